@@ -1,0 +1,68 @@
+# The commands of the project. `make help` lists them.
+VENV := .venv
+BIN := $(CURDIR)/$(VENV)/bin
+export PATH := $(BIN):$(PATH)
+
+# The first Python from 3.11 to 3.13 found here; `make PYTHON=/path/to/python ...` overrides.
+SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	$$p -c '$(SUPPORTED)' 2>/dev/null && echo $$p && break; done)
+
+.DEFAULT_GOAL := help
+.PHONY: help install repro results ui test check readme lock clean
+
+help:  ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/' | expand -t 12
+
+install: $(VENV)/installed  ## create .venv with the locked packages
+
+$(VENV)/bin/python:
+	@test -n "$(PYTHON)" || { echo "No Python 3.11 to 3.13 found: install one, or run" \
+		"'make PYTHON=/path/to/python $(MAKECMDGOALS)'."; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/installed: requirements.txt | $(VENV)/bin/python
+	@echo "Installing the locked packages into $(VENV) (some minutes the first time)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+$(VENV)/installed-dev: requirements-dev.txt $(VENV)/installed
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+repro: install  ## rebuild everything from data.dvc, mirror it to MLflow, show the figures
+	dvc pull --quiet data.dvc
+	dvc repro
+	python -m rakuten.tracking sync
+	@$(MAKE) --no-print-directory results
+
+results:  ## show the figures of the last `make repro`
+	@python -m rakuten.readme show
+	@echo
+	@echo "Compare the runs in a browser:  $(VENV)/bin/mlflow ui"
+
+ui: install  ## open the runs: http://127.0.0.1:5000
+	mlflow ui
+
+test: $(VENV)/installed-dev  ## lint, then all tests, the slow ones included
+	ruff check
+	ruff format --check
+	python -m pytest
+	python -m pytest -m slow
+
+check: $(VENV)/installed-dev  ## lint, then the quick tests only
+	ruff check
+	ruff format --check
+	python -m pytest
+
+readme: install  ## write the figures of reports/ into README.md
+	python -m rakuten.readme write
+
+lock:  ## compile requirements*.txt from requirements*.in (needs uv)
+	uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url \
+		--custom-compile-command "make lock" requirements.in -o requirements.txt
+	uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url \
+		--custom-compile-command "make lock" requirements-dev.in -o requirements-dev.txt
+
+clean:  ## remove what `make repro` builds; the DVC cache and the environment stay
+	rm -rf build dvc_plots mlflow.db mlartifacts

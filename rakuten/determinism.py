@@ -1,0 +1,25 @@
+"""Settings under which TensorFlow gives the same bits again on the same machine."""
+
+import keras
+import tensorflow as tf
+
+
+def configure(*, seed: int, threads: int) -> None:
+    """Fix the seeds, the operators and the threads of this process.
+
+    Call it once, before the first tensor is made: the size of the thread pools cannot change later.
+
+    Args:
+        seed: Seed of Python's, NumPy's and TensorFlow's generators.
+        threads: Threads within one operator, at least 1. The order in which partial sums are added
+            depends on it, so it belongs to the parameters of a result.
+
+    Raises:
+        RuntimeError: If TensorFlow already runs with another number of threads.
+    """
+    if tf.config.threading.get_intra_op_parallelism_threads() != threads:
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+    if tf.config.threading.get_inter_op_parallelism_threads() != 1:
+        tf.config.threading.set_inter_op_parallelism_threads(1)
+    keras.utils.set_random_seed(seed)
+    tf.config.experimental.enable_op_determinism()

@@ -1,0 +1,283 @@
+"""The only room that opens project files: atomic writes, byte-stable formats, no pickle.
+
+Every write goes to a temporary neighbour that replaces the target at the end, so a killed process
+leaves either the old file or the new one. Every format is canonical: the same values give the same
+bytes, whenever they are written.
+"""
+
+import hashlib
+import io
+import json
+import os
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, Self
+
+import numpy as np
+import pandas as pd
+import yaml
+
+ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
+"""The date of every member of the archives written here: zip files cannot do without one."""
+
+
+@contextmanager
+def atomic(path: str | Path) -> Iterator[BinaryIO]:
+    """Open a file for writing that appears at `path` only when it is complete.
+
+    Args:
+        path: The target; its folders are made.
+
+    Yields:
+        A binary file, readable and writable. An exception inside the block discards it.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "w+b") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_bytes(path: str | Path, content: bytes) -> None:
+    """Write bytes atomically."""
+    with atomic(path) as file:
+        file.write(content)
+
+
+def read_text(path: str | Path) -> str:
+    """Read a UTF-8 text file."""
+    return _existing(path).read_text(encoding="utf-8")
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write a UTF-8 text file atomically, line ends as they are in `text`."""
+    write_bytes(path, text.encode("utf-8"))
+
+
+def read_json(path: str | Path) -> dict | list:
+    """Read a JSON file."""
+    return json.loads(read_text(path))
+
+
+def write_json(path: str | Path, value: dict | list) -> None:
+    """Write JSON in its canonical form: keys in the order given, two spaces, no NaN.
+
+    Raises:
+        ValueError: If a number is not finite: JSON has no word for it, use None.
+    """
+    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False, default=_plain)
+    write_text(path, text + "\n")
+
+
+def read_yaml(path: str | Path) -> dict:
+    """Read a YAML file of plain values (no tags, hence no code)."""
+    return yaml.safe_load(read_text(path))
+
+
+def read_params(*names: str, path: str | Path = "params.yaml") -> dict | tuple:
+    """Read entries of `params.yaml` by their top-level names.
+
+    Args:
+        *names: One or more top-level keys, a section such as "text" or a value such as "seed".
+        path: The parameter file.
+
+    Returns:
+        The entry of the one name, or a tuple of entries in the order of several names.
+
+    Raises:
+        KeyError: If a name is missing; the message lists the names that exist.
+    """
+    params = read_yaml(path)
+    for name in names:
+        if name not in params:
+            raise KeyError(f"{path} has no entry {name!r}: it has {', '.join(params)}; add it")
+    entries = tuple(params[name] for name in names)
+    return entries if len(entries) > 1 else entries[0]
+
+
+def read_csv(path: str | Path, **options) -> pd.DataFrame:
+    """Read a CSV file; `options` go to `pandas.read_csv`."""
+    return pd.read_csv(_existing(path), **options)
+
+
+def write_csv(path: str | Path, frame: pd.DataFrame) -> None:
+    """Write a table as CSV without its index, LF line ends, shortest exact floats."""
+    write_text(path, frame.to_csv(index=False, lineterminator="\n"))
+
+
+def read_table(path: str | Path) -> pd.DataFrame:
+    """Read a Parquet table."""
+    return pd.read_parquet(_existing(path))
+
+
+def write_table(path: str | Path, frame: pd.DataFrame) -> None:
+    """Write a table as Parquet: Zstandard, no index, no environment-dependent metadata.
+
+    Args:
+        path: The target file.
+        frame: The table; its index is not kept.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    table = pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata(None)
+    with atomic(path) as file:
+        pq.write_table(table, file, compression="zstd")
+
+
+def read_arrays(path: str | Path) -> dict[str, np.ndarray]:
+    """Read every array of an .npz archive into memory, by name; never unpickles."""
+    with np.load(_existing(path), allow_pickle=False) as archive:
+        return {name: archive[name] for name in archive.files}
+
+
+def write_arrays(path: str | Path, **arrays: np.ndarray) -> None:
+    """Write arrays as an uncompressed .npz archive, members in the order given, undated.
+
+    Args:
+        path: The target file.
+        **arrays: The arrays by name; none of dtype object. A name may hold a slash.
+    """
+    with atomic(path) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+        for name, array in arrays.items():
+            member = zipfile.ZipInfo(f"{name}.npy", ZIP_EPOCH)
+            with archive.open(member, "w", force_zip64=True) as target:
+                array = np.ascontiguousarray(array) if np.ndim(array) else np.asarray(array)
+                np.lib.format.write_array(target, array, version=(1, 0), allow_pickle=False)
+
+
+def read_array(path: str | Path) -> np.ndarray:
+    """Read one .npy array; never unpickles."""
+    return np.load(_existing(path), allow_pickle=False)
+
+
+def write_array(path: str | Path, array: np.ndarray) -> None:
+    """Write one array as .npy."""
+    with atomic(path) as file:
+        np.lib.format.write_array(
+            file, np.ascontiguousarray(array), version=(1, 0), allow_pickle=False
+        )
+
+
+def write_figure(path: str | Path, figure) -> None:
+    """Write a matplotlib figure as PNG, without the stamp of the software's version.
+
+    Args:
+        path: The target file.
+        figure: A `matplotlib.figure.Figure`; its own dpi is kept.
+    """
+    content = io.BytesIO()
+    figure.savefig(content, format="png", metadata={"Software": None})
+    write_bytes(path, content.getvalue())
+
+
+def digest(path: str | Path) -> str:
+    """Hash a file as DVC does.
+
+    Args:
+        path: The file.
+
+    Returns:
+        The MD5 of its bytes, 32 hexadecimal digits.
+    """
+    with _existing(path).open("rb") as file:
+        return hashlib.file_digest(file, "md5").hexdigest()
+
+
+class ImageArchive:
+    """The stored (not deflated) archive of product images, read by member name.
+
+    One file instead of 85,000: DVC hashes, links and checks out one. Not safe to share between
+    threads or processes: give each its own.
+    """
+
+    def __init__(self, path: str | Path):
+        self.path = Path(path)
+        self._archive = zipfile.ZipFile(_existing(path))
+        self._names = frozenset(self._archive.namelist())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_) -> None:
+        self._archive.close()
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._names
+
+    def names(self) -> list[str]:
+        """List the members, sorted."""
+        return sorted(self._names)
+
+    def read(self, name: str) -> bytes:
+        """Read one member.
+
+        Raises:
+            KeyError: If the archive has no such member.
+        """
+        if name not in self._names:
+            raise KeyError(
+                f"{self.path} has no image {name}: run 'dvc pull data.dvc' or pass the full archive"
+            )
+        return self._archive.read(name)
+
+    def digest(self, name: str) -> str:
+        """Hash the bytes of one member: MD5, 32 hexadecimal digits."""
+        return hashlib.md5(self.read(name), usedforsecurity=False).hexdigest()
+
+
+class Shards:
+    """Parts of a long computation, kept until the whole is written, so that a kill loses little.
+
+    They lie outside the outputs of a stage, which DVC deletes before it runs the stage, in a
+    folder named after `key`: a part computed under other settings is never taken.
+    """
+
+    def __init__(self, folder: str | Path, key: str):
+        self._root = Path(folder)
+        self._folder = self._root / key
+
+    def load(self, number: int) -> dict[str, np.ndarray] | None:
+        """Read part `number`, or None if it has not been computed."""
+        path = self._path(number)
+        return read_arrays(path) if path.exists() else None
+
+    def save(self, number: int, **arrays: np.ndarray) -> None:
+        """Write part `number` atomically."""
+        write_arrays(self._path(number), **arrays)
+
+    def clear(self) -> None:
+        """Remove all parts, those of other keys included."""
+        shutil.rmtree(self._root, ignore_errors=True)
+
+    def _path(self, number: int) -> Path:
+        return self._folder / f"{number:06d}.npz"
+
+
+def _existing(path: str | Path) -> Path:
+    """Check that a file is there, and say what to do when it is not."""
+    path = Path(path)
+    if not path.exists():
+        raise FileNotFoundError(
+            f"{path} does not exist: run 'dvc repro' to build it, or 'dvc pull data.dvc' for data/"
+        )
+    return path
+
+
+def _plain(value):
+    """Turn NumPy scalars and arrays into JSON values."""
+    if isinstance(value, np.generic | np.ndarray):
+        return value.tolist()
+    raise TypeError(f"cannot write {type(value).__name__} as JSON: expected plain values")

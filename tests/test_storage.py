@@ -1,0 +1,137 @@
+import hashlib
+import json
+import time
+import zipfile
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+
+from rakuten import storage
+
+
+def write_everything(folder):
+    frame = pd.DataFrame({"id": [1, 2], "text": ["é", None], "share": [0.1, 1 / 3]})
+    figure = Figure()
+    figure.add_subplot().plot([1, 2])
+    storage.write_table(folder / "t.parquet", frame)
+    storage.write_csv(folder / "t.csv", frame)
+    storage.write_arrays(folder / "a.npz", **{"x/kernel": np.eye(3), "n": np.array(2)})
+    storage.write_array(folder / "a.npy", np.arange(6).reshape(2, 3).T)
+    storage.write_json(folder / "j.json", {"b": np.float32(0.5), "a": np.arange(2), "é": None})
+    storage.write_figure(folder / "f.png", figure)
+
+
+def test_equal_values_give_equal_bytes_at_another_time(tmp_path, monkeypatch):
+    write_everything(tmp_path / "one")
+    monkeypatch.setattr(time, "time", lambda: 2_000_000_000.0)
+    write_everything(tmp_path / "two")
+    for file in sorted((tmp_path / "one").iterdir()):
+        assert file.read_bytes() == (tmp_path / "two" / file.name).read_bytes(), file.name
+
+
+def test_tables_and_arrays_come_back(tmp_path):
+    frame = pd.DataFrame({"id": [3, 1], "text": ["a,b\nc", "é"], "on": [True, False]})
+    storage.write_table(tmp_path / "t.parquet", frame)
+    pd.testing.assert_frame_equal(storage.read_table(tmp_path / "t.parquet"), frame)
+    storage.write_csv(tmp_path / "t.csv", frame)
+    pd.testing.assert_frame_equal(storage.read_csv(tmp_path / "t.csv"), frame)
+    arrays = {"layer/kernel": np.arange(6, dtype=np.float32).reshape(2, 3), "none": np.zeros(0)}
+    storage.write_arrays(tmp_path / "a.npz", **arrays)
+    read = storage.read_arrays(tmp_path / "a.npz")
+    assert list(read) == list(arrays)
+    for name in arrays:
+        np.testing.assert_array_equal(read[name], arrays[name])
+        assert read[name].dtype == arrays[name].dtype
+
+
+def test_pickled_arrays_are_neither_written_nor_read(tmp_path):
+    with pytest.raises(ValueError, match="allow_pickle"):
+        storage.write_arrays(tmp_path / "a.npz", x=np.array([{}], dtype=object))
+    assert not (tmp_path / "a.npz").exists()
+    np.savez(tmp_path / "evil.npz", x=np.array([{}], dtype=object), allow_pickle=True)
+    with pytest.raises(ValueError, match="allow_pickle"):
+        storage.read_arrays(tmp_path / "evil.npz")
+
+
+def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path):
+    storage.write_text(tmp_path / "a.txt", "old")
+    with pytest.raises(RuntimeError, match="power"), storage.atomic(tmp_path / "a.txt") as file:
+        file.write(b"half of the n")
+        raise RuntimeError("power cut")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
+    assert storage.read_text(tmp_path / "a.txt") == "old"
+
+
+def test_a_write_does_not_reach_into_a_hard_linked_cache(tmp_path):
+    cached, output = tmp_path / "cached", tmp_path / "output"
+    cached.write_text("old")
+    output.hardlink_to(cached)
+    cached.chmod(0o444)
+    storage.write_text(output, "new")
+    assert (cached.read_text(), output.read_text()) == ("old", "new")
+
+
+def test_json_refuses_what_json_cannot_say(tmp_path):
+    with pytest.raises(ValueError, match="Out of range"):
+        storage.write_json(tmp_path / "j.json", {"x": float("nan")})
+    with pytest.raises(TypeError, match="cannot write set as JSON"):
+        storage.write_json(tmp_path / "j.json", {"x": {1}})
+    assert not (tmp_path / "j.json").exists()
+
+
+def test_json_keeps_the_order_of_its_keys(tmp_path):
+    storage.write_json(tmp_path / "j.json", {"b": 1, "a": [np.int64(2)]})
+    assert storage.read_text(tmp_path / "j.json") == '{\n  "b": 1,\n  "a": [\n    2\n  ]\n}\n'
+    assert storage.read_json(tmp_path / "j.json") == json.loads('{"b": 1, "a": [2]}')
+
+
+def test_params_are_read_by_name_and_a_missing_one_is_named(tmp_path):
+    path = tmp_path / "params.yaml"
+    path.write_text("seed: 3\ntext: {dropout: 0.7}\n")
+    assert storage.read_params("seed", path=path) == 3
+    assert storage.read_params("text", "seed", path=path) == ({"dropout": 0.7}, 3)
+    with pytest.raises(KeyError, match=r"no entry 'txt': it has seed, text"):
+        storage.read_params("txt", path=path)
+
+
+def test_yaml_runs_no_code(tmp_path):
+    path = tmp_path / "params.yaml"
+    path.write_text("seed: !!python/object/apply:os.getcwd []\n")
+    with pytest.raises(storage.yaml.YAMLError):
+        storage.read_yaml(path)
+
+
+def test_a_missing_file_says_what_to_do(tmp_path):
+    with pytest.raises(FileNotFoundError, match="run 'dvc repro' to build it"):
+        storage.read_table(tmp_path / "products.parquet")
+
+
+def test_image_archive(tmp_path):
+    with zipfile.ZipFile(tmp_path / "images.zip", "w") as archive:
+        archive.writestr("image_train/b.jpg", b"bb")
+        archive.writestr("image_train/a.jpg", b"aa")
+    with storage.ImageArchive(tmp_path / "images.zip") as images:
+        assert images.names() == ["image_train/a.jpg", "image_train/b.jpg"]
+        assert "image_train/a.jpg" in images
+        assert "image_train/c.jpg" not in images
+        assert images.read("image_train/b.jpg") == b"bb"
+        assert images.digest("image_train/b.jpg") == hashlib.md5(b"bb").hexdigest()
+        with pytest.raises(KeyError, match=r"no image image_train/c\.jpg: run 'dvc pull data.dvc'"):
+            images.read("image_train/c.jpg")
+
+
+def test_shards_are_taken_only_under_their_key(tmp_path):
+    shards = storage.Shards(tmp_path / "scratch", "key")
+    assert shards.load(0) is None
+    shards.save(0, x=np.arange(3))
+    np.testing.assert_array_equal(shards.load(0)["x"], [0, 1, 2])
+    assert storage.Shards(tmp_path / "scratch", "other").load(0) is None
+    shards.clear()
+    assert not (tmp_path / "scratch").exists()
+
+
+def test_digest_is_the_md5_that_dvc_records(tmp_path):
+    storage.write_text(tmp_path / "a", "abc")
+    assert storage.digest(tmp_path / "a") == "900150983cd24fb0d6963f7d28e17f72"
