@@ -9,6 +9,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import shutil
 import tempfile
 import zipfile
@@ -81,9 +82,29 @@ def write_json(path: str | Path, value: dict | list) -> None:
     write_text(path, text + "\n")
 
 
+class _YamlLoader(yaml.SafeLoader):
+    """PyYAML's safe loader, with numbers as YAML 1.2 and DVC have them: 1e-3 is a number."""
+
+
+_YamlLoader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"[-+]?(\.\d+|\d+(\.\d*)?)([eE][-+]?\d+)?$|[-+]?\.(inf|Inf|INF)$|\.(nan|NaN|NAN)$"),
+    list("-+0123456789."),
+)
+
+
+def parse_yaml(text: str | bytes) -> dict:
+    """Parse YAML of plain values (no tags, hence no code)."""
+    loader = _YamlLoader(text)
+    try:
+        return loader.get_single_data()
+    finally:
+        loader.dispose()
+
+
 def read_yaml(path: str | Path) -> dict:
     """Read a YAML file of plain values (no tags, hence no code)."""
-    return yaml.safe_load(read_text(path))
+    return parse_yaml(read_text(path))
 
 
 def read_params(*names: str, path: str | Path = "params.yaml") -> dict | tuple:

@@ -135,3 +135,19 @@ def test_shards_are_taken_only_under_their_key(tmp_path):
 def test_digest_is_the_md5_that_dvc_records(tmp_path):
     storage.write_text(tmp_path / "a", "abc")
     assert storage.digest(tmp_path / "a") == "900150983cd24fb0d6963f7d28e17f72"
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("1e-3", 0.001),
+        ("1e-05", 1e-5),
+        ("2.5E+2", 250.0),
+        ("-.5", -0.5),
+        ("3", 3),
+        ("1.2.3", "1.2.3"),
+    ],
+)
+def test_numbers_are_read_as_dvc_reads_them(text, value):
+    read = storage.parse_yaml(f"x: {text}")["x"]
+    assert (read, type(read)) == (value, type(value))

@@ -1,0 +1,392 @@
+"""Mirror the results into MLflow: live while a net trains, and again from what DVC and git hold.
+
+DVC records, MLflow mirrors. A run carries the key of its result (`rakuten.results.key`), so the
+same result makes one run however often it is logged, and `python -m rakuten.tracking sync` rebuilds
+whatever is missing. A tracking server that is down or slow costs some seconds and one warning.
+"""
+
+import argparse
+import logging
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock
+from mlflow import MlflowClient
+from mlflow.entities import Dataset, DatasetInput, Metric, Param, Run, RunTag
+from mlflow.exceptions import MlflowException
+from sqlalchemy.exc import SQLAlchemyError
+
+from rakuten import results
+from rakuten.published import PUBLISHED
+from rakuten.results import Result, Snapshot
+
+EXPERIMENT = "rakuten-product-classification"
+"""The one MLflow experiment in which every run of the project stands."""
+
+TRAINING_PATIENCE = 6.0
+"""Seconds that a stage spends in all on a tracking server before it goes on without."""
+
+SYNC_PATIENCE = 3600.0
+"""Seconds that `sync` spends in all on a tracking server."""
+
+FAILURES = (MlflowException, SQLAlchemyError, OSError)
+"""What MLflow's client raises when its store is down, slow or locked (requests' are OSErrors)."""
+
+KEY, CONTENT = "result.key", "result.content"
+
+_BATCH = 90  # values a request: MLflow takes at most 100 params or tags, 1,000 metrics
+
+logger = logging.getLogger(__name__)
+
+
+class Mirror:
+    """A client of the tracking store, its experiment made if it is new.
+
+    The address is `MLFLOW_TRACKING_URI`, or `mlflow.db` in the repository with the artifacts in
+    `mlartifacts/` beside it.
+
+    Args:
+        patience: Seconds to spend in all on a server. One request waits at most half of them,
+            unless MLflow's own environment variables say otherwise.
+
+    Attributes:
+        experiment_id: The experiment `EXPERIMENT`.
+    """
+
+    def __init__(self, patience: float):
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", str(int(min(patience / 2, 60))))
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+        root, address = results.root(), os.environ.get("MLFLOW_TRACKING_URI")
+        self._patience = patience if address else float("inf")
+        self._spent = 0.0
+        local = None if address else (root / "mlartifacts").as_uri()
+        with exclusive():  # two processes that create the schema at once collide
+            self._client = MlflowClient(address or f"sqlite:///{root / 'mlflow.db'}")
+            experiment = self.do("get_experiment_by_name", EXPERIMENT)
+            self.experiment_id = (
+                experiment.experiment_id
+                if experiment
+                else self.do("create_experiment", EXPERIMENT, artifact_location=local)
+            )
+
+    def do(self, method: str, *arguments, **options):
+        """Call a method of MLflow's client.
+
+        Raises:
+            TimeoutError: If the calls so far took longer than the patience.
+        """
+        if self._spent > self._patience:
+            raise TimeoutError(f"it took {self._spent:.0f} s so far")
+        start = time.monotonic()
+        try:
+            return getattr(self._client, method)(*arguments, **options)
+        finally:
+            self._spent += time.monotonic() - start
+
+    def runs(self, key: str) -> list[Run]:
+        """Find the runs of a result, oldest first."""
+        return self.do(
+            "search_runs",
+            [self.experiment_id],
+            f"tags.`{KEY}` = '{key}'",
+            order_by=["attributes.start_time ASC"],
+        )
+
+    def create(self, name: str, tags: dict[str, str], start: float | None = None) -> str:
+        """Start a run.
+
+        Args:
+            name: What the user interface calls it.
+            tags: Its tags.
+            start: When it began, seconds since 1970; now by default.
+
+        Returns:
+            The run's id.
+        """
+        start_ms = None if start is None else int(start * 1000)
+        run = self.do("create_run", self.experiment_id, start_ms, tags, name)
+        return run.info.run_id
+
+    def log(
+        self,
+        run_id: str,
+        *,
+        metrics: dict[str, float] | None = None,
+        params: dict[str, object] | None = None,
+        tags: dict[str, str] | None = None,
+        step: int = 0,
+    ) -> None:
+        """Add figures to a run.
+
+        Args:
+            run_id: The run.
+            metrics: Values by name, all of one step.
+            params: Values by name.
+            tags: Values by name.
+            step: The epoch, 0 for a figure of the whole training.
+        """
+        now = int(time.time() * 1000)
+        values = (
+            [("metrics", Metric(name, value, now, step)) for name, value in (metrics or {}).items()]
+            + [("params", Param(name, str(value))) for name, value in (params or {}).items()]
+            + [("tags", RunTag(name, value)) for name, value in (tags or {}).items()]
+        )
+        for first in range(0, len(values), _BATCH):
+            batch = {"metrics": [], "params": [], "tags": []}
+            for kind, value in values[first : first + _BATCH]:
+                batch[kind].append(value)
+            self.do("log_batch", run_id, **batch)
+
+    def log_dataset(self, run_id: str, dataset: dict[str, str]) -> None:
+        """Name the data of a run: name and digest."""
+        entity = Dataset(dataset["name"], dataset["digest"], "dvc", "data.dvc")
+        self.do("log_inputs", run_id, [DatasetInput(entity)])
+
+
+class LiveRun:
+    """The run of a training that goes on now; silent when there is nothing to log to."""
+
+    def __init__(self, mirror: Mirror | None = None, run_id: str = ""):
+        self._mirror, self._run_id = mirror, run_id
+
+    def log_epoch(self, epoch: int, curves: dict[str, float]) -> None:
+        """Add one epoch to the curves.
+
+        Args:
+            epoch: Its number, from 1.
+            curves: Losses and accuracies by name.
+        """
+        self._try(lambda mirror: mirror.log(self._run_id, metrics=_curves(curves), step=epoch))
+
+    def end(self, status: str) -> None:
+        """Close the run as FINISHED or FAILED."""
+        self._try(lambda mirror: mirror.do("set_terminated", self._run_id, status))
+
+    def _try(self, action: Callable[[Mirror], None]) -> None:
+        """Do something with the store, and without it once it failed."""
+        if self._mirror is None:
+            return
+        try:
+            action(self._mirror)
+        except FAILURES as error:
+            _warn(str(error))
+            self._mirror = None
+
+
+@contextmanager
+def live_run(stage: str) -> Iterator[LiveRun]:
+    """Log the training of a stage while it runs.
+
+    A result that has a finished run already is not logged again; an unfinished run of it, left by
+    a process that was killed, is replaced.
+
+    Args:
+        stage: The stage's name in `dvc.yaml`.
+
+    Yields:
+        The run to log epochs to.
+    """
+    try:
+        run = _begin(stage)
+    except FAILURES as error:
+        _warn(str(error))
+        run = LiveRun()
+    try:
+        yield run
+    except BaseException:
+        run.end("FAILED")
+        raise
+    run.end("FINISHED")
+
+
+def publish_workspace(running: str) -> None:
+    """Complete the runs of the workspace's models with their evaluation, if the store answers.
+
+    Args:
+        running: The stage that calls, whose outputs DVC has not recorded yet.
+    """
+    try:
+        mirror = Mirror(TRAINING_PATIENCE)
+        publish_references(mirror)
+        for result in results.found_in(Snapshot(Path.cwd(), running=running)):
+            publish(mirror, result, os.environ.get("DVC_EXP_NAME", ""), _baseline())
+    except FAILURES as error:
+        _warn(str(error))
+
+
+def publish(mirror: Mirror, result: Result, experiment: str, commit: str) -> str:
+    """Make the runs of a result one run that shows exactly this result.
+
+    Args:
+        mirror: The store.
+        result: What to log.
+        experiment: The `dvc exp` experiment it belongs to, "" if none.
+        commit: The git commit it belongs to.
+
+    Returns:
+        What was needed: "kept", "completed" (a live run lacked its evaluation) or "rebuilt".
+    """
+    content = result.content()
+    with exclusive():
+        runs = mirror.runs(result.key)
+        finished = [run for run in runs if run.info.status == "FINISHED"]
+        same = [run for run in finished if run.data.tags.get(CONTENT) == content]
+        live = [run for run in finished if CONTENT not in run.data.tags]
+        chosen = (same or live)[:1]
+        for run in runs:
+            if run not in chosen:
+                mirror.do("delete_run", run.info.run_id)
+        if same:
+            return "kept"
+        if live:
+            run_id = live[0].info.run_id
+        else:
+            run_id = _create_for(mirror, result, experiment, commit)
+            for row in result.curves.to_dict("records"):
+                epoch = int(row.pop("epoch"))
+                mirror.log(run_id, metrics=_curves(row), step=epoch)
+        mirror.log(run_id, metrics=result.metrics | result.timings)
+        _attach(mirror, run_id, result)
+        mirror.log(run_id, tags={CONTENT: content})
+        mirror.do("set_terminated", run_id, "FINISHED")
+    return "completed" if live else "rebuilt"
+
+
+def publish_references(mirror: Mirror) -> None:
+    """Log the study's published figures, one run per model, tagged source=published."""
+    for model, figures in PUBLISHED.items():
+        key = f"published-{model}"
+        with exclusive():
+            if mirror.runs(key):
+                continue
+            tags = {KEY: key, "source": "published", "model": model}
+            run_id = mirror.create(f"{model} (published)", tags, start=0.0)
+            mirror.log(run_id, metrics=results.flatten(figures))
+            mirror.do("set_terminated", run_id, "FINISHED", end_time=0)
+
+
+def sync(mirror: Mirror, repository: Path) -> dict[str, int]:
+    """Rebuild every missing run from the workspace, all commits and all experiments.
+
+    Args:
+        mirror: The store.
+        repository: The repository whose results to log.
+
+    Returns:
+        Number of results by what was needed: "kept", "completed", "rebuilt".
+    """
+    committed = [r for s in results.commits(repository) for r in results.found_in(s)]
+    tried = [r for s in results.experiments(repository) for r in results.found_in(s)]
+    present = results.found_in(Snapshot(repository))
+    # Who made a result first: a commit, else an experiment. What it shows: the newest evaluation.
+    made_by = {r.key: r for r in [*present, *tried, *committed]}
+    shown_by = {r.key: r for r in reversed([*present, *committed, *tried])}
+    publish_references(mirror)
+    counts = {"kept": 0, "completed": 0, "rebuilt": 0}
+    for key, result in shown_by.items():
+        maker = made_by[key].snapshot
+        commit = maker.commit or results.head(repository)
+        counts[publish(mirror, result, maker.experiment, commit)] += 1
+    return counts
+
+
+@contextmanager
+def exclusive() -> Iterator[None]:
+    """Let one process of this repository at a time look for a run and create it."""
+    folder = results.root() / ".dvc" / "tmp"
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / "mlflow.lock"):
+        yield
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line: `python -m rakuten.tracking sync`."""
+    parser = argparse.ArgumentParser(prog="python -m rakuten.tracking", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    commands.add_parser(
+        "sync", help="rebuild missing MLflow runs from the workspace, all commits and experiments"
+    )
+    parser.parse_args(arguments)
+    try:
+        counts = sync(Mirror(SYNC_PATIENCE), results.root())
+    except FAILURES as error:
+        address = os.environ.get("MLFLOW_TRACKING_URI", "mlflow.db")
+        print(f"MLflow at {address} does not answer: {error}\nStart it, then run this again.")
+        return 1
+    print("MLflow runs: " + ", ".join(f"{n} {what}" for what, n in counts.items()))
+    return 0
+
+
+def _begin(stage: str) -> LiveRun:
+    """Start the run of a training, or a silent one if its result has a finished run."""
+    mirror = Mirror(TRAINING_PATIENCE)
+    key = results.current_key(stage)
+    with exclusive():
+        runs = mirror.runs(key)
+        if any(run.info.status == "FINISHED" for run in runs):
+            return LiveRun()
+        for run in runs:
+            mirror.do("delete_run", run.info.run_id)
+        snapshot = Snapshot(Path.cwd(), running=stage)
+        result = Result(stage, key, snapshot)
+        experiment = os.environ.get("DVC_EXP_NAME", "")
+        run_id = _create_for(mirror, result, experiment, _baseline())
+    return LiveRun(mirror, run_id)
+
+
+def _create_for(mirror: Mirror, result: Result, experiment: str, commit: str) -> str:
+    """Start a run with everything that is known before the first epoch."""
+    tags = {
+        KEY: result.key,
+        "source": "measured",
+        "model": result.model,
+        "dvc.stage": result.stage,
+        "dvc.experiment": experiment,
+        "git.commit": commit,
+    }
+    name = f"{result.model} {experiment}".strip()
+    run_id = mirror.create(name, tags, result.snapshot.time)
+    mirror.log(run_id, params=result.params)
+    mirror.log_dataset(run_id, result.dataset)
+    return run_id
+
+
+def _attach(mirror: Mirror, run_id: str, result: Result) -> None:
+    """Copy pictures and tables into the run, in folders named after the stages."""
+    with tempfile.TemporaryDirectory() as folder:
+        for path in result.attachments():
+            target = Path(folder, *Path(path).parts[1:])
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(result.snapshot.read(path))
+        mirror.do("log_artifacts", run_id, folder)
+
+
+def _curves(values: dict[str, float]) -> dict[str, float]:
+    """Put the curves into a group of their own."""
+    return {f"epoch/{name}": float(value) for name, value in values.items()}
+
+
+def _baseline() -> str:
+    """Name the commit that the workspace stands on, also within an experiment."""
+    return os.environ.get("DVC_EXP_BASELINE_REV") or results.head(Path.cwd())
+
+
+def _warn(reason: str) -> None:
+    address = os.environ.get("MLFLOW_TRACKING_URI", "mlflow.db")
+    logger.warning(
+        "MLflow at %s does not answer (%s): going on without; nothing is lost, run "
+        "'python -m rakuten.tracking sync' later",
+        address,
+        reason.splitlines()[0][:200],
+    )
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    sys.exit(main())

@@ -1,0 +1,197 @@
+"""`dvc.yaml`, `stages/`, `params.yaml`, the Makefile and the README held against each other."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[1]
+DVC = yaml.safe_load((ROOT / "dvc.yaml").read_text())
+PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text())
+STAGES = DVC["stages"]
+
+
+def imports(path):
+    """The rakuten modules that a file imports, at its top or within a function."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module == "rakuten":
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("rakuten."):
+            found.add(node.module.split(".")[1])
+        elif isinstance(node, ast.Import):
+            names = [alias.name.split(".") for alias in node.names]
+            found |= {name[1] for name in names if name[0] == "rakuten" and len(name) > 1}
+    return found
+
+
+def reached(path):
+    """The rakuten modules that a file imports, directly or through others."""
+    waiting, seen = [path], set()
+    while waiting:
+        new = imports(waiting.pop()) - seen
+        seen |= new
+        waiting += [ROOT / "rakuten" / f"{name}.py" for name in new]
+    return seen
+
+
+def outs(stage):
+    found = [out for kind in ("outs", "metrics", "plots") for out in stage.get(kind, [])]
+    return {next(iter(out)) if isinstance(out, dict) else out for out in found}
+
+
+def read_params_calls(path):
+    """The entries of params.yaml that a stage asks for."""
+    return {
+        argument.value
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("read_params")
+        for argument in node.args
+    }
+
+
+def names_in_code(path):
+    """The literal paths below build/, data/ and reports/ that a script mentions."""
+    return {
+        node.value
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+        if re.fullmatch(r"(build|data|reports)/[\w./-]+", node.value)
+    }
+
+
+def test_every_stage_is_a_script_and_every_script_a_stage():
+    scripts = {path.stem for path in (ROOT / "stages").glob("*.py")} - {"__init__"}
+    assert set(STAGES) == scripts
+    for name, stage in STAGES.items():
+        assert stage["cmd"] == f"python -m stages.{name}"
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_code_deps_are_exactly_the_modules_reached_by_imports(name):
+    script = ROOT / "stages" / f"{name}.py"
+    code = {dep for dep in STAGES[name]["deps"] if dep.endswith(".py")}
+    assert code == {f"stages/{name}.py"} | {f"rakuten/{m}.py" for m in reached(script)}
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_params_read_are_exactly_the_params_declared(name):
+    assert read_params_calls(ROOT / "stages" / f"{name}.py") == set(STAGES[name].get("params", []))
+
+
+def test_every_param_belongs_to_a_stage():
+    declared = {param for stage in STAGES.values() for param in stage.get("params", [])}
+    assert declared == set(PARAMS)
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_files_named_in_a_script_are_declared(name):
+    declared = set(STAGES[name]["deps"]) | outs(STAGES[name])
+    for path in names_in_code(ROOT / "stages" / f"{name}.py"):
+        assert any(f"{path}/".startswith(f"{d}/") for d in declared) or any(
+            d.startswith(f"{path}/") for d in declared
+        ), f"{name} mentions {path}, which dvc.yaml does not declare"
+
+
+def test_every_dep_is_code_data_or_the_output_of_a_stage():
+    made = {out for stage in STAGES.values() for out in outs(stage)}
+    for name, stage in STAGES.items():
+        for dep in stage["deps"]:
+            known = dep in made or dep.startswith("data/") or (ROOT / dep).is_file()
+            assert known, f"{name} depends on {dep}, which no stage makes"
+
+
+def test_outputs_lie_in_build_uncached_ones_in_reports():
+    for stage in STAGES.values():
+        for kind in ("outs", "metrics", "plots"):
+            for out in stage.get(kind, []):
+                path, options = next(iter(out.items())) if isinstance(out, dict) else (out, {})
+                if options.get("cache", True):
+                    assert path.startswith("build/")
+                else:
+                    assert path.startswith("reports/")
+                assert "persist" not in options
+        assert "always_changed" not in stage
+
+
+def test_trained_models_depend_on_files_alone():
+    """Their key is computed from the digests of files while they train; folders have none."""
+    folders = {out for stage in STAGES.values() for out in outs(stage) if not Path(out).suffix}
+    for name in ("train_text", "train_image", "train_fusion"):
+        assert not set(STAGES[name]["deps"]) & folders
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_a_stage_fits_on_a_page(name):
+    lines = (ROOT / "stages" / f"{name}.py").read_text().splitlines()
+    assert len(lines) <= 50
+    tree = ast.parse("\n".join(lines))
+    assert not any(isinstance(node, ast.Try | ast.While) for node in ast.walk(tree))
+
+
+PURE = {
+    "categories": set(),
+    "examples": {"categories"},
+    "products": {"categories"},
+    "text": None,
+    "language": None,
+    "vectorize": None,
+    "images": None,
+    "vgg16": None,
+    "splits": None,
+    "evaluation": None,
+    "figures": None,
+    "models": None,
+    "training": None,
+    "baselines": None,
+}
+
+
+@pytest.mark.parametrize("name", PURE)
+def test_pure_rooms_reach_no_files_no_tracking(name):
+    found = reached(ROOT / "rakuten" / f"{name}.py")
+    assert not found & {"storage", "tracking", "results", "journal"}
+    if PURE[name] is not None:
+        assert found <= PURE[name]
+
+
+def third_party(path):
+    tree = ast.walk(ast.parse(path.read_text()))
+    names = set()
+    for node in tree:
+        if isinstance(node, ast.Import):
+            names |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.add(node.module.split(".")[0])
+    return names
+
+
+def test_heavy_libraries_stay_in_their_rooms():
+    for path in (ROOT / "rakuten").glob("*.py"):
+        used = third_party(path)
+        if used & {"tensorflow", "keras"}:
+            assert path.stem in {
+                "checkpoints",
+                "determinism",
+                "models",
+                "trainer",
+                "training",
+                "vgg16",
+            }, path
+        if "mlflow" in used:
+            assert path.stem == "tracking"
+
+
+def test_the_package_itself_does_nothing():
+    """Editing `rakuten/__init__.py` could change any stage, so it holds a docstring alone."""
+    body = ast.parse((ROOT / "rakuten" / "__init__.py").read_text()).body
+    assert len(body) == 1
+    assert isinstance(body[0], ast.Expr)
+
+
+def test_each_parameter_has_a_comment():
+    for line in (ROOT / "params.yaml").read_text().splitlines():
+        if re.match(r"\s*\w+: \S", line):
+            assert "# " in line, f"no range and reason: {line}"

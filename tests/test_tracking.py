@@ -1,0 +1,241 @@
+import shutil
+import socket
+import threading
+import time
+
+import pytest
+from test_results import commit, git, write_project
+
+from rakuten import results, storage, tracking
+from rakuten.results import Snapshot
+
+
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory):
+    """An mlflow.db with its schema made: that takes seconds, so it is made once and copied."""
+    folder = tmp_path_factory.mktemp("store")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DVC_ROOT", str(folder))
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        tracking.MlflowClient(f"sqlite:///{folder / 'mlflow.db'}").search_experiments()
+    return folder / "mlflow.db"
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch, empty_store):
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    for name in ("MLFLOW_TRACKING_URI", "DVC_EXP_NAME", "DVC_EXP_BASELINE_REV"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+    git(tmp_path, "init", "-q")
+    (tmp_path / ".gitignore").write_text("/build/\n/mlflow.db\n/mlartifacts/\n/.dvc/\n")
+    shutil.copy(empty_store, tmp_path / "mlflow.db")
+    write_project(tmp_path)
+    storage.write_text("params.yaml", "seed: 1\n")
+    storage.write_text(
+        "dvc.yaml",
+        "stages:\n  train_text:\n    cmd: python -m stages.train_text\n    deps: [params.yaml]\n"
+        "    params: [seed]\n    outs: [build/train_text/outputs.npz]\n",
+    )
+    return tmp_path
+
+
+@pytest.fixture
+def mirror(project):
+    return tracking.Mirror(tracking.SYNC_PATIENCE)
+
+
+def shown(mirror):
+    """Everything that the user interface shows of the measured runs, but for times and ids."""
+    runs = mirror.do("search_runs", [mirror.experiment_id], "tags.source = 'measured'")
+    view = []
+    for run in runs:
+        history = {
+            name: sorted(
+                (m.step, m.value) for m in mirror.do("get_metric_history", run.info.run_id, name)
+            )
+            for name in run.data.metrics
+        }
+        files = sorted(
+            file.path
+            for folder in mirror.do("list_artifacts", run.info.run_id)
+            for file in mirror.do("list_artifacts", run.info.run_id, folder.path)
+        )
+        tags = {k: v for k, v in run.data.tags.items() if not k.startswith("mlflow.")}
+        data = [(d.dataset.name, d.dataset.digest) for d in run.inputs.dataset_inputs]
+        name, status = run.info.run_name, run.info.status
+        view.append((name, status, run.data.params, tags, history, files, data))
+    return sorted(view, key=repr)
+
+
+def test_sync_logs_a_result_once_with_all_it_holds(project, mirror):
+    commit(project)
+    assert tracking.sync(mirror, project) == {"kept": 0, "completed": 0, "rebuilt": 1}
+    assert tracking.sync(mirror, project) == {"kept": 1, "completed": 0, "rebuilt": 0}
+    ((name, status, params, tags, history, files, data),) = shown(mirror)
+    assert (name, status) == ("text", "FINISHED")
+    assert params == {"clean.lemmatize": "True", "seed": "1", "text.dropout": "0.5"}
+    assert tags["dvc.stage"] == "train_text"
+    assert tags["git.commit"] == results.head(project)
+    assert history["epoch/train_loss"] == [(1, 0.3), (2, 1 / 3)]
+    assert history["test/accuracy"] == [(0, 0.8)]
+    assert history["timing/fit_seconds"] == [(0, 1.5)]
+    assert "evaluate/curves.png" in files
+    assert data == [("tiny", "abc")]
+
+
+def test_deleting_the_database_loses_nothing(project, mirror, empty_store):
+    commit(project, "first")
+    write_project(project, dropout=0.4, accuracy=0.7)
+    commit(project, "second")
+    git(project, "checkout", "-q", "--detach")
+    write_project(project, dropout=0.3, accuracy=0.9)
+    commit(project, "tried")
+    git(project, "update-ref", f"refs/exps/ab/{'c' * 38}/brave-name", "HEAD")
+    git(project, "checkout", "-q", "-")
+    tracking.sync(mirror, project)
+    before = shown(mirror)
+    assert sorted(name for name, *_ in before) == ["text", "text", "text brave-name"]
+    shutil.rmtree(project / "mlartifacts")
+    mirror._client._tracking_client.store.engine.dispose()  # this process keeps the file open
+    (project / "mlflow.db").unlink()
+    shutil.copy(empty_store, project / "mlflow.db")
+    again = tracking.Mirror(tracking.SYNC_PATIENCE)
+    tracking.sync(again, project)
+    assert shown(again) == before
+
+
+def test_published_figures_are_logged_once_and_tagged(mirror):
+    for _ in range(2):
+        tracking.publish_references(mirror)
+    runs = mirror.do("search_runs", [mirror.experiment_id], "tags.source = 'published'")
+    accuracy = {run.data.tags["model"]: run.data.metrics["test/accuracy"] for run in runs}
+    assert accuracy == {"text": 0.772, "image": 0.593, "fusion": 0.827}
+    assert {run.info.status for run in runs} == {"FINISHED"}
+    assert len(runs) == 3
+
+
+def test_a_live_run_gets_its_evaluation_and_stays_one_run(project, mirror):
+    with tracking.live_run("train_text") as run:
+        run.log_epoch(1, {"train_loss": 0.3})
+        (live,) = mirror.do("search_runs", [mirror.experiment_id])
+        assert live.info.status == "RUNNING"
+        assert live.data.metrics == {"epoch/train_loss": 0.3}
+    (result,) = results.found_in(Snapshot(project))
+    assert mirror.runs(result.key) == []  # the tiny dvc.yaml differs from the recorded entry
+    key = results.current_key("train_text")
+    result = results.Result("train_text", key, Snapshot(project))
+    assert tracking.publish(mirror, result, "", "abc") == "completed"
+    assert tracking.publish(mirror, result, "", "abc") == "kept"
+    (complete,) = mirror.runs(key)
+    assert complete.info.run_id == live.info.run_id
+    assert complete.data.metrics["test/accuracy"] == 0.8
+
+
+def test_a_result_with_a_finished_run_is_not_logged_again(project, mirror):
+    for _ in range(2):
+        with tracking.live_run("train_text") as run:
+            run.log_epoch(1, {"train_loss": 0.3})
+    assert len(mirror.runs(results.current_key("train_text"))) == 1
+
+
+def test_the_run_of_a_killed_training_is_replaced(project, mirror):
+    killed = tracking._begin("train_text")
+    killed.log_epoch(1, {"train_loss": 9.0})
+    with tracking.live_run("train_text") as run:
+        run.log_epoch(1, {"train_loss": 0.3})
+    (left,) = mirror.runs(results.current_key("train_text"))
+    assert (left.info.status, left.data.metrics) == ("FINISHED", {"epoch/train_loss": 0.3})
+
+
+def test_a_training_that_fails_leaves_a_failed_run_and_its_error(project, mirror):
+    with pytest.raises(ZeroDivisionError), tracking.live_run("train_text"):
+        _ = 1 / 0
+    (run,) = mirror.runs(results.current_key("train_text"))
+    assert run.info.status == "FAILED"
+
+
+def test_a_new_evaluation_replaces_the_old_one(project, mirror):
+    tracking.sync(mirror, project)
+    write_project(project, accuracy=0.6)
+    assert tracking.sync(mirror, project)["rebuilt"] == 1
+    ((_, _, _, _, history, _, _),) = shown(mirror)
+    assert history["test/accuracy"] == [(0, 0.6)]
+
+
+def test_the_names_of_experiments_are_in_their_runs(project, mirror, monkeypatch):
+    monkeypatch.setenv("DVC_EXP_NAME", "quick-hare")
+    with tracking.live_run("train_text"):
+        pass
+    (run,) = mirror.runs(results.current_key("train_text"))
+    assert run.info.run_name == "text quick-hare"
+    assert run.data.tags["dvc.experiment"] == "quick-hare"
+
+
+def train_against(address, monkeypatch, caplog):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+    for name in ("MLFLOW_HTTP_REQUEST_TIMEOUT", "MLFLOW_HTTP_REQUEST_MAX_RETRIES"):
+        monkeypatch.delenv(name, raising=False)
+    start = time.monotonic()
+    with tracking.live_run("train_text") as run:
+        for epoch in range(1, 20):
+            run.log_epoch(epoch, {"train_loss": 0.1})
+    warnings = [record for record in caplog.records if record.name == "rakuten.tracking"]
+    assert len(warnings) == 1
+    assert "python -m rakuten.tracking sync" in warnings[0].getMessage()
+    return time.monotonic() - start
+
+
+def test_a_server_that_is_down_costs_a_warning(project, monkeypatch, caplog):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    assert train_against(f"http://127.0.0.1:{port}", monkeypatch, caplog) < 10
+
+
+def test_a_server_that_never_answers_costs_seconds(project, monkeypatch, caplog):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        assert train_against(f"http://127.0.0.1:{port}", monkeypatch, caplog) < 12
+
+
+def test_a_server_that_dawdles_is_left_alone(project, monkeypatch, mirror, caplog):
+    """Each call succeeds, but together they would hold the training up."""
+    monkeypatch.setattr(mirror, "_patience", 0.5)
+    real = mirror._client.log_batch
+    monkeypatch.setattr(
+        mirror._client, "log_batch", lambda *a, **k: (time.sleep(0.3), real(*a, **k))[1]
+    )
+    run = tracking.LiveRun(mirror, mirror.create("slow", {}))
+    start = time.monotonic()
+    for epoch in range(50):
+        run.log_epoch(epoch, {"train_loss": 0.1})
+    assert time.monotonic() - start < 5
+    assert "it took" in caplog.text
+
+
+def test_two_processes_find_one_schema(tmp_path, monkeypatch):
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    failures = []
+
+    def make():
+        try:
+            tracking.publish_references(tracking.Mirror(tracking.SYNC_PATIENCE))
+        except tracking.FAILURES as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=make) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    mirror = tracking.Mirror(tracking.SYNC_PATIENCE)
+    assert len(mirror.do("search_runs", [mirror.experiment_id])) == 3
+
+
+def test_sync_against_a_server_that_is_down_says_so(project, monkeypatch, capsys):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    assert tracking.main(["sync"]) == 1
+    assert "does not answer" in capsys.readouterr().out
