@@ -1,6 +1,12 @@
 """Fixtures shared by the tests."""
 
+import os
+import subprocess
+from pathlib import Path
+
 import pytest
+
+ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture(autouse=True)
@@ -10,3 +16,62 @@ def tensorflow_settings(request):
         from rakuten import determinism
 
         determinism.configure(seed=3, threads=2)
+
+
+def run(command, folder, **environment):
+    """Run a command as a user's shell would in a clone, and return what it printed.
+
+    The environment of the tests themselves (their virtual environment, MLflow's and DVC's
+    variables) does not reach it; the clone's own `.venv` comes first on the path.
+    """
+    strange = ("VIRTUAL_ENV", "MLFLOW_", "DVC_", "PYTHON", "PYTEST_", "TF_", "KERAS_", "MAKE")
+    clean = {k: v for k, v in os.environ.items() if not k.startswith(strange)}
+    path = [p for p in clean["PATH"].split(os.pathsep) if p != str(ROOT / ".venv" / "bin")]
+    clean["PATH"] = os.pathsep.join([str(folder / ".venv" / "bin"), *path])
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        env=clean | environment,
+        shell=isinstance(command, str),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, f"{command} ended with {done.returncode}:\n{done.stdout[-6000:]}"
+    return done.stdout
+
+
+def clone(folder):
+    """Clone the project's committed state into a new folder, with an identity to commit with."""
+    run(["git", "clone", "--quiet", str(ROOT), str(folder)], folder.parent)
+    run(["git", "config", "user.name", "Test"], folder)
+    run(["git", "config", "user.email", "test@example.org"], folder)
+    return folder
+
+
+def share_environment(folder, other):
+    """Let a clone use another clone's virtual environment."""
+    (folder / ".venv").symlink_to(other / ".venv", target_is_directory=True)
+
+
+@pytest.fixture(scope="session")
+def repro_log(tmp_path_factory):
+    """What `make repro` printed in a fresh clone, which is `built_repository`.
+
+    `BUILT_REPOSITORY` names one that was built before, to save minutes while working on a test.
+    """
+    if "BUILT_REPOSITORY" in os.environ:
+        folder = Path(os.environ["BUILT_REPOSITORY"])
+        return folder, (folder / "repro.log").read_text()
+    folder = clone(tmp_path_factory.mktemp("clone") / "rakuten")
+    log = run(["make", "repro"], folder)
+    (folder / ".git" / "info" / "exclude").write_text("/repro.log\n")
+    (folder / "repro.log").write_text(log)
+    return folder, log
+
+
+@pytest.fixture(scope="session")
+def built_repository(repro_log):
+    """A fresh clone in which `make repro` has run."""
+    return repro_log[0]

@@ -1,0 +1,297 @@
+"""The product table's contract: columns, dtypes, checks, the join of X and Y, image names.
+
+Frames in, frames out: this room opens no file. Read the challenge's CSV files with `CSV_FORMAT`, so
+that every field arrives as it was written: a title "NA" stays a title, an id "12.0" is seen.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from rakuten import categories
+
+CSV_FORMAT = {"dtype": "str", "keep_default_na": False, "na_values": [""], "encoding": "utf-8"}
+"""Options of `pandas.read_csv` for X and Y: all text, only an empty field is missing."""
+
+X_COLUMNS = ("", "designation", "description", "productid", "imageid")
+"""Columns of X_train.csv and X_test.csv; the unnamed one is the challenge's index, the id."""
+
+Y_COLUMNS = ("", "prdtypecode")
+"""Columns of Y_train.csv."""
+
+DTYPES = {
+    "id": "int64",
+    "designation": "str",
+    "description": "str",
+    "productid": "int64",
+    "imageid": "int64",
+    "prdtypecode": "int64",
+    "label": "int64",
+}
+"""The product table's columns in their order; the last two only where Y is known."""
+
+TEXTS = ("designation", "description")
+UNNAMED = "Unnamed: 0"  # what pandas calls a first column without a name
+IMAGE_NAME = re.compile(r"image_([0-9]{1,18})_product_([0-9]{1,18})\.jpe?g", re.IGNORECASE)
+INTEGER = r"[0-9]{1,18}"  # what fits int64 whatever the digits; pandas' own reading takes " 7" too
+SHOWN = 5  # names of affected things that a message spells out
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One kind of fault and everything that has it.
+
+    Attributes:
+        fault: What is wrong, said of the things named.
+        names: The things that have the fault, in order; all of them.
+        remedy: What to do.
+    """
+
+    fault: str
+    names: tuple[str, ...]
+    remedy: str
+
+    def __str__(self) -> str:
+        shown = ", ".join(n if n.isprintable() else ascii(n) for n in self.names[:SHOWN])
+        more = len(self.names) - SHOWN
+        return (
+            f"{self.fault} ({len(self.names)}): {shown}{f' and {more} more' if more > 0 else ''}: "
+            f"{self.remedy}"
+        )
+
+
+class InvalidProductsError(ValueError):
+    """Product files break the contract; `problems` holds every kind of fault, not only the first.
+
+    Attributes:
+        problems: The full list, as the message shows it.
+    """
+
+    def __init__(self, problems: Iterable[Problem]):
+        self.problems = tuple(problems)
+        kinds = len(self.problems)
+        lines = "".join(f"\n  - {problem}" for problem in self.problems)
+        super().__init__(f"{kinds} kind{'s' * (kinds > 1)} of fault in the product files:{lines}")
+
+
+def image_name(imageid: int, productid: int) -> str:
+    """Name a product's picture as the challenge does: image_<imageid>_product_<productid>.jpg."""
+    return f"image_{imageid}_product_{productid}.jpg"
+
+
+def image_names(table: pd.DataFrame) -> list[str]:
+    """Name the pictures of a product table.
+
+    Args:
+        table: A table with int64 columns imageid and productid, n rows.
+
+    Returns:
+        n names, in the order of the rows; equal rows give equal names.
+    """
+    pairs = zip(table["imageid"].tolist(), table["productid"].tolist(), strict=True)
+    return [image_name(imageid, productid) for imageid, productid in pairs]
+
+
+def parse_image_name(name: str) -> tuple[int, int] | None:
+    """Read (imageid, productid) from a picture's file name, or None if it is another file."""
+    match = IMAGE_NAME.fullmatch(name)
+    return (int(match[1]), int(match[2])) if match else None
+
+
+def has_text(table: pd.DataFrame) -> np.ndarray:
+    """Tell which products have words: a title or a description.
+
+    Args:
+        table: A product table, n rows.
+
+    Returns:
+        bool (n,), in the order of the rows.
+    """
+    return (table["designation"].notna() | table["description"].notna()).to_numpy(dtype=bool)
+
+
+def parse_x(x: pd.DataFrame, source: str = "X_train.csv") -> tuple[pd.DataFrame, list[Problem]]:
+    """Turn a frame of X into typed rows, with every fault it has.
+
+    Args:
+        x: A frame with `X_COLUMNS`, read with `CSV_FORMAT`; rows in any order.
+        source: The file's name, for messages.
+
+    Returns:
+        The table with the columns id, designation, description, productid, imageid of `DTYPES`, in
+        ascending id; empty and blank titles and descriptions are missing. And the problems, none if
+        x keeps the contract. Where there are some, rows without a readable id are left out and
+        other unreadable numbers are -1.
+    """
+    x, problems = _select_columns(x, X_COLUMNS, source)
+    numbers, faults = _parse_integers(x, ("id", "productid", "imageid"), source)
+    table = x.assign(**numbers, designation=_words(x["designation"]))
+    table = table.assign(description=_words(x["description"]))
+    table = _in_order(table[list(DTYPES)[:5]])
+    return table, problems + faults + _check_ids(table, source)
+
+
+def parse_y(y: pd.DataFrame, source: str = "Y_train.csv") -> tuple[pd.DataFrame, list[Problem]]:
+    """Turn a frame of Y into typed rows, with every fault it has.
+
+    Args:
+        y: A frame with `Y_COLUMNS`, read with `CSV_FORMAT`; rows in any order.
+        source: The file's name, for messages.
+
+    Returns:
+        The table with the int64 columns id and prdtypecode, in ascending id. And the problems, none
+        if y keeps the contract. Where there are some, rows without a readable id are left out and
+        an unreadable prdtypecode is -1.
+    """
+    y, problems = _select_columns(y, Y_COLUMNS, source)
+    numbers, faults = _parse_integers(y, ("id", "prdtypecode"), source)
+    table = _in_order(y.assign(**numbers))
+    problems += faults + _check_ids(table, source)
+    unknown = table[~table["prdtypecode"].isin((-1, *categories.CODES))]
+    if len(unknown):
+        pairs = zip(unknown["id"], unknown["prdtypecode"], strict=True)
+        problems.append(
+            Problem(
+                f"rows of {source} with an unknown prdtypecode",
+                tuple(f"{number} has {code}" for number, code in pairs),
+                f"expected one of the {categories.NUM_CATEGORIES} codes of rakuten.categories",
+            )
+        )
+    return table, problems
+
+
+def check_pair(
+    x: pd.DataFrame, y: pd.DataFrame, x_source: str = "X_train.csv", y_source: str = "Y_train.csv"
+) -> list[Problem]:
+    """Check that X and Y describe the same rows.
+
+    Args:
+        x: Typed rows of X, as `parse_x` gives them.
+        y: Typed rows of Y, as `parse_y` gives them.
+        x_source: The name of X, for messages.
+        y_source: The name of Y, for messages.
+
+    Returns:
+        The problems, none if both hold the same ids. A table without rows is a fault that the
+        parsers report; it is not compared.
+    """
+    problems = []
+    for rows, others, here, there in ((x, y, x_source, y_source), (y, x, y_source, x_source)):
+        alone = rows.loc[~rows["id"].isin(others["id"]), "id"]
+        if len(alone) and len(others):
+            names = tuple(alone.astype("str"))
+            remedy = f"{x_source} and {y_source} must hold the same ids, pass two files that fit"
+            problems.append(Problem(f"rows of {here} without a row in {there}", names, remedy))
+    return problems
+
+
+def join(
+    x: pd.DataFrame,
+    y: pd.DataFrame | None = None,
+    x_source: str = "X_train.csv",
+    y_source: str = "Y_train.csv",
+) -> pd.DataFrame:
+    """Join X and Y into the product table, by id.
+
+    Products without a title or a description are let through: `has_text` tells them.
+
+    Args:
+        x: A frame with `X_COLUMNS`, read with `CSV_FORMAT`; rows in any order.
+        y: A frame with `Y_COLUMNS`, read alike; None where the categories are to be predicted.
+        x_source: The name of X, for messages.
+        y_source: The name of Y, for messages.
+
+    Returns:
+        The product table with the columns and dtypes of `DTYPES` (without y, those before
+        prdtypecode), in ascending id, indexed 0..n-1.
+
+    Raises:
+        InvalidProductsError: If a file breaks the contract; its message lists every kind of fault.
+    """
+    table, problems = parse_x(x, x_source)
+    if y is not None:
+        codes, faults = parse_y(y, y_source)
+        problems += faults + check_pair(table, codes, x_source, y_source)
+    if problems:
+        raise InvalidProductsError(problems)
+    if y is None:
+        return table
+    table = table.merge(codes, on="id", validate="one_to_one")
+    return table.assign(label=categories.to_labels(table["prdtypecode"])).astype(DTYPES)
+
+
+def _select_columns(
+    frame: pd.DataFrame, expected: tuple[str, ...], source: str
+) -> tuple[pd.DataFrame, list[Problem]]:
+    """Take the expected columns, the unnamed one as `id`; list those missing and those too many.
+
+    A missing text column comes back empty; without a column of numbers no row comes back.
+    """
+    rows = tuple(f"row {row}" for row in range(1, len(frame) + 1))
+    found = ["" if name == UNNAMED else str(name) for name in frame.columns]
+    missing = tuple(name for name in expected if name not in found)
+    extra = tuple(name for name in found if name not in expected)
+    # fields beyond the header push the first ones into the index, as text
+    shifted = () if pd.api.types.is_integer_dtype(frame.index.dtype) else rows
+    header = f"expected the header {','.join(expected)!r}, received {','.join(found)!r}"
+    problems = [
+        Problem(fault, names, remedy)
+        for fault, names, remedy in (
+            (f"columns missing from {source}", tuple(map(repr, missing)), header),
+            (f"columns of {source} that do not belong", tuple(map(repr, extra)), header),
+            (
+                f"rows of {source} with more fields than the header",
+                shifted,
+                "put texts that hold a comma into quotes, as the challenge's file does",
+            ),
+            ("files without rows", () if rows else (source,), "pass the whole file"),
+        )
+        if names
+    ]
+    frame = frame.set_axis(found, axis=1).reindex(columns=list(expected)).rename(columns={"": "id"})
+    unusable = shifted or any(name not in TEXTS for name in missing)
+    return frame.reset_index(drop=True)[: 0 if unusable else None], problems
+
+
+def _parse_integers(
+    frame: pd.DataFrame, names: tuple[str, ...], source: str
+) -> tuple[dict[str, pd.Series], list[Problem]]:
+    """Convert columns to int64, -1 where a field is no integer, and list those fields."""
+    numbers, problems = {}, []
+    for name in names:
+        digits = frame[name].astype("str")
+        readable = digits.str.fullmatch(INTEGER).fillna(False).astype(bool)
+        numbers[name] = digits.where(readable, "-1").astype("int64")
+        wrong = digits[~readable]
+        if len(wrong):
+            fields = wrong.map(repr).where(wrong.notna(), "is empty")
+            problems.append(
+                Problem(
+                    f"rows of {source} whose {name} is not an integer",
+                    tuple(f"row {row + 1} {field}" for row, field in fields.items()),
+                    "expected digits alone; rows are counted below the header",
+                )
+            )
+    return numbers, problems
+
+
+def _check_ids(table: pd.DataFrame, source: str) -> list[Problem]:
+    """List the ids that occur more than once."""
+    twice = table.loc[table["id"].duplicated(), "id"].drop_duplicates()
+    remedy = "the index names each product once, remove the repeated rows"
+    problem = Problem(f"ids repeated in {source}", tuple(twice.astype("str")), remedy)
+    return [problem] if problem.names else []
+
+
+def _words(column: pd.Series) -> pd.Series:
+    """Take a text column as it is, with blank fields as missing."""
+    column = column.astype("str")
+    return column.where(column.str.strip() != "")
+
+
+def _in_order(table: pd.DataFrame) -> pd.DataFrame:
+    """Leave out the rows without an id and sort the others by it, index 0..n-1."""
+    return table[table["id"] >= 0].sort_values("id", kind="stable", ignore_index=True)

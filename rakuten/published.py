@@ -1,0 +1,15 @@
+"""What the original study published: shown beside our own figures, never as measured here.
+
+Source: the study's report on the challenge's 84,916 training rows. Accuracies of the image net as
+printed; those of the text and fusion nets summed from its confusion matrices.
+"""
+
+PUBLISHED: dict[str, dict[str, dict[str, float]]] = {
+    "text": {"test": {"accuracy": 0.772}},
+    "image": {"train": {"accuracy": 0.757}, "test": {"accuracy": 0.593}},
+    "fusion": {"test": {"accuracy": 0.827}},
+}
+"""Published metrics, model -> part -> metric, in the shape of `reports/evaluate/models.json`."""
+
+TEST_ROWS = 16_984
+"""Rows of the study's test part: 20 %, stratified."""

@@ -1,0 +1,101 @@
+"""The figures of `reports/`, shown in the terminal or written between README.md's markers."""
+
+import argparse
+import re
+import sys
+
+import pandas as pd
+
+from rakuten import evaluation, storage
+
+README = "README.md"
+MODELS = "reports/evaluate/models.json"
+
+
+def sections() -> dict[str, str]:
+    """Write what the README holds of the reports.
+
+    Returns:
+        Markdown by the name of the README's marker.
+    """
+    clean = storage.read_json("reports/clean.json")
+    split = storage.read_json("reports/split.json")
+    return {
+        "results": evaluation.readme_table(storage.read_json(MODELS)),
+        "data": data_line(clean, split),
+    }
+
+
+def data_line(clean: dict, split: dict) -> str:
+    """Say in a line what data the figures are of.
+
+    Args:
+        clean: `reports/clean.json`.
+        split: `reports/split.json`.
+
+    Returns:
+        One line of Markdown.
+    """
+    counts = ", ".join(f"{count:,} {part}" for part, count in split["parts"].items())
+    return f"Data: {clean['dataset']['name']}, {clean['products']:,} products ({counts}).\n"
+
+
+def fill(text: str, filled: dict[str, str]) -> str:
+    """Put sections between their markers `<!-- name -->` and `<!-- /name -->`.
+
+    Args:
+        text: The README.
+        filled: Markdown by the name of the marker.
+
+    Returns:
+        The README with the sections replaced, everything else untouched.
+
+    Raises:
+        ValueError: If the README lacks a marker.
+    """
+    for name, content in filled.items():
+        pattern = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
+        if not pattern.search(text):
+            raise ValueError(f"{README} has no markers <!-- {name} --> and <!-- /{name} -->")
+        text = pattern.sub(lambda found, content=content: found[1] + content + found[2], text)
+    return text
+
+
+def terminal_table() -> str:
+    """Lay the models' test figures out for a terminal, the published accuracy beside them."""
+    table = evaluation.comparison_table(storage.read_json(MODELS))
+    columns = {
+        "title": "test part",
+        "accuracy": "accuracy",
+        "weighted_f1": "weighted F1",
+        "macro_f1": "macro F1",
+        "log_loss": "log loss",
+        "rows": "rows",
+        "published_accuracy": "published accuracy",
+    }
+    shown = table[list(columns)].rename(columns=columns)
+    with pd.option_context("display.float_format", "{:.3f}".format, "display.width", 120):
+        return shown.to_string(index=False, na_rep="-")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line: `python -m rakuten.readme show|write|check`."""
+    parser = argparse.ArgumentParser(prog="python -m rakuten.readme", description=__doc__)
+    parser.add_argument("action", choices=["show", "write", "check"])
+    action = parser.parse_args(arguments).action
+    if action == "show":
+        print(terminal_table())
+        print(sections()["data"].strip())
+        return 0
+    current = storage.read_text(README)
+    fresh = fill(current, sections())
+    if action == "write":
+        storage.write_text(README, fresh)
+    elif fresh != current:
+        print(f"{README} does not show the figures of reports/: run 'make readme'")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
