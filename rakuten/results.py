@@ -153,9 +153,15 @@ class Result:
         return {"name": described.get("name", "unnamed"), "digest": digest.removesuffix(".dir")}
 
     def attachments(self) -> list[str]:
-        """List the reports worth a look: curves and tables of the training, pictures of tests."""
+        """List the reports of this model: curves, metrics, tables and pictures, not each row."""
         folders = [f"reports/{self.stage}"] + [EVALUATION] * self.evaluated
-        return [path for folder in folders for path in self.snapshot.files(folder)]
+        others = tuple(f"_{model}" for model in MODELS.values() if model != self.model)
+        return [
+            path
+            for folder in folders
+            for path in self.snapshot.files(folder)
+            if not Path(path).stem.endswith(others) and "/predictions_" not in path
+        ]
 
     def content(self) -> str:
         """Hash everything above but the timings, which differ between identical results."""

@@ -1,0 +1,39 @@
+"""Measure every model on every part, and on test in detail: tables and figures."""
+
+from rakuten import evaluation, figures, journal, storage, tracking
+
+NETS, MODALITIES = ("text", "image", "fusion"), ("text", "image")
+REPORTS = "reports/evaluate"
+
+
+def main() -> None:
+    """Read what the models said of the products; write metrics, tables and pictures."""
+    with journal.stage("evaluate") as log:
+        seed, settings = storage.read_params("seed", "evaluate")
+        data = storage.read_json("reports/clean.json")["dataset"]["name"]
+        products = storage.read_table("build/clean/products.parquet")
+        parts = storage.read_table("build/split/parts.parquet")
+        outputs = {net: storage.read_arrays(f"build/train_{net}/outputs.npz") for net in NETS}
+        histories = {net: storage.read_csv(f"reports/train_{net}/history.csv") for net in NETS}
+        others = {m: storage.read_arrays(f"build/train_{m}/baselines.npz") for m in MODALITIES}
+        scores = evaluation.gather(products["id"].to_numpy(), outputs, others)
+        rows = evaluation.describe(products, parts, others["image"]["present"])
+        log.received(f"{len(rows):,} products, {len(scores)} models")
+
+        metrics = evaluation.measure_parts(rows, scores)
+        rows, scores = evaluation.select(rows, scores, "test")
+        tables = evaluation.tables(metrics, rows, scores, seed=seed, **settings)
+        counts = {net: evaluation.confusion(rows["label"].to_numpy(), scores[net]) for net in NETS}
+        pictures = figures.model_pictures(tables, counts, histories, data)
+        storage.write_json(f"{REPORTS}/metrics.json", evaluation.headline(metrics))
+        storage.write_json(f"{REPORTS}/models.json", metrics)
+        for name, table in tables.items():
+            storage.write_csv(f"{REPORTS}/tables/{name}.csv", table)
+        for name, picture in pictures.items():
+            storage.write_figure(f"{REPORTS}/pictures/{name}.png", picture)
+        tracking.publish_workspace("evaluate")
+        log.wrote(evaluation.sentence(metrics))
+
+
+if __name__ == "__main__":
+    main()
