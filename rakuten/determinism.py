@@ -1,7 +1,36 @@
-"""Settings under which TensorFlow gives the same bits again on the same machine."""
+"""TensorFlow, silent while it loads, under settings that give the same bits again."""
 
-import keras
-import tensorflow as tf
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def _silent_start() -> Iterator[None]:
+    """Hold back what TensorFlow's C++ writes while it loads, unless loading fails.
+
+    It announces its processor options before any of its log settings are read.
+    """
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            held.seek(0)
+            os.write(kept, held.read())
+            raise
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+
+
+with _silent_start():
+    import keras
+    import tensorflow as tf
 
 
 def configure(*, seed: int, threads: int) -> None:

@@ -50,6 +50,16 @@ def sparse_features(arrays: dict[str, np.ndarray]) -> sparse.csr_array:
     )
 
 
+def sparse_arrays(features: sparse.csr_array) -> dict[str, np.ndarray]:
+    """Take a CSR matrix apart into the plain arrays that `sparse_features` assembles again."""
+    return {
+        "data": features.data,
+        "indices": features.indices.astype(np.int32),
+        "indptr": features.indptr.astype(np.int32),
+        "shape": np.array(features.shape, dtype=np.int64),
+    }
+
+
 def side_by_side(text: dict[str, np.ndarray], image: dict[str, np.ndarray]) -> dict:
     """Put the hidden layers of both nets next to each other.
 

@@ -117,6 +117,9 @@ class Result:
     def metrics(self) -> dict[str, float]:
         """Figures of the training and, once evaluated, of each part, e.g. "test/accuracy"."""
         figures = flatten({"model": self.snapshot.json(f"reports/{self.stage}/metrics.json")})
+        figures["model/bytes"] = next(
+            (o.get("size") for o in self._entry["outs"] if o["path"].endswith("weights.npz")), None
+        )
         if self.evaluated:
             scores = self.snapshot.json(f"{EVALUATION}/metrics.json").get(self.model, {})
             figures |= flatten(scores)
@@ -153,15 +156,18 @@ class Result:
         return {"name": described.get("name", "unnamed"), "digest": digest.removesuffix(".dir")}
 
     def attachments(self) -> list[str]:
-        """List the reports of this model: curves, metrics, tables and pictures, not each row."""
-        folders = [f"reports/{self.stage}"] + [EVALUATION] * self.evaluated
-        others = tuple(f"_{model}" for model in MODELS.values() if model != self.model)
-        return [
-            path
-            for folder in folders
-            for path in self.snapshot.files(folder)
-            if not Path(path).stem.endswith(others) and "/predictions_" not in path
-        ]
+        """List the reports that follow from this model: nothing that another model changes.
+
+        Those that compare models go with the last one, the fusion, which follows from all.
+        """
+        trained = self.snapshot.files(f"reports/{self.stage}")
+        evaluated = self.snapshot.files(EVALUATION) if self.evaluated else []
+        shown = [path for path in evaluated if "/predictions_" not in path]
+        own = [path for path in shown if Path(path).stem.endswith(f"_{self.model}")]
+        if self.model == "fusion":
+            others = tuple(f"_{model}" for model in MODELS.values())
+            own += [path for path in shown if not Path(path).stem.endswith(others)]
+        return trained + own
 
     def content(self) -> str:
         """Hash everything above but the timings, which differ between identical results."""

@@ -25,6 +25,9 @@ import yaml
 ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
 """The date of every member of the archives written here: zip files cannot do without one."""
 
+SCRATCH = Path("build/scratch")
+"""Where unfinished work waits for the next run: ignored by git, unknown to DVC."""
+
 
 @contextmanager
 def atomic(path: str | Path) -> Iterator[BinaryIO]:
@@ -164,14 +167,28 @@ def read_arrays(path: str | Path) -> dict[str, np.ndarray]:
         return {name: archive[name] for name in archive.files}
 
 
-def write_arrays(path: str | Path, **arrays: np.ndarray) -> None:
-    """Write arrays as an uncompressed .npz archive, members in the order given, undated.
+def pack_arrays(**arrays: np.ndarray) -> bytes:
+    """Pack arrays as an uncompressed .npz archive, members in the order given, undated.
 
     Args:
-        path: The target file.
         **arrays: The arrays by name; none of dtype object. A name may hold a slash.
+
+    Returns:
+        The archive: equal arrays give equal bytes.
     """
-    with atomic(path) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+    content = io.BytesIO()
+    _write_npz(content, arrays)
+    return content.getvalue()
+
+
+def write_arrays(path: str | Path, **arrays: np.ndarray) -> None:
+    """Write the archive of `pack_arrays` to a file, without a copy of it in memory."""
+    with atomic(path) as file:
+        _write_npz(file, arrays)
+
+
+def _write_npz(file: BinaryIO, arrays: dict[str, np.ndarray]) -> None:
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
         for name, array in arrays.items():
             member = zipfile.ZipInfo(f"{name}.npy", ZIP_EPOCH)
             with archive.open(member, "w", force_zip64=True) as target:

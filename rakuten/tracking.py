@@ -62,6 +62,7 @@ class Mirror:
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", str(int(min(patience / 2, 60))))
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+        logging.getLogger("mlflow").setLevel(logging.WARNING)  # else it tells of its tables
         root, address = results.root(), os.environ.get("MLFLOW_TRACKING_URI")
         self._patience = patience if address else float("inf")
         self._spent = 0.0

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
-from rakuten.examples import check_ids, join, side_by_side, sparse_features
+from rakuten.examples import check_ids, join, side_by_side, sparse_arrays, sparse_features
 
 IDS = np.array([2, 5, 9, 11])
 PRODUCTS = pd.DataFrame({"id": IDS, "label": [0, 1, 1, 26]})
@@ -41,8 +41,7 @@ def test_equal_ids_pass():
 
 def test_sparse_features_come_back():
     matrix = sparse.random_array((4, 6), density=0.5, format="csr", rng=0, dtype=np.float32)
-    parts = {"data": matrix.data, "indices": matrix.indices, "indptr": matrix.indptr}
-    read = sparse_features(parts | {"shape": np.array(matrix.shape)})
+    read = sparse_features(sparse_arrays(matrix))
     np.testing.assert_array_equal(read.toarray(), matrix.toarray())
 
 

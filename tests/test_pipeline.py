@@ -90,9 +90,9 @@ def test_every_param_belongs_to_a_stage():
 def test_files_named_in_a_script_are_declared(name):
     declared = set(STAGES[name]["deps"]) | outs(STAGES[name])
     for path in names_in_code(ROOT / "stages" / f"{name}.py"):
-        assert any(f"{path}/".startswith(f"{d}/") for d in declared) or any(
-            d.startswith(f"{path}/") for d in declared
-        ), f"{name} mentions {path}, which dvc.yaml does not declare"
+        assert any(f"{path}/".startswith(f"{d}/") or d.startswith(path) for d in declared), (
+            f"{name} mentions {path}, which dvc.yaml does not declare"
+        )
 
 
 def test_every_dep_is_code_data_or_the_output_of_a_stage():

@@ -28,7 +28,13 @@ def write_project(folder, dropout=0.5, accuracy=0.8):
     scores = {"text": {"test": {"accuracy": accuracy, "log_loss": None}}}
     storage.write_json(folder / "reports/evaluate/metrics.json", scores)
     storage.write_json(folder / "reports/clean.json", {"dataset": {"name": "tiny"}})
-    storage.write_bytes(folder / "reports/evaluate/curves.png", b"PNG")
+    for name in (
+        "pictures/confusion_text.png",
+        "pictures/confusion_fusion.png",
+        "pictures/all.png",
+    ):
+        storage.write_bytes(folder / "reports/evaluate" / name, b"PNG")
+    storage.write_csv(folder / "reports/evaluate/tables/predictions_text.csv", curves)
     storage.write_text(folder / "data.dvc", "outs:\n- md5: abc.dir\n  path: data\n")
     storage.write_text(folder / "build/train_text/outputs.npz", f"outputs {dropout}")
     measured_on = {"build/train_text/outputs.npz": md5(folder / "build/train_text/outputs.npz")}
@@ -89,9 +95,23 @@ def test_a_result_holds_everything_that_is_known_of_a_training(project):
     assert result.attachments() == [
         "reports/train_text/history.csv",
         "reports/train_text/metrics.json",
-        "reports/evaluate/curves.png",
-        "reports/evaluate/metrics.json",
+        "reports/evaluate/pictures/confusion_text.png",
     ]
+
+
+def test_what_compares_models_goes_with_the_fusion_alone(project):
+    (text,) = results.found_in(Snapshot(project))
+    fusion = results.Result("train_fusion", text.key, text.snapshot)
+    object.__setattr__(fusion, "evaluated", True)
+    assert fusion.attachments() == [
+        "reports/evaluate/pictures/confusion_fusion.png",
+        "reports/evaluate/metrics.json",
+        "reports/evaluate/pictures/all.png",
+    ]
+    content = text.content()
+    storage.write_bytes(project / "reports/evaluate/pictures/all.png", b"PNG of another fusion")
+    (again,) = results.found_in(Snapshot(project))
+    assert again.content() == content
 
 
 def test_a_commit_tells_the_same_as_the_workspace(project):
@@ -158,7 +178,7 @@ def test_content_ignores_timings_and_sees_everything_else(project):
     storage.write_json(path, json.loads(path.read_text()) | {"fit_seconds": 9})
     (same,) = results.found_in(Snapshot(project))
     assert same.content() == content
-    storage.write_bytes(project / "reports/evaluate/curves.png", b"PNG2")
+    storage.write_bytes(project / "reports/evaluate/pictures/confusion_text.png", b"PNG2")
     (other,) = results.found_in(Snapshot(project))
     assert other.content() != content
 

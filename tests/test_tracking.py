@@ -45,6 +45,14 @@ def mirror(project):
     return tracking.Mirror(tracking.SYNC_PATIENCE)
 
 
+def _files(mirror, run_id, folder=None):
+    for file in mirror.do("list_artifacts", run_id, folder):
+        if file.is_dir:
+            yield from _files(mirror, run_id, file.path)
+        else:
+            yield file.path
+
+
 def shown(mirror):
     """Everything that the user interface shows of the measured runs, but for times and ids."""
     runs = mirror.do("search_runs", [mirror.experiment_id], "tags.source = 'measured'")
@@ -56,11 +64,7 @@ def shown(mirror):
             )
             for name in run.data.metrics
         }
-        files = sorted(
-            file.path
-            for folder in mirror.do("list_artifacts", run.info.run_id)
-            for file in mirror.do("list_artifacts", run.info.run_id, folder.path)
-        )
+        files = sorted(_files(mirror, run.info.run_id))
         tags = {k: v for k, v in run.data.tags.items() if not k.startswith("mlflow.")}
         data = [(d.dataset.name, d.dataset.digest) for d in run.inputs.dataset_inputs]
         name, status = run.info.run_name, run.info.status
@@ -80,7 +84,7 @@ def test_sync_logs_a_result_once_with_all_it_holds(project, mirror):
     assert history["epoch/train_loss"] == [(1, 0.3), (2, 1 / 3)]
     assert history["test/accuracy"] == [(0, 0.8)]
     assert history["timing/fit_seconds"] == [(0, 1.5)]
-    assert "evaluate/curves.png" in files
+    assert "evaluate/pictures/confusion_text.png" in files
     assert data == [("tiny", "abc")]
 
 

@@ -1,0 +1,35 @@
+"""Turn titles and descriptions into language, tokens and their number."""
+
+import os
+
+from rakuten import journal, products, storage, text
+
+
+def main() -> None:
+    """Read the catalogue and the language resources, write the product table and its report."""
+    with journal.stage("clean") as log:
+        settings = storage.read_params("clean")
+        table = products.join(
+            storage.read_csv("data/X_train.csv", **products.CSV_FORMAT),
+            storage.read_csv("data/Y_train.csv", **products.CSV_FORMAT),
+        )
+        languages = storage.read_arrays("build/resources/langid.npz")
+        log.received(f"{len(table):,} products")
+
+        columns = text.clean(
+            table,
+            languages,
+            folder="build/resources/nltk",
+            threads=os.cpu_count() or 1,
+            progress=journal.progress,
+            **settings,
+        )
+        table = table.assign(**columns)
+        report = {"dataset": storage.read_json("data/dataset.json"), **text.summarize(table)}
+        storage.write_table("build/clean/products.parquet", table)
+        storage.write_json("reports/clean.json", report)
+        log.wrote(f"{report['distinct_tokens']:,} distinct tokens")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,39 @@
+"""Weigh the terms of every product: TF-IDF fitted on the train part alone."""
+
+from rakuten import examples, journal, storage, vectorize
+
+
+def main() -> None:
+    """Read tokens and parts, write vocabulary, idf and features."""
+    with journal.stage("vectorize") as log:
+        settings = storage.read_params("vectorize")
+        sublinear_tf = settings.pop("sublinear_tf")
+        products = storage.read_table("build/clean/products.parquet")
+        parts = storage.read_table("build/split/parts.parquet")
+        examples.check_ids(products["id"].to_numpy(), parts["id"].to_numpy(), "parts")
+        train = products.loc[parts["part"] == "train", "tokens"].tolist()
+        log.received(f"tokens of {len(products):,} products, {len(train):,} of the train part")
+
+        vocabulary, idf = vectorize.fit(train, **settings)
+        features = vectorize.transform(
+            products["tokens"].tolist(),
+            vocabulary,
+            idf,
+            ngram_max=settings["ngram_max"],
+            sublinear_tf=sublinear_tf,
+        )
+        storage.write_json("build/vectorize/vocabulary.json", vocabulary)
+        storage.write_array("build/vectorize/idf.npy", idf)
+        storage.write_arrays(
+            "build/vectorize/features.npz",
+            ids=products["id"].to_numpy(),
+            present=products["has_text"].to_numpy(),
+            **examples.sparse_arrays(features),
+        )
+        log.wrote(
+            f"features {features.shape}, {features.nnz / max(len(products), 1):.1f} a product"
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,372 @@
+import hashlib
+import http.server
+import io
+import logging
+import socket
+import subprocess
+import threading
+import time
+import zipfile
+from pathlib import Path
+
+import h5py
+import numpy as np
+import onnx
+import pytest
+
+from rakuten import resources, storage
+
+ROOT = Path(__file__).parents[1]
+CONTENT = b"les stop words" * 1000
+PACKAGE = "small-data==1.0"
+
+
+def md5(content):
+    return hashlib.md5(content).hexdigest()
+
+
+def sha256(content):
+    return hashlib.sha256(content).hexdigest()
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    """Serves `files`; /cut ends early, /slow never answers in time."""
+
+    files: dict[str, bytes]
+
+    def do_GET(self):
+        if self.path == "/slow":
+            time.sleep(2)
+        content = self.files.get(self.path.lstrip("/"))
+        if content is None:
+            self.send_error(404)
+            return
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content[:100] if self.path == "/cut" else content)
+
+    def log_message(self, *_):
+        """Keep quiet."""
+
+
+@pytest.fixture
+def address():
+    """The address of a web server on loopback."""
+    handler = type("Files", (Handler,), {"files": {"data.zip": CONTENT, "cut": CONTENT}})
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def nowhere():
+    """An address at which nothing listens."""
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        port = closed.getsockname()[1]
+    return f"http://127.0.0.1:{port}/data.zip"
+
+
+@pytest.fixture
+def wheel(tmp_path, monkeypatch):
+    """A wheel that pip finds, in a folder and nowhere else."""
+    folder = tmp_path / "wheels"
+    folder.mkdir()
+    path = folder / "small_data-1.0-py3-none-any.whl"
+    about = "small_data-1.0.dist-info"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("small_data/data.zip", CONTENT)
+        archive.writestr("small_data/other.txt", b"other")
+        archive.writestr(
+            f"{about}/METADATA", "Metadata-Version: 2.1\nName: small-data\nVersion: 1.0\n"
+        )
+        archive.writestr(
+            f"{about}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        )
+        archive.writestr(f"{about}/RECORD", "")
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
+    return path
+
+
+@pytest.fixture
+def no_packages(tmp_path, monkeypatch):
+    """A pip that knows no package."""
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
+
+
+def url_source(url, content=CONTENT):
+    return {"url": url, "md5": md5(content)}
+
+
+def wheel_source(path, member="small_data/data.zip"):
+    return {"package": PACKAGE, "sha256": sha256(path.read_bytes()), "member": member}
+
+
+def resource(tmp_path, *sources, content=CONTENT, name="data.zip"):
+    output = str(tmp_path / "build" / name)
+    return {"output": output, "sha256": sha256(content), "form": "file", "sources": list(sources)}
+
+
+def fetch(tmp_path, **table):
+    return resources.fetch(table, list(table), cache=tmp_path / "cache")
+
+
+def built(tmp_path, name="data.zip"):
+    return (tmp_path / "build" / name).read_bytes()
+
+
+def test_the_official_address_comes_first(tmp_path, address, wheel, monkeypatch):
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: pytest.fail("asked for a package"))
+    sources = [url_source(f"{address}/data.zip"), wheel_source(wheel)]
+    assert fetch(tmp_path, data=resource(tmp_path, *sources)) == {"data": f"{address}/data.zip"}
+    assert built(tmp_path) == CONTENT
+
+
+def test_an_unreachable_address_falls_to_the_package(tmp_path, nowhere, wheel, caplog):
+    sources = [url_source(nowhere), wheel_source(wheel)]
+    with caplog.at_level(logging.INFO, logger="rakuten.resources"):
+        assert fetch(tmp_path, data=resource(tmp_path, *sources)) == {"data": PACKAGE}
+    assert built(tmp_path) == CONTENT
+    failed, served = caplog.messages
+    assert failed.startswith(f"data         not from {nowhere}: ")
+    assert "refused" in failed
+    assert served == f"data         from {PACKAGE}, hash as pinned"
+
+
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        ("missing", "HTTP 404"),
+        ("slow", "no answer within 0.4 s"),
+        ("cut", "the connection ended after 100 of 14,000 bytes"),
+    ],
+)
+def test_an_address_that_does_not_serve_falls_to_the_next(
+    tmp_path, address, path, reason, caplog, monkeypatch
+):
+    monkeypatch.setattr(resources, "CONNECT_SECONDS", 0.4)
+    sources = [url_source(f"{address}/{path}"), url_source(f"{address}/data.zip")]
+    if path == "slow":
+        sources[1]["url"] = sources[1]["url"].replace("127.0.0.1", "localhost")
+    start = time.monotonic()
+    with caplog.at_level(logging.INFO, logger="rakuten.resources"):
+        served = fetch(tmp_path, data=resource(tmp_path, *sources))
+    assert served == {"data": sources[1]["url"]}
+    assert reason in caplog.messages[0]
+    assert time.monotonic() - start < 2
+    assert built(tmp_path) == CONTENT
+
+
+def test_a_host_that_does_not_answer_is_asked_once(tmp_path, nowhere, address, caplog):
+    alive = url_source(f"{address}/data.zip")
+    table = {n: resource(tmp_path, url_source(nowhere), alive, name=n) for n in ("one", "two")}
+    table["two"] |= {"sha256": sha256(CONTENT[:5]), "sources": table["one"]["sources"]}
+    caplog.set_level(logging.INFO, logger="rakuten.resources")
+    with pytest.raises(resources.ResourceError, match="two in canonical form"):
+        fetch(tmp_path, **table)
+    refused, _, skipped = caplog.messages
+    assert "refused" in refused
+    assert skipped.endswith("did not answer a moment ago")
+
+
+def test_other_bytes_at_the_address_are_an_error(tmp_path, address, wheel):
+    sources = [url_source(f"{address}/data.zip", content=b"what was pinned"), wheel_source(wheel)]
+    expected = md5(b"what was pinned")
+    with pytest.raises(
+        resources.ResourceError, match=f"expected md5 {expected}, received {md5(CONTENT)}"
+    ):
+        fetch(tmp_path, data=resource(tmp_path, *sources))
+    assert not (tmp_path / "build").exists()
+    assert not (tmp_path / "cache").exists()
+
+
+def test_another_wheel_of_the_version_is_an_error(tmp_path, wheel):
+    source = wheel_source(wheel)
+    with zipfile.ZipFile(wheel, "a") as archive:
+        archive.writestr("small_data/more.py", "import os")
+    with pytest.raises(resources.ResourceError, match=f"from {PACKAGE} is not what resources.yaml"):
+        fetch(tmp_path, data=resource(tmp_path, source))
+
+
+def test_another_canonical_form_is_an_error(tmp_path, address):
+    pinned = resource(tmp_path, url_source(f"{address}/data.zip"), content=b"else")
+    with pytest.raises(resources.ResourceError, match="data in canonical form is not what"):
+        fetch(tmp_path, data=pinned)
+    assert not (tmp_path / "build").exists()
+
+
+def test_nothing_reachable_lists_every_source_and_the_remedy(tmp_path, nowhere, no_packages):
+    sources = [url_source(nowhere), {"package": PACKAGE, "sha256": "0" * 64, "member": "x"}]
+    with pytest.raises(resources.ResourceError) as caught:
+        fetch(tmp_path, data=resource(tmp_path, *sources))
+    first, url, package, remedy = str(caught.value).splitlines()
+    assert first == "data could not be fetched, expected one of 2 sources to answer:"
+    assert url.startswith(f"  - {nowhere}: ")
+    assert package.startswith(f"  - {PACKAGE}: pip download: ERROR: No matching distribution")
+    assert remedy.startswith("connect to a network that reaches one of them")
+
+
+def test_what_can_be_had_is_written_though_others_fail(tmp_path, nowhere, address):
+    table = {
+        "gone": resource(tmp_path, url_source(nowhere), name="gone"),
+        "wrong": resource(tmp_path, url_source(f"{address}/data.zip"), content=b"?", name="wrong"),
+        "data": resource(tmp_path, url_source(f"{address}/data.zip")),
+    }
+    with pytest.raises(resources.ResourceError) as caught:
+        fetch(tmp_path, **table)
+    assert "gone could not be fetched" in str(caught.value)
+    assert "wrong in canonical form is not" in str(caught.value)
+    assert [path.name for path in (tmp_path / "build").iterdir()] == ["data.zip"]
+
+
+def test_a_wheel_is_downloaded_once_for_all_its_members(tmp_path, wheel, monkeypatch):
+    calls = []
+    run = subprocess.run
+    monkeypatch.setattr(subprocess, "run", lambda *a, **k: calls.append(a) or run(*a, **k))
+    other = wheel_source(wheel, "small_data/other.txt")
+    served = fetch(
+        tmp_path,
+        data=resource(tmp_path, wheel_source(wheel)),
+        other=resource(tmp_path, other, content=b"other", name="other.txt"),
+    )
+    assert served == {"data": PACKAGE, "other": PACKAGE}
+    assert built(tmp_path, "other.txt") == b"other"
+    assert len(calls) == 1
+
+
+def test_the_cache_serves_a_later_build(tmp_path, address, nowhere):
+    fetch(tmp_path, data=resource(tmp_path, url_source(f"{address}/data.zip")))
+    (tmp_path / "build" / "data.zip").unlink()
+    served = fetch(tmp_path, data=resource(tmp_path, url_source(nowhere)))
+    assert served == {"data": f"the cache {tmp_path / 'cache'}"}
+    assert built(tmp_path) == CONTENT
+
+
+def test_a_damaged_cache_is_not_used(tmp_path, address):
+    pinned = resource(tmp_path, url_source(f"{address}/data.zip"))
+    fetch(tmp_path, data=pinned)
+    (cached,) = (tmp_path / "cache").iterdir()
+    cached.write_bytes(CONTENT[:-1] + b"!")
+    assert fetch(tmp_path, data=pinned) == {"data": f"{address}/data.zip"}
+    assert cached.read_bytes() == built(tmp_path) == CONTENT
+
+
+def test_a_cache_that_cannot_be_written_does_not_stop_the_build(tmp_path, address):
+    (tmp_path / "cache").write_text("a file where the folder should be")
+    fetch(tmp_path, data=resource(tmp_path, url_source(f"{address}/data.zip")))
+    assert built(tmp_path) == CONTENT
+
+
+def test_the_cache_lies_where_the_system_keeps_caches(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert resources.user_cache() == tmp_path / "rakuten"
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert resources.user_cache() == tmp_path / ".cache" / "rakuten"
+
+
+def test_an_unknown_name_is_refused():
+    with pytest.raises(KeyError, match=r"resources\.yaml has no 'vgg19': it has vgg16; add it"):
+        resources.fetch({"vgg16": {}}, ["vgg19"])
+
+
+@pytest.fixture(scope="module")
+def layers():
+    """Small kernels (height, width, in, out) and biases for every layer, in float32."""
+    generator = np.random.default_rng(0)
+    return {
+        layer: (
+            generator.normal(size=(3, 3, 2, 4)).astype(np.float32),
+            generator.normal(size=4).astype(np.float32),
+        )
+        for layer in resources.VGG16_LAYERS
+    }
+
+
+@pytest.mark.parametrize(
+    ("kernel", "bias"),
+    [("{0}_W_1:0", "{0}_b_1:0"), ("{0}/kernel:0", "{0}/bias:0")],
+    ids=["Keras 1", "Keras 2"],
+)
+def test_keras_file_and_onnx_model_give_the_same_bytes(layers, kernel, bias):
+    """Keras's file has groups by layer, those without weights too; ONNX other axes and names."""
+    content = io.BytesIO()
+    with h5py.File(content, "w") as file:
+        file.attrs["layer_names"] = [b"input_1", b"block1_conv1", b"block1_pool"]
+        file.create_group("input_1")
+        file.create_group("block1_pool")
+        for layer, (weights, offsets) in layers.items():
+            group = file.create_group(layer)
+            group.attrs["weight_names"] = [kernel.format(layer), bias.format(layer)]
+            group[bias.format(layer)] = offsets
+            group[kernel.format(layer)] = weights
+    tensors = []
+    for layer, (weights, offsets) in reversed(layers.items()):
+        for name, array in (
+            ("Squeeze:0", offsets),
+            ("convolution/ReadVariableOp:0", weights.transpose(3, 2, 0, 1)),
+        ):
+            name = f"functional_1/{layer}_1/{name}"
+            tensors.append(onnx.numpy_helper.from_array(np.ascontiguousarray(array), name))
+    model = onnx.helper.make_model(onnx.helper.make_graph([], "g", [], [], initializer=tensors))
+
+    form = resources.CANONICAL_FORMS["vgg16"]
+    canonical = form({"keras_h5": content.getvalue()})
+    assert form({"onnx": model.SerializeToString()}) == canonical
+    with np.load(io.BytesIO(canonical), allow_pickle=False) as arrays:
+        assert arrays.files[:3] == [
+            "block1_conv1/kernel",
+            "block1_conv1/bias",
+            "block1_conv2/kernel",
+        ]
+        assert len(arrays.files) == 26
+        for layer, (weights, offsets) in layers.items():
+            np.testing.assert_array_equal(arrays[f"{layer}/kernel"], weights)
+            np.testing.assert_array_equal(arrays[f"{layer}/bias"], offsets)
+
+
+def test_every_resource_of_the_project_is_pinned():
+    table = storage.read_yaml(ROOT / "resources.yaml")
+    assert {"vgg16", "wordnet", "stopwords", "punkt_tab", "langid"} <= set(table)
+    for name, pinned in table.items():
+        assert set(pinned) == {"output", "sha256", "form", "licence", "sources"}, name
+        assert pinned["output"].startswith("build/resources/")
+        assert len(bytes.fromhex(pinned["sha256"])) == 32
+        assert pinned["form"] in resources.CANONICAL_FORMS
+        for source in pinned["sources"]:
+            (kind,) = set(source) & set(resources.SOURCE_KINDS)
+            if kind == "url":
+                assert source["url"].startswith("https://")
+                assert len(bytes.fromhex(source["md5"])) == 16
+            if kind == "package":
+                assert source["package"].count("==") == 1
+                assert len(bytes.fromhex(source["sha256"])) == 32
+                assert source["member"]
+    urls = ["url" in pinned["sources"][0] for name, pinned in table.items() if name != "langid"]
+    assert all(urls), "the official address comes first"
+
+
+@pytest.mark.slow
+def test_the_pinned_vgg16_is_the_known_network(tmp_path):
+    """Parameters and statistics (mean, deviation, least, greatest) of Keras's own weights."""
+    pinned = storage.read_yaml(ROOT / "resources.yaml")["vgg16"]
+    path = tmp_path / "vgg16.npz"
+    resources.fetch({"vgg16": pinned | {"output": str(path)}}, ["vgg16"])
+    arrays = storage.read_arrays(path)
+    assert sum(array.size for array in arrays.values()) == 14_714_688
+    assert arrays["block5_conv3/kernel"].shape == (3, 3, 512, 512)
+    known = {
+        "block1_conv1/kernel": (-0.0024379087, 0.20669945, -0.67140007, 0.6085159),
+        "block1_conv1/bias": (0.5013912, 0.32847992, -0.015828926, 2.064037),
+        "block5_conv3/kernel": (-0.0010818949, 0.008478405, -0.09288482, 0.28699666),
+        "block5_conv3/bias": (0.14986369, 0.4928213, -0.50036746, 9.431553),
+    }
+    for name, statistics in known.items():
+        array = arrays[name]
+        received = (array.mean(), array.std(), array.min(), array.max())
+        np.testing.assert_allclose(received, statistics, rtol=1e-6, atol=1e-9)

@@ -1,0 +1,427 @@
+import random
+import warnings
+import zipfile
+from pathlib import Path
+
+import langid
+import nltk.corpus
+import nltk.data
+import nltk.tokenize
+import numpy as np
+import pandas as pd
+import pytest
+from bs4 import BeautifulSoup
+from nltk.corpus.reader import StopwordsCorpusReader
+from nltk.corpus.reader.wordnet import WordNetCorpusReader
+from nltk.stem import WordNetLemmatizer
+from nltk.tokenize import sent_tokenize, word_tokenize
+
+from rakuten import resources, storage, text
+
+ROOT = Path(__file__).parents[1]
+EXCERPT = ROOT.parent / "shared" / "rakuten_excerpt"
+OPTIONS = {"min_token_length": 2, "lemmatize": True, "remove_stopwords": True}
+
+STOP_WORDS = {
+    "french": "de la le les et pour un avec",
+    "english": "the and of with for",
+    "german": "und der mit",
+}
+NOUNS = ("dog", "box", "wolf", "man", "country", "jeu", "us", "u", "bus", "knife", "datum")
+PUNKT = {
+    "french": {"abbreviations": "dr m etc vol", "collocations": [("bleu", "mer")]},
+    "english": {"abbreviations": "mr vs etc", "collocations": []},
+    "german": {"abbreviations": "z.b nr", "collocations": []},
+}
+ORTHOGRAPHY = {"mer": 46, "dupont": 2, "suite": 46, "le": 46}
+
+
+@pytest.fixture(scope="module")
+def arrays(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("langid")
+    pinned = storage.read_yaml(ROOT / "resources.yaml")["langid"]
+    table = {"langid": pinned | {"output": str(folder / "langid.npz")}}
+    resources.fetch(table, ["langid"], cache=folder)
+    return storage.read_arrays(folder / "langid.npz")
+
+
+@pytest.fixture(scope="module")
+def small_folder(tmp_path_factory):
+    """NLTK data of three languages and eleven nouns, in NLTK's formats."""
+    folder = tmp_path_factory.mktemp("nltk")
+    archives = {
+        "corpora/wordnet.zip": {f"wordnet/{name}": "" for name in WordNetCorpusReader._FILES}
+        | {
+            "wordnet/lexnames": "00\tadj.all\t3\n",
+            "wordnet/index.noun": "  1 licence\n"
+            + "".join(f"{noun} n 1 0 1 0 0000000{i}  \n" for i, noun in enumerate(sorted(NOUNS))),
+            "wordnet/noun.exc": "men man\ndata datum\nknives knife\n",
+        },
+        "corpora/stopwords.zip": {"stopwords/README": "x\n"}
+        | {f"stopwords/{name}": words.replace(" ", "\n") for name, words in STOP_WORDS.items()},
+        "tokenizers/punkt_tab.zip": {
+            f"punkt_tab/{name}/{member}": content
+            for name, rules in PUNKT.items()
+            for member, content in (
+                ("abbrev_types.txt", rules["abbreviations"].replace(" ", "\n")),
+                ("collocations.tab", "\n".join(map("\t".join, rules["collocations"]))),
+                ("sent_starters.txt", "le\nthe"),
+                ("ortho_context.tab", "\n".join(f"{w}\t{n}" for w, n in ORTHOGRAPHY.items())),
+            )
+        },
+    }
+    for path, members in archives.items():
+        (folder / path).parent.mkdir(exist_ok=True)
+        with zipfile.ZipFile(folder / path, "w") as archive:
+            for name, content in members.items():
+                archive.writestr(name, content)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def pinned_folder(tmp_path_factory):
+    """The real NLTK data, fetched as the stage does."""
+    folder = tmp_path_factory.mktemp("pinned")
+    table = storage.read_yaml(ROOT / "resources.yaml")
+    names = ["wordnet", "stopwords", "punkt_tab"]
+    moved = {n: table[n] | {"output": str(folder / table[n]["output"])} for n in names}
+    resources.fetch(moved, names)
+    return folder / "build/resources/nltk"
+
+
+class Naive:
+    """The steps row by row with the libraries' own functions, NLTK reading `folder`."""
+
+    def __init__(self, folder, monkeypatch):
+        monkeypatch.setattr(nltk.data, "path", [str(folder)])
+        nltk.tokenize._get_punkt_tokenizer.cache_clear()
+        find = nltk.data.find
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that it is WordNet of one language
+            wordnet = WordNetCorpusReader(find("corpora/wordnet.zip/wordnet/"), None)
+        monkeypatch.setattr(nltk.corpus, "wordnet", wordnet)
+        stop_words = StopwordsCorpusReader(
+            find("corpora/stopwords.zip/stopwords/"), r"(?!README|\.).*", encoding="utf8"
+        )
+        self.stop_words = {  # one list has a stray space
+            name: {word.strip() for word in stop_words.words(name)} for name in stop_words.fileids()
+        }
+        self.lemmatizer = WordNetLemmatizer()
+
+    def sentences_of(self, code):
+        name = text.LANGUAGES.get(code, "french")
+        return name if nltk.tokenize.punkt_model_available(name) else "french"
+
+    def clean(self, designation, description, *, min_token_length, lemmatize, remove_stopwords):
+        plain = " ".join(f"{self.plain(designation)} {self.plain(description)}".split())
+        if not plain:
+            return False, "", "", 0
+        code = langid.classify(plain)[0]
+        both = self.stop_words["french"] | self.stop_words["english"]
+        stop_words = self.stop_words.get(text.LANGUAGES.get(code), both)
+        tokens = []
+        for word in word_tokenize(plain, self.sentences_of(code)):
+            token = word.lower()
+            if len(token) < min_token_length or not any(c.isalnum() for c in token):
+                continue
+            if remove_stopwords and token in stop_words:
+                continue
+            tokens.append(self.lemmatizer.lemmatize(token) if lemmatize else token)
+        return True, code, " ".join(tokens), len(tokens)
+
+    @staticmethod
+    def plain(html):
+        return BeautifulSoup(html, "html.parser").get_text(" ")
+
+
+@pytest.fixture
+def naive(small_folder, monkeypatch):
+    return Naive(small_folder, monkeypatch)
+
+
+@pytest.fixture(scope="module")
+def cleaner(small_folder, arrays):
+    return text.Cleaner(small_folder, arrays, **OPTIONS)
+
+
+WORD_LIST = r"""
+bleu noir. L'aquarium d'une dogs boxes wolves men Knives countries us bus jeux data Dupont suite
+Le la de et the of und mit Dr. M. etc. vol. J. n°45 3.5 12. 2:30 a:b x,y 1,000 U.S.A. www.x.fr
+bleu. Mer mer. cannot Gonna gimme d'ye 'tis more'n wanna it's he'll don't can't don’t 's l' 'l
+. .. ... ! ? !? , : ; -- - ( ) [ ] { } @ # $ % * " ' '' `` ` « » “ ” ‘ ’ – — / \ é É ß İ ı ² ½ 日本
+🎉 wi-fi PS4 50x70cm c. p. 1er aujourd'hui _ a_b é. "Bleu (noir) noir.) noir.” fin!
+"""  # noqa: RUF001
+WORDS = [*WORD_LIST.split(), "\ue000", "\x00"]
+GLUE = [" ", " ", " ", "", "", ". ", "! ", "? ", ".", '"', ": ", ", ", ".) ", '." ', ".. ", "\n"]
+TAG_LIST = """
+<b> </b> <br> <br/> </br> <p> </p> <P|align=center> <a|href="x|y"> </a> <li> </|li> < & >
+&amp; &eacute; &eacute &#233; &#xe9 &# &nbsp; &foo; <img|src=a.jpg> <script> </script> <style>
+</style> <!--|c|--> <!-- --> <![CDATA[x]]> <!x> <?p?> <td|width=5> <hr> <o:p> <textarea>
+</textarea> <rt> <a|href=x/> <a|href=' <em </p|class='u'> <pre> </pre> <template> </template>
+<b|=x> <font|color="#fff"|size=+1>
+"""
+TAGS = TAG_LIST.split()
+
+
+def random_lines(count, pieces, seed=11):
+    """Lines of one to fourteen pieces, glued in all ways, from a fixed seed."""
+    generator = random.Random(seed)
+    return [
+        "".join(
+            generator.choice(pieces).replace("|", " ") + generator.choice(GLUE)
+            for _ in range(generator.randint(1, 14))
+        )
+        for _ in range(count)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("html", "plain"),
+    [
+        ("Table basse", "Table basse"),
+        ("  Table\t\n basse\xa0ronde ", "Table basse ronde"),
+        ("<p>Table<br>basse</p>", "Table basse"),
+        ("<b>T</b>able", "T able"),
+        ("H&amp;M &eacute;t&eacute; &#233;t&#xe9;", "H&M été été"),
+        ("a < b et c > d", "a < b et c > d"),
+        ('<a href="x>y">lien</a>', "lien"),
+        ("<script>var a;</script>Lampe<style>p{}</style>", "Lampe"),
+        ("<!-- caché -->Lampe", "Lampe"),
+        ("<br/><p></p>", ""),
+        ("&nbsp;", ""),
+        ("", ""),
+        ("a\x00b", "a\x00b"),
+        ("<![foo bar", "<![foo bar"),
+        ("\ud800x", "?x"),
+    ],
+)
+def test_plain_text(html, plain):
+    assert text.plain_text(html) == plain
+
+
+def test_plain_text_with_a_number_beyond_reason():
+    assert text.plain_text(f"a &#{'9' * 5000}; b").startswith("a &#999")
+
+
+@pytest.mark.filterwarnings("ignore::bs4.XMLParsedAsHTMLWarning")
+def test_plain_text_equals_beautiful_soup():
+    lines = random_lines(1200, TAGS + WORDS[:20])
+    assert sum("<" in line for line in lines) > 800
+    for line in lines:
+        assert text.plain_text(line) == " ".join(Naive.plain(line).split()), line
+
+
+@pytest.mark.parametrize(
+    ("title", "description", "language", "tokens"),
+    [
+        ("Lampe de bureau pour la chambre", "", "fr", "lampe bureau chambre"),
+        ("The dogs and the boxes of the men", "", "en", "dog box man"),
+        ("Der Tisch und die Knives", "mit der Lampe", "de", "tisch die knife lampe"),
+        ("Magazine n°45 pour le wi-fi, 3.5 cm", "", "fr", "magazine n°45 wi-fi 3.5 cm"),
+        ("Le bleu", "<p>Les   <b>jeux</b> &eacute;ducatifs</p>", "fr", "bleu jeux éducatifs"),
+        ("Un pour les et de la", "", "fr", ""),
+    ],
+)
+def test_known_products(cleaner, title, description, language, tokens):
+    assert cleaner.clean([title], [description]) == {
+        "has_text": [True],
+        "language": [language],
+        "tokens": [tokens],
+        "num_tokens": [len(tokens.split())],
+    }
+
+
+def test_products_without_text(cleaner):
+    columns = cleaner.clean(["", "<br>", " \t", "Lampe"], ["", "&nbsp;<p></p>", "", ""])
+    assert columns["has_text"] == [False, False, False, True]
+    assert columns["language"][:3] == columns["tokens"][:3] == ["", "", ""]
+    assert columns["num_tokens"] == [0, 0, 0, 1]
+
+
+def test_odd_products_are_cleaned(cleaner, naive):
+    odd = ["x", ".", "\x00", "'", "...", "日", "<", "&", "-" * 2000, "mot. " * 300, "1" * 2000]
+    columns = cleaner.clean(odd, [""] * len(odd))
+    rows = [naive.clean(title, "", **OPTIONS) for title in odd]
+    assert list(zip(*columns.values(), strict=True)) == rows
+    assert all(columns["has_text"])
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        OPTIONS,
+        OPTIONS | {"min_token_length": 4},
+        OPTIONS | {"lemmatize": False},
+        OPTIONS | {"remove_stopwords": False, "min_token_length": 1},
+    ],
+)
+@pytest.mark.filterwarnings("ignore::bs4.MarkupResemblesLocatorWarning")
+@pytest.mark.filterwarnings("ignore::bs4.XMLParsedAsHTMLWarning")
+def test_clean_equals_naive_row_by_row(small_folder, arrays, naive, options):
+    titles, descriptions = random_lines(120, WORDS), random_lines(120, WORDS + TAGS[:14], seed=3)
+    cleaner = text.Cleaner(small_folder, arrays, **options)
+    columns = cleaner.clean(titles, descriptions)
+    expected = [naive.clean(*row, **options) for row in zip(titles, descriptions, strict=True)]
+    assert list(zip(*columns.values(), strict=True)) == expected
+    assert cleaner.clean(titles, descriptions) == columns, "what is remembered changes the result"
+
+
+def check_tokens(cleaner, naive, codes, lines):
+    """Compare sentences and tokens with NLTK's, whatever langid says of the lines."""
+    for code in codes:
+        name = naive.sentences_of(code)
+        splitter = cleaner._sentence_splitter(code)
+        words = [cleaner._words(line, code) for line in lines]
+        cleaner._learn(code, [word for row in words for word in row])
+        for line, row in zip(lines, words, strict=True):
+            assert splitter.tokenize(line) == sent_tokenize(line, name), (code, line)
+            kept = " ".join(filter(None, map(cleaner._kept[code].__getitem__, row)))
+            tokens = [token.lower() for token in word_tokenize(line, name)]
+            expected = " ".join(t for t in tokens if any(c.isalnum() for c in t))
+            assert kept == expected, (code, line)
+
+
+def test_sentences_and_tokens_equal_nltk(small_folder, arrays, naive):
+    """No stop words, no lemmas, no least length: every token NLTK finds must come through."""
+    options = {"min_token_length": 1, "lemmatize": False, "remove_stopwords": False}
+    cleaner = text.Cleaner(small_folder, arrays, **options)
+    lines = [" ".join(line.split()) for line in random_lines(800, WORDS)]
+    check_tokens(cleaner, naive, ["fr", "de"], [*filter(None, lines), "Un bleu. Mer", "Dr. Le"])
+
+
+def test_lemmas_equal_nltk(small_folder, naive):
+    lemmatizer = text._NounLemmatizer(small_folder)
+    stems = [*NOUNS, "dat", "m", "countr", ""]
+    endings = ["", "s", "es", "ies", "men", "ves", "ses", "xes", "ches", "y"]
+    for word in [stem + ending for stem in stems for ending in endings] + ["data", "men", "knives"]:
+        assert lemmatizer.lemmatize(word) == naive.lemmatizer.lemmatize(word)
+    assert [*map(lemmatizer.lemmatize, ("countries", "data"))] == ["country", "datum"]
+
+
+def test_languages_without_a_list_lose_french_and_english_stop_words(cleaner):
+    assert cleaner._stop_words_of("br") == frozenset(
+        (STOP_WORDS["french"] + " " + STOP_WORDS["english"]).split()
+    )
+    assert cleaner._stop_words_of("de") == frozenset(STOP_WORDS["german"].split())
+
+
+def test_what_is_remembered_stays_bounded(small_folder, arrays, monkeypatch):
+    monkeypatch.setattr(text, "REMEMBERED", 50)
+    titles = random_lines(60, WORDS)
+    expected = text.Cleaner(small_folder, arrays, **OPTIONS).clean(titles, [""] * 60)
+    cleaner = text.Cleaner(small_folder, arrays, **OPTIONS)
+    single = [cleaner.clean([title], [""]) for title in titles]
+    assert [row["tokens"][0] for row in single] == expected["tokens"]
+    assert max(map(len, cleaner._kept.values())) < 50 + 30
+
+
+def test_min_token_length_is_checked(small_folder, arrays):
+    with pytest.raises(ValueError, match=r"at least 1, received 0: set clean\.min_token_length"):
+        text.Cleaner(small_folder, arrays, **OPTIONS | {"min_token_length": 0})
+
+
+def test_missing_data_is_named_with_the_remedy(tmp_path, arrays):
+    with pytest.raises(
+        FileNotFoundError, match=r"no corpora/wordnet\.zip .* 'dvc repro resources'"
+    ):
+        text.Cleaner(tmp_path, arrays, **OPTIONS)
+
+
+def table(count):
+    lines = random_lines(count, WORDS, seed=7)
+    frame = pd.DataFrame({"designation": lines, "description": lines[::-1]}, dtype="str")
+    frame.loc[::3, "description"] = np.nan
+    frame.loc[5, "designation"] = np.nan
+    frame.loc[6] = np.nan
+    return frame
+
+
+def test_clean_is_the_same_in_batches_and_processes(small_folder, arrays, monkeypatch):
+    frame = table(40)
+    arguments = {"folder": small_folder, **OPTIONS}
+    one = text.clean(frame, arrays, threads=1, **arguments)
+    assert list(one) == ["has_text", "language", "tokens", "num_tokens"]
+    assert not one["has_text"][6]
+    assert one["has_text"][5]
+    assert all(len(column) == 40 for column in one.values())
+    monkeypatch.setattr(text, "BATCH", 7)
+    monkeypatch.setattr(text, "WORTH_A_PROCESS", 10)
+    assert text.clean(frame, arrays, threads=1, **arguments) == one
+    assert text.clean(frame, arrays, threads=2, **arguments) == one
+
+
+def test_clean_shows_its_progress(small_folder, arrays, monkeypatch):
+    monkeypatch.setattr(text, "BATCH", 15)
+    shown = []
+
+    def progress(items, **about):
+        shown.append(about)
+        yield from items
+
+    text.clean(table(40), arrays, folder=small_folder, threads=1, progress=progress, **OPTIONS)
+    assert shown == [{"total": 3, "unit": "batch", "description": "clean"}]
+
+
+def test_clean_of_no_products(small_folder, arrays):
+    columns = text.clean(table(40)[:0], arrays, folder=small_folder, threads=2, **OPTIONS)
+    assert columns == {"has_text": [], "language": [], "tokens": [], "num_tokens": []}
+
+
+def test_summary():
+    frame = pd.DataFrame(
+        {
+            "has_text": [True, True, True, False, True],
+            "language": ["fr", "en", "fr", "", "de"],
+            "tokens": ["lampe bleu", "lampe", "", "", "tisch tisch tisch"],
+            "num_tokens": [2, 1, 0, 0, 3],
+        }
+    )
+    assert text.summarize(frame) == {
+        "products": 5,
+        "without_text": 1,
+        "without_tokens": 1,
+        "distinct_tokens": 3,
+        "tokens_mean": 1.5,
+        "tokens_median": 1.5,
+        "languages": {"fr": 2, "de": 1, "en": 1},
+    }
+    assert list(text.summarize(frame)["languages"]) == ["fr", "de", "en"]
+    assert text.summarize(frame[3:4])["tokens_mean"] == 0
+
+
+@pytest.mark.slow
+def test_pinned_data_gives_what_nltk_gives(pinned_folder, arrays, monkeypatch):
+    """All sentence models, all stop words and all nouns of the real data."""
+    naive = Naive(pinned_folder, monkeypatch)
+    options = {"min_token_length": 1, "lemmatize": False, "remove_stopwords": True}
+    cleaner = text.Cleaner(pinned_folder, arrays, **options)
+    for code, name in text.LANGUAGES.items():
+        if nltk.tokenize.punkt_model_available(name):
+            own = cleaner._sentence_splitter(code)._params
+            its = nltk.tokenize._get_punkt_tokenizer(name)._params
+            for part in ("abbrev_types", "collocations", "sent_starters", "ortho_context"):
+                assert getattr(own, part) == getattr(its, part), (name, part)
+        if name in naive.stop_words:
+            assert cleaner._stop_words_of(code) == naive.stop_words[name]
+    nouns = {w for w, parts in nltk.corpus.wordnet._lemma_pos_offset_map.items() if "n" in parts}
+    lemmatizer = text._NounLemmatizer(pinned_folder)
+    assert len(nouns) > 100_000
+    for word in sorted(nouns)[::20]:
+        for form in (word, f"{word}s", f"{word}es"):
+            assert lemmatizer.lemmatize(form) == naive.lemmatizer.lemmatize(form)
+    plain = text.Cleaner(pinned_folder, arrays, **options | {"remove_stopwords": False})
+    lines = [" ".join(line.split()) for line in random_lines(3000, WORDS, seed=2)]
+    check_tokens(plain, naive, ["fr", "en", "de", "it", "ru", "zz"], list(filter(None, lines)))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not EXCERPT.exists(), reason="the excerpt of the challenge is not here")
+def test_clean_equals_naive_on_the_excerpt(pinned_folder, arrays, monkeypatch):
+    naive = Naive(pinned_folder, monkeypatch)
+    frames = [pd.read_csv(path) for path in sorted(EXCERPT.glob("*/X_*.csv"))]
+    frame = pd.concat(frames)[["designation", "description"]].astype("str").fillna("")
+    columns = text.clean(frame, arrays, folder=pinned_folder, threads=1, **OPTIONS)
+    expected = [naive.clean(*row, **OPTIONS) for row in frame.itertuples(index=False)]
+    rows = list(zip(*columns.values(), strict=True))
+    assert len(rows) > 4000
+    assert [i for i, row in enumerate(rows) if row != expected[i]] == []

@@ -1,0 +1,80 @@
+"""Rebuild the project twice from clean clones and compare every byte: `make verify`.
+
+Both clones run `dvc repro --no-run-cache` with a DVC cache of their own. Compared are dvc.lock,
+which holds the digest of every model and array, and each file below reports/ but the timings.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+
+
+def build(folder: Path, arguments: list[str], environment: dict[str, str]) -> Path:
+    """Clone the committed state, pull its data and rebuild it; change parameters if asked.
+
+    Args:
+        folder: Where the clone goes.
+        arguments: Changes of params.yaml in DVC's form, e.g. "threads=1".
+        environment: Variables for the run, e.g. PYTHONHASHSEED.
+
+    Returns:
+        The clone.
+    """
+    subprocess.run(["git", "clone", "--quiet", str(ROOT), str(folder)], check=True)
+    (folder / ".venv").symlink_to(Path(sys.prefix), target_is_directory=True)
+    path = f"{Path(sys.prefix) / 'bin'}{os.pathsep}{os.environ['PATH']}"
+    variables = os.environ | environment | {"PATH": path}
+    for name, value in (change.split("=") for change in arguments):
+        params = (folder / "params.yaml").read_text().splitlines(keepends=True)
+        params = [f"{name}: {value}\n" if p.startswith(f"{name}:") else p for p in params]
+        (folder / "params.yaml").write_text("".join(params))
+    for command in (["pull", "--quiet", "data.dvc"], ["repro", "--no-run-cache"]):
+        subprocess.run(["dvc", *command], cwd=folder, env=variables, check=True)
+    return folder
+
+
+def compared(folder: Path) -> list[str]:
+    """List what has to be the same, relative to the repository."""
+    reports = sorted(p for p in (folder / "reports").rglob("*") if p.is_file())
+    names = [str(path.relative_to(folder)) for path in reports]
+    return ["dvc.lock", *(n for n in names if not n.startswith("reports/timings/"))]
+
+
+def compare(one: Path, two: Path) -> int:
+    """Print a verdict per file.
+
+    Returns:
+        The number of files that differ or exist on one side only.
+    """
+    different = 0
+    for name in sorted({*compared(one), *compared(two)}):
+        a, b = one / name, two / name
+        same = a.exists() and b.exists() and a.read_bytes() == b.read_bytes()
+        different += not same
+        print(f"{'same   ' if same else 'DIFFERS'}  {name}")
+    outcome = f"{different} files differ" if different else "every byte is the same"
+    print(f"{one} and {two}: {outcome}")
+    return different
+
+
+def main() -> int:
+    """Run the comparison; 0 if everything is the same."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--against", type=Path, help="a repository built before, as the first one")
+    parser.add_argument("--set", nargs="*", default=[], help="change the second, e.g. threads=1")
+    parser.add_argument("--hash-seed", default="random", help="PYTHONHASHSEED of the second")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        first = options.against or build(Path(folder, "one"), [], {"PYTHONHASHSEED": "0"})
+        environment = {"PYTHONHASHSEED": options.hash_seed}
+        second = build(Path(folder, "two"), options.set, environment)
+        return min(compare(first, second), 1)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
