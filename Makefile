@@ -9,7 +9,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c '$(SUPPORTED)' 2>/dev/null && echo $$p && break; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help install repro results ui test check readme lock clean
+.PHONY: help install repro results ui test check verify kill sample readme lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/' | expand -t 12
@@ -54,6 +54,21 @@ check: $(VENV)/installed-dev  ## lint, then the quick tests only
 	ruff check
 	ruff format --check
 	python -m pytest
+
+verify: install  ## rebuild two clean clones and compare every byte
+	python tests/verify_rebuild.py
+
+kill: install  ## kill a small pipeline at 20 random moments and see it finish the same
+	git clone --quiet . build/killed/rakuten && ln -s $(CURDIR)/$(VENV) build/killed/rakuten/$(VENV)
+	cd build/killed/rakuten && python -m rakuten.sample --products 108 --floor 4 ../small \
+		&& python -m rakuten.data import ../small && dvc repro
+	python tests/kill_and_resume.py build/killed/rakuten
+	rm -rf build/killed
+
+sample:  ## write the embedded catalogue anew and import it
+	rm -rf build/sample
+	python -m rakuten.sample --products 1350 --seed 1 --quality 36 build/sample
+	python -m rakuten.data import --name "synthetic sample" build/sample
 
 readme: install  ## write the figures of reports/ into README.md
 	python -m rakuten.readme write

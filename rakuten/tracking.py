@@ -350,6 +350,7 @@ def _create_for(mirror: Mirror, result: Result, experiment: str, commit: str) ->
         "dvc.stage": result.stage,
         "dvc.experiment": experiment,
         "git.commit": commit,
+        "mlflow.source.name": f"stages/{result.stage}.py",
     }
     name = f"{result.model} {experiment}".strip()
     run_id = mirror.create(name, tags, result.snapshot.time)

@@ -29,14 +29,21 @@ def repro(folder: Path, *options: str) -> subprocess.Popen:
     )
 
 
-def finish(folder: Path, *options: str) -> float:
-    """Let `dvc repro` run to its end, and return the seconds it took."""
-    start = time.monotonic()
+def finish(folder: Path, *options: str) -> dict[str, float]:
+    """Let `dvc repro` run to its end.
+
+    Returns:
+        Seconds that were left when each stage began that was run.
+    """
     process = repro(folder, *options)
-    output, _ = process.communicate()
-    if process.returncode:
-        raise SystemExit(f"dvc repro {' '.join(options)} failed:\n{output[-5000:]}")
-    return time.monotonic() - start
+    lines, began = [], {}
+    for line in process.stdout:
+        lines.append(line)
+        if "Running stage" in line:
+            began[line.split("'")[1]] = time.monotonic()
+    if process.wait():
+        raise SystemExit(f"dvc repro {' '.join(options)} failed:\n{''.join(lines)[-5000:]}")
+    return {stage: time.monotonic() - start for stage, start in began.items()}
 
 
 def leftovers(folder: Path) -> list[str]:
@@ -55,14 +62,13 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     folder, draw = options.repository, random.Random(options.seed)
-    stages = list(yaml.safe_load((folder / "dvc.yaml").read_text())["stages"])
     lock = (folder / "dvc.lock").read_bytes()
-    whole = {stage: finish(folder, "--force", "--downstream", stage) for stage in stages}
+    left = finish(folder, "--force")
     failures = int((folder / "dvc.lock").read_bytes() != lock)
     for number in range(options.kills):
-        stage = draw.choice(stages)
+        stage = draw.choice(list(left))
         process = repro(folder, "--force", "--downstream", stage)
-        moment = draw.uniform(0.5, whole[stage])
+        moment = draw.uniform(1.0, left[stage])
         time.sleep(moment)
         os.killpg(process.pid, signal.SIGKILL)
         output, _ = process.communicate()

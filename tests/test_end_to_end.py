@@ -4,7 +4,7 @@ import json
 import re
 
 import pytest
-from conftest import clone, run, share_environment
+from conftest import ROOT, clone, run, share_environment
 from mlflow import MlflowClient
 
 pytestmark = pytest.mark.slow
@@ -19,6 +19,15 @@ def runs(folder, query=""):
 
 def metrics(folder):
     return json.loads((folder / "reports/evaluate/metrics.json").read_text())
+
+
+def small_repository(built_repository, tmp_path):
+    """A clone with a catalogue of few products, rebuilt: each stage takes seconds."""
+    folder = clone(tmp_path / "rakuten")
+    share_environment(folder, built_repository)
+    run("python -m rakuten.sample --products 108 --floor 4 --seed 5 ../small", folder)
+    run("python -m rakuten.data import --name small ../small && dvc repro", folder)
+    return folder
 
 
 @pytest.fixture
@@ -86,24 +95,33 @@ def test_one_changed_parameter_runs_what_follows_from_it_alone(experiments_repos
     assert "less-dropout" in table
 
 
-def test_a_queued_sweep_and_a_temporary_run_reach_the_one_database(experiments_repository):
+def test_twelve_queued_and_a_temporary_run_reach_the_one_database(experiments_repository):
     folder = experiments_repository
-    run(["dvc", "exp", "run", "--queue", "-S", "fusion.dropout=0.3,0.4"], folder)
+    grid = ["-S", "fusion.dropout=0.1,0.2,0.3,0.4", "-S", "fusion.first_dropout=0.1,0.2,0.3"]
+    quick = ["-S", "fusion.training.epochs=2"]
+    run(["dvc", "exp", "run", "--queue", *grid, *quick], folder)
     run(["dvc", "queue", "start", "--jobs", "2"], folder)
-    log = run("dvc queue logs --help >/dev/null; dvc exp run --temp -S fusion.dropout=0.2", folder)
+    log = run(["dvc", "exp", "run", "--temp", "-S", "fusion.dropout=0.7", *quick], folder)
     assert stages_run(log) == ["train_fusion", "evaluate"]
-    while "Running" in (status := run(["dvc", "queue", "status"], folder)) or "Queued" in status:
+    while re.search("Running|Queued", status := run(["dvc", "queue", "status"], folder)):
         run(["sleep", "2"], folder)
-    assert "Failed" not in status
-    tried = {
-        r.data.params["fusion.dropout"]: r
-        for r in runs(folder, "tags.model = 'fusion'")
-        if r.data.params
-    }
-    assert {"0.2", "0.3", "0.4", "0.5"} <= set(tried)
-    shown = run("dvc exp show --csv", folder)
-    for run_ in tried.values():
-        assert str(run_.data.metrics["test/accuracy"]) in shown
+    assert status.count("Success") == 12, status
+
+    names = re.findall(r"[0-9a-f]{7} +(\S+) .*Success", status)
+    logs = "".join(run(["dvc", "queue", "logs", name], folder) for name in names)
+    assert stages_run(logs).count("train_fusion") == 12
+    assert "extract" not in stages_run(logs)
+    assert "does not answer" not in logs
+    assert "locked" not in logs
+
+    tried = [r for r in runs(folder, "tags.dvc.experiment != ''") if r.data.params]
+    assert len(tried) == 13
+    assert {r.data.tags["model"] for r in tried} == {"fusion"}
+    shown = run(["dvc", "exp", "show", "--csv"], folder)
+    for found in tried:
+        (row,) = [x for x in shown.splitlines() if found.data.tags["dvc.experiment"] in x]
+        assert str(found.data.metrics["test/accuracy"]) in row
+    assert "0 completed, 0 rebuilt" in run(["python", "-m", "rakuten.tracking", "sync"], folder)
 
 
 def test_a_lost_database_is_rebuilt_from_dvc_and_git(experiments_repository):
@@ -124,10 +142,39 @@ def test_a_lost_database_is_rebuilt_from_dvc_and_git(experiments_repository):
     assert {k: v[:2] for k, v in after.items()} == {k: v[:2] for k, v in before.items()}
 
 
-def test_importing_other_data_and_going_back_recomputes_nothing(built_repository, tmp_path):
+def test_other_data_and_back_recomputes_nothing(built_repository, tmp_path):
+    """What the cache holds comes back by links: the sample needs no stage after another import."""
     folder = clone(tmp_path / "rakuten")
     share_environment(folder, built_repository)
     run(["dvc", "cache", "dir", "--local", str(built_repository / ".dvc/cache")], folder)
-    run(["dvc", "pull", "data.dvc"], folder)
-    run("dvc checkout", folder)
+    run(["git", "checkout", "-q", "-b", "mine"], folder)
+    for name in ("dvc.lock", "reports"):
+        run(["cp", "-r", str(built_repository / name), "."], folder)
+    run(["git", "commit", "-qam", "as built here", "--allow-empty"], folder)
+    run("dvc checkout data.dvc && dvc checkout", folder)
     assert "up to date" in run(["dvc", "status"], folder)
+
+    run("python -m rakuten.sample --products 54 --floor 2 --seed 5 ../other", folder)
+    run("python -m rakuten.data import ../other", folder)
+    assert "clean" in run(["dvc", "status"], folder)
+    archive = folder / "data" / "images.zip"
+    assert archive.stat().st_nlink > 1, "the archive is linked into the cache, not copied"
+
+    run("git checkout data.dvc && dvc checkout", folder)
+    assert "up to date" in run(["dvc", "repro"], folder)
+
+
+def test_a_rebuild_from_a_clean_clone_gives_the_same_bytes(built_repository):
+    log = run(
+        ["python", str(ROOT / "tests/verify_rebuild.py"), "--against", str(built_repository)],
+        built_repository,
+    )
+    assert "every byte is the same" in log
+
+
+def test_killed_at_random_moments_it_finishes_the_same(built_repository, tmp_path):
+    """The short form; `make kill` runs the long one."""
+    folder = small_repository(built_repository, tmp_path)
+    script = str(ROOT / "tests/kill_and_resume.py")
+    log = run(["python", script, str(folder), "--kills", "3", "--seed", "1"], folder)
+    assert "3 kills, 0 different" in log

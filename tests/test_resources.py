@@ -162,6 +162,16 @@ def test_an_address_that_does_not_serve_falls_to_the_next(
     assert built(tmp_path) == CONTENT
 
 
+def test_a_name_that_is_looked_up_forever_falls_to_the_package(tmp_path, wheel, monkeypatch):
+    """The time limit of a connection does not cover the lookup of its name."""
+    monkeypatch.setattr(resources, "CONNECT_SECONDS", 0.2)
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: time.sleep(4))
+    sources = [url_source("http://data.example/data.zip"), wheel_source(wheel)]
+    start = time.monotonic()
+    assert fetch(tmp_path, data=resource(tmp_path, *sources)) == {"data": PACKAGE}
+    assert time.monotonic() - start < 3.5
+
+
 def test_a_host_that_does_not_answer_is_asked_once(tmp_path, nowhere, address, caplog):
     alive = url_source(f"{address}/data.zip")
     table = {n: resource(tmp_path, url_source(nowhere), alive, name=n) for n in ("one", "two")}

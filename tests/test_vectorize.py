@@ -95,9 +95,20 @@ def test_the_most_frequent_terms_are_kept_and_ties_go_by_the_alphabet():
     assert choose[2] == ["a", "d"]
     assert choose[3] == ["a", "b", "d"]
     assert choose[4] == ["a", "b", "c", "d"]
-    many = [f"t{number:04d}" for number in np.random.default_rng(0).permutation(3000)]
-    vocabulary, _ = vectorize.fit(many, **OPTIONS | {"max_features": 1000})
-    assert vocabulary == sorted(many)[:1000]
+
+
+def test_ties_among_many_terms_and_the_idf_of_those_kept():
+    generator = np.random.default_rng(0)
+    counts = {f"t{number:04d}": int(generator.integers(1, 4)) for number in range(3000)}
+    train = [" ".join([term] * count) for term, count in counts.items()]
+    train += [" ".join(sorted(counts)[:2000:7])]
+    vocabulary, idf = vectorize.fit(train, **OPTIONS | {"max_features": 1000})
+    totals = {term: sum(row.split().count(term) for row in train[-1:]) for term in counts}
+    totals = {term: totals[term] + counts[term] for term in counts}
+    assert vocabulary == sorted(sorted(counts, key=lambda term: (-totals[term], term))[:1000])
+    everything, all_idf = vectorize.fit(train, **OPTIONS | {"max_features": 3000})
+    weights = dict(zip(everything, all_idf.tolist(), strict=True))
+    assert idf.tolist() == [weights[term] for term in vocabulary]
 
 
 def test_rare_and_ubiquitous_terms_can_be_left_out():

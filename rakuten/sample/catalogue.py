@@ -1,0 +1,274 @@
+"""Synthetic catalogue in the challenge's file formats: `python -m rakuten.sample OUT`.
+
+What it writes can be imported, split, trained on and evaluated like the Rakuten files, with
+figures of the same shape: text beats images, both together beat text, and the confusions stay
+inside the groups of `rakuten.categories`. It holds nothing of the Rakuten data.
+
+Every product comes from its own stream of random values, keyed by seed and index: the same
+arguments give the same bytes, whatever the number of processes.
+"""
+
+import csv
+import functools
+import multiprocessing
+import shutil
+import tempfile
+import zipfile
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from rakuten import journal, storage
+from rakuten.categories import CODES, NUM_CATEGORIES, SIZES
+from rakuten.sample.draws import Draws
+from rakuten.sample.images import draw_image
+from rakuten.sample.text import confusable, write_text
+
+LABEL_NOISE = 0.03  # share of products filed under a category that is easily confused
+SAME_TEXT, SAME_IMAGE, SAME_BOTH = 0.012, 0.012, 0.005  # shares of duplicates
+QUALITY = 92  # of JPEG: 26 KB a picture on average, as in the challenge
+FLOOR = 20
+CHUNK = 32  # products that a process makes at a time
+PLAN, TEXT, IMAGE = 0, 1, 2  # the kinds of random streams
+X_COLUMNS = ("", "designation", "description", "productid", "imageid")
+Y_COLUMNS = ("", "prdtypecode")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What one product is made of: where its text and its picture come from."""
+
+    index: int
+    code: int  # the label handed out
+    text_of: int  # index of the product whose text it has, its own unless a duplicate
+    image_of: int
+    content: int  # the category it really belongs to
+
+
+def class_sizes(products: int, floor: int) -> dict[int, int]:
+    """Share products out among the categories in proportion to the real sizes.
+
+    Args:
+        products: Number of products in all.
+        floor: Least number of products of a category.
+
+    Returns:
+        Number of products by `prdtypecode`, ascending codes, summing to `products`.
+
+    Raises:
+        ValueError: If there are too few products for the floor.
+    """
+    if floor < 0 or products < NUM_CATEGORIES * floor:
+        raise ValueError(
+            f"{products} products for {NUM_CATEGORIES} categories and a floor of {floor}: expected "
+            f"a floor of 0 or more and {NUM_CATEGORIES * max(floor, 0)} products at least; lower "
+            "--floor or raise --products"
+        )
+    # Categories that proportion would leave below the floor get the floor; the rest is shared
+    # out among the others, which may push further ones below, hence the loop.
+    real = np.array([SIZES[code] for code in CODES], dtype=float)
+    sizes = np.zeros(NUM_CATEGORIES)
+    free = np.ones(NUM_CATEGORIES, dtype=bool)
+    while free.any():
+        sizes[free] = (products - sizes[~free].sum()) * real[free] / real[free].sum()
+        low = free & (sizes < floor)
+        if not low.any():
+            break
+        sizes[low], free[low] = floor, False
+    whole = np.floor(sizes + 1e-9).astype(int)
+    largest_rest = np.argsort(whole - sizes, kind="stable")[: products - whole.sum()]
+    whole[largest_rest] += 1
+    return dict(zip(CODES, whole.tolist(), strict=True))
+
+
+def plan(products: int, floor: int, seed: int, start: int = 0) -> list[Recipe]:
+    """Decide what each product is, before any is made.
+
+    Args:
+        products: Number of products.
+        floor: Least number of products of a category.
+        seed: Seed of all random choices.
+        start: Index of the first product.
+
+    Returns:
+        One recipe per product, by ascending index.
+
+    Raises:
+        ValueError: If there are too few products for the floor.
+    """
+    sizes = class_sizes(products, floor)
+    rng = np.random.Generator(np.random.Philox(np.random.SeedSequence((seed, PLAN, start))))
+    codes = rng.permutation(np.repeat(list(sizes), list(sizes.values())))
+    content = codes.copy()
+    for row in np.flatnonzero(rng.random(products) < LABEL_NOISE):
+        near = confusable(int(codes[row]))
+        content[row] = near[int(len(near) * rng.random() ** 1.5)]
+    rows = np.arange(products)
+    text_of, image_of = rows.copy(), rows.copy()
+    roll = rng.random(products)
+    both = SAME_TEXT + SAME_IMAGE + SAME_BOTH
+    for code in CODES:
+        members = rows[content == code]
+        originals = members[roll[members] >= both]
+        if not originals.size:
+            continue
+        for row in members[roll[members] < both]:
+            twin = originals[int(rng.integers(originals.size))]
+            if roll[row] < SAME_TEXT or roll[row] >= SAME_TEXT + SAME_IMAGE:
+                text_of[row] = twin
+            if roll[row] >= SAME_TEXT:
+                image_of[row] = twin
+    return [
+        Recipe(start + row, int(codes[row]), start + int(text_of[row]), start + int(image_of[row]),
+               int(content[row]))
+        for row in range(products)
+    ]  # fmt: skip
+
+
+def make(recipe: Recipe, seed: int, quality: int | None) -> tuple[str, str, bytes | None]:
+    """Make one product.
+
+    Args:
+        recipe: What it is made of.
+        seed: Seed of all random choices.
+        quality: JPEG quality, or None for no picture.
+
+    Returns:
+        The designation, the description ("" when it has none) and the JPEG, or None.
+    """
+    title, description = write_text(Draws(seed, TEXT, recipe.text_of), recipe.content)
+    picture = None
+    if quality is not None:
+        picture = draw_image(Draws(seed, IMAGE, recipe.image_of), recipe.content, quality)
+    return title, description or "", picture
+
+
+def product_numbers(index: int) -> tuple[int, int]:
+    """Give a product its numbers: unique, and of the look of the challenge's.
+
+    Args:
+        index: The challenge index.
+
+    Returns:
+        The `productid` and the `imageid`.
+    """
+    # Odd factors modulo a power of two: a permutation, hence no number twice.
+    productid = 20_000_000 + index * 2_654_435_761 % 2**32
+    imageid = 400_000_000 + index * 668_265_263 % 2**30
+    return productid, imageid
+
+
+def write_sample(
+    out: str | Path,
+    *,
+    products: int,
+    test_products: int = 0,
+    seed: int = 0,
+    floor: int = FLOOR,
+    quality: int | None = QUALITY,
+    processes: int = 1,
+) -> None:
+    """Write a synthetic catalogue in the challenge's file formats.
+
+    Args:
+        out: The folder to write: `X_train_update.csv`, `Y_train_CVw08PX.csv`, `images.zip`
+            (stored, members `images/image_train/...`), and with `test_products`
+            `X_test_update.csv`. It must not exist, or be empty; it appears when all is written.
+        products: Number of labelled products, indices from 0.
+        test_products: Number of unlabelled products, indices following.
+        seed: Seed of all random choices.
+        floor: Least number of labelled products of a category.
+        quality: JPEG quality 1..95, or None for no pictures.
+        processes: Number of processes that make products. It does not change the result.
+
+    Raises:
+        ValueError: If there are too few products for the floor, or the quality is out of range.
+        FileExistsError: If `out` holds files, or is one.
+    """
+    out = Path(out)
+    if quality is not None and not 1 <= quality <= 95:
+        raise ValueError(f"JPEG quality {quality}: expected 1 to 95; mend --quality")
+    if test_products < 0:
+        raise ValueError(f"{test_products} test products: expected 0 or more")
+    recipes = plan(products, floor, seed)
+    recipes_test = plan(test_products, 0, seed, start=products)
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise FileExistsError(
+            f"{out} is not empty: a sample is never written over files; name a new folder or "
+            "remove what is there"
+        )
+    out.parent.mkdir(parents=True, exist_ok=True)
+    partial = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
+    try:
+        make_one = functools.partial(make, seed=seed, quality=quality)
+        made = _make_all([*recipes, *recipes_test], make_one, processes)
+        made = journal.progress(
+            made, total=products + test_products, unit="product", description="sample"
+        )
+        _write_files(partial, recipes, recipes_test, iter(made), quality is not None)
+        partial.chmod(0o755)
+        partial.replace(out)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _write_files(
+    folder: Path, recipes: list[Recipe], recipes_test: list[Recipe], made: Iterator, images: bool
+) -> None:
+    """Write the tables and the archive, one product at a time."""
+    with ExitStack() as stack:
+        archive = None
+        if images:
+            archive = stack.enter_context(
+                zipfile.ZipFile(folder / "images.zip", "w", zipfile.ZIP_STORED)
+            )
+        labels = stack.enter_context(_table(folder / "Y_train_CVw08PX.csv"))
+        y = csv.writer(labels, lineterminator="\n")
+        y.writerow(Y_COLUMNS)
+        y.writerows((recipe.index, recipe.code) for recipe in recipes)
+        parts = [("train", recipes)] + ([("test", recipes_test)] if recipes_test else [])
+        for part, products in parts:
+            x = csv.writer(
+                stack.enter_context(_table(folder / f"X_{part}_update.csv")), lineterminator="\n"
+            )
+            x.writerow(X_COLUMNS)
+            for recipe in products:
+                title, description, picture = next(made)
+                productid, imageid = product_numbers(recipe.index)
+                x.writerow((recipe.index, title, description, productid, imageid))
+                if archive is not None:
+                    name = f"images/image_{part}/image_{imageid}_product_{productid}.jpg"
+                    member = zipfile.ZipInfo(name, storage.ZIP_EPOCH)
+                    member.create_system, member.external_attr = 3, 0o644 << 16
+                    archive.writestr(member, picture)
+        next(made, None)  # lets the bar close
+
+
+def _table(path: Path):
+    return path.open("w", encoding="utf-8", newline="")
+
+
+def _make_all(recipes: list[Recipe], make_one, processes: int) -> Iterator[tuple]:
+    """Make the products in order, in this process or in several, a few chunks ahead."""
+    if processes <= 1:
+        yield from map(make_one, recipes)
+        return
+    chunks = (recipes[at : at + CHUNK] for at in range(0, len(recipes), CHUNK))
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(processes, mp_context=context) as pool:
+        waiting = deque()
+        for chunk in chunks:
+            waiting.append(pool.submit(_make_chunk, chunk, make_one))
+            if len(waiting) > 4 * processes:
+                yield from waiting.popleft().result()
+        while waiting:
+            yield from waiting.popleft().result()
+
+
+def _make_chunk(recipes: list[Recipe], make_one) -> list[tuple]:
+    return [make_one(recipe) for recipe in recipes]

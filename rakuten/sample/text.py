@@ -1,0 +1,344 @@
+"""Titles and descriptions of the synthetic catalogue, grown from word tables and templates.
+
+The tables are in `words.yaml`. A template holds {slots} and [optional parts]; a slot is
+filled from the category's table, then from the shared one, then by one of `MAKERS`. Around that
+stand the faults of a real market place: vague titles, borrowed words, typos, capitals, lost
+accents, keyword noise, HTML and entities.
+"""
+
+import functools
+import math
+import re
+import unicodedata
+from collections.abc import Callable
+from html.entities import codepoint2name
+from pathlib import Path
+
+from rakuten import storage
+from rakuten.categories import GROUPS
+from rakuten.sample.draws import Draws
+
+WORDS = Path(__file__).with_name("words.yaml")
+
+MIN_TITLE, MAX_TITLE = 11, 250  # characters, as in the challenge
+VAGUE = 0.12  # share of products whose text names no product
+BORROW = 0.01  # share of product nouns taken from a category that is easily confused
+BORROW_IN_GROUP = 0.05  # the same for the categories of categories.GROUPS
+OWN_SENTENCE = 0.66  # share of description sentences that speak of the category
+MARKED = 0.40  # share of titles with a mark of the category, where it has any
+MAX_SENTENCES = 110
+
+GROUPED = frozenset(code for group in GROUPS.values() for code in group)
+GAMES = frozenset({40, 60, 1140, 1160, 1180, 2462, 2905})  # sold by the name of their world
+
+_PART = re.compile(r"\{(\w+)\}|\[([^\]]*)\]")
+_POOL_SEED = 20_200
+
+
+@functools.cache
+def _tables() -> tuple[dict[str, list[str]], dict[int, dict], dict[int, list[int]]]:
+    """Read the word tables: shared slots, slots by category, categories easily confused."""
+    words = storage.read_yaml(WORDS)
+    shared = {slot: _items(value) for slot, value in words["shared"].items()}
+    categories = {
+        code: {s: _items(v) if isinstance(v, str) else v for s, v in entry.items()}
+        for code, entry in words["categories"].items()
+    }
+    return shared, categories, words["near"]
+
+
+def _items(value: str) -> list[str]:
+    return [item.strip() for item in value.split("|") if item.strip()]
+
+
+def confusable(code: int) -> list[int]:
+    """List the categories whose products are easily taken for those of `code`, nearest first."""
+    return _tables()[2][code]
+
+
+def write_text(draws: Draws, code: int) -> tuple[str, str | None]:
+    """Write the title and the description of one product.
+
+    Args:
+        draws: The product's own stream of random values.
+        code: The `prdtypecode` of what the product really is.
+
+    Returns:
+        The designation (11 to 250 characters, HTML-free) and the description (HTML and entities
+        included), or None for products without one.
+    """
+    shared, categories, near = _tables()
+    own = categories[code]
+    vague = draws.chance(VAGUE)
+    language = _language(draws, own)
+    writer = _Writer(draws, code, shared, own)
+    if not vague and draws.chance(BORROW_IN_GROUP if code in GROUPED else BORROW):
+        other = categories[draws.pick(near[code], 1.5)]
+        writer.own = own | {key: other[key] for key in ("noun", "en_noun", "de_noun")}
+    if vague:
+        language = "fr"
+        writer.extras, templates = shared["extra_vague"], shared[_table_of("vague", code)]
+    else:
+        templates = own[{"fr": "titles", "en": "en_titles", "de": "de_titles"}[language]]
+    title = writer.fill(draws.pick(templates))
+    if not vague and "mark" in own and draws.chance(MARKED):
+        title = f"{title} - {writer.fill(draws.pick(own['mark']))}"
+    title = _finish_title(draws, writer, title, language)
+    if draws.chance(own["missing"] / 100):
+        return title, None
+    return title, _describe(draws, writer, title, vague, language)
+
+
+def _language(draws: Draws, own: dict) -> str:
+    roll = 100 * draws.unit()
+    if roll < own["english"]:
+        return "en"
+    return "de" if roll < own["english"] + own["german"] else "fr"
+
+
+class _Writer:
+    """Fills templates for one product; names drawn once come back within the product."""
+
+    def __init__(self, draws: Draws, code: int, shared: dict, own: dict):
+        self.draws, self.code, self.shared, self.own = draws, code, shared, own
+        self.extras = shared[_table_of("extra", code)]
+        self.kept: dict[str, str] = {}
+
+    def fill(self, template: str) -> str:
+        """Fill the slots of a template, and contract French articles."""
+        return _contract(_PART.sub(self._part, template))
+
+    def _part(self, match: re.Match) -> str:
+        slot, optional = match.groups()
+        if slot is None:
+            return _PART.sub(self._part, optional) if self.draws.chance(0.5) else ""
+        items = self.own.get(slot) or self.shared.get(slot)
+        if items:
+            return _PART.sub(self._part, self.draws.pick(items, 1.0 if slot == "rare" else 1.3))
+        if slot in KEPT and slot in self.kept and self.draws.chance(0.7):
+            return self.kept[slot]
+        value = MAKERS[slot](self.draws, self.code)
+        self.kept[slot] = value
+        return value
+
+
+def _contract(text: str) -> str:
+    text = re.sub(r"\bde le (?=\w)", "du ", text)
+    text = re.sub(r"\bde les (?=\w)", "des ", text)
+    text = re.sub(r"\bà le (?=\w)", "au ", text)
+    text = re.sub(r"\bà les (?=\w)", "aux ", text)
+    text = re.sub(r"\bde (?=[AEIOUYÉÈaeiouéèê])", "d'", text)
+    return re.sub(r"\s+", " ", text).strip()
+
+
+def _finish_title(draws: Draws, writer: _Writer, title: str, language: str) -> str:
+    """Add keyword noise, set the letter case, make typos, keep to the length limits."""
+    if language == "fr":
+        goal = writer.own["length"] * math.exp(draws.spread(0.42)) - 7
+        while len(title) < goal:
+            title = f"{title}{draws.pick(_JOINTS)}{writer.fill(draws.pick(writer.extras))}"
+        if draws.chance(0.05):
+            title = f"{title} {writer.fill(draws.pick(writer.own['en_noun']))}"
+    while len(title) < MIN_TITLE:
+        title = f"{title} {writer.fill('{name}')}"
+    style = draws.unit()
+    if style < 0.06:
+        title = title.upper()
+    elif style < 0.72 and language != "de":
+        title = " ".join(word[:1].upper() + word[1:] for word in title.split(" "))
+    else:
+        title = title[:1].upper() + title[1:]
+    if draws.chance(0.10):
+        title = _strip_accents(title)
+    if draws.chance(0.16):
+        title = _typos(draws, title, 0.15)
+    if draws.chance(0.10):
+        title = title.replace("'", "&#39;") if draws.chance(0.3) else title + " " + "!" * 2
+    limit = 140 if draws.chance(0.7) else MAX_TITLE
+    return title[:limit].strip().ljust(MIN_TITLE, ".")
+
+
+def _table_of(kind: str, code: int) -> str:
+    """Name the shared table for a category: by its group for vague titles, by trade for extras."""
+    if kind == "vague":
+        group = next((name for name, codes in GROUPS.items() if code in codes), None)
+        return f"vague_{group}" if group else "vague"
+    if code in GROUPS["books"]:
+        return "extra_books"
+    return "extra_games" if code in GAMES else "extra_wares"
+
+
+_JOINTS = (" ", " ", " - ", " - ", ", ", " | ", " / ", " ")
+
+
+def _describe(draws: Draws, writer: _Writer, title: str, vague: bool, language: str) -> str:
+    """Write a description of some sentences, as plain text or in a seller's HTML."""
+    own, shared = writer.own, writer.shared
+    prefix = "" if language == "fr" or draws.chance(0.25) else f"{language}_"
+    about = own[f"{prefix}text"]
+    filler = shared[f"{prefix}filler"]
+    count = min(MAX_SENTENCES, max(1, round(10.0 * math.exp(draws.spread(0.85)))))
+    if draws.chance(0.12):
+        count = 1
+    sentences = [title] if draws.chance(0.25) else []  # sellers repeat their title
+    for _ in range(count):
+        source = about if not vague and draws.chance(OWN_SENTENCE) else filler
+        sentence = writer.fill(draws.pick(source))
+        sentence = sentence[:1].upper() + sentence[1:]
+        if sentence not in sentences:
+            sentences.append(sentence)
+    if not vague and draws.chance(0.45):
+        sentences.append(writer.fill(draws.pick(shared["signature"])))
+    if draws.chance(0.12):
+        sentences = [_typos(draws, sentence, 0.04) for sentence in sentences]
+    layout = draws.unit()
+    if layout < 0.42:
+        text = _escape(draws, " ".join(sentences))
+    elif layout < 0.58:
+        text = "<br />".join(_escape(draws, sentence) for sentence in sentences)
+    elif layout < 0.76:
+        text = "".join(f"<p>{_escape(draws, sentence)}</p>" for sentence in sentences)
+    else:
+        text = _data_sheet(draws, writer, title, sentences)
+    return text
+
+
+def _data_sheet(draws: Draws, writer: _Writer, title: str, sentences: list[str]) -> str:
+    """Set sentences under a bold title, followed by a list of labels and values."""
+    values = ("{brand}", "{ref}", "{material}", "{colour}", "{dim} cm", "{n} g", "{country}")
+    rows = []
+    for label, value in zip(writer.shared["label"], values, strict=False):
+        if draws.chance(0.6):
+            filled = _escape(draws, writer.fill(value))
+            rows.append(f"<li><b>{_escape(draws, label)}</b>&nbsp;: {filled}</li>")
+    body = "<br /><br />".join(_escape(draws, sentence) for sentence in sentences)
+    return f"<b>{_escape(draws, title)}</b><br />{body}<ul>{''.join(rows)}</ul>"
+
+
+def _escape(draws: Draws, text: str) -> str:
+    """Write special characters as the entities that sellers' tools leave behind."""
+    text = text.replace("&", "&amp;")
+    style = draws.unit()
+    if style < 0.22:
+        return "".join(_ENTITIES.get(letter, letter) for letter in text)
+    if style < 0.75:
+        text = text.replace("'", "&#39;").replace("+", "&#43;")
+    if style > 0.65:
+        text = text.replace(" : ", "&nbsp;: ")
+    return text
+
+
+_ENTITIES = {letter: f"&{codepoint2name[ord(letter)]};" for letter in "éèêëàâçîïôûùüöäßÉÀ«»°œ"} | {
+    "'": "&#39;",
+    "+": "&#43;",
+}
+
+
+def _strip_accents(text: str) -> str:
+    decomposed = unicodedata.normalize("NFD", text)
+    return unicodedata.normalize(
+        "NFC", "".join(c for c in decomposed if not unicodedata.combining(c))
+    )
+
+
+def _typos(draws: Draws, text: str, share: float) -> str:
+    """Drop, double or swap a letter in a share of the longer words."""
+    words = text.split(" ")
+    for place, word in enumerate(words):
+        if len(word) > 4 and word.isalpha() and draws.chance(share):
+            at = draws.integer(1, len(word) - 3)
+            words[place] = draws.pick(
+                (
+                    word[:at] + word[at + 1 :],
+                    word[:at] + word[at] + word[at:],
+                    word[:at] + word[at + 1] + word[at] + word[at + 2 :],
+                )
+            )
+    return " ".join(words)
+
+
+def _invented(draws: Draws) -> str:
+    """Build a name of two or three syllables."""
+    return "".join(_syllable(draws) for _ in range(2 + draws.chance(0.55))).capitalize()
+
+
+def _syllable(draws: Draws) -> str:
+    shared = _tables()[0]
+    closed = draws.chance(0.5)
+    return (
+        draws.pick(shared["onset"])
+        + draws.pick(shared["vowel"])
+        + (draws.pick(shared["coda"]) if closed else "")
+    )
+
+
+@functools.cache
+def _pool(key: int, size: int) -> list[str]:
+    """Build a fixed list of invented names, the same for every seed."""
+    draws = Draws(_POOL_SEED, key)
+    return [_invented(draws) for _ in range(size)]
+
+
+def _brand(draws: Draws, code: int) -> str:
+    """A brand: mostly one that the category shares with others, seldom one seen once."""
+    roll = draws.unit()
+    if roll < 0.40:
+        return draws.pick(_pool(code, 30), 1.5)
+    return draws.pick(_pool(0, 200), 1.3) if roll < 0.75 else _invented(draws)
+
+
+def _saga(draws: Draws, code: int) -> str:
+    """A film, game or comic world: all categories share one list, each with its favourites."""
+    pool = _pool(1, 150)
+    at = int(len(pool) * draws.unit() ** 2.0)
+    saga = pool[(at + code % 97) % len(pool)] if draws.chance(0.8) else _invented(draws)
+    return f"{saga} {draws.pick(_pool(2, 60))}" if draws.chance(0.3) else saga
+
+
+def _name(draws: Draws, code: int) -> str:
+    return draws.pick(_pool(3, 300), 1.2) if draws.chance(0.35) else _invented(draws)
+
+
+def _author(draws: Draws, code: int) -> str:
+    shared = _tables()[0]
+    surname = _syllable(draws) + draws.pick(shared["ending"])
+    return f"{draws.pick(shared['first'])} {surname.capitalize()}"
+
+
+def _reference(draws: Draws, code: int) -> str:
+    letters = "".join(draws.pick("abcdefghjkmprstvwxz") for _ in range(draws.integer(2, 4)))
+    return f"{letters}{draws.integer(10, 99999)}".capitalize()
+
+
+def _size(draws: Draws, code: int) -> str:
+    sides = [str(draws.integer(2, 50) * draws.pick((1, 2, 5, 10))) for _ in range(3)]
+    return draws.pick(("x", " x ")).join(sides[: draws.pick((2, 2, 3))])
+
+
+def _date(draws: Draws, code: int) -> str:
+    return f"{draws.integer(1, 28):02d}/{draws.integer(1, 12):02d}/{draws.integer(1900, 2018)}"
+
+
+def _card(draws: Draws, code: int) -> str:
+    total = draws.pick((64, 83, 102, 108, 111, 146, 160, 214))
+    return draws.pick((f"{draws.integer(1, total)}/{total}", _reference(draws, code)))
+
+
+KEPT = frozenset({"saga", "brand", "name", "author"})
+MAKERS: dict[str, Callable[[Draws, int], str]] = {
+    "brand": _brand,
+    "saga": _saga,
+    "name": _name,
+    "author": _author,
+    "ref": _reference,
+    "dim": _size,
+    "date": _date,
+    "cardno": _card,
+    "num": lambda draws, code: str(draws.integer(1, 12)),
+    "n": lambda draws, code: str(draws.pick((2, 3, 4, 5, 6, 8, 10, 12, 15, 18, 20, 24, 36, 50))),
+    "hundreds": lambda draws, code: str(draws.integer(2, 40) * draws.pick((10, 20, 50))),
+    "year": lambda draws, code: str(draws.integer(1930, 2019)),
+    "century": lambda draws, code: draws.pick(("XVIe", "XVIIe", "XVIIIe", "XIXe", "XXe")),
+    "issue": lambda draws, code: str(draws.integer(1, 2400)),
+}
+"""Slots that are made, not looked up: functions of the stream and the category's code."""

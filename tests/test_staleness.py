@@ -1,0 +1,94 @@
+"""What DVC itself calls stale after an edit, asked in a fresh clone of the committed state."""
+
+import re
+
+import pytest
+import yaml
+from conftest import ROOT, clone
+from dvc.repo import Repo
+from test_pipeline import PARAMS, STAGES, reached
+
+MODULES = sorted(path.name for path in (ROOT / "rakuten").glob("*.py"))
+SCRIPTS = sorted(path.name for path in (ROOT / "stages").glob("*.py") if path.stem != "__init__")
+
+
+def leaves(values, prefix=()):
+    for name, value in values.items():
+        if isinstance(value, dict):
+            yield from leaves(value, (*prefix, name))
+        else:
+            yield (*prefix, name)
+
+
+def edited(text, leaf):
+    """Change one leaf of params.yaml and nothing else."""
+    params = yaml.safe_load(text)
+    section = params
+    for name in leaf[:-1]:
+        section = section[name]
+    section[leaf[-1]] = "changed" if isinstance(section[leaf[-1]], str) else 987
+    return yaml.safe_dump(params)
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory):
+    return clone(tmp_path_factory.mktemp("stale") / "rakuten")
+
+
+def stale(repository, path):
+    """The stages that DVC calls stale because of this file."""
+    with Repo(str(repository)) as repo:
+        status = repo.status()
+    return {
+        stage.rpartition(":")[2]
+        for stage, changes in status.items()
+        for change in changes
+        if isinstance(change, dict) and path in change.get("changed deps", {})
+    }
+
+
+def test_the_committed_lock_is_of_the_committed_code_and_parameters(repository):
+    for path in [*(f"rakuten/{name}" for name in MODULES), "params.yaml"]:
+        assert stale(repository, path) == set(), f"{path} was edited after the last dvc repro"
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_editing_a_module_makes_exactly_its_users_stale(repository, name):
+    file = repository / "rakuten" / name
+    before = file.read_bytes()
+    file.write_bytes(before + b"\n# edited\n")
+    try:
+        users = {s for s in STAGES if file.stem in reached(ROOT / "stages" / f"{s}.py")}
+        assert stale(repository, f"rakuten/{name}") == users
+    finally:
+        file.write_bytes(before)
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_editing_a_script_makes_its_stage_stale(repository, name):
+    file = repository / "stages" / name
+    before = file.read_bytes()
+    file.write_bytes(before + b"\n# edited\n")
+    try:
+        assert stale(repository, f"stages/{name}") == {file.stem}
+    finally:
+        file.write_bytes(before)
+
+
+@pytest.mark.parametrize("leaf", list(leaves(PARAMS)), ids=".".join)
+def test_editing_a_parameter_makes_exactly_its_readers_stale(repository, leaf):
+    file = repository / "params.yaml"
+    before = file.read_text()
+    file.write_text(edited(before, leaf))
+    try:
+        readers = {
+            stage
+            for stage in STAGES
+            if re.search(
+                rf"read_params\([^)]*\"{leaf[0]}\"", (ROOT / "stages" / f"{stage}.py").read_text()
+            )
+        }
+        assert readers
+        assert stale(repository, "params.yaml") == readers
+    finally:
+        file.write_text(before)
