@@ -69,6 +69,7 @@ sample:  ## write the embedded catalogue anew and import it
 	rm -rf build/sample
 	python -m rakuten.sample --products 1350 --seed 1 --quality 36 build/sample
 	python -m rakuten.data import --name "synthetic sample" build/sample
+	dvc push data.dvc
 
 readme: install  ## write the figures of reports/ into README.md
 	python -m rakuten.readme write

@@ -191,6 +191,7 @@ def _write_npz(file: BinaryIO, arrays: dict[str, np.ndarray]) -> None:
     with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
         for name, array in arrays.items():
             member = zipfile.ZipInfo(f"{name}.npy", ZIP_EPOCH)
+            member.create_system = 3  # the same on every operating system
             with archive.open(member, "w", force_zip64=True) as target:
                 array = np.ascontiguousarray(array) if np.ndim(array) else np.asarray(array)
                 np.lib.format.write_array(target, array, version=(1, 0), allow_pickle=False)
