@@ -19,7 +19,8 @@ install: $(VENV)/installed  ## create .venv with the locked packages
 $(VENV)/bin/python:
 	@test -n "$(PYTHON)" || { echo "No Python 3.11 to 3.13 found: install one, or run" \
 		"'make PYTHON=/path/to/python $(MAKECMDGOALS)'."; exit 1; }
-	$(PYTHON) -m venv $(VENV)
+	$(PYTHON) -m venv --clear $(VENV) || { rm -rf $(VENV); echo "Install Python's venv module" \
+		"(Debian: python3-venv), then run this again."; exit 1; }
 
 $(VENV)/installed: requirements.txt | $(VENV)/bin/python
 	@echo "Installing the locked packages into $(VENV) (some minutes the first time)"
@@ -33,10 +34,10 @@ $(VENV)/installed-dev: requirements-dev.txt $(VENV)/installed
 repro: install  ## rebuild everything from data.dvc, mirror it to MLflow, show the figures
 	dvc pull --quiet data.dvc
 	dvc repro
-	python -m rakuten.tracking sync
+	-python -m rakuten.tracking sync
 	@$(MAKE) --no-print-directory results
 
-results:  ## show the figures of the last `make repro`
+results: install  ## show the figures of the last `make repro`
 	@python -m rakuten.readme show
 	@echo
 	@echo "Compare the runs in a browser:  $(VENV)/bin/mlflow ui"
@@ -48,7 +49,7 @@ test: $(VENV)/installed-dev  ## lint, then all tests, the slow ones included
 	ruff check
 	ruff format --check
 	python -m pytest
-	python -m pytest -m slow
+	python -m pytest -m slow -rs
 
 check: $(VENV)/installed-dev  ## lint, then the quick tests only
 	ruff check
@@ -59,13 +60,14 @@ verify: install  ## rebuild two clean clones and compare every byte
 	python tests/verify_rebuild.py
 
 kill: install  ## kill a small pipeline at 20 random moments and see it finish the same
+	rm -rf build/killed
 	git clone --quiet . build/killed/rakuten && ln -s $(CURDIR)/$(VENV) build/killed/rakuten/$(VENV)
 	cd build/killed/rakuten && python -m rakuten.sample --products 108 --floor 4 ../small \
 		&& python -m rakuten.data import ../small && dvc repro
 	python tests/kill_and_resume.py build/killed/rakuten
 	rm -rf build/killed
 
-sample:  ## write the embedded catalogue anew and import it
+sample: install  ## write the embedded catalogue anew and import it
 	rm -rf build/sample
 	python -m rakuten.sample --products 1350 --seed 1 --quality 36 build/sample
 	python -m rakuten.data import --name "synthetic sample" build/sample

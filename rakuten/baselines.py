@@ -11,6 +11,7 @@ from sklearn.naive_bayes import MultinomialNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
+from threadpoolctl import threadpool_limits
 
 from rakuten.categories import NUM_CATEGORIES
 from rakuten.examples import Examples
@@ -84,12 +85,13 @@ def score(
         logger.warning("baselines left out: the train part holds fewer than two categories")
         return arrays, timings
     for name, estimator in baselines.items():
-        start = time.perf_counter()
-        estimator.fit(examples.features[train], examples.labels[train])
-        fitted = time.perf_counter()
         probabilistic = hasattr(estimator, "predict_proba")
-        decide = estimator.predict_proba if probabilistic else estimator.decision_function
-        values = decide(examples.features[rows])
+        start = time.perf_counter()
+        with threadpool_limits(1):  # sums in one order, however many threads a machine offers
+            estimator.fit(examples.features[train], examples.labels[train])
+            fitted = time.perf_counter()
+            decide = estimator.predict_proba if probabilistic else estimator.decision_function
+            values = decide(examples.features[rows])
         if values.ndim == 1:  # two categories: the decision value of the second one
             values = np.stack([-values, values], axis=1)
         timings[f"{name}_fit_seconds"] = fitted - start

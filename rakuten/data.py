@@ -18,6 +18,7 @@ import struct
 import subprocess
 import sys
 import zipfile
+import zlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -44,7 +45,17 @@ DATASET = "dataset.json"
 MAX_TABLE = 1 << 30  # bytes; the challenge's X_train has 60 MB
 MAX_IMAGE = 32 << 20  # bytes; the challenge's largest is far below 1 MB
 MAX_PIXELS = 25_000_000  # the challenge's images have 250,000
-DECODE_FAULTS = (OSError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError)
+DECODE_FAULTS = (
+    OSError,
+    EOFError,
+    IndexError,
+    SyntaxError,
+    ValueError,
+    struct.error,
+    zlib.error,
+    Image.DecompressionBombError,
+)
+"""What Pillow raises on damaged images."""
 
 logger = logging.getLogger(__name__)
 

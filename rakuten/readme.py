@@ -11,6 +11,11 @@ from rakuten import evaluation, storage
 README = "README.md"
 MODELS = "reports/evaluate/models.json"
 
+SAMPLE = "synthetic sample"
+"""What `make sample` calls the embedded data."""
+
+SAMPLE_CAVEAT = "**These are sample figures, not Rakuten figures**, on the test part."
+
 
 def sections() -> dict[str, str]:
     """Write what the README holds of the reports.
@@ -20,10 +25,10 @@ def sections() -> dict[str, str]:
     """
     clean = storage.read_json("reports/clean.json")
     split = storage.read_json("reports/split.json")
-    return {
-        "results": evaluation.readme_table(storage.read_json(MODELS)),
-        "data": data_line(clean, split),
-    }
+    name = clean["dataset"]["name"]
+    caveat = SAMPLE_CAVEAT if name == SAMPLE else f"Figures on {name}, measured here."
+    table = evaluation.readme_table(storage.read_json(MODELS))
+    return {"results": f"{caveat}\n\n{table}", "data": data_line(clean, split)}
 
 
 def data_line(clean: dict, split: dict) -> str:

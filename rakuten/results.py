@@ -34,6 +34,7 @@ class Snapshot:
         root: The repository.
         commit: A commit, or None for the workspace.
         experiment: The name of the `dvc exp` experiment that the commit is, or "".
+        baseline: The commit that the experiment started from, or "".
         time: When it was made, seconds since 1970, None for the workspace.
         running: In the workspace, a stage that has written its outputs while DVC has not yet
             recorded them, or "".
@@ -42,6 +43,7 @@ class Snapshot:
     root: Path
     commit: str | None = None
     experiment: str = ""
+    baseline: str = ""
     time: float | None = None
     running: str = ""
 
@@ -80,7 +82,7 @@ class Snapshot:
     def holds(self, out: dict) -> bool:
         """Tell whether a file is the very one that an entry of `dvc.lock` describes."""
         content = self.read(out["path"])
-        return content is not None and hashlib.md5(content).hexdigest() == out["md5"]
+        return content is not None and hashlib.md5(content).hexdigest() == out.get("md5")
 
 
 @dataclass(frozen=True)
@@ -142,10 +144,14 @@ class Result:
         if evaluation is None:
             return False
         outputs = f"build/{self.stage}/outputs.npz"
-        trained = {out["path"]: out["md5"] for out in self._entry["outs"]}
-        read = {dep["path"]: dep["md5"] for dep in evaluation["deps"]}
-        metrics = [o for o in evaluation["outs"] if o["path"] == f"{EVALUATION}/metrics.json"]
-        return trained[outputs] == read.get(outputs) and all(map(self.snapshot.holds, metrics))
+        trained = {out["path"]: out.get("md5") for out in self._entry["outs"]}
+        read = {dep["path"]: dep.get("md5") for dep in evaluation.get("deps", [])}
+        metrics = [
+            out
+            for out in evaluation.get("outs", [])
+            if out["path"] == f"{EVALUATION}/metrics.json" and self.snapshot.holds(out)
+        ]
+        return trained[outputs] == read.get(outputs) and bool(metrics)
 
     @cached_property
     def dataset(self) -> dict[str, str]:
@@ -197,7 +203,7 @@ def key(entry: dict) -> str:
     """
     made_from = {
         "cmd": entry["cmd"],
-        "deps": sorted([dep["path"], dep["md5"]] for dep in entry.get("deps", [])),
+        "deps": sorted([dep["path"], dep.get("md5", "")] for dep in entry.get("deps", [])),
         "params": entry.get("params", {}),
     }
     return hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()
@@ -263,28 +269,30 @@ def flatten(values: dict, separator: str = "/") -> dict[str, object]:
 
 
 def found_in(snapshot: Snapshot) -> list[Result]:
-    """List the trained models of a snapshot whose reports are the ones `dvc.lock` describes."""
-    return [
-        Result(stage, key(snapshot.lock[stage]), snapshot)
-        for stage in MODELS
-        if stage in snapshot.lock
-        and all(
-            snapshot.holds(out)
-            for out in snapshot.lock[stage]["outs"]
-            if out["path"].startswith("reports/")
-        )
-    ]
+    """List the trained models of a snapshot whose reports are the ones `dvc.lock` describes.
+
+    A stage that was laid out otherwise, in a commit of long ago, is passed over.
+    """
+    found = []
+    for stage in MODELS:
+        entry = snapshot.lock.get(stage, {"outs": []})
+        outs = {out["path"]: out for out in entry["outs"]}
+        needed = {f"build/{stage}/outputs.npz", f"reports/{stage}/history.csv"}
+        reports = [out for path, out in outs.items() if path.startswith("reports/")]
+        if needed <= set(outs) and all(map(snapshot.holds, reports)):
+            found.append(Result(stage, key(entry), snapshot))
+    return found
 
 
 def commits(repository: Path) -> Iterator[Snapshot]:
-    """Go through the commits of all branches and tags that changed `dvc.lock`, newest first."""
+    """Go through the commits of all branches and tags that changed results, newest first."""
     log = _git(
         repository, "log", "--branches", "--tags", "--remotes", "HEAD",
-        "--format=%H %cI", "--", "dvc.lock", check=False,
+        "--full-history", "--format=%H %cI", "--", "dvc.lock", "reports", check=False,
     )  # fmt: skip
     for line in log.stdout.decode().splitlines():
         commit, time = line.split()
-        yield Snapshot(repository, commit, "", datetime.fromisoformat(time).timestamp())
+        yield Snapshot(repository, commit, time=datetime.fromisoformat(time).timestamp())
 
 
 def experiments(repository: Path) -> Iterator[Snapshot]:
@@ -297,7 +305,8 @@ def experiments(repository: Path) -> Iterator[Snapshot]:
         commit, time, reference = line.split()
         parts = reference.split("/")  # refs/exps/<2 digits>/<38 digits>/<name>
         if len(parts) == 5 and len(parts[2]) == 2:
-            yield Snapshot(repository, commit, parts[4], datetime.fromisoformat(time).timestamp())
+            made = datetime.fromisoformat(time).timestamp()
+            yield Snapshot(repository, commit, parts[4], parts[2] + parts[3], made)
 
 
 def head(repository: Path) -> str:

@@ -11,7 +11,6 @@ import json
 import os
 import re
 import shutil
-import tempfile
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -41,10 +40,10 @@ def atomic(path: str | Path) -> Iterator[BinaryIO]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
-    temporary = Path(name)
+    temporary = path.with_name(f".{path.name}.tmp")  # what a kill leaves, the next write replaces
+    temporary.unlink(missing_ok=True)
     try:
-        with os.fdopen(handle, "w+b") as file:
+        with temporary.open("w+b") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
@@ -192,8 +191,9 @@ def _write_npz(file: BinaryIO, arrays: dict[str, np.ndarray]) -> None:
         for name, array in arrays.items():
             member = zipfile.ZipInfo(f"{name}.npy", ZIP_EPOCH)
             member.create_system = 3  # the same on every operating system
-            with archive.open(member, "w", force_zip64=True) as target:
-                array = np.ascontiguousarray(array) if np.ndim(array) else np.asarray(array)
+            array = np.ascontiguousarray(array) if np.ndim(array) else np.asarray(array)
+            # Python versions write other headers where zip64 is forced without need.
+            with archive.open(member, "w", force_zip64=array.nbytes >= 1 << 31) as target:
                 np.lib.format.write_array(target, array, version=(1, 0), allow_pickle=False)
 
 
@@ -289,9 +289,12 @@ class Shards:
         self._folder = self._root / key
 
     def load(self, number: int) -> dict[str, np.ndarray] | None:
-        """Read part `number`, or None if it has not been computed."""
+        """Read part `number`, or None if it has not been computed or cannot be read."""
         path = self._path(number)
-        return read_arrays(path) if path.exists() else None
+        try:
+            return read_arrays(path) if path.exists() else None
+        except (zipfile.BadZipFile, ValueError, EOFError):  # damaged on disk: compute it again
+            return None
 
     def save(self, number: int, **arrays: np.ndarray) -> None:
         """Write part `number` atomically."""

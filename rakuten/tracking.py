@@ -34,12 +34,19 @@ TRAINING_PATIENCE = 6.0
 SYNC_PATIENCE = 3600.0
 """Seconds that `sync` spends in all on a tracking server."""
 
+LOCAL_PATIENCE = 60.0
+"""Seconds to wait for another process that writes to the local database."""
+
+ABANDONED = 24 * 3600.0
+"""Seconds after which a run that nobody finished counts as killed."""
+
 FAILURES = (MlflowException, SQLAlchemyError, OSError)
 """What MLflow's client raises when its store is down, slow or locked (requests' are OSErrors)."""
 
 KEY, CONTENT = "result.key", "result.content"
 
-_BATCH = 90  # values a request: MLflow takes at most 100 params or tags, 1,000 metrics
+PARAMS_A_REQUEST, METRICS_A_REQUEST = 90, 900
+"""Values in one request: MLflow takes at most 100 params or tags, 1,000 metrics."""
 
 logger = logging.getLogger(__name__)
 
@@ -62,19 +69,41 @@ class Mirror:
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", str(int(min(patience / 2, 60))))
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+        os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
         logging.getLogger("mlflow").setLevel(logging.WARNING)  # else it tells of its tables
         root, address = results.root(), os.environ.get("MLFLOW_TRACKING_URI")
         self._patience = patience if address else float("inf")
         self._spent = 0.0
         local = None if address else (root / "mlartifacts").as_uri()
-        with exclusive():  # two processes that create the schema at once collide
+        with self.exclusive():  # two processes that create the schema at once collide
             self._client = MlflowClient(address or f"sqlite:///{root / 'mlflow.db'}")
             experiment = self.do("get_experiment_by_name", EXPERIMENT)
-            self.experiment_id = (
-                experiment.experiment_id
-                if experiment
-                else self.do("create_experiment", EXPERIMENT, artifact_location=local)
+            if experiment is None:
+                self.experiment_id = self.do(
+                    "create_experiment", EXPERIMENT, artifact_location=local
+                )
+                return
+            self.experiment_id = experiment.experiment_id
+            if experiment.lifecycle_stage == "deleted":
+                self.do("restore_experiment", self.experiment_id)
+        if local and experiment.artifact_location != local:
+            logger.warning(
+                "mlflow.db keeps its pictures in %s: the repository was moved; delete mlflow.db "
+                "and mlartifacts, then run 'python -m rakuten.tracking sync'",
+                experiment.artifact_location,
             )
+
+    @contextmanager
+    def exclusive(self) -> Iterator[None]:
+        """Let one process of this repository at a time look for a run and create it.
+
+        Raises:
+            TimeoutError: If another process holds the lock for longer than the patience.
+        """
+        folder = results.root() / ".dvc" / "tmp"
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder / "mlflow.lock", timeout=min(self._patience, LOCAL_PATIENCE)):
+            yield
 
     def do(self, method: str, *arguments, **options):
         """Call a method of MLflow's client.
@@ -132,17 +161,31 @@ class Mirror:
             tags: Values by name.
             step: The epoch, 0 for a figure of the whole training.
         """
-        now = int(time.time() * 1000)
-        values = (
-            [("metrics", Metric(name, value, now, step)) for name, value in (metrics or {}).items()]
-            + [("params", Param(name, str(value))) for name, value in (params or {}).items()]
-            + [("tags", RunTag(name, value)) for name, value in (tags or {}).items()]
-        )
-        for first in range(0, len(values), _BATCH):
-            batch = {"metrics": [], "params": [], "tags": []}
-            for kind, value in values[first : first + _BATCH]:
+        self.log_steps(run_id, {step: metrics or {}})
+        values = [("params", Param(name, str(value))) for name, value in (params or {}).items()]
+        values += [("tags", RunTag(name, value)) for name, value in (tags or {}).items()]
+        for first in range(0, len(values), PARAMS_A_REQUEST):
+            batch = {"params": [], "tags": []}
+            for kind, value in values[first : first + PARAMS_A_REQUEST]:
                 batch[kind].append(value)
             self.do("log_batch", run_id, **batch)
+
+    def log_steps(self, run_id: str, metrics: dict[int, dict[str, float]]) -> None:
+        """Add figures of many steps in few requests.
+
+        Args:
+            run_id: The run.
+            metrics: Values by name, by step.
+        """
+        now = int(time.time() * 1000)
+        entities = [
+            Metric(name, value, now, step)
+            for step, values in metrics.items()
+            for name, value in values.items()
+        ]
+        for first in range(0, len(entities), METRICS_A_REQUEST):
+            batch = entities[first : first + METRICS_A_REQUEST]
+            self.do("log_batch", run_id, metrics=batch)
 
     def log_dataset(self, run_id: str, dataset: dict[str, str]) -> None:
         """Name the data of a run: name and digest."""
@@ -214,9 +257,9 @@ def publish_workspace(running: str) -> None:
     """
     try:
         mirror = Mirror(TRAINING_PATIENCE)
+        for result in reversed(results.found_in(Snapshot(Path.cwd(), running=running))):
+            publish(mirror, result, _experiment_of(result.key), _baseline())
         publish_references(mirror)
-        for result in results.found_in(Snapshot(Path.cwd(), running=running)):
-            publish(mirror, result, os.environ.get("DVC_EXP_NAME", ""), _baseline())
     except FAILURES as error:
         _warn(str(error))
 
@@ -234,7 +277,8 @@ def publish(mirror: Mirror, result: Result, experiment: str, commit: str) -> str
         What was needed: "kept", "completed" (a live run lacked its evaluation) or "rebuilt".
     """
     content = result.content()
-    with exclusive():
+    belonging = _belonging(result, experiment, commit)
+    with mirror.exclusive():
         runs = mirror.runs(result.key)
         finished = [run for run in runs if run.info.status == "FINISHED"]
         same = [run for run in finished if run.data.tags.get(CONTENT) == content]
@@ -243,19 +287,22 @@ def publish(mirror: Mirror, result: Result, experiment: str, commit: str) -> str
         for run in runs:
             if run not in chosen:
                 mirror.do("delete_run", run.info.run_id)
+        if chosen:
+            run_id, tags = chosen[0].info.run_id, chosen[0].data.tags
+            repaired = {k: v for k, v in belonging.items() if tags.get(k) != v}
+            if repaired:
+                mirror.log(run_id, tags=repaired)
         if same:
             return "kept"
-        if live:
-            run_id = live[0].info.run_id
-        else:
-            run_id = _create_for(mirror, result, experiment, commit)
-            for row in result.curves.to_dict("records"):
-                epoch = int(row.pop("epoch"))
-                mirror.log(run_id, metrics=_curves(row), step=epoch)
+        if not live:
+            run_id = _create_for(mirror, result, belonging)
+            rows = result.curves.to_dict("records")
+            mirror.log_steps(run_id, {int(row.pop("epoch")): _curves(row) for row in rows})
         mirror.log(run_id, metrics=result.metrics | result.timings)
         _attach(mirror, run_id, result)
         mirror.log(run_id, tags={CONTENT: content})
-        mirror.do("set_terminated", run_id, "FINISHED")
+        if not live:
+            _finish(mirror, run_id, result)
     return "completed" if live else "rebuilt"
 
 
@@ -263,13 +310,16 @@ def publish_references(mirror: Mirror) -> None:
     """Log the study's published figures, one run per model, tagged source=published."""
     for model, figures in PUBLISHED.items():
         key = f"published-{model}"
-        with exclusive():
-            if mirror.runs(key):
+        with mirror.exclusive():
+            runs = mirror.runs(key)
+            if any(run.info.status == "FINISHED" for run in runs):
                 continue
+            for run in runs:
+                mirror.do("delete_run", run.info.run_id)
             tags = {KEY: key, "source": "published", "model": model}
-            run_id = mirror.create(f"{model} (published)", tags, start=0.0)
+            run_id = mirror.create(f"{model} (published)", tags)
             mirror.log(run_id, metrics=results.flatten(figures))
-            mirror.do("set_terminated", run_id, "FINISHED", end_time=0)
+            mirror.do("set_terminated", run_id, "FINISHED")
 
 
 def sync(mirror: Mirror, repository: Path) -> dict[str, int]:
@@ -285,25 +335,20 @@ def sync(mirror: Mirror, repository: Path) -> dict[str, int]:
     committed = [r for s in results.commits(repository) for r in results.found_in(s)]
     tried = [r for s in results.experiments(repository) for r in results.found_in(s)]
     present = results.found_in(Snapshot(repository))
-    # Who made a result first: a commit, else an experiment. What it shows: the newest evaluation.
-    made_by = {r.key: r for r in [*present, *tried, *committed]}
-    shown_by = {r.key: r for r in reversed([*present, *committed, *tried])}
-    publish_references(mirror)
+    # A result belongs to whoever had it first; it shows the newest evaluation there is of it.
+    oldest_first = sorted(
+        [*tried, *committed, *present], key=lambda r: r.snapshot.time or float("inf")
+    )
+    made_by = {result.key: result.snapshot for result in reversed(oldest_first)}
+    shown_by = {r.key: r for r in sorted(oldest_first, key=lambda r: r.evaluated)}
     counts = {"kept": 0, "completed": 0, "rebuilt": 0}
     for key, result in shown_by.items():
-        maker = made_by[key].snapshot
-        commit = maker.commit or results.head(repository)
+        maker = made_by[key]
+        commit = maker.baseline or maker.commit or results.head(repository)
         counts[publish(mirror, result, maker.experiment, commit)] += 1
+    publish_references(mirror)
+    _end_abandoned(mirror)
     return counts
-
-
-@contextmanager
-def exclusive() -> Iterator[None]:
-    """Let one process of this repository at a time look for a run and create it."""
-    folder = results.root() / ".dvc" / "tmp"
-    folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder / "mlflow.lock"):
-        yield
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -318,7 +363,7 @@ def main(arguments: list[str] | None = None) -> int:
         counts = sync(Mirror(SYNC_PATIENCE), results.root())
     except FAILURES as error:
         address = os.environ.get("MLFLOW_TRACKING_URI", "mlflow.db")
-        print(f"MLflow at {address} does not answer: {error}\nStart it, then run this again.")
+        print(f"MLflow at {address} cannot be used: {error}\nMend that, then run this again.")
         return 1
     print("MLflow runs: " + ", ".join(f"{n} {what}" for what, n in counts.items()))
     return 0
@@ -328,35 +373,64 @@ def _begin(stage: str) -> LiveRun:
     """Start the run of a training, or a silent one if its result has a finished run."""
     mirror = Mirror(TRAINING_PATIENCE)
     key = results.current_key(stage)
-    with exclusive():
+    with mirror.exclusive():
         runs = mirror.runs(key)
         if any(run.info.status == "FINISHED" for run in runs):
             return LiveRun()
         for run in runs:
             mirror.do("delete_run", run.info.run_id)
-        snapshot = Snapshot(Path.cwd(), running=stage)
-        result = Result(stage, key, snapshot)
-        experiment = os.environ.get("DVC_EXP_NAME", "")
-        run_id = _create_for(mirror, result, experiment, _baseline())
+        result = Result(stage, key, Snapshot(Path.cwd(), running=stage))
+        belonging = _belonging(result, _experiment_of(key), _baseline())
+        run_id = _create_for(mirror, result, belonging)
     return LiveRun(mirror, run_id)
 
 
-def _create_for(mirror: Mirror, result: Result, experiment: str, commit: str) -> str:
+def _belonging(result: Result, experiment: str, commit: str) -> dict[str, str]:
+    """Tag a run with where its result came from."""
+    name = f"{result.model} {experiment}".strip()
+    return {"dvc.experiment": experiment, "git.commit": commit, "mlflow.runName": name}
+
+
+def _create_for(mirror: Mirror, result: Result, belonging: dict[str, str]) -> str:
     """Start a run with everything that is known before the first epoch."""
     tags = {
         KEY: result.key,
         "source": "measured",
         "model": result.model,
         "dvc.stage": result.stage,
-        "dvc.experiment": experiment,
-        "git.commit": commit,
         "mlflow.source.name": f"stages/{result.stage}.py",
     }
-    name = f"{result.model} {experiment}".strip()
-    run_id = mirror.create(name, tags, result.snapshot.time)
+    name = belonging["mlflow.runName"]
+    run_id = mirror.create(name, tags | belonging, result.snapshot.time)
     mirror.log(run_id, params=result.params)
     mirror.log_dataset(run_id, result.dataset)
     return run_id
+
+
+def _finish(mirror: Mirror, run_id: str, result: Result) -> None:
+    """End a rebuilt run after as long as its training took."""
+    end = None
+    if result.snapshot.time is not None:
+        seconds = result.timings.get("timing/fit_seconds", 0.0)
+        end = int((result.snapshot.time + seconds) * 1000)
+    mirror.do("set_terminated", run_id, "FINISHED", end_time=end)
+
+
+def _end_abandoned(mirror: Mirror) -> None:
+    """Mark the runs of trainings that were killed long ago."""
+    before = int((time.time() - ABANDONED) * 1000)
+    query = f"attributes.status = 'RUNNING' AND attributes.start_time < {before}"
+    for run in mirror.do("search_runs", [mirror.experiment_id], query):
+        mirror.do("set_terminated", run.info.run_id, "KILLED")
+
+
+def _experiment_of(key: str) -> str:
+    """Name the running experiment, unless the commit it started from had the result already."""
+    name, baseline = os.environ.get("DVC_EXP_NAME", ""), os.environ.get("DVC_EXP_BASELINE_REV")
+    if not name or not baseline:
+        return name
+    had = results.found_in(Snapshot(results.root(), baseline))
+    return "" if key in {result.key for result in had} else name
 
 
 def _attach(mirror: Mirror, run_id: str, result: Result) -> None:
@@ -382,7 +456,7 @@ def _baseline() -> str:
 def _warn(reason: str) -> None:
     address = os.environ.get("MLFLOW_TRACKING_URI", "mlflow.db")
     logger.warning(
-        "MLflow at %s does not answer (%s): going on without; nothing is lost, run "
+        "MLflow at %s cannot be used (%s): going on without; nothing is lost, run "
         "'python -m rakuten.tracking sync' later",
         address,
         reason.splitlines()[0][:200],

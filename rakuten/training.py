@@ -129,7 +129,7 @@ def summary(curves: pd.DataFrame, description: dict) -> dict[str, float]:
         parameters, epochs, best_epoch (whose weights were kept), the latter two 0 if untrained.
     """
     losses = curves.get("validation_loss", curves["train_loss"])
-    best = int(curves["epoch"][losses.idxmin()]) if len(curves) else 0
+    best = int(curves["epoch"][losses.idxmin()]) if losses.notna().any() else 0
     return {
         "parameters": description["parameters"],
         "epochs": len(curves),

@@ -27,7 +27,7 @@ def main() -> None:
         storage.write_arrays(
             "build/vectorize/features.npz",
             ids=products["id"].to_numpy(),
-            present=products["has_text"].to_numpy(),
+            present=products["has_text"].to_numpy() & (len(vocabulary) > 0),
             **examples.sparse_arrays(features),
         )
         log.wrote(

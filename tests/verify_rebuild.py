@@ -28,7 +28,8 @@ def build(folder: Path, arguments: list[str], environment: dict[str, str]) -> Pa
     subprocess.run(["git", "clone", "--quiet", str(ROOT), str(folder)], check=True)
     (folder / ".venv").symlink_to(Path(sys.prefix), target_is_directory=True)
     path = f"{Path(sys.prefix) / 'bin'}{os.pathsep}{os.environ['PATH']}"
-    variables = os.environ | environment | {"PATH": path}
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith(("MLFLOW_", "DVC_"))}
+    variables = inherited | environment | {"PATH": path}
     for name, value in (change.split("=") for change in arguments):
         params = (folder / "params.yaml").read_text().splitlines(keepends=True)
         params = [f"{name}: {value}\n" if p.startswith(f"{name}:") else p for p in params]
