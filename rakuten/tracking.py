@@ -264,7 +264,7 @@ def publish_workspace(running: str) -> None:
         _warn(str(error))
 
 
-def publish(mirror: Mirror, result: Result, experiment: str, commit: str) -> str:
+def publish(mirror: Mirror, result: Result, experiment: str, commit: str, label: str = "") -> str:
     """Make the runs of a result one run that shows exactly this result.
 
     Args:
@@ -272,12 +272,13 @@ def publish(mirror: Mirror, result: Result, experiment: str, commit: str) -> str
         result: What to log.
         experiment: The `dvc exp` experiment it belongs to, "" if none.
         commit: The git commit it belongs to.
+        label: What its run's name says after the model; the experiment's name if empty.
 
     Returns:
         What was needed: "kept", "completed" (a live run lacked its evaluation) or "rebuilt".
     """
     content = result.content()
-    belonging = _belonging(result, experiment, commit)
+    belonging = _belonging(result, experiment, commit, label or experiment)
     with mirror.exclusive():
         runs = mirror.runs(result.key)
         finished = [run for run in runs if run.info.status == "FINISHED"]
@@ -325,6 +326,9 @@ def publish_references(mirror: Mirror) -> None:
 def sync(mirror: Mirror, repository: Path) -> dict[str, int]:
     """Rebuild every missing run from the workspace, all commits and all experiments.
 
+    Runs are named after the model, and after the experiment, or after the commit where the result
+    is of another commit than the workspace.
+
     Args:
         mirror: The store.
         repository: The repository whose results to log.
@@ -341,11 +345,13 @@ def sync(mirror: Mirror, repository: Path) -> dict[str, int]:
     )
     made_by = {result.key: result.snapshot for result in reversed(oldest_first)}
     shown_by = {r.key: r for r in sorted(oldest_first, key=lambda r: r.evaluated)}
+    here = {result.key for result in present}
     counts = {"kept": 0, "completed": 0, "rebuilt": 0}
     for key, result in shown_by.items():
         maker = made_by[key]
         commit = maker.baseline or maker.commit or results.head(repository)
-        counts[publish(mirror, result, maker.experiment, commit)] += 1
+        label = maker.experiment or ("" if key in here else f"@{commit[:7]}")
+        counts[publish(mirror, result, maker.experiment, commit, label)] += 1
     publish_references(mirror)
     _end_abandoned(mirror)
     return counts
@@ -380,14 +386,15 @@ def _begin(stage: str) -> LiveRun:
         for run in runs:
             mirror.do("delete_run", run.info.run_id)
         result = Result(stage, key, Snapshot(Path.cwd(), running=stage))
-        belonging = _belonging(result, _experiment_of(key), _baseline())
+        experiment = _experiment_of(key)
+        belonging = _belonging(result, experiment, _baseline(), experiment)
         run_id = _create_for(mirror, result, belonging)
     return LiveRun(mirror, run_id)
 
 
-def _belonging(result: Result, experiment: str, commit: str) -> dict[str, str]:
+def _belonging(result: Result, experiment: str, commit: str, label: str) -> dict[str, str]:
     """Tag a run with where its result came from."""
-    name = f"{result.model} {experiment}".strip()
+    name = f"{result.model} {label}".strip()
     return {"dvc.experiment": experiment, "git.commit": commit, "mlflow.runName": name}
 
 
