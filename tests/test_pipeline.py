@@ -191,6 +191,15 @@ def test_the_package_itself_does_nothing():
     assert isinstance(body[0], ast.Expr)
 
 
+def test_what_every_stage_runs_first_only_quiets_tensorflow():
+    """`stages/__init__.py` is no dep of any stage, so it may hold nothing that a result shows."""
+    _, *body = ast.parse((ROOT / "stages" / "__init__.py").read_text()).body
+    assert [ast.unparse(line) for line in body] == [
+        "import os",
+        "os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')",
+    ]
+
+
 def test_each_parameter_has_a_comment():
     for line in (ROOT / "params.yaml").read_text().splitlines():
         if re.match(r"\s*\w+: \S", line):
