@@ -4,6 +4,10 @@ Everywhere `scores` is an array (n, 27) of one model in product order, one colum
 probabilities, or the decision scores of a model that has none. A row of NaN is a product that the
 model cannot score, because it lacks the model's modality; such rows are left out and `rows` says
 how many were measured.
+
+On the train part, the scores of the study's nets and of the baselines are of rows that they were
+fitted on; those of the best models are out of fold, each row scored by a model that did not see
+it. Train figures of the former flatter, those of the latter do not.
 """
 
 from collections.abc import Iterable, Mapping
@@ -22,12 +26,35 @@ from rakuten.categories import CODES, GROUPS, NAMES, NUM_CATEGORIES, to_labels
 from rakuten.examples import PARTS, check_ids
 from rakuten.published import PUBLISHED
 
-NETS = ("text", "image", "fusion")
-"""The nets of the study; every other model is a baseline, named `<modality>_<baseline>`."""
+STUDY = ("text", "image", "fusion")
+"""The nets of the study."""
 
-METRICS = ("accuracy", "weighted_f1", "macro_f1", "log_loss")
+BEST = ("best_text", "best_image", "best_fusion")
+"""The light classifiers that do best; their scores of train rows are out of fold."""
 
-PAIRS = (("fusion", "text"), ("fusion", "image"))
+NETS = STUDY + BEST
+"""The models in use; every other one is a baseline, named `<modality>_<baseline>`."""
+
+METRICS = ("accuracy", "weighted_f1", "macro_f1", "log_loss", "ece")
+"""What `measure` measures; `ece` is the expected calibration error."""
+
+INTERVAL_METRICS = ("accuracy", "weighted_f1", "macro_f1", "log_loss")
+"""The metrics that get an interval. The calibration error gets none: it sums absolute gaps, so
+drawing products again adds noise that only ever raises it, and the percentile interval of a well
+calibrated model would lie above the model's own value."""
+
+CALIBRATION_BINS = 15
+"""Bins of the calibration error: the number that Guo et al. (2017) made customary."""
+
+PAIRS = (
+    ("best_text", "text"),
+    ("best_image", "image"),
+    ("best_fusion", "fusion"),
+    ("best_fusion", "best_text"),
+    ("best_fusion", "best_image"),
+    ("fusion", "text"),
+    ("fusion", "image"),
+)
 """Models compared on the same rows: the first minus the second."""
 
 SLICES: dict[str, tuple[str, ...]] = {
@@ -53,14 +80,15 @@ def gather(
 
     Args:
         ids: int64 (n,), the products in product order.
-        outputs: For each net its arrays `ids` (n,), `present` (n,) bool and `probabilities`
-            (n, 27); what else it holds is not read.
+        outputs: For each of `NETS`, or some of them, its arrays `ids` (n,), `present` (n,) bool
+            and `probabilities` (n, 27); what else it holds is not read.
         baselines: For each modality the arrays `ids` (n,), `present` (n,) bool and one score
-            array (n, 27) per baseline.
+            array (n, 27) per baseline; those of a net that is not in `outputs` are left out.
 
     Returns:
         Scores float32 (n, 27) by model name in the order of `ids`, NaN where a product is not
-        present: each net followed by its baselines, `text_linear_svm` and so on.
+        present: each net followed by its baselines, `text_linear_svm` and so on; the best
+        models have none.
 
     Raises:
         ValueError: If a model's ids are not `ids`, or an array's shape is wrong.
@@ -151,9 +179,9 @@ def measure(labels: np.ndarray, scores: np.ndarray) -> dict[str, float | int | N
         scores: float (n, 27); rows of NaN are left out.
 
     Returns:
-        `accuracy`, `weighted_f1`, `macro_f1` in 0..1, `log_loss` >= 0, and `rows`, the number
-        measured. `log_loss` is None if the scores are not probabilities, all are None if there
-        are no rows.
+        `accuracy`, `weighted_f1`, `macro_f1` in 0..1, `log_loss` >= 0, `ece` in 0..1, and `rows`,
+        the number measured. `log_loss` and `ece` are None if the scores are not probabilities,
+        all are None if there are no rows.
     """
     labels, scores = _present(labels, scores)
     if not labels.size:
@@ -166,10 +194,16 @@ def measure(labels: np.ndarray, scores: np.ndarray) -> dict[str, float | int | N
         )
         for average in ("weighted", "macro")
     }
-    loss = None
+    loss = error = None
     if are_probabilities(scores):
         loss = log_loss(labels, scores, labels=np.arange(NUM_CATEGORIES))
-    metrics = {"accuracy": accuracy_score(labels, predicted), **averages, "log_loss": loss}
+        error = expected_calibration_error(labels, scores)
+    metrics = {
+        "accuracy": accuracy_score(labels, predicted),
+        **averages,
+        "log_loss": loss,
+        "ece": error,
+    }
     return {name: _rounded(value) for name, value in metrics.items()} | {"rows": int(labels.size)}
 
 
@@ -183,7 +217,7 @@ def measure_parts(
         scores: Scores (n, 27) by model name, in the order of `rows`.
 
     Returns:
-        Model -> part -> metric, as `measure` has it.
+        Model -> part -> metric, as `measure` has it. The train figures of `BEST` are out of fold.
     """
     chosen = {part: select(rows, scores, part) for part in PARTS}
     return {
@@ -196,14 +230,14 @@ def measure_parts(
 
 
 def headline(metrics: Mapping[str, Mapping[str, Mapping]]) -> dict:
-    """Keep the figures by which experiments are compared: those of the nets.
+    """Keep the figures by which experiments are compared: those of the models in use.
 
     Args:
         metrics: Model -> part -> metric, as `measure_parts` has it.
 
     Returns:
-        Net -> part, test first -> the four metrics, without the number of rows: few enough
-        columns for `dvc exp show`.
+        Net -> part, test first -> the metrics of `METRICS`, without the number of rows and
+        without the baselines.
     """
     return {
         net: {
@@ -228,6 +262,83 @@ def sentence(metrics: Mapping[str, Mapping[str, Mapping]]) -> str:
 def are_probabilities(scores: np.ndarray) -> bool:
     """Tell whether every row of scores (n, 27) is a distribution, to float32 accuracy."""
     return bool((scores >= 0).all() and np.allclose(scores.sum(axis=1), 1, atol=1e-3))
+
+
+def expected_calibration_error(
+    labels: np.ndarray, probabilities: np.ndarray, bins: int = CALIBRATION_BINS
+) -> float:
+    """Measure how far confidence is from accuracy: the mean gap over bins, weighted by rows.
+
+    The confidence of a row is the probability of its predicted class. Bins of equal mass, see
+    `calibration_bins`. The error of few rows is too high: chance alone opens a gap of some
+    0.4 / sqrt(rows of a bin), so that in slices of a few hundred products it says little.
+
+    Source: Guo et al., On Calibration of Modern Neural Networks, 2017; bins of equal mass as in
+    Nixon et al., Measuring Calibration in Deep Learning, 2019.
+
+    Args:
+        labels: int64 (n,), the true class indices, n > 0.
+        probabilities: float (n, 27) without NaN.
+        bins: Number of bins.
+
+    Returns:
+        The error, in 0..1.
+    """
+    table = calibration_bins(labels, probabilities, bins)
+    gaps = (table["confidence"] - table["accuracy"]).abs()
+    return float((gaps * table["rows"]).sum() / table["rows"].sum())
+
+
+def calibration_bins(
+    labels: np.ndarray, probabilities: np.ndarray, bins: int = CALIBRATION_BINS
+) -> pd.DataFrame:
+    """Sort rows by confidence and cut them into bins of as many rows each.
+
+    Rows of the same confidence stay in one bin, whatever their order, so that there may be fewer
+    bins, of unequal size.
+
+    Args:
+        labels: int64 (n,), the true class indices, n > 0.
+        probabilities: float (n, 27) without NaN.
+        bins: Number of bins.
+
+    Returns:
+        One row per bin that holds any, ascending: `bin` from 1, `rows`, `confidence` (mean) and
+        `accuracy`, not rounded.
+    """
+    confidence = probabilities.max(axis=1).astype(np.float64)
+    correct = probabilities.argmax(axis=1) == labels
+    cuts = np.sort(confidence)[np.arange(1, bins) * len(confidence) // bins]
+    _, place = np.unique(np.searchsorted(cuts, confidence, side="right"), return_inverse=True)
+    rows = np.bincount(place)
+    return pd.DataFrame(
+        {
+            "bin": np.arange(1, len(rows) + 1),
+            "rows": rows,
+            "confidence": np.bincount(place, weights=confidence) / rows,
+            "accuracy": np.bincount(place, weights=correct) / rows,
+        }
+    )
+
+
+def calibration_table(labels: np.ndarray, scores: Mapping[str, np.ndarray]) -> pd.DataFrame:
+    """Set confidence against accuracy, bin by bin, for the models in use.
+
+    Args:
+        labels: int64 (n,), the true class indices.
+        scores: Scores (n, 27) by model name, in the order of `labels`.
+
+    Returns:
+        For each of `NETS` that has probabilities, one row per bin of `calibration_bins`: `model`,
+        `bin`, `rows`, `confidence` and `accuracy`.
+    """
+    records = []
+    for model in [net for net in NETS if net in scores]:
+        true, present = _present(labels, scores[model])
+        if true.size and are_probabilities(present):
+            bins = calibration_bins(true, present).round(DIGITS)
+            records += [(model, *bin_) for bin_ in bins.itertuples(index=False)]
+    return pd.DataFrame(records, columns=["model", "bin", "rows", "confidence", "accuracy"])
 
 
 def confusion(labels: np.ndarray, scores: np.ndarray) -> np.ndarray:
@@ -354,7 +465,7 @@ def slice_table(rows: pd.DataFrame, scores: Mapping[str, np.ndarray]) -> pd.Data
 
     Returns:
         One row per model, cut and value, empty ones included: `model`, `slice`, `value`, `rows`
-        and the four metrics, NaN where `measure` has None.
+        and the metrics of `METRICS`, NaN where `measure` has None.
     """
     labels = rows["label"].to_numpy()
     records = []
@@ -394,7 +505,7 @@ def prediction_table(rows: pd.DataFrame, scores: np.ndarray) -> pd.DataFrame:
 
 
 def interval_table(
-    labels: np.ndarray,
+    rows: pd.DataFrame,
     scores: Mapping[str, np.ndarray],
     pairs: Iterable[tuple[str, str]] = PAIRS,
     *,
@@ -402,45 +513,79 @@ def interval_table(
     confidence: float,
     seed: int,
 ) -> pd.DataFrame:
-    """Give the intervals of each metric and of differences between models, by bootstrap.
+    """Give the intervals of `INTERVAL_METRICS` and of differences between models, by bootstrap.
 
     Percentile intervals over products drawn with replacement. A difference is measured on the
     products that both models can score, both on the same draws: a paired interval, narrower than
-    what the two models' own intervals suggest.
+    what the two models' own intervals suggest. A fusion is set against a single modality a second
+    time, on the products that have both: only there can it gain by the other one.
 
     Args:
-        labels: int64 (n,), the true class indices.
-        scores: Scores (n, 27) by model name, in the order of `labels`.
+        rows: Table of `describe`, n products, e.g. those of one part.
+        scores: Scores (n, 27) by model name, in the order of `rows`.
         pairs: Names of two models each; pairs with a model that is not in `scores` are left out.
         resamples: Number of draws.
         confidence: Share of the draws inside the interval, in 0..1.
         seed: Seed of the draws.
 
     Returns:
-        `model`, `minus` (empty for a model by itself), `metric`, `value`, `low`, `high`, `rows`.
-        No line where a metric is None.
+        `model`, `minus` (empty for a model by itself), `rows_of` ("scored" for a model by itself,
+        "scored by both" or "both modalities"), `metric`, `value`, `low`, `high`, `rows`. No line
+        where a metric is None or no product is left.
     """
+    labels = rows["label"].to_numpy()
+    both = rows["modality"].eq("both").to_numpy()
+    compared = [(model, "", "scored", scored(values)) for model, values in scores.items()]
+    for model, other in pairs:
+        if {model, other} <= set(scores):
+            common = scored(scores[model]) & scored(scores[other])
+            compared.append((model, other, "scored by both", common))
+            if _modality(model) == "fusion" and _modality(other) != "fusion":
+                compared.append((model, other, "both modalities", common & both))
+
+    drawn_of = {}  # pairs that cover all of a model's rows need no draws of their own
     records = []
-    pairs = [(model, other) for model, other in pairs if {model, other} <= set(scores)]
-    for model, other in [(model, "") for model in scores] + pairs:
-        chosen = scored(scores[model]) & scored(scores[other or model])
-        values = [measure(labels[chosen], scores[name][chosen]) for name in (model, other) if name]
-        draws = [
-            bootstrap(labels[chosen], scores[name][chosen], resamples=resamples, seed=seed)
-            for name in (model, other)
-            if name
-        ]
-        for metric in METRICS:
-            if any(metric not in drawn for drawn in draws):
+    for model, other, rows_of, chosen in compared:
+        names = [name for name in (model, other) if name]
+        for name in names:
+            if (name, chosen.tobytes()) not in drawn_of:
+                own = labels[chosen], scores[name][chosen]
+                draws = bootstrap(*own, resamples=resamples, seed=seed)
+                drawn_of[name, chosen.tobytes()] = measure(*own), draws
+        measured = [drawn_of[name, chosen.tobytes()] for name in names]
+        for metric in INTERVAL_METRICS:
+            if any(metric not in draws for _, draws in measured):
                 continue
-            value = values[0][metric] - (values[1][metric] if other else 0)
-            drawn = draws[0][metric] - (draws[1][metric] if other else 0)
+            value, drawn = measured[0][0][metric], measured[0][1][metric]
+            if other:
+                value, drawn = value - measured[1][0][metric], drawn - measured[1][1][metric]
             low, high = np.quantile(drawn, [(1 - confidence) / 2, (1 + confidence) / 2])
             bounds = [_rounded(bound) for bound in (value, low, high)]
-            records.append((model, other, metric, *bounds, int(chosen.sum())))
-    return pd.DataFrame(
-        records, columns=["model", "minus", "metric", "value", "low", "high", "rows"]
-    )
+            records.append((model, other, rows_of, metric, *bounds, int(chosen.sum())))
+    columns = ["model", "minus", "rows_of", "metric", "value", "low", "high", "rows"]
+    return pd.DataFrame(records, columns=columns)
+
+
+def difference_lines(intervals: pd.DataFrame) -> list[str]:
+    """Say of each pair of models by how much the first is better.
+
+    Args:
+        intervals: Table of `interval_table`; `minus` is "" for a model by itself, not NaN.
+
+    Returns:
+        One line per pair and kind of rows, such as `best_fusion minus best_text: +2.1 points
+        weighted F1 [0.8, 3.4], 160 rows with both`; one alone where all rows have both.
+    """
+    chosen = intervals[intervals["minus"].ne("") & intervals["metric"].eq("weighted_f1")]
+    lines = []
+    for row in chosen.drop_duplicates(["model", "minus", "rows"], keep="last").itertuples():
+        value, low, high = (round(100 * v, 1) + 0.0 for v in (row.value, row.low, row.high))
+        counted = "rows with both" if row.rows_of == "both modalities" else "rows"
+        lines.append(
+            f"{row.model} minus {row.minus}: {value:+.1f} points weighted F1 "
+            f"[{low:.1f}, {high:.1f}], {row.rows:,} {counted}"
+        )
+    return lines
 
 
 def bootstrap(
@@ -458,7 +603,7 @@ def bootstrap(
         seed: Seed of the draws.
 
     Returns:
-        float64 (resamples,) for each metric of `measure` that the scores allow: none without
+        float64 (resamples,) for each of `INTERVAL_METRICS` that the scores allow: none without
         rows, no `log_loss` without probabilities.
     """
     if not labels.size:
@@ -500,8 +645,9 @@ def tables(
         seed: Seed of the draws.
 
     Returns:
-        `comparison`, `categories`, `confusion`, `groups`, `slices`, `intervals`, and for each net
-        `f1_<net>` and `predictions_<net>`, one file each as `dvc plots` wants it.
+        `comparison`, `categories`, `confusion`, `groups`, `slices`, `calibration`, `intervals`,
+        and for each of `NETS` that is there `f1_<net>` and `predictions_<net>`, one file each as
+        `dvc plots` wants it.
     """
     labels = rows["label"].to_numpy()
     nets = {net: scores[net] for net in NETS if net in scores}
@@ -512,8 +658,9 @@ def tables(
         "confusion": confusion_table(labels, scores),
         "groups": group_table(labels, scores),
         "slices": slice_table(rows, scores),
+        "calibration": calibration_table(labels, scores),
         "intervals": interval_table(
-            labels, scores, resamples=resamples, confidence=confidence, seed=seed
+            rows, scores, resamples=resamples, confidence=confidence, seed=seed
         ),
         **{f"f1_{net}": category_f1(categories, net) for net in nets},
         **{f"predictions_{net}": prediction_table(rows, values) for net, values in nets.items()},
@@ -528,22 +675,23 @@ def comparison_table(metrics: Mapping[str, Mapping[str, Mapping]]) -> pd.DataFra
 
     Returns:
         One row per model: `model`, `title` for people, `modality` (text, image or fusion),
-        `baseline` (bool), `rows`, the four metrics on test (NaN where None), `train_accuracy`,
-        `published_accuracy` (test; NaN where the study has none).
+        `baseline` (bool), `rows`, the metrics on test (NaN where None), `train_accuracy`,
+        `out_of_fold` (bool, whether `train_accuracy` is of scores by models that had not seen the
+        row: comparable with test), `published_accuracy` (test; NaN where the study has none).
     """
     records = []
     for model, parts in metrics.items():
-        modality, _, baseline = model.partition("_")
         published = PUBLISHED.get(model, {}).get("test", {})
         records.append(
             {
                 "model": model,
-                "title": _title(modality, baseline),
-                "modality": modality,
-                "baseline": bool(baseline),
+                "title": _title(model),
+                "modality": _modality(model),
+                "baseline": model not in NETS,
                 "rows": parts["test"]["rows"],
                 **{metric: parts["test"][metric] for metric in METRICS},
                 "train_accuracy": parts["train"]["accuracy"],
+                "out_of_fold": model in BEST,
                 "published_accuracy": published.get("accuracy"),
             }
         )
@@ -558,17 +706,20 @@ def readme_table(metrics: Mapping[str, Mapping[str, Mapping]]) -> str:
         metrics: Model -> part -> metric, as `reports/evaluate/models.json` has it.
 
     Returns:
-        Markdown lines, nets in bold, a dash where there is no figure; ends with a line end.
+        Markdown lines, all but the baselines in bold, a dash where there is no figure; ends with
+        a line end.
     """
     lines = [
-        "| Model | Accuracy | Weighted F1 | Macro F1 | Log loss | Test rows | Published accuracy |",
-        "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
+        "| Model | Accuracy | Weighted F1 | Macro F1 | Log loss | Calibration error | Test rows "
+        "| Published accuracy |",
+        "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
     for row in comparison_table(metrics).itertuples():
         cells = [
             row.title if row.baseline else f"**{row.title}**",
             *(_cell(value, ".1%") for value in (row.accuracy, row.weighted_f1, row.macro_f1)),
             _cell(row.log_loss, ".3f"),
+            _cell(row.ece, ".1%"),
             f"{row.rows:,}",
             _cell(row.published_accuracy, ".1%"),
         ]
@@ -613,10 +764,16 @@ def _confusion_metrics(counts: np.ndarray) -> dict[str, np.ndarray]:
     }
 
 
-def _title(modality: str, baseline: str) -> str:
-    """Name a model for people: `Fusion net`, `Linear SVM on text`."""
-    if not baseline:
-        return f"{modality.capitalize()} net"
+def _modality(model: str) -> str:
+    """Tell what a model reads: text, image or fusion."""
+    return model.removeprefix("best_").partition("_")[0]
+
+
+def _title(model: str) -> str:
+    """Name a model for people: `Fusion net`, `Best fusion`, `Linear SVM on text`."""
+    if model in NETS:
+        return f"Best {_modality(model)}" if model in BEST else f"{model.capitalize()} net"
+    modality, _, baseline = model.partition("_")
     words = baseline.replace("_", " ").replace("svm", "SVM").replace("bayes", "Bayes")
     return f"{words[0].upper()}{words[1:]} on {modality.replace('image', 'images')}"
 

@@ -1,5 +1,6 @@
 """What a trainer sees: features, labels and parts of the same products, matched by id."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,14 +19,15 @@ class Examples:
 
     Attributes:
         ids: int64 (n,), ascending.
-        features: float32 (n, d), dense or CSR; rows of zeros where the modality is missing.
+        features: float32 (n, d), dense or CSR; rows of zeros where the modality is missing. None
+            where they are not one matrix and are kept elsewhere, in the order of the ids.
         present: bool (n,), whether the product has the modality.
         labels: int64 (n,) class indices in 0..26.
         parts: str (n,), each one of `PARTS`.
     """
 
     ids: np.ndarray
-    features: np.ndarray | sparse.csr_array
+    features: np.ndarray | sparse.csr_array | None
     present: np.ndarray
     labels: np.ndarray
     parts: np.ndarray
@@ -41,6 +43,33 @@ class Examples:
         """
         counts = np.bincount(self.labels[self.parts == "train"], minlength=NUM_CATEGORIES)
         return (counts / counts.sum()).astype(np.float32)
+
+
+def out_of_fold_outputs(
+    examples: Examples, left_out: np.ndarray, predict: Callable[[np.ndarray], np.ndarray]
+) -> dict[str, np.ndarray]:
+    """Put together what a classifier says of every product, of none that it has seen.
+
+    Args:
+        examples: n products.
+        left_out: float32 (m, 27), the out-of-fold probabilities of the train rows that have the
+            modality, in their order.
+        predict: Rows int64 (k,) -> their probabilities float32 (k, 27); asked for the others.
+
+    Returns:
+        ids int64 (n,), present bool (n,), probabilities float32 (n, 27): the categories'
+        frequencies in the train part where the modality is missing. Without a train row every
+        product counts as missing.
+    """
+    train = examples.rows("train")
+    present = examples.present & bool(train.size)
+    probabilities = np.tile(examples.prior(), (len(examples.ids), 1))  # (n, 27)
+    others = np.flatnonzero(present & (examples.parts != "train"))
+    if train.size:
+        probabilities[train] = left_out
+    if others.size:
+        probabilities[others] = predict(others)
+    return {"ids": examples.ids, "present": present, "probabilities": probabilities}
 
 
 def sparse_features(arrays: dict[str, np.ndarray]) -> sparse.csr_array:
@@ -86,7 +115,7 @@ def join(
     parts: pd.DataFrame,
     ids: np.ndarray,
     present: np.ndarray,
-    features: np.ndarray | sparse.csr_array,
+    features: np.ndarray | sparse.csr_array | None,
 ) -> Examples:
     """Match features with labels and parts by the products' ids.
 
@@ -95,7 +124,7 @@ def join(
         parts: Columns id, part; the same ids in the same order.
         ids: int64 (n,) ids of the feature rows.
         present: bool (n,).
-        features: float32 (n, d).
+        features: float32 (n, d), or None.
 
     Returns:
         The examples, in ascending id.

@@ -1,8 +1,8 @@
 """The pictures of a product table -> features and facts, without ever waiting for the decoder.
 
 Convolutions take nearly all the time. Pictures are therefore read and decoded ahead of them in the
-background, each distinct picture goes through the network once, and finished parts are kept so
-that an interrupted run goes on from where it was.
+background, each distinct picture goes through the network once a view, and finished parts are kept
+so that an interrupted run goes on from where it was.
 """
 
 import hashlib
@@ -12,7 +12,7 @@ import json
 import os
 import sys
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -27,8 +27,11 @@ from rakuten import images
 SHARD_BATCHES = 4
 """Batches kept together as one finished part: the most that a kill can cost."""
 
-Extractor = Callable[[np.ndarray], np.ndarray]
-"""Pixels uint8 (n, size, size, 3) -> features float32 (n, d); a picture's own affair each."""
+DTYPES = {"average": np.float32, "grid": np.float16, "middle": np.float16}
+"""The kinds of features: of the first view the averages, of every view the grid and the middle."""
+
+Extractor = Callable[[np.ndarray], Mapping[str, np.ndarray]]
+"""Pixels uint8 (n, size, size, 3) -> for each of `DTYPES` (n, width); a picture's own affair."""
 
 
 class Archive(Protocol):
@@ -58,16 +61,26 @@ class Settings:
     """The section `extract` of params.yaml.
 
     Attributes:
+        backbone: Name of the network.
+        views: Names of `images.VIEWS`, at least one. The nets train on the first.
         size: Side of the network's input in pixels.
         crop_borders: Whether the near-white border is cut off.
         border_tolerance: Levels below 255 that still count as white.
         batch_size: Pictures in one call of the network.
+
+    Raises:
+        ValueError: If a view is unknown or named twice, or there is none.
     """
 
+    backbone: str
+    views: Sequence[str]
     size: int
     crop_borders: bool
     border_tolerance: int
     batch_size: int
+
+    def __post_init__(self) -> None:
+        images.check_views(self.views)
 
 
 @dataclass(frozen=True)
@@ -139,7 +152,8 @@ def extract(
     shards: Shards,
     progress: Callable,
     settings: Settings,
-) -> tuple[np.ndarray, pd.DataFrame]:
+    widths: Mapping[str, int],
+) -> tuple[dict[str, np.ndarray], pd.DataFrame]:
     """Compute the features and the facts of products' pictures.
 
     Args:
@@ -147,21 +161,29 @@ def extract(
         archive: Where their bytes are.
         build: Makes the extractor; not called if nothing is left to compute.
         shards: Finished parts of an earlier run under the same `fingerprint`, and room for more.
-        progress: A bar such as `journal.progress`.
-        settings: How pictures are prepared and batched.
+        progress: A bar such as `journal.progress`; it counts pictures, all views of one at once.
+        settings: How pictures are prepared and batched, and their v views.
+        widths: Numbers per picture of each of `DTYPES`, as the extractor gives them.
 
     Returns:
-        features float32 (m, d), (0, 0) if there are no pictures; and the facts, m rows with the
-        columns of `images.Facts`. Both in the order of `pictures.names`.
+        "average" float32 (m, width) of the first view, "grid" and "middle" float16 (v, m, width)
+        of all; and the facts, m rows with the columns of `images.Facts`. All in the order of
+        `pictures.names`.
 
     Raises:
         images.ImageError: If a picture cannot be decoded; the message names it.
     """
     total = len(pictures.names)
+    whole = _make_room(total, len(settings.views), widths)
     bounds = range(0, total, SHARD_BATCHES * settings.batch_size)
     spans = [(start, min(start + bounds.step, total)) for start in bounds]
-    parts = [shards.load(number) for number in range(len(spans))]
-    missing = [number for number, part in enumerate(parts) if part is None]
+    missing = []
+    for number, span in enumerate(spans):
+        part = shards.load(number)
+        if part is None:
+            missing.append(number)
+        else:
+            _put_in_place(whole, part, span)
     todo = [name for number in missing for name in pictures.names[slice(*spans[number])]]
     if missing:
         compute = build()
@@ -173,59 +195,84 @@ def extract(
                 start, stop = spans[number]
                 part = _compute_part(prepared, stop - start, compute, settings.batch_size, bar)
                 shards.save(number, **part)
-                parts[number] = part
-    return _join_parts(parts)
+                _put_in_place(whole, part, spans[number])
+    return whole, pd.DataFrame(whole.pop("facts"), columns=images.Facts._fields)
 
 
 def spread(
-    pictures: Pictures, ids: np.ndarray, features: np.ndarray, facts: pd.DataFrame, width: int
-) -> tuple[dict[str, np.ndarray], pd.DataFrame]:
+    pictures: Pictures,
+    ids: np.ndarray,
+    arrays: Mapping[str, np.ndarray],
+    facts: pd.DataFrame,
+    views: Sequence[str],
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], pd.DataFrame]:
     """Give every product the features and the facts of its picture.
 
     Args:
         pictures: The m distinct pictures of n products.
         ids: int64 (n,), ascending.
-        features: float32 (m, width), in the order of `pictures.names`.
+        arrays: As `extract` gives them, in the order of `pictures.names`.
         facts: m rows with the columns of `images.Facts`, in the same order.
-        width: Number of features of one picture.
+        views: Names of the v views.
 
     Returns:
-        Arrays ids (n,), present bool (n,), features float32 (n, width), rows of zeros where there
-        is no picture; and a table of n rows in the same order: id, has_image, and the facts, whole
-        numbers 0 and others NaN where there is no picture.
+        The first view's averages: ids (n,), present bool (n,), features float32 (n, d). What is
+        pooled otherwise: ids, present, views str (v,), grid float16 (v, n, 4 d), middle float16
+        (v, n, m). Rows of zeros where there is no picture. And a table of n rows in the same order:
+        id, has_image, and the facts, whole numbers 0 and others NaN where there is no picture.
     """
     present, rows = pictures.present, pictures.rows[pictures.present]
-    spread_features = np.zeros((len(ids), width), np.float32)
-    if rows.size:
-        spread_features[present] = features[rows]
+    owners = {"ids": ids, "present": present}
+    products = {kind: _spread_rows(array, present, rows) for kind, array in arrays.items()}
+    features = owners | {"features": products.pop("average")}
+    pooled = owners | {"views": np.array(views, dtype=np.str_)} | products
     table = facts.iloc[rows].set_axis(np.flatnonzero(present)).reindex(np.arange(len(ids)))
     counts = {name: kind for name, kind in images.Facts.__annotations__.items() if kind is int}
     table = table.fillna(dict.fromkeys(counts, 0)).astype(dict.fromkeys(counts, np.int64))
     table.insert(0, "id", ids)
     table.insert(1, "has_image", present)
-    return {"ids": ids, "present": present, "features": spread_features}, table
+    return features, pooled, table
+
+
+def _make_room(total: int, num_views: int, widths: Mapping[str, int]) -> dict[str, np.ndarray]:
+    """Allocate the whole once, so that parts need not lie beside it; pictures are axis -2."""
+    views = {"average": (), "grid": (num_views,), "middle": (num_views,)}
+    whole = {
+        kind: np.zeros((*views[kind], total, widths[kind]), dtype) for kind, dtype in DTYPES.items()
+    }
+    return whole | {"facts": np.zeros((total, len(images.Facts._fields)), np.float64)}
+
+
+def _put_in_place(
+    whole: dict[str, np.ndarray], part: Mapping[str, np.ndarray], span: tuple[int, int]
+) -> None:
+    """Copy a finished part to its pictures' places."""
+    for kind, array in whole.items():
+        array[..., slice(*span), :] = part[kind]
+
+
+def _spread_rows(array: np.ndarray, present: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Give products their pictures' rows, zeros to those without: (..., m, d) -> (..., n, d)."""
+    whole = np.zeros((*array.shape[:-2], len(present), array.shape[-1]), array.dtype)
+    for index in np.ndindex(array.shape[:-2]):  # a view at a time: there may be gigabytes
+        whole[index][present] = array[index][rows]
+    return whole
 
 
 def _compute_part(
     prepared: Iterator, count: int, compute: Extractor, batch_size: int, bar
 ) -> dict[str, np.ndarray]:
     """Take the next `count` prepared pictures through the network, batch by batch."""
-    features, facts = [], []
+    batches, facts = [], []
     for start in range(0, count, batch_size):
         batch = list(itertools.islice(prepared, min(batch_size, count - start)))
-        features.append(compute(np.stack([pixels for pixels, _ in batch])))
+        views = np.stack([pixels for pixels, _ in batch], axis=1)  # (v, n, size, size, 3)
+        found = [compute(pixels) for pixels in views]
+        batches.append({kind: np.stack([view[kind] for view in found]) for kind in DTYPES})
         facts += [row for _, row in batch]
         bar.update(len(batch))
-    return {"features": np.concatenate(features), "facts": np.array(facts, np.float64)}
-
-
-def _join_parts(parts: list[dict[str, np.ndarray]]) -> tuple[np.ndarray, pd.DataFrame]:
-    """Concatenate finished parts in their order."""
-    if not parts:
-        return np.zeros((0, 0), np.float32), pd.DataFrame(columns=images.Facts._fields, dtype=float)
-    facts = np.concatenate([part["facts"] for part in parts])
-    table = pd.DataFrame(facts, columns=images.Facts._fields)
-    return np.concatenate([part["features"] for part in parts]), table
+    part = {kind: np.concatenate([batch[kind] for batch in batches], axis=1) for kind in DTYPES}
+    return part | {"average": part["average"][0], "facts": np.array(facts, np.float64)}
 
 
 def _prepare_ahead(
@@ -257,6 +304,7 @@ def _prepare_named(
     try:
         return images.prepare(
             content,
+            views=settings.views,
             crop_borders=settings.crop_borders,
             border_tolerance=settings.border_tolerance,
             size=settings.size,

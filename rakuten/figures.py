@@ -24,10 +24,25 @@ from rakuten.categories import CODES, GROUPS, NAMES, NUM_CATEGORIES, to_labels
 
 INK, GREY, LIGHT = "#222222", "#6b6b6b", "#d9d9d9"
 
-MODEL_COLOURS = {"text": "#0072b2", "image": "#d55e00", "fusion": "#009e73"}
-"""Colours of the three nets, told apart by colour-blind readers too (Okabe and Ito, 2008)."""
+MODEL_COLOURS = {
+    "text": "#0072b2",
+    "image": "#d55e00",
+    "fusion": "#009e73",
+    "best_text": "#00456b",
+    "best_image": "#803800",
+    "best_fusion": "#005f45",
+}
+"""Colours of the models, a hue for each modality and darker for the best, told apart by
+colour-blind readers too (Okabe and Ito, 2008)."""
 
-MODEL_MARKERS = {"text": "o", "image": "s", "fusion": "D"}
+MODEL_MARKERS = {
+    "text": "o",
+    "image": "s",
+    "fusion": "D",
+    "best_text": "o",
+    "best_image": "s",
+    "best_fusion": "D",
+}
 
 GROUP_COLOURS = {"books": "#0072b2", "toys": "#d55e00", "games": "#b0508c"}
 
@@ -113,17 +128,18 @@ def model_pictures(
 
     Args:
         tables: Tables of `evaluation.tables`.
-        counts: Confusion int64 (27, 27) by net.
-        histories: Training curves by net.
+        counts: Confusion int64 (27, 27) by model.
+        histories: Training curves by net, of those that are trained in epochs.
         data: Name of the data set.
 
     Returns:
         Figures by file name.
     """
     return {
-        **{f"confusion_{net}": confusion(values, net, data) for net, values in counts.items()},
+        **{f"confusion_{m}": confusion(values, m, data) for m, values in counts.items()},
         "categories": category_scores(tables["categories"], data),
         "comparison": comparison(tables["comparison"], data),
+        "calibration": calibration(tables["calibration"], tables["comparison"], data),
         "curves": curves(histories, data),
     }
 
@@ -146,7 +162,7 @@ def confusion(counts: np.ndarray, model: str, data: str) -> Figure:
     share = 100 * counts / np.maximum(rows, 1)[:, None]
     figure, axes = _figure(
         (13, 11.5),
-        f"Confusion of the {model} model on test: {_accuracy(counts)}",
+        f"Confusion of the {_words(model)} model on test: {_accuracy(counts)}",
         data,
     )
     axes.imshow(share[np.ix_(order, order)], cmap=_BLUES, vmin=0, vmax=100, aspect="equal")
@@ -189,45 +205,61 @@ def confusion(counts: np.ndarray, model: str, data: str) -> Figure:
 
 @styled
 def category_scores(categories: pd.DataFrame, data: str) -> Figure:
-    """Draw the F1 of each category for several models side by side.
+    """Draw the F1 of each category, one panel per modality, the best model beside the study's net.
 
     Args:
-        categories: Table of `evaluation.category_table` with one or more of the three nets.
+        categories: Table of `evaluation.category_table` with one or more of the models in use.
         data: Name of the data set.
 
     Returns:
-        The figure, categories from best to worst by the last model that has scores.
+        The figure, categories from best to worst by the last model that has scores; a line joins
+        the two models of a modality.
     """
-    models = [model for model in dict.fromkeys(categories["model"]) if model in MODEL_COLOURS]
+    models = [model for model in MODEL_COLOURS if categories["model"].eq(model).any()]
     scores = {
         model: categories[categories["model"].eq(model)].set_index("code")["f1"] for model in models
     }
     scores = {model: values for model, values in scores.items() if values.notna().any()}
-    figure, axes = _figure((10, 9.5), "F1 of each category on test", data)
+    panels = list(dict.fromkeys(_modality(model) for model in scores))
+    figure, grid = _figure(
+        (5.2 + 2.9 * max(len(panels), 1), 9.5),
+        "F1 of each category on test",
+        data,
+        shape=(1, max(len(panels), 1)),
+        sharey=True,
+    )
+    grid = np.ravel(grid)
     if not scores:
-        return _empty(figure, axes, "No model has scored a product of the test part.")
+        return _empty(figure, grid[0], "No model has scored a product of the test part.")
     support = categories.groupby("code")["support"].max()
     order = list(scores.values())[-1].sort_values(kind="stable").index
     places = np.arange(len(order))
-    lifts = {"text": 0.2, "image": 0, "fusion": -0.2}  # equal scores stay visible
-    for model, values in scores.items():
-        axes.scatter(
-            values[order],
-            places + lifts[model],
-            color=MODEL_COLOURS[model],
-            marker=MODEL_MARKERS[model],
-            s=40,
-            label=model,
-            zorder=2,
-        )
-    axes.set_yticks(places, [f"{_category(code)}  ({support[code]:,})" for code in order])
-    axes.set_ylim(-0.7, len(order) - 0.3)
-    axes.set_xlim(-0.02, 1.02)
-    axes.set_xlabel("F1 (test products in brackets)")
-    axes.tick_params(axis="y", length=0)
-    axes.grid(axis="x")
-    axes.hlines(places[:-1] + 0.5, -0.02, 1.02, color="#e6e6e6", linewidth=0.8)
-    _legend_above(axes, len(scores))
+    for axes, modality in zip(grid, panels, strict=True):
+        shown = {m: values[order] for m, values in scores.items() if _modality(m) == modality}
+        if len(shown) == 2:
+            net, best = shown.values()
+            axes.hlines(places, net, best, color=_tint(MODEL_COLOURS[modality], 0.4), linewidth=2)
+        for model, values in shown.items():
+            best = model != modality
+            axes.scatter(
+                values,
+                places,
+                facecolor=MODEL_COLOURS[model] if best else "white",
+                edgecolor=MODEL_COLOURS[model],
+                marker=MODEL_MARKERS[model],
+                s=28 if best else 46,  # equal scores stay visible
+                linewidth=1.4,
+                label=_words(model),
+                zorder=3 if best else 2,
+            )
+        axes.set_xlim(-0.04, 1.04)
+        axes.set_xlabel("F1")
+        axes.tick_params(axis="y", length=0)
+        axes.grid(axis="both")
+        _legend_above(axes, len(shown))
+    grid[0].set_yticks(places, [f"{_category(code)}  ({support[code]:,})" for code in order])
+    grid[0].set_ylim(-0.7, len(order) - 0.3)
+    grid[0].set_ylabel("category (test products)")
     return figure
 
 
@@ -245,11 +277,14 @@ def comparison(table: pd.DataFrame, data: str) -> Figure:
     figure, axes = _figure((10, 1.9 + 0.5 * len(table)), "Models on the test part", data)
     places = np.arange(len(table))[::-1]
     colours = [
-        _tint(MODEL_COLOURS.get(modality, GREY), 0.4 if baseline else 1)
-        for modality, baseline in table[["modality", "baseline"]].to_numpy()
+        MODEL_COLOURS.get(model, _tint(MODEL_COLOURS.get(modality, GREY), 0.4))
+        for model, modality in table[["model", "modality"]].to_numpy()
     ]
     axes.barh(places, table["accuracy"].fillna(0), height=0.62, color=colours)
-    axes.scatter(table["macro_f1"], places, marker="|", s=260, linewidth=2.2, color=INK, zorder=3)
+    for width, colour in ((5, "white"), (2.2, INK)):  # a rim, to be seen on dark bars too
+        axes.scatter(
+            table["macro_f1"], places, marker="|", s=260, linewidth=width, color=colour, zorder=3
+        )
     axes.scatter(
         table["published_accuracy"],
         places,
@@ -274,15 +309,75 @@ def comparison(table: pd.DataFrame, data: str) -> Figure:
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="x")
     handles = [
-        Patch(color=GREY, label="accuracy: net"),
-        Patch(color=_tint(GREY, 0.4), label="accuracy: baseline"),
-        Line2D([], [], color=INK, marker="|", markersize=13, linestyle="", markeredgewidth=2.2),
-        Line2D([], [], color=INK, marker="o", markersize=9, markerfacecolor="white", linestyle=""),
-    ]
-    labels = ["accuracy: net", "accuracy: baseline", "macro F1", "published accuracy (real data)"]
+        Patch(color=INK, label="accuracy: best"),
+        Patch(color=GREY, label="net"),
+        Patch(color=_tint(GREY, 0.4), label="baseline"),
+        Line2D([], [], color=INK, marker="|", markersize=13, linestyle="", markeredgewidth=2.2,
+               label="macro F1"),
+        Line2D([], [], color=INK, marker="o", markersize=9, markerfacecolor="white", linestyle="",
+               label="published accuracy (real data)"),
+    ]  # fmt: skip
     axes.legend(
-        handles, labels, loc="lower left", bbox_to_anchor=(0, 1), ncols=4, borderaxespad=0.2
+        handles=handles, loc="lower left", bbox_to_anchor=(0, 1), ncols=5, borderaxespad=0.2
     )
+    return figure
+
+
+@styled
+def calibration(bins: pd.DataFrame, comparison: pd.DataFrame, data: str) -> Figure:
+    """Draw accuracy over confidence, one panel per model: right as often as sure on the diagonal.
+
+    Args:
+        bins: Table of `evaluation.calibration_table`.
+        comparison: Table of `evaluation.comparison_table`, for titles and calibration errors.
+        data: Name of the data set.
+
+    Returns:
+        The figure, a column per modality; each bin with the interval that its number of products
+        leaves to its accuracy (Wilson, 95 %).
+    """
+    models = [model for model in MODEL_COLOURS if bins["model"].eq(model).any()]
+    named = comparison.set_index("model")
+    columns = list(dict.fromkeys(_modality(model) for model in models))
+    kinds = list(dict.fromkeys(model.startswith("best_") for model in models))
+    shape = (max(len(kinds), 1), max(len(columns), 1))
+    figure, grid = _figure(
+        (1.2 + 3.6 * max(shape[1], 2), 0.9 + 3.7 * shape[0]),
+        "Calibration on test: how often a model is right when it is so sure",
+        data,
+        shape=shape,
+    )
+    grid = np.reshape(grid, shape)
+    if not models:
+        return _empty(figure, grid[0, 0], "No model has given probabilities to a test product.")
+    for row, best in enumerate(kinds):
+        for column, modality in enumerate(columns):
+            axes, model = grid[row, column], f"best_{modality}" if best else modality
+            if model not in models:
+                axes.set_axis_off()
+                continue
+            own, colour = bins[bins["model"].eq(model)], MODEL_COLOURS[model]
+            low, high = _wilson(own["accuracy"].to_numpy(), own["rows"].to_numpy())
+            axes.plot([0, 1], [0, 1], color=GREY, linestyle=":", linewidth=1.2)
+            axes.vlines(own["confidence"], low, high, color=_tint(colour, 0.4), linewidth=2)
+            axes.plot(
+                own["confidence"], own["accuracy"], color=colour, linewidth=1.2,
+                marker=MODEL_MARKERS[model], markersize=5,
+            )  # fmt: skip
+            error = f"{named.loc[model, 'ece']:.1%}".replace("%", " %")
+            axes.set_title(f"{named.loc[model, 'title']}: ECE {error}", pad=10)
+            axes.set_xlim(0, 1.02)
+            axes.set_ylim(0, 1.02)
+            axes.set_aspect("equal")
+            axes.grid(axis="both")
+            for axis in (axes.xaxis, axes.yaxis):
+                axis.set_major_formatter(PercentFormatter(1, symbol=" %"))
+            if model == next(m for m in models if m.startswith("best_") == best):
+                axes.set_ylabel("accuracy of the bin")
+            if best or f"best_{modality}" not in models:
+                axes.set_xlabel("mean confidence of the bin")
+    note = "below the line: too sure\nECE: mean distance from it\nbars: 95 % interval of a bin"
+    grid[0, 0].text(0.99, 0.03, note, ha="right", fontsize=8, color=GREY)
     return figure
 
 
@@ -707,6 +802,24 @@ def _grouped_order() -> Sequence[int]:
     """Order the class indices so that the categories of a group are neighbours."""
     grouped = [code for codes in GROUPS.values() for code in codes]
     return to_labels([*grouped, *(code for code in CODES if code not in grouped)]).tolist()
+
+
+def _modality(model: str) -> str:
+    """Tell what one of the models in use reads: text, image or fusion."""
+    return model.removeprefix("best_")
+
+
+def _words(model: str) -> str:
+    """Write a model's name for people: `best text`."""
+    return model.replace("_", " ")
+
+
+def _wilson(share: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Bound a share of so many rows, 95 % (Wilson, 1927)."""
+    z = 1.96
+    middle = (share + z**2 / (2 * rows)) / (1 + z**2 / rows)
+    half = z * np.sqrt(share * (1 - share) / rows + z**2 / (4 * rows**2)) / (1 + z**2 / rows)
+    return middle - half, middle + half
 
 
 def _accuracy(counts: np.ndarray) -> str:

@@ -7,10 +7,11 @@ Pillow, serves training and prediction alike: TensorFlow's gives other pixels by
 import io
 import struct
 import zlib
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageEnhance, ImageFilter, ImageOps, UnidentifiedImageError
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP")
 """What is decoded, whatever the file's name says; no format that runs another program."""
@@ -46,6 +47,79 @@ class Facts(NamedTuple):
     mean_red: float
     mean_green: float
     mean_blue: float
+
+
+class View(NamedTuple):
+    """One way to look at a decoded picture: the same picture always gives the same view.
+
+    Attributes:
+        change: Upright RGB -> RGB, before the border is looked for; None leaves the picture as it
+            is.
+        crop: Whether the border is cut off, if borders are cut off at all.
+    """
+
+    change: Callable[[Image.Image], Image.Image] | None = None
+    crop: bool = True
+
+
+BLUR_SHARE = 1 / 250
+"""Standard deviation of the blur in longer sides: 2 pixels of the challenge's 500."""
+
+ROTATION = 10.0
+"""Degrees, counterclockwise."""
+
+JPEG_QUALITY = 15
+"""Of libjpeg's 1 to 95: blocks and rings are plain to see."""
+
+BRIGHTER, DARKER = 1.4, 0.6
+"""Factors on every channel, cut off at 255."""
+
+
+def _blur(image: Image.Image) -> Image.Image:
+    """Blur as an unsteady or unfocused camera does."""
+    return image.filter(ImageFilter.GaussianBlur(max(image.size) * BLUR_SHARE))
+
+
+def _rotate(image: Image.Image) -> Image.Image:
+    """Turn the picture within a larger frame, white where there was none."""
+    bilinear = Image.Resampling.BILINEAR
+    return image.rotate(ROTATION, bilinear, expand=True, fillcolor="white")
+
+
+def _grey(image: Image.Image) -> Image.Image:
+    """Take the colours away, keep the brightness (ITU-R 601-2)."""
+    return image.convert("L").convert("RGB")
+
+
+def _recompress(image: Image.Image) -> Image.Image:
+    """Save as a poor JPEG and read that again."""
+    content = io.BytesIO()
+    image.save(content, "JPEG", quality=JPEG_QUALITY)
+    return Image.open(content, formats=("JPEG",)).convert("RGB")
+
+
+def _brighten(image: Image.Image) -> Image.Image:
+    """Expose the picture for longer."""
+    return ImageEnhance.Brightness(image).enhance(BRIGHTER)
+
+
+def _darken(image: Image.Image) -> Image.Image:
+    """Expose the picture too briefly: its border is no longer white, so nothing is cut off."""
+    return ImageEnhance.Brightness(image).enhance(DARKER)
+
+
+VIEWS = {
+    "product": View(),
+    "flip": View(ImageOps.mirror),
+    "whole": View(crop=False),
+    "blur": View(_blur),
+    "rotate": View(_rotate),
+    "grey": View(_grey),
+    "jpeg": View(_recompress),
+    "bright": View(_brighten),
+    "dark": View(_darken),
+}
+"""The views by name: as it is, mirrored, with its border, and what may befall a picture."""
 
 
 def decode(content: bytes) -> np.ndarray:
@@ -103,34 +177,70 @@ def border_box(pixels: np.ndarray, *, tolerance: int) -> tuple[int, int, int, in
     return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
 
 
+def check_views(views: Sequence[str]) -> None:
+    """Refuse names of views that cannot be made.
+
+    Args:
+        views: Keys of `VIEWS`, at least one, none twice.
+
+    Raises:
+        ValueError: If it is no list, is empty, or has an unknown or repeated name; the message
+            lists the names that there are.
+    """
+    known = f"expected a list of some of {', '.join(VIEWS)}: correct extract.views in params.yaml"
+    if isinstance(views, str) or not isinstance(views, Sequence):
+        raise ValueError(f"views is {views!r}, no list, {known}")
+    if not views:
+        raise ValueError(f"views is empty, {known}")
+    unknown = [name for name in views if name not in VIEWS]
+    if unknown:
+        raise ValueError(f"views has no {', '.join(map(repr, unknown))}, {known}")
+    if len(set(views)) < len(views):
+        raise ValueError(f"views has a name twice, {', '.join(views)}; {known}")
+
+
 def prepare(
-    content: bytes, *, crop_borders: bool, border_tolerance: int, size: int
+    content: bytes, *, views: Sequence[str], crop_borders: bool, border_tolerance: int, size: int
 ) -> tuple[np.ndarray, Facts]:
-    """Make the square input of a network from the bytes of a picture.
+    """Make the square inputs of a network from the bytes of a picture, decoded once.
 
     Args:
         content: As for `decode`.
-        crop_borders: Cut the near-white border off first; the facts describe it either way.
+        views: v names of `VIEWS`.
+        crop_borders: Cut the near-white border off first, except in views that keep it; the facts
+            describe it either way.
         border_tolerance: As `tolerance` of `border_box`.
         size: Side of the result in pixels.
 
     Returns:
-        pixels uint8 (size, size, 3), RGB, resized with `RESAMPLING` without keeping the ratio of
-        width to height; and the facts of the picture.
+        pixels uint8 (v, size, size, 3), RGB, in the order of `views`, resized with `RESAMPLING`
+        without keeping the ratio of width to height; and the facts of the unchanged picture.
 
     Raises:
         ImageError: As for `decode`.
+        ValueError: As for `check_views`.
     """
+    check_views(views)
     pixels = decode(content)
     height, width, _ = pixels.shape
     box = border_box(pixels, tolerance=border_tolerance)
-    left, top, right, bottom = box
-    product = pixels[top:bottom, left:right]
+    product = _cut(pixels, box)
     area = product.shape[0] * product.shape[1]
     means = product.sum(axis=0, dtype=np.uint32).sum(axis=0, dtype=np.float64) / area
     facts = Facts(width, height, *box, 1.0 - area / (width * height), *means.tolist())
-    image = Image.fromarray(product if crop_borders else pixels)
-    return np.asarray(image.resize((size, size), RESAMPLING)), facts
+    made = np.empty((len(views), size, size, 3), np.uint8)
+    for number, view in enumerate(VIEWS[name] for name in views):
+        seen = pixels if view.change is None else np.asarray(view.change(Image.fromarray(pixels)))
+        if crop_borders and view.crop:
+            seen = _cut(seen, border_box(seen, tolerance=border_tolerance))
+        made[number] = Image.fromarray(seen).resize((size, size), RESAMPLING)
+    return made, facts
+
+
+def _cut(pixels: np.ndarray, box: tuple[int, int, int, int]) -> np.ndarray:
+    """Cut a box out of a picture, without a copy."""
+    left, top, right, bottom = box
+    return pixels[top:bottom, left:right]
 
 
 def _upright(image: Image.Image) -> Image.Image:

@@ -10,9 +10,15 @@ from rakuten import evaluation, storage
 
 README = "README.md"
 MODELS = "reports/evaluate/models.json"
+INTERVALS = "reports/evaluate/tables/intervals.csv"
 
 SAMPLE = "synthetic sample"
 """What `make sample` calls the embedded data."""
+
+DIFFERENCES = (
+    "Models against each other on the same test products, with bootstrap intervals; where an "
+    "interval\nholds 0, this test part does not tell the two apart.\n"
+)
 
 SAMPLE_CAVEAT = "**These are sample figures, not Rakuten figures**, on the test part."
 
@@ -28,7 +34,17 @@ def sections() -> dict[str, str]:
     name = clean["dataset"]["name"]
     caveat = SAMPLE_CAVEAT if name == SAMPLE else f"Figures on {name}, measured here."
     table = evaluation.readme_table(storage.read_json(MODELS))
-    return {"results": f"{caveat}\n\n{table}", "data": data_line(clean, split)}
+    lines = "".join(f"- {line}\n" for line in difference_lines())
+    return {
+        "results": f"{caveat}\n\n{table}",
+        "differences": f"{DIFFERENCES}\n{lines}",
+        "data": data_line(clean, split),
+    }
+
+
+def difference_lines() -> list[str]:
+    """Say of each pair of models by how much the first is better, a line each."""
+    return evaluation.difference_lines(storage.read_csv(INTERVALS, keep_default_na=False))
 
 
 def data_line(clean: dict, split: dict) -> str:
@@ -75,11 +91,12 @@ def terminal_table() -> str:
         "weighted_f1": "weighted F1",
         "macro_f1": "macro F1",
         "log_loss": "log loss",
+        "ece": "calibration error",
         "rows": "rows",
         "published_accuracy": "published accuracy",
     }
     shown = table[list(columns)].rename(columns=columns)
-    with pd.option_context("display.float_format", "{:.3f}".format, "display.width", 120):
+    with pd.option_context("display.float_format", "{:.3f}".format, "display.width", 140):
         return shown.to_string(index=False, na_rep="-")
 
 
@@ -90,7 +107,8 @@ def main(arguments: list[str] | None = None) -> int:
     action = parser.parse_args(arguments).action
     if action == "show":
         print(terminal_table())
-        print(sections()["data"].strip())
+        filled = sections()
+        print(f"\n{filled['differences']}\n{filled['data'].strip()}")
         return 0
     current = storage.read_text(README)
     fresh = fill(current, sections())

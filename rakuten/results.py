@@ -20,8 +20,15 @@ import pandas as pd
 
 from rakuten import storage
 
-MODELS = {"train_text": "text", "train_image": "image", "train_fusion": "fusion"}
-"""The stages that train, and the models that they train."""
+MODELS = {
+    "train_text": "text",
+    "train_image": "image",
+    "train_fusion": "fusion",
+    "best_text": "best_text",
+    "best_image": "best_image",
+    "best_fusion": "best_fusion",
+}
+"""The stages that make models, and the models that they make."""
 
 EVALUATION = "reports/evaluate"
 
@@ -90,7 +97,7 @@ class Result:
     """One trained model of one snapshot.
 
     Attributes:
-        stage: The stage that trained it, e.g. "train_text".
+        stage: The stage that made it, e.g. "train_text".
         key: Its identity: SHA-256 over command, digests of the inputs, parameters.
         snapshot: Where it was found.
     """
@@ -101,7 +108,7 @@ class Result:
 
     @property
     def model(self) -> str:
-        """The model's name in the reports: text, image or fusion."""
+        """The model's name in the reports: text, image, fusion, best_text and so on."""
         return MODELS[self.stage]
 
     @cached_property
@@ -111,9 +118,9 @@ class Result:
 
     @cached_property
     def curves(self) -> pd.DataFrame:
-        """One row per epoch, as `rakuten.training.fit` returned it."""
+        """One row per epoch, as `rakuten.training.fit` returned it; none without epochs."""
         content = self.snapshot.read(f"reports/{self.stage}/history.csv")
-        return pd.read_csv(io.BytesIO(content))
+        return pd.read_csv(io.BytesIO(content or b"epoch\n"))
 
     @cached_property
     def metrics(self) -> dict[str, float]:
@@ -145,13 +152,12 @@ class Result:
             return False
         outputs = f"build/{self.stage}/outputs.npz"
         trained = {out["path"]: out.get("md5") for out in self._entry["outs"]}
-        read = {dep["path"]: dep.get("md5") for dep in evaluation.get("deps", [])}
         metrics = [
             out
             for out in evaluation.get("outs", [])
             if out["path"] == f"{EVALUATION}/metrics.json" and self.snapshot.holds(out)
         ]
-        return trained[outputs] == read.get(outputs) and bool(metrics)
+        return trained[outputs] == self._read_by_evaluation.get(outputs) and bool(metrics)
 
     @cached_property
     def dataset(self) -> dict[str, str]:
@@ -162,17 +168,18 @@ class Result:
         return {"name": described.get("name", "unnamed"), "digest": digest.removesuffix(".dir")}
 
     def attachments(self) -> list[str]:
-        """List the reports that follow from this model: nothing that another model changes.
+        """List the reports of this model, not those of another.
 
-        Those that compare models go with the last one, the fusion, which follows from all.
+        Those that compare models go with the last of the chain: with the best fusion where the
+        evaluation read it, else with the study's.
         """
         trained = self.snapshot.files(f"reports/{self.stage}")
         evaluated = self.snapshot.files(EVALUATION) if self.evaluated else []
         shown = [path for path in evaluated if "/predictions_" not in path]
-        own = [path for path in shown if Path(path).stem.endswith(f"_{self.model}")]
-        if self.model == "fusion":
-            others = tuple(f"_{model}" for model in MODELS.values())
-            own += [path for path in shown if not Path(path).stem.endswith(others)]
+        own = [path for path in shown if _subject(path) == self.model]
+        has_best = "build/best_fusion/outputs.npz" in self._read_by_evaluation
+        if self.model == ("best_fusion" if has_best else "fusion"):
+            own += [path for path in shown if not _subject(path)]
         return trained + own
 
     def content(self) -> str:
@@ -185,6 +192,12 @@ class Result:
     @property
     def _entry(self) -> dict:
         return self.snapshot.lock[self.stage]
+
+    @property
+    def _read_by_evaluation(self) -> dict[str, str | None]:
+        """Digests of what the snapshot's evaluation read, by path."""
+        deps = self.snapshot.lock.get("evaluate", {}).get("deps", [])
+        return {dep["path"]: dep.get("md5") for dep in deps}
 
 
 def root() -> Path:
@@ -222,7 +235,12 @@ def current_entries() -> dict[str, dict]:
             "cmd": stage["cmd"],
             "deps": [{"path": path} for path in stage.get("deps", [])],
             "outs": [{"path": path} for path in _out_paths(stage)],
-            "params": {"params.yaml": {p: values[p] for p in sorted(stage.get("params", []))}},
+            "params": {
+                "params.yaml": {
+                    p: storage.entry(values, p, "params.yaml")
+                    for p in sorted(stage.get("params", []))
+                }
+            },
         }
         for name, stage in stages.items()
     }
@@ -269,17 +287,17 @@ def flatten(values: dict, separator: str = "/") -> dict[str, object]:
 
 
 def found_in(snapshot: Snapshot) -> list[Result]:
-    """List the trained models of a snapshot whose reports are the ones `dvc.lock` describes.
+    """List the models of a snapshot whose reports are the ones `dvc.lock` describes.
 
-    A stage that was laid out otherwise, in a commit of long ago, is passed over.
+    A stage that was laid out otherwise, in a commit of long ago, is passed over. Only the outputs
+    are asked for: a model that is not trained in epochs has no history.
     """
     found = []
     for stage in MODELS:
         entry = snapshot.lock.get(stage, {"outs": []})
         outs = {out["path"]: out for out in entry["outs"]}
-        needed = {f"build/{stage}/outputs.npz", f"reports/{stage}/history.csv"}
         reports = [out for path, out in outs.items() if path.startswith("reports/")]
-        if needed <= set(outs) and all(map(snapshot.holds, reports)):
+        if f"build/{stage}/outputs.npz" in outs and all(map(snapshot.holds, reports)):
             found.append(Result(stage, key(entry), snapshot))
     return found
 
@@ -335,6 +353,12 @@ def _out_paths(stage: dict) -> list[str]:
     """List the outputs of a stage of `dvc.yaml`, each a path or {path: options}."""
     outs = [out for kind in ("outs", "metrics", "plots") for out in stage.get(kind, [])]
     return [next(iter(out)) if isinstance(out, dict) else out for out in outs]
+
+
+def _subject(path: str) -> str:
+    """Name the model that a report is of, "" if of several: `f1_best_text` is not text's."""
+    stem = Path(path).stem
+    return max((m for m in MODELS.values() if stem.endswith(f"_{m}")), key=len, default="")
 
 
 def _is_number(value: object) -> bool:

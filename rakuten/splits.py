@@ -146,6 +146,31 @@ def assign_parts(
     return np.array([part_of[group] for group in groups], dtype=str)
 
 
+def folds(labels: np.ndarray, groups: np.ndarray, *, count: int, seed: int) -> np.ndarray:
+    """Deal rows into folds of about equal size and mix of categories, twins into one fold.
+
+    Args:
+        labels: int64 (n,), what is spread evenly.
+        groups: int64 (n,), equal for rows that must stay together.
+        count: Number of folds, at least 2.
+        seed: Seed of the deal.
+
+    Returns:
+        int64 (n,) in 0..count-1. With fewer than two groups all are in fold 0.
+
+    Raises:
+        ValueError: If count is below 2.
+    """
+    if count < 2:
+        raise ValueError(f"folds is {count}: at least 2 are needed to leave one out")
+    found, first, members = np.unique(groups, return_index=True, return_inverse=True)
+    draw = np.random.default_rng(seed).permutation(len(found))
+    order = np.lexsort([draw, labels[first]])  # by category, in random order within it
+    dealt = np.empty(len(found), np.int64)
+    dealt[order] = np.arange(len(found)) % count
+    return dealt[members]
+
+
 def _units(codes: np.ndarray, groups: np.ndarray) -> pd.DataFrame:
     """List the groups in ascending order with their size and their commonest category."""
     pairs = pd.DataFrame({"group": groups, "code": codes})

@@ -110,10 +110,11 @@ def read_yaml(path: str | Path) -> dict:
 
 
 def read_params(*names: str, path: str | Path = "params.yaml") -> dict | tuple:
-    """Read entries of `params.yaml` by their top-level names.
+    """Read entries of `params.yaml` by their names.
 
     Args:
-        *names: One or more top-level keys, a section such as "text" or a value such as "seed".
+        *names: One or more keys: a section such as "text", a value such as "seed", or one value of
+            a section such as "extract.backbone".
         path: The parameter file.
 
     Returns:
@@ -123,11 +124,23 @@ def read_params(*names: str, path: str | Path = "params.yaml") -> dict | tuple:
         KeyError: If a name is missing; the message lists the names that exist.
     """
     params = read_yaml(path)
-    for name in names:
-        if name not in params:
-            raise KeyError(f"{path} has no entry {name!r}: it has {', '.join(params)}; add it")
-    entries = tuple(params[name] for name in names)
+    entries = tuple(entry(params, name, str(path)) for name in names)
     return entries if len(entries) > 1 else entries[0]
+
+
+def entry(values: dict, name: str, where: str) -> object:
+    """Look up a dotted name in nested dictionaries.
+
+    Raises:
+        KeyError: If there is none of this name; the message lists those that exist there.
+    """
+    found = values
+    for part in name.split("."):
+        if not isinstance(found, dict) or part not in found:
+            known = ", ".join(found) if isinstance(found, dict) else "nothing below it"
+            raise KeyError(f"{where} has no entry {name!r}: it has {known}; add it")
+        found = found[part]
+    return found
 
 
 def read_csv(path: str | Path, **options) -> pd.DataFrame:

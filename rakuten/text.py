@@ -119,6 +119,21 @@ def plain_text(text: str) -> str:
     return " ".join(text.encode(errors="replace").decode().split())
 
 
+def plain_texts(table: pd.DataFrame) -> tuple[list[str], list[str]]:
+    """Take markup and entities off the titles and descriptions of a product table.
+
+    Args:
+        table: Columns designation and description, str or missing; n rows.
+
+    Returns:
+        The n titles and the n descriptions as plain text, case and accents kept, "" where missing.
+    """
+    return (
+        list(map(plain_text, table["designation"].fillna(""))),
+        list(map(plain_text, table["description"].fillna(""))),
+    )
+
+
 def join_texts(designation: str, description: str) -> str:
     """Put the plain text of a title and its description together, with a space between them."""
     return f"{plain_text(designation)} {plain_text(description)}".strip()

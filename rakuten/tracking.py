@@ -1,5 +1,7 @@
 """Mirror the results into MLflow: live while a net trains, and again from what DVC and git hold.
 
+Models that are not trained in epochs have no live run; their runs are made once they are evaluated.
+
 DVC records, MLflow mirrors. A run carries the key of its result (`rakuten.results.key`), so the
 same result makes one run however often it is logged, and `python -m rakuten.tracking sync` rebuilds
 whatever is missing. A tracking server that is down or slow costs some seconds and one warning.
@@ -29,7 +31,10 @@ EXPERIMENT = "rakuten-product-classification"
 """The one MLflow experiment in which every run of the project stands."""
 
 TRAINING_PATIENCE = 6.0
-"""Seconds that a stage spends in all on a tracking server before it goes on without."""
+"""Seconds that a training spends in all on a tracking server before it goes on without."""
+
+PUBLISHING_PATIENCE = 12.0
+"""The same for the evaluation, which sends the tables and pictures of six models."""
 
 SYNC_PATIENCE = 3600.0
 """Seconds that `sync` spends in all on a tracking server."""
@@ -252,12 +257,19 @@ def live_run(stage: str) -> Iterator[LiveRun]:
 def publish_workspace(running: str) -> None:
     """Complete the runs of the workspace's models with their evaluation, if the store answers.
 
+    A queued or temporary experiment, which runs in a copy of the workspace, leaves complete runs
+    as they are: what it did not make itself shows the evaluation of the workspace, so that
+    experiments beside each other do not replace each other's pictures of one and the same model.
+
     Args:
         running: The stage that calls, whose outputs DVC has not recorded yet.
     """
     try:
-        mirror = Mirror(TRAINING_PATIENCE)
+        mirror = Mirror(PUBLISHING_PATIENCE)
+        copied = Path.cwd().resolve() != results.root().resolve()
         for result in reversed(results.found_in(Snapshot(Path.cwd(), running=running))):
+            if copied and any(_is_complete(run) for run in mirror.runs(result.key)):
+                continue
             publish(mirror, result, _experiment_of(result.key), _baseline())
         publish_references(mirror)
     except FAILURES as error:
@@ -390,6 +402,11 @@ def _begin(stage: str) -> LiveRun:
         belonging = _belonging(result, experiment, _baseline(), experiment)
         run_id = _create_for(mirror, result, belonging)
     return LiveRun(mirror, run_id)
+
+
+def _is_complete(run: Run) -> bool:
+    """Tell whether a run is over and has its evaluation."""
+    return run.info.status == "FINISHED" and CONTENT in run.data.tags
 
 
 def _belonging(result: Result, experiment: str, commit: str, label: str) -> dict[str, str]:

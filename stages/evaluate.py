@@ -1,20 +1,29 @@
 """Measure every model on every part, and on test in detail: tables and figures."""
 
-from rakuten import evaluation, figures, journal, storage, tracking
+from rakuten import evaluation, figures, journal, results, storage, tracking
 
-NETS, MODALITIES = ("text", "image", "fusion"), ("text", "image")
+MODALITIES = ("text", "image")
 REPORTS = "reports/evaluate"
 
 
 def main() -> None:
-    """Read what the models said of the products; write metrics, tables and pictures."""
+    """Read what the models said of the products; write metrics, tables and pictures.
+
+    What the best models said of train rows is out of fold, so their train figures are of rows that
+    a model had not seen; those of the study's nets and of the baselines are of rows they fitted.
+    """
     with journal.stage("evaluate") as log:
         seed, settings = storage.read_params("seed", "evaluate")
         data = storage.read_json("reports/clean.json")["dataset"]["name"]
         products = storage.read_table("build/clean/products.parquet")
         parts = storage.read_table("build/split/parts.parquet")
-        outputs = {net: storage.read_arrays(f"build/train_{net}/outputs.npz") for net in NETS}
-        histories = {net: storage.read_csv(f"reports/train_{net}/history.csv") for net in NETS}
+        outputs = {
+            model: storage.read_arrays(f"build/{stage}/outputs.npz")
+            for stage, model in results.MODELS.items()
+        }
+        histories = {
+            net: storage.read_csv(f"reports/train_{net}/history.csv") for net in evaluation.STUDY
+        }
         others = {m: storage.read_arrays(f"build/train_{m}/baselines.npz") for m in MODALITIES}
         scores = evaluation.gather(products["id"].to_numpy(), outputs, others)
         rows = evaluation.describe(products, parts, others["image"]["present"])
@@ -23,7 +32,8 @@ def main() -> None:
         metrics = evaluation.measure_parts(rows, scores)
         rows, scores = evaluation.select(rows, scores, "test")
         tables = evaluation.tables(metrics, rows, scores, seed=seed, **settings)
-        counts = {net: evaluation.confusion(rows["label"].to_numpy(), scores[net]) for net in NETS}
+        labels = rows["label"].to_numpy()
+        counts = {model: evaluation.confusion(labels, scores[model]) for model in outputs}
         pictures = figures.model_pictures(tables, counts, histories, data)
         storage.write_json(f"{REPORTS}/metrics.json", evaluation.headline(metrics))
         storage.write_json(f"{REPORTS}/models.json", metrics)

@@ -4,11 +4,14 @@ from rakuten import journal, resources, storage
 
 
 def main() -> None:
-    """Read the table of resources, write each of them."""
+    """Read the table of resources, write each that the parameters need."""
     with journal.stage("resources") as log:
         table = storage.read_yaml("resources.yaml")
-        log.received(f"{len(table)} resources pinned in resources.yaml")
-        served = resources.fetch(table, list(table))
+        backbone, encoder = storage.read_params("extract.backbone", "encode.encoder")
+        wanted = resources.choose(table, backbone=backbone, encoder=encoder)
+        log.received(f"{len(wanted)} of {len(table)} resources pinned in resources.yaml needed")
+        served = resources.fetch(table, wanted)
+        resources.tidy_optional(table, wanted)
         log.wrote(f"{len(served)} resources in build/resources, every hash as pinned")
 
 

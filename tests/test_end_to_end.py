@@ -70,6 +70,7 @@ def stages_run(log):
 def test_one_command_ends_with_the_figures_and_the_way_to_the_runs(repro_log):
     _, log = repro_log
     assert {"extract", "train_text", "train_image", "train_fusion"} <= set(stages_run(log))
+    assert {"best_text", "best_image", "best_fusion"} <= set(stages_run(log))
     end = log[-1500:]
     for words in ("Text net", "Image net", "Fusion net", "published accuracy", "mlflow ui"):
         assert words in end
@@ -147,6 +148,20 @@ def test_twelve_queued_and_a_temporary_run_reach_the_one_database(experiments_re
         (row,) = [x for x in shown.splitlines() if found.data.tags["dvc.experiment"] in x]
         assert str(found.data.metrics["test/accuracy"]) in row
     assert "0 completed, 0 rebuilt" in run(["python", "-m", "rakuten.tracking", "sync"], folder)
+
+
+def test_a_sweep_tries_the_grid_and_names_the_best(experiments_repository):
+    folder = experiments_repository
+    declared = (ROOT / "sweep.yaml").read_text().replace("[0.25, 0.5, 1.0]", "[0.25, 1.0]")
+    (folder / "short.yaml").write_text(declared.replace("[0.1, 0.3, 1.0]", "[0.3]"))
+    log = run(["python", "-m", "rakuten.sweep", "short.yaml"], folder)
+    lines = re.findall(r"(\d\.\d{4})  (sweep-\d+-0\d)  best_image.frame=(\S+)", log)
+    assert {frame for _, _, frame in lines} == {"0.25", "1.0"}
+    assert [value for value, _, _ in lines] == sorted(value for value, _, _ in lines)
+    assert log.rstrip().endswith(f"dvc exp apply {lines[0][1]}")
+    logs = "".join(run(["dvc", "queue", "logs", name], folder) for _, name, _ in lines)
+    assert stages_run(logs).count("best_image") == 2
+    assert not {"extract", "encode"} & set(stages_run(logs))
 
 
 def test_a_lost_database_is_rebuilt_from_dvc_and_git(experiments_repository):

@@ -3,7 +3,14 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
-from rakuten.examples import check_ids, join, side_by_side, sparse_arrays, sparse_features
+from rakuten.examples import (
+    check_ids,
+    join,
+    out_of_fold_outputs,
+    side_by_side,
+    sparse_arrays,
+    sparse_features,
+)
 
 IDS = np.array([2, 5, 9, 11])
 PRODUCTS = pd.DataFrame({"id": IDS, "label": [0, 1, 1, 26]})
@@ -53,3 +60,44 @@ def test_side_by_side_keeps_text_left_and_image_right():
     assert both["present"].tolist() == [True, False, True, True]
     with pytest.raises(ValueError, match="image outputs hold 3 products"):
         side_by_side(text, image | {"ids": IDS[:3]})
+
+
+def rows_of(*values):
+    """Probabilities that tell rows apart, 27 numbers each."""
+    return np.repeat(np.array(values, np.float32)[:, None], 27, axis=1)
+
+
+def test_train_rows_get_what_was_said_without_them_and_others_are_asked_for():
+    asked = []
+
+    def predict(rows):
+        asked.append(rows.tolist())
+        return rows_of(*rows)
+
+    outputs = out_of_fold_outputs(examples(), rows_of(0.5), predict)
+    assert asked == [[2, 3]]
+    np.testing.assert_array_equal(outputs["ids"], IDS)
+    assert outputs["present"].tolist() == [True, False, True, True]
+    found = outputs["probabilities"]
+    assert found.dtype == np.float32
+    np.testing.assert_array_equal(found[[0, 2, 3]], rows_of(0.5, 2, 3))
+    np.testing.assert_array_equal(found[1], examples().prior())
+
+
+def test_without_a_train_row_every_product_counts_as_missing():
+    def never(rows):
+        raise AssertionError(rows)
+
+    absent = join(PRODUCTS, PARTS, IDS, np.array([False, False, True, True]), None)
+    outputs = out_of_fold_outputs(absent, np.zeros((0, 27), np.float32), never)
+    assert not outputs["present"].any()
+    np.testing.assert_array_equal(outputs["probabilities"], np.tile(absent.prior(), (4, 1)))
+
+
+def test_nobody_is_asked_where_all_products_are_train():
+    def never(rows):
+        raise AssertionError(rows)
+
+    train = join(PRODUCTS, PARTS.assign(part="train"), IDS, PRESENT, None)
+    outputs = out_of_fold_outputs(train, rows_of(1, 2, 3), never)
+    np.testing.assert_array_equal(outputs["probabilities"][PRESENT], rows_of(1, 2, 3))

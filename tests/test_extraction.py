@@ -10,7 +10,16 @@ from tqdm import tqdm
 
 from rakuten import extraction, images, storage
 
-SETTINGS = extraction.Settings(size=16, crop_borders=True, border_tolerance=16, batch_size=2)
+SECTION = {
+    "backbone": "vgg16",
+    "views": ["product"],
+    "size": 16,
+    "crop_borders": True,
+    "border_tolerance": 16,
+    "batch_size": 2,
+}
+SETTINGS = extraction.Settings(**SECTION)
+WIDTHS = {"average": 3, "grid": 12, "middle": 1}
 SHARD = extraction.SHARD_BATCHES * SETTINGS.batch_size
 
 
@@ -22,9 +31,16 @@ def jpeg(seed: int) -> bytes:
     return content.getvalue()
 
 
-def colours(pixels: np.ndarray) -> np.ndarray:
-    """A network of three features: the mean colour."""
-    return pixels.mean(axis=(1, 2), dtype=np.float64).astype(np.float32)
+def colours(pixels: np.ndarray) -> dict[str, np.ndarray]:
+    """A network of three features, the mean colour; with those of its quadrants and the mean."""
+    corners = [(slice(8), slice(8)), (slice(8), slice(8, 16)), (slice(8, 16), slice(8))]
+    corners += [(slice(8, 16), slice(8, 16))]
+    means = [pixels[:, r, c].mean(axis=(1, 2)) for r, c in corners]
+    return {
+        "average": pixels.mean(axis=(1, 2), dtype=np.float64).astype(np.float32),
+        "grid": np.concatenate(means, axis=1).astype(np.float16),
+        "middle": pixels.mean(axis=(1, 2, 3), dtype=np.float64)[:, None].astype(np.float16),
+    }
 
 
 class Counter:
@@ -33,7 +49,7 @@ class Counter:
     def __init__(self, batches: float = np.inf):
         self.left, self.pictures, self.sizes = batches, 0, []
 
-    def __call__(self, pixels: np.ndarray) -> np.ndarray:
+    def __call__(self, pixels: np.ndarray) -> dict[str, np.ndarray]:
         if not self.left:
             raise KeyboardInterrupt
         self.left -= 1
@@ -65,7 +81,9 @@ def bar(items, **options) -> tqdm:
 
 def run(archive, names, shards, compute, settings=SETTINGS, progress=bar):
     pictures = extraction.find_pictures(names, archive)
-    return extraction.extract(pictures, archive, lambda: compute, shards, progress, settings)
+    return extraction.extract(
+        pictures, archive, lambda: compute, shards, progress, settings, WIDTHS
+    )
 
 
 def test_find_pictures_takes_equal_bytes_once(archive, names):
@@ -79,15 +97,49 @@ def test_find_pictures_takes_equal_bytes_once(archive, names):
 
 def test_features_and_facts_are_those_of_each_picture(archive, names, tmp_path):
     compute = Counter()
-    features, facts = run(archive, names, storage.Shards(tmp_path / "shards", "a"), compute)
+    arrays, facts = run(archive, names, storage.Shards(tmp_path / "shards", "a"), compute)
     pictures = extraction.find_pictures(names, archive)
     options = {"crop_borders": True, "border_tolerance": 16, "size": 16}
+    assert {kind: array.shape for kind, array in arrays.items()} == {
+        "average": (28, 3),
+        "grid": (1, 28, 12),
+        "middle": (1, 28, 1),
+    }
+    assert [array.dtype for array in arrays.values()] == [np.float32, np.float16, np.float16]
     for row, name in enumerate(pictures.names):
-        pixels, expected = images.prepare(archive.read(name), **options)
-        assert features[row].tolist() == colours(pixels[None])[0].tolist()
+        pixels, expected = images.prepare(archive.read(name), views=["product"], **options)
+        found = colours(pixels)
+        assert arrays["average"][row].tolist() == found["average"][0].tolist()
+        assert arrays["grid"][0, row].tolist() == found["grid"][0].tolist()
+        assert arrays["middle"][0, row].tolist() == found["middle"][0].tolist()
         assert facts.iloc[row].tolist() == list(expected)
     assert compute.pictures == 28
     assert compute.sizes == [2] * 14
+
+
+def test_every_view_is_pooled_and_the_first_gives_the_features(archive, names, tmp_path):
+    views = ["whole", "product", "flip"]
+    several = replace(SETTINGS, views=views)
+    compute = Counter()
+    shards = storage.Shards(tmp_path / "several", "a")
+    arrays, facts = run(archive, names, shards, compute, several)
+    assert compute.pictures == 3 * 28
+    for number, view in enumerate(views):
+        shards = storage.Shards(tmp_path / view, "a")
+        alone, known = run(archive, names, shards, colours, replace(SETTINGS, views=[view]))
+        for kind in ("grid", "middle"):
+            np.testing.assert_array_equal(arrays[kind][number], alone[kind][0])
+        assert (arrays["average"] == alone["average"]).all() == (view == "whole")
+        pd.testing.assert_frame_equal(facts, known, check_exact=True)
+
+
+def test_a_picture_is_read_and_decoded_once_for_all_views(archive, names, tmp_path, monkeypatch):
+    decoded = []
+    decode = images.decode
+    monkeypatch.setattr(images, "decode", lambda content: decoded.append(1) or decode(content))
+    several = replace(SETTINGS, views=list(images.VIEWS))
+    run(archive, names, storage.Shards(tmp_path / "shards", "a"), colours, several)
+    assert len(decoded) == 28
 
 
 def test_permuting_products_permutes_features(archive, names, tmp_path):
@@ -98,18 +150,21 @@ def test_permuting_products_permutes_features(archive, names, tmp_path):
         pictures = extraction.find_pictures(chosen, archive)
         shards = storage.Shards(tmp_path / "shards", str(number))
         found = run(archive, chosen, shards, colours)
-        results.append(extraction.spread(pictures, rows, *found, 3))
-    (arrays, table), (permuted, permuted_table) = results
+        results.append(extraction.spread(pictures, rows, *found, ["product"]))
+    (arrays, pooled, table), (permuted, permuted_pooled, permuted_table) = results
     np.testing.assert_array_equal(permuted["features"], arrays["features"][order])
     np.testing.assert_array_equal(permuted["present"], arrays["present"][order])
+    np.testing.assert_array_equal(permuted_pooled["grid"], pooled["grid"][:, order])
+    np.testing.assert_array_equal(permuted_pooled["middle"], pooled["middle"][:, order])
     pd.testing.assert_frame_equal(permuted_table, table.iloc[order].reset_index(drop=True))
 
 
 def test_killed_at_80_percent_it_goes_on_with_the_same_bytes(archive, names, tmp_path):
-    whole = run(archive, names, storage.Shards(tmp_path / "whole", "a"), Counter())
+    settings = replace(SETTINGS, views=["product", "flip"])
+    whole = run(archive, names, storage.Shards(tmp_path / "whole", "a"), Counter(), settings)
     shards = storage.Shards(tmp_path / "killed", "a")
     with pytest.raises(KeyboardInterrupt):
-        run(archive, names, shards, Counter(batches=11))  # 22 of 28 pictures
+        run(archive, names, shards, Counter(batches=22), settings)  # 22 of 28 pictures, 2 views
     seen = {}
 
     def watched(items, **options):
@@ -117,11 +172,12 @@ def test_killed_at_80_percent_it_goes_on_with_the_same_bytes(archive, names, tmp
         return bar(items, **options)
 
     compute = Counter()
-    features, facts = run(archive, names, shards, compute, progress=watched)
+    arrays, facts = run(archive, names, shards, compute, settings, watched)
     kept = 22 // SHARD * SHARD
-    assert compute.pictures == 28 - kept
+    assert compute.pictures == 2 * (28 - kept)
     assert (seen["initial"], seen["total"]) == (kept, 28)
-    assert features.tobytes() == whole[0].tobytes()
+    for kind, array in arrays.items():
+        assert array.tobytes() == whole[0][kind].tobytes()
     pd.testing.assert_frame_equal(facts, whole[1], check_exact=True)
 
 
@@ -129,8 +185,10 @@ def test_finished_parts_need_no_network(archive, names, tmp_path):
     shards = storage.Shards(tmp_path / "shards", "a")
     first, _ = run(archive, names, shards, Counter())
     pictures = extraction.find_pictures(names, archive)
-    again, _ = extraction.extract(pictures, archive, pytest.fail, shards, pytest.fail, SETTINGS)
-    assert again.tobytes() == first.tobytes()
+    again, _ = extraction.extract(
+        pictures, archive, pytest.fail, shards, pytest.fail, SETTINGS, WIDTHS
+    )
+    assert {k: a.tobytes() for k, a in again.items()} == {k: a.tobytes() for k, a in first.items()}
 
 
 def test_text_only_products_need_no_network(tmp_path):
@@ -139,9 +197,13 @@ def test_text_only_products_need_no_network(tmp_path):
     with storage.ImageArchive(tmp_path / "images.zip") as archive:
         pictures = extraction.find_pictures(["a.jpg", "b.jpg"], archive)
         shards = storage.Shards(tmp_path / "shards", "a")
-        found = extraction.extract(pictures, archive, pytest.fail, shards, pytest.fail, SETTINGS)
-    arrays, table = extraction.spread(pictures, np.array([3, 8]), *found, 512)
-    assert arrays["features"].shape == (2, 512)
+        found = extraction.extract(
+            pictures, archive, pytest.fail, shards, pytest.fail, SETTINGS, WIDTHS
+        )
+    arrays, pooled, table = extraction.spread(pictures, np.array([3, 8]), *found, ["product"])
+    assert arrays["features"].shape == (2, 3)
+    assert pooled["grid"].shape == (1, 2, 12)
+    assert not pooled["grid"].any()
     assert arrays["features"].dtype == np.float32
     assert not arrays["features"].any()
     assert arrays["present"].tolist() == [False, False]
@@ -151,9 +213,19 @@ def test_text_only_products_need_no_network(tmp_path):
 
 def test_spread_gives_twins_the_same_and_the_missing_zeros(archive, names, tmp_path):
     pictures = extraction.find_pictures(names, archive)
-    found = run(archive, names, storage.Shards(tmp_path / "shards", "a"), colours)
-    arrays, table = extraction.spread(pictures, np.arange(100, 130), *found, 3)
+    views = ["product", "dark"]
+    settings = replace(SETTINGS, views=views)
+    found = run(archive, names, storage.Shards(tmp_path / "shards", "a"), colours, settings)
+    arrays, pooled, table = extraction.spread(pictures, np.arange(100, 130), *found, views)
     assert list(arrays) == ["ids", "present", "features"]
+    assert list(pooled) == ["ids", "present", "views", "grid", "middle"]
+    assert pooled["views"].tolist() == views
+    assert pooled["views"].dtype.kind == "U"
+    assert (pooled["grid"].dtype, pooled["grid"].shape) == (np.float16, (2, 30, 12))
+    assert (pooled["middle"].dtype, pooled["middle"].shape) == (np.float16, (2, 30, 1))
+    np.testing.assert_array_equal(pooled["grid"][:, 5], pooled["grid"][:, 6])
+    assert (pooled["grid"][0, 5] != pooled["grid"][1, 5]).any()
+    assert np.flatnonzero(~pooled["middle"].any(axis=(0, 2))).tolist() == [12]
     assert arrays["features"][5].tolist() == arrays["features"][6].tolist() != [0, 0, 0]
     assert arrays["features"][12].tolist() == [0, 0, 0]
     assert np.flatnonzero(~arrays["present"]).tolist() == [12]
@@ -176,7 +248,7 @@ def test_a_broken_picture_is_named(archive, names, tmp_path):
         pytest.raises(images.ImageError, match=r"image_train/image_20_product_20\.jpg.*decode"),
     ):
         run(broken, names, shards, colours)
-    assert shards.load(0)["features"].shape == (SHARD, 3)
+    assert shards.load(0)["average"].shape == (SHARD, 3)
     assert shards.load(20 // SHARD) is None
 
 
@@ -197,7 +269,7 @@ def test_decoding_runs_ahead_of_the_network_but_not_far(archive, names, tmp_path
 
     ahead_batches: list[np.ndarray] = []
     shards = storage.Shards(tmp_path / "shards", "a")
-    extraction.extract(pictures, archive, lambda: compute, shards, bar, SETTINGS)
+    extraction.extract(pictures, archive, lambda: compute, shards, bar, SETTINGS, WIDTHS)
     assert set(ahead[:-2]) == {2 * SETTINGS.batch_size}
     assert ahead[-1] == 0
 
@@ -206,19 +278,27 @@ def test_fingerprint_changes_with_everything_a_part_depends_on(archive, names):
     pictures = extraction.find_pictures(names, archive)
     fewer = extraction.find_pictures(names[1:], archive)
     known = {
-        extraction.fingerprint(pictures, SETTINGS, "vgg16"),
-        extraction.fingerprint(fewer, SETTINGS, "vgg16"),
+        extraction.fingerprint(pictures, SETTINGS, "weights"),
+        extraction.fingerprint(fewer, SETTINGS, "weights"),
         extraction.fingerprint(pictures, SETTINGS, "other"),
-        extraction.fingerprint(pictures, replace(SETTINGS, size=32), "vgg16"),
-        extraction.fingerprint(pictures, replace(SETTINGS, crop_borders=False), "vgg16"),
-        extraction.fingerprint(pictures, replace(SETTINGS, border_tolerance=0), "vgg16"),
-        extraction.fingerprint(pictures, replace(SETTINGS, batch_size=4), "vgg16"),
+        extraction.fingerprint(pictures, replace(SETTINGS, backbone="resnet50"), "weights"),
+        extraction.fingerprint(pictures, replace(SETTINGS, views=["whole"]), "weights"),
+        extraction.fingerprint(pictures, replace(SETTINGS, views=["product", "flip"]), "weights"),
+        extraction.fingerprint(pictures, replace(SETTINGS, size=32), "weights"),
+        extraction.fingerprint(pictures, replace(SETTINGS, crop_borders=False), "weights"),
+        extraction.fingerprint(pictures, replace(SETTINGS, border_tolerance=0), "weights"),
+        extraction.fingerprint(pictures, replace(SETTINGS, batch_size=4), "weights"),
     }
-    assert len(known) == 7
-    assert extraction.fingerprint(pictures, SETTINGS, "vgg16") in known
+    assert len(known) == 10
+    assert extraction.fingerprint(pictures, SETTINGS, "weights") in known
 
 
 def test_a_misspelt_setting_is_named():
-    section = {"size": 224, "crop_border": True, "border_tolerance": 16, "batch_size": 32}
+    section = {"crop_border" if key == "crop_borders" else key: SECTION[key] for key in SECTION}
     with pytest.raises(TypeError, match="crop_border"):
         extraction.Settings(**section)
+
+
+def test_a_misspelt_view_is_refused_before_anything_is_computed():
+    with pytest.raises(ValueError, match=r"views has no 'prodcut', expected .* product, flip"):
+        extraction.Settings(**SECTION | {"views": ["prodcut"]})

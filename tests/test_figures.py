@@ -37,13 +37,31 @@ def category_tables(scores):
 def comparison_table():
     return pd.DataFrame(
         {
-            "title": ["Text net", "Linear SVM on text", "Image net"],
-            "modality": ["text", "text", "image"],
-            "baseline": [False, True, False],
-            "accuracy": [0.8, 0.7, np.nan],
-            "macro_f1": [0.6, 0.5, np.nan],
-            "published_accuracy": [0.772, np.nan, 0.593],
+            "model": ["text", "text_linear_svm", "image", "best_text"],
+            "title": ["Text net", "Linear SVM on text", "Image net", "Best text"],
+            "modality": ["text", "text", "image", "text"],
+            "baseline": [False, True, False, False],
+            "accuracy": [0.8, 0.7, np.nan, 0.85],
+            "macro_f1": [0.6, 0.5, np.nan, 0.7],
+            "ece": [0.05, np.nan, np.nan, 0.021],
+            "published_accuracy": [0.772, np.nan, 0.593, np.nan],
         }
+    )
+
+
+def calibration_bins(**accuracies):
+    """A table of `evaluation.calibration_table` with two bins of each model."""
+    return pd.concat(
+        pd.DataFrame(
+            {
+                "model": model,
+                "bin": [1, 2],
+                "rows": 100,
+                "confidence": [0.3, 0.9],
+                "accuracy": accuracy,
+            }
+        )
+        for model, accuracy in accuracies.items()
     )
 
 
@@ -96,7 +114,11 @@ def pictures(explored):
     drawn = figures.catalogue_pictures(
         tables, exploration.text_lengths(frame), exploration.LENGTHS, DATA
     )
-    models = {"comparison": comparison_table(), "categories": category_tables({"text": 0.5})}
+    models = {
+        "comparison": comparison_table(),
+        "categories": category_tables({"text": 0.5}),
+        "calibration": calibration_bins(text=[0.2, 0.8]),
+    }
     counts = {"fusion": np.eye(27, dtype=np.int64)}
     return drawn | figures.model_pictures(models, counts, {"text": history()}, DATA)
 
@@ -104,7 +126,7 @@ def pictures(explored):
 def test_every_picture_names_its_data_and_has_units(pictures):
     assert set(pictures) == {
         "balance", "missing", "lengths", "languages", "borders", "colours", "projection",
-        "confusion_fusion", "categories", "comparison", "curves",
+        "confusion_fusion", "categories", "comparison", "calibration", "curves",
     }  # fmt: skip
     for name, picture in pictures.items():
         assert f"data: {DATA}" in texts(picture), name
@@ -156,25 +178,76 @@ def test_confusion_of_no_product_is_blank():
     assert "Confusion of the image model on test: no product" in texts(figure)
 
 
+def test_confusion_names_the_best_models_in_words():
+    figure = figures.confusion(np.eye(27, dtype=np.int64), "best_fusion", DATA)
+    title = "Confusion of the best fusion model on test: 100.0 % of 27 products right"
+    assert title in texts(figure)
+
+
 def test_category_scores_order_by_the_last_model_and_skip_one_without_scores():
     table = category_tables({"text": 0.4, "image": np.nan, "fusion": np.linspace(0, 1, 27)})
-    axes = figures.category_scores(table, DATA).axes[0]
-    labels = [label.get_text() for label in axes.get_yticklabels()]
+    panels = figures.category_scores(table, DATA).axes
+    labels = [label.get_text() for label in panels[0].get_yticklabels()]
     assert labels[-1] == f"{CODES[-1]} {NAMES[CODES[-1]].replace('_', ' ')}  (5)"
-    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["text", "fusion"]
+    legends = [[text.get_text() for text in axes.get_legend().get_texts()] for axes in panels]
+    assert legends == [["text"], ["fusion"]]
+
+
+def test_category_scores_join_the_best_model_with_the_net_of_its_modality():
+    scores = {"text": 0.4, "image": 0.3, "best_text": np.linspace(0.5, 1, 27), "best_fusion": 0.9}
+    panels = figures.category_scores(category_tables(scores), DATA).axes
+    legends = [[text.get_text() for text in axes.get_legend().get_texts()] for axes in panels]
+    assert legends == [["text", "best text"], ["image"], ["best fusion"]]
+    lines, net, best = panels[0].collections
+    ends = np.array([segment[:, 0] for segment in lines.get_segments()])
+    np.testing.assert_allclose(ends[:, 0], 0.4)
+    np.testing.assert_allclose(ends[:, 1], np.linspace(0.5, 1, 27))
+    assert net.get_offsets()[:, 0].tolist() == [0.4] * 27
+    np.testing.assert_allclose(best.get_offsets()[:, 0], np.linspace(0.5, 1, 27))
+    assert len(panels[1].collections) == len(panels[2].collections) == 1
 
 
 def test_comparison_draws_the_published_accuracy_hollow():
     figure = figures.comparison(comparison_table(), DATA)
     axes = figure.axes[0]
     bars, published = [bar.get_width() for bar in axes.patches], axes.collections[-1]
-    assert bars == [0.8, 0.7, 0]
+    assert bars == [0.8, 0.7, 0, 0.85]
+    colours = [to_hex(bar.get_facecolor()) for bar in axes.patches]
+    assert colours[0] == figures.MODEL_COLOURS["text"]
+    assert colours[3] == figures.MODEL_COLOURS["best_text"]
+    assert len(set(colours)) == 4
     drawn = np.ma.compressed(np.ma.masked_invalid(published.get_offsets()[:, 0]))
     assert drawn.tolist() == [0.772, 0.593]
     assert to_hex(published.get_facecolor()[0]) == "#ffffff"
     assert "published accuracy (real data)" in texts(figure)
     assert "no test product" in texts(figure)
     assert "80.0 %  (macro F1 60.0 %)" in texts(figure)
+
+
+def test_calibration_draws_each_model_with_its_error_and_the_noise_of_its_bins():
+    bins = calibration_bins(text=[0.5, 0.8], best_text=[0.35, 1.0])
+    figure = figures.calibration(bins, comparison_table(), DATA)
+    net, best = figure.axes
+    assert [net.get_title(loc="left"), best.get_title(loc="left")] == [
+        "Text net: ECE 5.0 %",
+        "Best text: ECE 2.1 %",
+    ]
+    diagonal, curve = best.lines
+    assert diagonal.get_xydata().tolist() == [[0, 0], [1, 1]]
+    assert curve.get_xydata().tolist() == [[0.3, 0.35], [0.9, 1.0]]
+    (noise,) = net.collections
+    ends = np.array([segment[:, 1] for segment in noise.get_segments()])
+    assert ends[0] == pytest.approx([0.4038, 0.5962], abs=1e-3)  # Wilson's of 50 in 100
+
+
+def test_calibration_can_do_without_some_models_or_all():
+    bins = calibration_bins(text=[0.5, 0.8], best_image=[0.35, 1.0])
+    named = pd.concat([comparison_table(), comparison_table().tail(1).assign(model="best_image")])
+    shown = [axes for axes in figures.calibration(bins, named, DATA).axes if axes.axison]
+    assert all(axes.get_xlabel() and axes.get_ylabel() for axes in shown)
+    assert len(shown) == 2
+    nothing = figures.calibration(bins.iloc[:0], comparison_table(), DATA)
+    assert "No model has given probabilities to a test product." in texts(nothing)
 
 
 def test_curves_mark_the_epoch_whose_weights_are_kept():

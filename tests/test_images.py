@@ -1,5 +1,8 @@
 import io
 import struct
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,6 +23,12 @@ def encode_image(image: Image.Image, form: str = "PNG", **options) -> bytes:
     content = io.BytesIO()
     image.save(content, form, **options)
     return content.getvalue()
+
+
+def prepare(content: bytes, view: str = "product", **options) -> tuple[np.ndarray, images.Facts]:
+    """One view of a picture."""
+    pixels, facts = images.prepare(content, views=[view], **OPTIONS | options)
+    return pixels[0], facts
 
 
 def framed(box: tuple[int, int, int, int], colour=(200, 30, 60), size=(500, 500)) -> np.ndarray:
@@ -68,7 +77,7 @@ def test_jpeg_noise_moves_the_box_by_one_block_at_most(quality):
 
 
 def test_prepare_crops_resizes_and_tells_facts():
-    pixels, facts = images.prepare(encode(framed((100, 50, 300, 450))), **OPTIONS)
+    pixels, facts = prepare(encode(framed((100, 50, 300, 450))))
     assert pixels.shape == (64, 64, 3)
     assert pixels.dtype == np.uint8
     assert (pixels == (200, 30, 60)).all()
@@ -79,17 +88,128 @@ def test_prepare_crops_resizes_and_tells_facts():
 
 def test_prepare_without_crop_keeps_the_border_and_the_facts():
     content = encode(framed((100, 50, 300, 450)))
-    pixels, facts = images.prepare(content, **OPTIONS | {"crop_borders": False})
+    pixels, facts = prepare(content, crop_borders=False)
     assert (pixels[0] == 255).all()
     assert (pixels[32, 26] == (200, 30, 60)).all()
-    assert facts == images.prepare(content, **OPTIONS)[1]
+    assert facts == prepare(content)[1]
 
 
 def test_mean_colour_is_over_the_box():
     pixels = framed((10, 10, 20, 20), colour=(0, 0, 0))
     pixels[10:15, 10:20] = (255, 100, 10)
-    facts = images.prepare(encode(pixels), **OPTIONS)[1]
+    facts = prepare(encode(pixels))[1]
     assert facts[7:] == (127.5, 50.0, 5.0)
+
+
+@pytest.fixture(scope="module")
+def photo() -> bytes:
+    """A product of random blocks of 10 pixels at (100, 50) to (300, 450) of a white frame."""
+    pixels = framed((100, 50, 300, 450))
+    blocks = np.random.default_rng(0).integers(0, 200, (40, 20, 3), dtype=np.uint8)
+    pixels[50:450, 100:300] = blocks.repeat(10, axis=0).repeat(10, axis=1)
+    return encode(pixels)
+
+
+def test_product_is_the_cropped_picture_resized(photo):
+    product = images.decode(photo)[50:450, 100:300]
+    expected = Image.fromarray(product).resize((64, 64), Image.Resampling.BILINEAR)
+    np.testing.assert_array_equal(prepare(photo)[0], np.asarray(expected))
+
+
+def test_flip_is_the_mirrored_product(photo):
+    product, flip = (prepare(photo, view)[0].astype(int) for view in ("product", "flip"))
+    assert np.abs(flip - product[:, ::-1]).max() <= 1
+    assert np.abs(flip - product).max() > 50
+
+
+def test_whole_keeps_the_border_that_the_product_loses(photo):
+    whole = prepare(photo, "whole")[0]
+    np.testing.assert_array_equal(whole, prepare(photo, crop_borders=False)[0])
+    assert (whole[:5] == 255).all()
+    assert (prepare(photo)[0][0] < 250).all()
+
+
+def test_grey_has_equal_channels_of_the_same_brightness(photo):
+    grey, product = prepare(photo, "grey")[0], prepare(photo)[0]
+    assert (grey[..., 0] == grey[..., 1]).all()
+    assert (grey[..., 0] == grey[..., 2]).all()
+    np.testing.assert_allclose(grey[..., 0], product @ [0.299, 0.587, 0.114], atol=2)
+
+
+def test_bright_and_dark_scale_the_channels():
+    content = encode(framed((0, 0, 500, 500), colour=(200, 100, 50)))
+    assert prepare(content, "bright")[0][5, 5].tolist() == [255, 140, 70]
+    assert prepare(content, "dark")[0][5, 5].tolist() == [120, 60, 30]
+
+
+def test_the_border_of_a_dark_picture_is_not_white(photo):
+    assert (prepare(photo, "dark")[0][0] == 153).all()
+
+
+def test_blur_lowers_the_contrast_and_keeps_the_mean():
+    pixels = np.zeros((100, 100, 3), np.uint8)
+    pixels[:, ::2] = 200
+    content = encode(pixels)
+    blurred, product = prepare(content, "blur", size=100)[0], prepare(content, size=100)[0]
+    assert product.std() == 100
+    assert blurred[10:-10, 10:-10].std() < 80
+    assert blurred[10:-10, 10:-10].mean() == pytest.approx(100, abs=2)
+
+
+def test_rotate_turns_ten_degrees_and_fills_with_white():
+    """A horizontal bar in the middle rises to the right by the tangent of the angle."""
+    content = encode(framed((0, 240, 500, 260), colour=(0, 0, 0)))
+    turned = prepare(content, "rotate", crop_borders=False, size=500)[0][..., 0]
+    assert (turned[[0, 0, -1, -1], [0, -1, 0, -1]] == 255).all()
+    left, right = (np.flatnonzero(turned[:, column] < 128).mean() for column in (100, 400))
+    assert np.degrees(np.arctan2(left - right, 300)) == pytest.approx(10, abs=0.5)
+
+
+def test_jpeg_shows_blocks_and_stays_near(photo):
+    poor, product = prepare(photo, "jpeg", crop_borders=False, size=500)[0], images.decode(photo)
+    difference = np.abs(poor.astype(int) - product)
+    assert 2 < difference.mean() < 20
+    assert difference.max() > 40
+
+
+@pytest.mark.parametrize("view", images.VIEWS)
+def test_every_view_is_the_same_each_time_and_has_the_pictures_facts(photo, view):
+    first, facts = prepare(photo, view)
+    again, _ = prepare(photo, view)
+    assert first.shape == (64, 64, 3)
+    assert first.dtype == np.uint8
+    np.testing.assert_array_equal(first, again)
+    assert facts == prepare(photo)[1]
+    if view != "product":
+        assert (first != prepare(photo)[0]).any()
+
+
+def test_several_views_are_those_of_each_in_order(photo):
+    views = ["jpeg", "product", "rotate"]
+    pixels, _ = images.prepare(photo, views=views, **OPTIONS)
+    assert pixels.shape == (3, 64, 64, 3)
+    for view, made in zip(views, pixels, strict=True):
+        np.testing.assert_array_equal(made, prepare(photo, view)[0])
+
+
+@pytest.mark.parametrize(
+    ("views", "message"),
+    [
+        (["product", "blurr"], "views has no 'blurr', expected a list of some of product, flip,"),
+        ([], "views is empty, expected a list of some of product, flip, whole, blur"),
+        ("product", "views is 'product', no list, expected"),
+        (None, "views is None, no list, expected"),
+        (["flip", "flip"], "views has a name twice, flip, flip; expected"),
+    ],
+)
+def test_views_that_cannot_be_made_are_refused(photo, views, message):
+    with pytest.raises(ValueError, match=message):
+        images.prepare(photo, views=views, **OPTIONS)
+
+
+def test_views_need_no_tensorflow():
+    code = "import sys, rakuten.images; sys.exit('tensorflow' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[1])
 
 
 @pytest.mark.parametrize(

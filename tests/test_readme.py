@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import pytest
@@ -5,6 +6,9 @@ import pytest
 from rakuten import readme
 
 ROOT = Path(__file__).parents[1]
+
+PART = dict.fromkeys(("accuracy", "weighted_f1", "macro_f1", "log_loss", "ece"), 0.5) | {"rows": 20}
+MODELS_JSON = json.dumps({"fusion": dict.fromkeys(("train", "validation", "test"), PART)})
 
 
 def test_fill_replaces_what_stands_between_the_markers():
@@ -28,6 +32,32 @@ def test_the_terminal_table_shows_every_model_and_the_reference(monkeypatch, cap
     shown = capsys.readouterr().out
     for word in ("Text net", "Image net", "Fusion net", "published accuracy", "0.593", "Data: "):
         assert word in shown
+    for word in ("Best text", "Best image", "Best fusion", "calibration error"):
+        assert word in shown
+    assert "best_fusion minus fusion: " in shown
+    assert "points weighted F1" in shown
+
+
+def test_the_differences_are_a_section_of_a_line_each(monkeypatch, tmp_path):
+    columns = "model,minus,rows_of,metric,value,low,high,rows\n"
+    write = tmp_path / "reports/evaluate/tables/intervals.csv"
+    write.parent.mkdir(parents=True)
+    write.write_text(
+        f"{columns}fusion,,scored,weighted_f1,0.8,0.7,0.9,20\n"
+        "fusion,text,both modalities,weighted_f1,0.021,0.008,0.034,16\n"
+    )
+    for name, content in {
+        "clean.json": '{"dataset": {"name": "tiny"}, "products": 100}',
+        "split.json": '{"parts": {"train": 80, "test": 20}}',
+        "evaluate/models.json": MODELS_JSON,
+    }.items():
+        (tmp_path / "reports" / name).write_text(content)
+    monkeypatch.chdir(tmp_path)
+    section = readme.sections()["differences"]
+    assert [line for line in section.splitlines() if line.startswith("-")] == [
+        "- fusion minus text: +2.1 points weighted F1 [0.8, 3.4], 16 rows with both"
+    ]
+    assert "interval" in section.split("\n- ")[0]
 
 
 def test_the_readme_is_short():

@@ -1,9 +1,11 @@
 import hashlib
 import http.server
 import io
+import json
 import logging
 import socket
 import subprocess
+import tarfile
 import threading
 import time
 import zipfile
@@ -287,6 +289,179 @@ def test_the_cache_lies_where_the_system_keeps_caches(monkeypatch, tmp_path):
     assert resources.user_cache() == tmp_path / ".cache" / "rakuten"
 
 
+@pytest.fixture
+def tarball(tmp_path, monkeypatch):
+    """A package that npm has, and files beside it that must not be read for those of the folder."""
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w:gz") as archive:
+        for name, data in (
+            ("package/model/a.bin", CONTENT),
+            ("package/model/deeper/a.bin", b"deeper"),
+            ("package/a.bin", b"above"),
+            ("../../package/model/b.bin", b"outside"),
+        ):
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            archive.addfile(member, io.BytesIO(data))
+        link = tarfile.TarInfo("package/model/c.bin")
+        link.type, link.linkname = tarfile.SYMTYPE, "/etc/hostname"
+        archive.addfile(link)
+    path = tmp_path / "small-1.0.0.tgz"
+    path.write_bytes(content.getvalue())
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    npm = folder / "npm"
+    npm.write_text(
+        "#!/bin/sh\n"
+        f'echo "$@" >> {tmp_path}/calls\n'
+        'for last; do :; done; if [ "$last" != small@1.0.0 ]; then\n'
+        '  echo "npm warn not this" >&2; echo "npm error code E404" >&2\n'
+        '  echo "npm error 404 Not Found" >&2; echo "npm error A complete log" >&2; exit 1; fi\n'
+        'while [ "$1" != --pack-destination ]; do shift; done\n'
+        f'cp {path} "$2"\n'
+    )
+    npm.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
+    return path
+
+
+def npm_source(path, package="small@1.0.0"):
+    content = path.read_bytes()
+    return {"npm": package, "sha256": sha256(content), "folder": "package/model", "holds": "files"}
+
+
+def test_npm_serves_the_files_of_one_folder(tmp_path, tarball, monkeypatch):
+    """Only whole files of that very folder, and nothing of the tarball reaches the disk."""
+    received = {}
+    form = lambda content: received.update(content) or b"canonical"  # noqa: E731
+    monkeypatch.setitem(resources.CANONICAL_FORMS, "file", form)
+    pinned = resource(tmp_path, npm_source(tarball), content=b"canonical")
+    assert fetch(tmp_path, data=pinned) == {"data": "small@1.0.0"}
+    assert received == {"files": {"a.bin": CONTENT}}
+    assert built(tmp_path) == b"canonical"
+    assert not list(tmp_path.parent.rglob("b.bin"))
+
+
+def test_npm_is_asked_once_runs_no_scripts_and_caches_nothing_in_the_home(
+    tmp_path, tarball, monkeypatch
+):
+    monkeypatch.setitem(resources.CANONICAL_FORMS, "file", lambda _: CONTENT)
+    table = {n: resource(tmp_path, npm_source(tarball), name=n) for n in ("one", "two")}
+    table["two"] |= {"sha256": sha256(b"else")}
+    with pytest.raises(resources.ResourceError, match="two in canonical form"):
+        fetch(tmp_path, **table)
+    (call,) = (tmp_path / "calls").read_text().splitlines()
+    words = call.split()
+    assert words[0] == "pack"
+    assert words[-1] == "small@1.0.0"
+    assert "--ignore-scripts" in words
+    folder = words[words.index("--pack-destination") + 1]
+    assert words[words.index("--cache") + 1].startswith(folder)
+    assert not Path(folder).exists()
+
+
+def test_what_npm_cannot_find_falls_to_the_next(tmp_path, tarball, wheel, caplog):
+    sources = [npm_source(tarball, "large@1.0.0"), wheel_source(wheel)]
+    caplog.set_level(logging.INFO, logger="rakuten.resources")
+    assert fetch(tmp_path, data=resource(tmp_path, *sources)) == {"data": PACKAGE}
+    reason = "data         not from large@1.0.0: npm pack: code E404; 404 Not Found"
+    assert reason in caplog.messages
+
+
+def test_without_npm_its_packages_are_unreachable(tmp_path, tarball, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(resources.ResourceError, match=r"small@1\.0\.0: npm is not installed"):
+        fetch(tmp_path, data=resource(tmp_path, npm_source(tarball)))
+
+
+def test_another_tarball_of_the_version_is_an_error(tmp_path, tarball):
+    source = npm_source(tarball)
+    tarball.write_bytes(tarball.read_bytes() + b"more")
+    with pytest.raises(resources.ResourceError, match=r"from small@1\.0\.0 is not what resources"):
+        fetch(tmp_path, data=resource(tmp_path, source))
+
+
+def test_packages_are_held_while_a_later_resource_needs_them(tmp_path, wheel, monkeypatch):
+    held = []
+    forget = resources._forget_packages
+    monkeypatch.setattr(
+        resources,
+        "_forget_packages",
+        lambda seen, later: (forget(seen, later), held.append(sorted(seen))),
+    )
+    names = ("one", "two", "three")
+    table = {n: resource(tmp_path, wheel_source(wheel), name=n) for n in names}
+    other = {"package": "other==1", "sha256": "0" * 64, "member": "x"}
+    table["three"] |= {"sha256": sha256(b"other"), "sources": [other]}
+    with pytest.raises(resources.ResourceError, match="three could not be fetched"):
+        fetch(tmp_path, **table)
+    assert held == [[PACKAGE], [], ["other==1"]]
+
+
+OPTIONAL = {
+    "base": {"output": "build/resources/base", "licence": "MIT"},
+    "resnet50": {"optional": True},
+    "sentence_encoder": {"optional": True},
+}
+
+
+@pytest.mark.parametrize(
+    ("backbone", "encoder", "expected"),
+    [
+        ("vgg16", "none", ["base"]),
+        ("resnet50", "none", ["base", "resnet50"]),
+        ("vgg16", "use_multilingual", ["base", "sentence_encoder"]),
+        ("resnet50", "use_multilingual", ["base", "resnet50", "sentence_encoder"]),
+    ],
+)
+def test_parameters_choose_the_optional_resources(backbone, encoder, expected):
+    assert resources.choose(OPTIONAL, backbone=backbone, encoder=encoder) == expected
+
+
+@pytest.mark.parametrize(
+    ("backbone", "encoder", "message"),
+    [
+        ("vgg19", "none", "extract.backbone is 'vgg19', expected one of vgg16, resnet50: correct"),
+        ("vgg16", "bert", "encode.encoder is 'bert', expected one of none, use_multilingual: corr"),
+        ("vgg16", None, "encode.encoder is None, expected one of none, use_multilingual"),
+    ],
+)
+def test_an_unknown_choice_is_refused_with_the_known_ones(backbone, encoder, message):
+    with pytest.raises(ValueError, match=message):
+        resources.choose(OPTIONAL, backbone=backbone, encoder=encoder)
+
+
+def optional_table(tmp_path, *names):
+    folder = tmp_path / "optional"
+    table = {
+        name: {"output": str(folder / f"{name}.npz"), "sha256": name, "licence": "MIT"}
+        for name in names
+    }
+    base = {"output": str(tmp_path / "base.npz"), "sha256": "base", "licence": "BSD"}
+    return {n: pinned | {"optional": True} for n, pinned in table.items()} | {"base": base}, folder
+
+
+def test_the_folder_of_optional_resources_holds_what_is_wanted_and_an_index(tmp_path):
+    table, folder = optional_table(tmp_path, "one", "two")
+    (folder / "old").mkdir(parents=True)
+    for path in ("one.npz", "two.npz", "older.onnx", "old/file", "index.json"):
+        (folder / path).write_text("earlier")
+    (tmp_path / "base.npz").write_text("base")
+    resources.tidy_optional(table, ["base", "two"])
+    assert sorted(path.name for path in folder.iterdir()) == ["index.json", "two.npz"]
+    expected = {"two": {"file": "two.npz", "sha256": "two", "licence": "MIT"}}
+    assert json.loads((folder / "index.json").read_text()) == expected
+    assert (folder / "two.npz").read_text() == "earlier"
+    assert (tmp_path / "base.npz").read_text() == "base"
+
+
+def test_the_folder_of_optional_resources_exists_though_none_is_wanted(tmp_path):
+    table, folder = optional_table(tmp_path, "one", "two")
+    resources.tidy_optional(table, ["base"])
+    assert [path.name for path in folder.iterdir()] == ["index.json"]
+    assert json.loads((folder / "index.json").read_text()) == {}
+
+
 def test_an_unknown_name_is_refused():
     with pytest.raises(KeyError, match=r"resources\.yaml has no 'vgg19': it has vgg16; add it"):
         resources.fetch({"vgg16": {}}, ["vgg19"])
@@ -347,12 +522,88 @@ def test_keras_file_and_onnx_model_give_the_same_bytes(layers, kernel, bias):
             np.testing.assert_array_equal(arrays[f"{layer}/bias"], offsets)
 
 
+def resnet50_arrays():
+    """Small arrays for every layer of ResNet50, in float32, under Keras's names."""
+    generator = np.random.default_rng(0)
+    arrays = {}
+    for layer in resources.RESNET50_LAYERS:
+        if layer.endswith("_conv"):
+            arrays[f"{layer}/kernel"] = generator.normal(size=(1, 2, 3, 4)).astype(np.float32)
+            arrays[f"{layer}/bias"] = generator.normal(size=4).astype(np.float32)
+        else:
+            for part in ("gamma", "beta", "moving_mean", "moving_variance"):
+                arrays[f"{layer}/{part}"] = generator.normal(size=4).astype(np.float32)
+    return arrays
+
+
+def tfjs_model(arrays, num_shards):
+    """The files of a TensorFlow.js model: shards of equal size cut arrays anywhere."""
+    data = b"".join(array.tobytes() for array in arrays.values())
+    step = -(-len(data) // num_shards)
+    shards = {f"s{n}": data[n * step : (n + 1) * step] for n in range(num_shards)}
+    weights = [
+        {"name": name, "shape": list(array.shape), "dtype": "float32"}
+        for name, array in arrays.items()
+    ]
+    manifest = {"weightsManifest": [{"paths": list(shards), "weights": weights}]}
+    return shards | {"model.json": json.dumps(manifest).encode()}
+
+
+def old_name(name):
+    """What Keras called a variable of ResNet50 before 2.2.5."""
+    layer, part = name.split("/")
+    if layer in {"conv1_conv", "conv1_bn"}:
+        return f"{'conv1' if layer == 'conv1_conv' else 'bn_conv1'}/{part}"
+    stage, block, number, kind = layer.split("_")
+    letter = "abcdef"[int(block.removeprefix("block")) - 1]
+    branch = {"0": "1", "1": "2a", "2": "2b", "3": "2c"}[number]
+    prefix = "res" if kind == "conv" else "bn"
+    return f"{prefix}{stage.removeprefix('conv')}{letter}_branch{branch}/{part}"
+
+
+def test_resnet50s_three_sources_give_the_same_bytes():
+    """Keras's file in its own order; TensorFlow.js's in another, the classifier with it or not."""
+    arrays = resnet50_arrays()
+    content = io.BytesIO()
+    with h5py.File(content, "w") as file:
+        file.attrs["layer_names"] = [b"input_1", *map(str.encode, resources.RESNET50_LAYERS)]
+        file.create_group("input_1").attrs["weight_names"] = np.zeros(0)
+        for layer in resources.RESNET50_LAYERS:
+            group = file.create_group(layer)
+            names = [name for name in arrays if name.startswith(f"{layer}/")]
+            group.attrs["weight_names"] = [f"{name}:0".encode() for name in names]
+            for name in reversed(names):
+                group[f"{name}:0"] = arrays[name]
+    classifier = {"fc1000/kernel": np.ones((4, 3), np.float32), "fc1000/bias": np.ones(3, "f4")}
+    named = {old_name(name): array for name, array in sorted(arrays.items())} | classifier
+    assert "bn4f_branch2b/moving_mean" in named
+    assert "res5a_branch1/kernel" in named
+
+    form = resources.CANONICAL_FORMS["resnet50"]
+    canonical = form({"keras_h5": content.getvalue()})
+    assert form({"tfjs": tfjs_model(dict(sorted(arrays.items())), 5)}) == canonical
+    assert form({"tfjs": tfjs_model(named, 7)}) == canonical
+    with np.load(io.BytesIO(canonical), allow_pickle=False) as found:
+        assert found.files == list(arrays)
+        assert len(found.files) == 318
+        for name, array in arrays.items():
+            np.testing.assert_array_equal(found[name], array)
+
+
+FOLDERS = {
+    "resnet50": "build/resources/backbone/",
+    "sentence_encoder": "build/resources/encoder/",
+}
+
+
 def test_every_resource_of_the_project_is_pinned():
     table = storage.read_yaml(ROOT / "resources.yaml")
     assert {"vgg16", "wordnet", "stopwords", "punkt_tab", "langid"} <= set(table)
     for name, pinned in table.items():
-        assert set(pinned) == {"output", "sha256", "form", "licence", "sources"}, name
-        assert pinned["output"].startswith("build/resources/")
+        keys = {"output", "sha256", "form", "licence", "sources"}
+        assert set(pinned) - {"optional"} == keys, name
+        folder = FOLDERS[name] if "optional" in pinned else "build/resources/"
+        assert pinned["output"].startswith(folder)
         assert len(bytes.fromhex(pinned["sha256"])) == 32
         assert pinned["form"] in resources.CANONICAL_FORMS
         for source in pinned["sources"]:
@@ -364,8 +615,21 @@ def test_every_resource_of_the_project_is_pinned():
                 assert source["package"].count("==") == 1
                 assert len(bytes.fromhex(source["sha256"])) == 32
                 assert source["member"]
-    urls = ["url" in pinned["sources"][0] for name, pinned in table.items() if name != "langid"]
+            if kind == "npm":
+                assert len(source["npm"].split("@")) == 2
+                assert len(bytes.fromhex(source["sha256"])) == 32
+                assert source["folder"]
+    packaged = {"langid", "sentence_encoder"}  # there is no address of the file itself
+    urls = ["url" in pinned["sources"][0] for name, pinned in table.items() if name not in packaged]
     assert all(urls), "the official address comes first"
+
+
+def test_every_optional_resource_can_be_chosen():
+    table = storage.read_yaml(ROOT / "resources.yaml")
+    optional = {name for name, pinned in table.items() if pinned.get("optional")}
+    chosen = {name for values in resources.CHOICES.values() for name in values.values()}
+    assert optional == chosen - {None} == {"resnet50", "sentence_encoder"}
+    assert {pinned.get("optional") for pinned in table.values()} == {None, True}
 
 
 @pytest.mark.slow

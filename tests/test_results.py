@@ -71,6 +71,38 @@ def write_project(folder, dropout=0.5, accuracy=0.8):
     storage.write_text(folder / "dvc.lock", yaml.safe_dump({"stages": lock}))
 
 
+def add_best(folder, comparison=b"PNG of all six"):
+    """Add the best text and fusion classifiers, without epochs, to what was evaluated."""
+    lock = yaml.safe_load((folder / "dvc.lock").read_text())["stages"]
+    scores = json.loads((folder / "reports/evaluate/metrics.json").read_text())
+    read = lock["evaluate"]["deps"]
+    for name in ("best_text", "best_fusion"):
+        build, reports = folder / "build" / name, folder / "reports" / name
+        storage.write_text(build / "outputs.npz", f"outputs of {name}")
+        storage.write_text(build / "weights.npz", "12345")
+        storage.write_json(reports / "metrics.json", {"weight": 0.7, "views": {"n": 3}, "x": "y"})
+        outs = [f"build/{name}/outputs.npz", f"build/{name}/weights.npz"]
+        outs.append(f"reports/{name}/metrics.json")
+        outs = [
+            {"path": path, "md5": md5(folder / path), "size": (folder / path).stat().st_size}
+            for path in outs
+        ]
+        read.append({key: outs[0][key] for key in ("path", "md5")})
+        lock[name] = {
+            "cmd": f"python -m stages.{name}",
+            "deps": [{"path": "build/clean/products.parquet", "md5": "2"}],
+            "params": {"params.yaml": {name: {"folds": 5}}},
+            "outs": outs,
+        }
+        scores[name] = {"test": {"accuracy": 0.875, "ece": None}}
+        storage.write_bytes(folder / f"reports/evaluate/pictures/confusion_{name}.png", b"PNG")
+    storage.write_bytes(folder / "reports/evaluate/pictures/all.png", comparison)
+    storage.write_json(folder / "reports/evaluate/metrics.json", scores)
+    path = "reports/evaluate/metrics.json"
+    lock["evaluate"]["outs"] = [{"path": path, "md5": md5(folder / path)}]
+    storage.write_text(folder / "dvc.lock", yaml.safe_dump({"stages": lock}))
+
+
 def commit(folder, message="result"):
     git(folder, "add", "-A")
     git(folder, "commit", "-qm", message)
@@ -112,6 +144,55 @@ def test_what_compares_models_goes_with_the_fusion_alone(project):
     storage.write_bytes(project / "reports/evaluate/pictures/all.png", b"PNG of another fusion")
     (again,) = results.found_in(Snapshot(project))
     assert again.content() == content
+
+
+def test_a_result_without_epochs_holds_everything_but_curves(project):
+    add_best(project)
+    text, best_text, best_fusion = results.found_in(Snapshot(project))
+    assert [r.model for r in (text, best_text, best_fusion)] == ["text", "best_text", "best_fusion"]
+    assert best_text.curves.columns.tolist() == ["epoch"]
+    assert best_text.curves.empty
+    assert best_text.params == {"best_text.folds": 5, "clean.lemmatize": True}
+    assert best_text.metrics == {
+        "model/weight": 0.7, "model/views/n": 3, "model/bytes": 5, "test/accuracy": 0.875,
+    }  # fmt: skip
+    assert best_text.timings == {}
+    assert len(best_text.content()) == 64
+
+
+def test_reports_of_the_best_models_are_not_those_of_the_nets(project):
+    """Though `best_text` ends with `_text`."""
+    add_best(project)
+    text, best_text, best_fusion = results.found_in(Snapshot(project))
+    shown = "reports/evaluate/pictures/confusion"
+    assert text.attachments()[-1] == f"{shown}_text.png"
+    assert f"{shown}_best_text.png" not in text.attachments()
+    assert best_text.attachments() == ["reports/best_text/metrics.json", f"{shown}_best_text.png"]
+    assert best_fusion.attachments() == [
+        "reports/best_fusion/metrics.json",
+        f"{shown}_best_fusion.png",
+        "reports/evaluate/metrics.json",
+        "reports/evaluate/pictures/all.png",
+    ]
+    fusion = results.Result("train_fusion", text.key, text.snapshot)
+    object.__setattr__(fusion, "evaluated", True)
+    assert fusion.attachments() == [f"{shown}_fusion.png"]
+
+
+def test_best_models_that_the_evaluation_did_not_read_leave_the_comparison_with_fusion(project):
+    """As between adding them and evaluating again."""
+    add_best(project)
+    lock = yaml.safe_load((project / "dvc.lock").read_text())
+    lock["stages"]["evaluate"]["deps"] = lock["stages"]["evaluate"]["deps"][:1]
+    storage.write_text(project / "dvc.lock", yaml.safe_dump(lock))
+    text, *best = results.found_in(Snapshot(project))
+    assert not any(result.evaluated for result in best)
+    assert [result.attachments() for result in best] == [
+        ["reports/best_text/metrics.json"], ["reports/best_fusion/metrics.json"],
+    ]  # fmt: skip
+    fusion = results.Result("train_fusion", text.key, text.snapshot)
+    object.__setattr__(fusion, "evaluated", True)
+    assert "reports/evaluate/pictures/all.png" in fusion.attachments()
 
 
 def test_a_commit_tells_the_same_as_the_workspace(project):

@@ -189,3 +189,53 @@ def test_no_part_is_needed():
     ids = np.arange(12)
     parts = splits.assign_parts(ids, ids % 2, ids, test_share=0.25, validation_share=0.0, seed=0)
     assert pd.Series(parts).value_counts().to_dict() == {"train": 9, "test": 3}
+
+
+def folds_of(per_category=30, seed=0, count=5):
+    """Four categories in groups of one to three rows, a group within one category."""
+    labels = np.repeat([0, 3, 11, 26], per_category)
+    groups = np.arange(len(labels)) // np.tile([1, 2, 3], len(labels))[: len(labels)]
+    groups = groups * 100 + labels
+    return labels, groups, splits.folds(labels, groups, count=count, seed=seed)
+
+
+@pytest.mark.parametrize("count", [2, 5, 7])
+def test_folds_keep_twins_together_and_share_groups_out_evenly(count):
+    labels, groups, folds = folds_of(count=count)
+    frame = pd.DataFrame({"label": labels, "group": groups, "fold": folds})
+    assert len(np.unique(groups)) < len(groups)
+    assert (frame.groupby("group")["fold"].nunique() == 1).all()
+    dealt = frame.drop_duplicates("group")
+    assert np.ptp(np.bincount(dealt["fold"], minlength=count)) <= 1
+    counts = pd.crosstab(dealt["label"], dealt["fold"])
+    assert counts.shape == (4, count)
+    assert (counts.max(axis=1) - counts.min(axis=1) <= 1).all()
+    assert folds.dtype == np.int64
+
+
+def test_permuting_rows_moves_no_row_to_another_fold():
+    labels, groups, folds = folds_of()
+    order = np.random.default_rng(5).permutation(len(labels))
+    moved = splits.folds(labels[order], groups[order], count=5, seed=0)
+    np.testing.assert_array_equal(moved, folds[order])
+
+
+def test_the_seed_decides_the_folds():
+    first, again, other = (folds_of(seed=seed)[2] for seed in (1, 1, 2))
+    np.testing.assert_array_equal(first, again)
+    assert (first != other).mean() > 0.3
+
+
+def test_folds_of_few_rows():
+    none = np.zeros(0, np.int64)
+    assert splits.folds(none, none, count=5, seed=0).shape == (0,)
+    assert splits.folds(np.array([3]), np.array([8]), count=5, seed=0).tolist() == [0]
+    one_group = splits.folds(np.array([3, 3, 4]), np.array([8, 8, 8]), count=2, seed=0)
+    assert one_group.tolist() == [0, 0, 0]
+    three = splits.folds(np.array([3, 3, 4]), np.array([1, 2, 3]), count=5, seed=0)
+    assert sorted(three) == [0, 1, 2]
+
+
+def test_one_fold_is_refused():
+    with pytest.raises(ValueError, match="folds is 1: at least 2"):
+        splits.folds(np.array([3]), np.array([8]), count=1, seed=0)

@@ -1,12 +1,10 @@
 """What DVC itself calls stale after an edit, asked in a fresh clone of the committed state."""
 
-import re
-
 import pytest
 import yaml
 from conftest import ROOT, clone
 from dvc.repo import Repo
-from test_pipeline import PARAMS, STAGES, reached
+from test_pipeline import PARAMS, STAGES, reached, read_params_calls
 
 FILES = [
     str(path.relative_to(ROOT))
@@ -30,7 +28,7 @@ def edited(text, leaf):
     section = params
     for name in leaf[:-1]:
         section = section[name]
-    section[leaf[-1]] = "changed" if isinstance(section[leaf[-1]], str) else 987
+    section[leaf[-1]] = "changed" if isinstance(section[leaf[-1]], str | list) else 987
     return yaml.safe_dump(params)
 
 
@@ -89,12 +87,9 @@ def test_editing_a_parameter_makes_exactly_its_readers_stale(repository, leaf):
     before = file.read_text()
     file.write_text(edited(before, leaf))
     try:
+        names = {".".join(leaf[:length]) for length in range(1, len(leaf) + 1)}
         readers = {
-            stage
-            for stage in STAGES
-            if re.search(
-                rf"read_params\([^)]*\"{leaf[0]}\"", (ROOT / "stages" / f"{stage}.py").read_text()
-            )
+            stage for stage in STAGES if names & read_params_calls(ROOT / "stages" / f"{stage}.py")
         }
         assert readers
         assert stale(repository, "params.yaml") == readers

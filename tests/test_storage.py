@@ -96,6 +96,31 @@ def test_params_are_read_by_name_and_a_missing_one_is_named(tmp_path):
         storage.read_params("txt", path=path)
 
 
+def test_params_are_read_from_within_a_section(tmp_path):
+    path = tmp_path / "params.yaml"
+    path.write_text("seed: 3\ntext: {dropout: 0.7, training: {epochs: 9}}\n")
+    assert storage.read_params("text.dropout", path=path) == 0.7
+    names = ("text.training.epochs", "seed", "text.training")
+    assert storage.read_params(*names, path=path) == (9, 3, {"epochs": 9})
+    with pytest.raises(KeyError, match=r"no entry 'text\.rate': it has dropout, training; add it"):
+        storage.read_params("text.rate", path=path)
+    with pytest.raises(
+        KeyError, match=r"params\.yaml has no entry 'image\.rate': it has seed, text"
+    ):
+        storage.read_params("seed", "image.rate", path=path)
+
+
+def test_an_entry_of_nested_dictionaries():
+    values = {"a": {"b": {"c": 1}, "none": None}, "a.b": 2}
+    assert storage.entry(values, "a.b", "x.json") == {"c": 1}
+    assert storage.entry(values, "a.b.c", "x.json") == 1
+    assert storage.entry(values, "a.none", "x.json") is None
+    with pytest.raises(KeyError, match=r"x\.json has no entry 'a\.b\.c\.d': it has nothing below"):
+        storage.entry(values, "a.b.c.d", "x.json")
+    with pytest.raises(KeyError, match=r"has no entry 'a\.z': it has b, none"):
+        storage.entry(values, "a.z", "x.json")
+
+
 def test_yaml_runs_no_code(tmp_path):
     path = tmp_path / "params.yaml"
     path.write_text("seed: !!python/object/apply:os.getcwd []\n")

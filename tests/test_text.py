@@ -203,6 +203,22 @@ def test_plain_text_with_a_number_beyond_reason():
     assert text.plain_text(f"a &#{'9' * 5000}; b").startswith("a &#999")
 
 
+@pytest.mark.parametrize("kind", ["str", object])
+def test_plain_texts_of_a_table(kind):
+    table = pd.DataFrame(
+        {
+            "designation": ["<b>Lampe</b>  d&eacute;co", None, "Jeu", "PS4"],
+            "description": [np.nan, "<p>Un&nbsp;lit</p>", "", "a<br/>b"],
+        },
+        dtype=kind,
+        index=[7, 7, 0, 3],
+    )
+    titles, bodies = text.plain_texts(table)
+    assert titles == ["Lampe déco", "", "Jeu", "PS4"]
+    assert bodies == ["", "Un lit", "", "a b"]
+    assert text.plain_texts(table[:0]) == ([], [])
+
+
 @pytest.mark.filterwarnings("ignore::bs4.XMLParsedAsHTMLWarning")
 def test_plain_text_equals_beautiful_soup():
     lines = random_lines(1200, TAGS + WORDS[:20])

@@ -4,7 +4,7 @@ import threading
 import time
 
 import pytest
-from test_results import commit, git, write_project
+from test_results import add_best, commit, git, write_project
 
 from rakuten import results, storage, tracking
 from rakuten.results import Snapshot
@@ -86,6 +86,61 @@ def test_sync_logs_a_result_once_with_all_it_holds(project, mirror):
     assert history["timing/fit_seconds"] == [(0, 1.5)]
     assert "evaluate/pictures/confusion_text.png" in files
     assert data == [("tiny", "abc")]
+
+
+def test_a_model_without_epochs_gets_a_run_like_the_others(project, mirror):
+    commit(project, "before there were best models")
+    add_best(project)
+    commit(project, "with them")
+    assert tracking.sync(mirror, project) == {"kept": 0, "completed": 0, "rebuilt": 3}
+    assert tracking.sync(mirror, project) == {"kept": 3, "completed": 0, "rebuilt": 0}
+    runs = {name: rest for name, *rest in shown(mirror)}
+    assert set(runs) == {"text", "best_text", "best_fusion"}
+    status, params, tags, history, files, data = runs["best_fusion"]
+    assert status == "FINISHED"
+    assert params == {"best_fusion.folds": "5", "clean.lemmatize": "True"}
+    assert (tags["model"], tags["dvc.stage"]) == ("best_fusion", "best_fusion")
+    assert history["test/accuracy"] == [(0, 0.875)]
+    assert history["model/bytes"] == [(0, 5)]
+    assert not any(name.startswith("epoch/") for name in history)
+    assert "evaluate/pictures/all.png" in files
+    assert data == [("tiny", "abc")]
+    assert "evaluate/pictures/confusion_best_text.png" in runs["best_text"][4]
+    assert "evaluate/pictures/confusion_best_text.png" not in runs["text"][4]
+
+
+def test_an_evaluation_publishes_models_without_a_live_run(project, mirror):
+    add_best(project)
+    tracking.publish_workspace("")
+    assert [name for name, *_ in shown(mirror)] == ["best_fusion", "best_text", "text"]
+    assert tracking.sync(mirror, project)["kept"] == 3
+
+
+def test_an_experiment_in_a_copy_leaves_the_pictures_of_other_models_alone(
+    project, mirror, tmp_path_factory, monkeypatch
+):
+    """Its comparison is of its own text net, while the best fusion is the workspace's."""
+    add_best(project)
+    tracking.publish_workspace("")
+    before = shown(mirror)
+    copy = tmp_path_factory.mktemp("exps") / "copy"
+    names = ("build", "reports", "dvc.lock", "dvc.yaml", "params.yaml", "data.dvc")
+    copy.mkdir()
+    for name in names:
+        take = shutil.copytree if (project / name).is_dir() else shutil.copy
+        take(project / name, copy / name)
+    write_project(copy, dropout=0.2)
+    add_best(copy, comparison=b"PNG with another text net")
+    monkeypatch.chdir(copy)
+    monkeypatch.setenv("DVC_EXP_NAME", "brave")
+    tracking.publish_workspace("")
+    after = shown(mirror)
+    assert [run for run in after if run in before] == before
+    (added,) = [run for run in after if run not in before]
+    assert added[0] == "text brave"
+    monkeypatch.chdir(project)
+    monkeypatch.delenv("DVC_EXP_NAME")
+    assert tracking.sync(mirror, project)["rebuilt"] == 0
 
 
 def test_deleting_the_database_loses_nothing(project, mirror, empty_store):

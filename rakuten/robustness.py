@@ -1,0 +1,219 @@
+"""How models face products that do not conform: typos, capitals, blurred or turned pictures.
+
+Every product is perturbed by itself, in one modality at a time; fusion then sees the other one as
+it is. Rows are the same under every perturbation, so that differences are due to it alone.
+"""
+
+import io
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+from sklearn.metrics import accuracy_score, f1_score
+
+from rakuten import images, late_fusion, perturb
+from rakuten.examples import Examples
+from rakuten.extraction import Settings
+from rakuten.image_ensemble import ImageEnsemble, blocks
+from rakuten.pooling import Pool
+from rakuten.text_ensemble import TextEnsemble, Texts
+
+NONE = "as it is"
+"""The name of the row without a perturbation, to which the others are compared."""
+
+TEXTS = (NONE, *perturb.PERTURBATIONS)
+"""The perturbations of texts, `NONE` first."""
+
+PICTURES = (NONE, "blur", "rotate", "grey", "jpeg")
+"""The views of `images.VIEWS` that stand for poor pictures, `NONE` first."""
+
+KINDS = ("title", "description")
+"""The texts that are perturbed and encoded."""
+
+Models = dict[tuple[str, str], Callable[[str], np.ndarray]]
+"""By the name of a model and of its training, a function: the name of a perturbation ->
+probabilities float32 (n, 27) of the products perturbed in this way."""
+
+
+def choose(examples: Examples, *, most: int, seed: int) -> np.ndarray:
+    """Draw test products that have a modality.
+
+    Args:
+        examples: n products.
+        most: How many to draw, all where there are fewer.
+        seed: Seed of the draw.
+
+    Returns:
+        int64 (m,), positions, ascending.
+    """
+    rows = examples.rows("test")
+    return np.sort(np.random.default_rng(seed).permutation(rows)[:most])
+
+
+def text_models(
+    trained: Mapping[str, TextEnsemble],
+    pool: Pool,
+    texts: Texts,
+    image: np.ndarray,
+    encode: Callable[[Mapping[str, Sequence[str]]], Mapping[str, np.ndarray]],
+    *,
+    seed: int,
+) -> Models:
+    """Prepare the best text models, and fusion with each, for perturbed texts.
+
+    Args:
+        trained: Classifiers by the name of their training.
+        pool: How text and image are fused.
+        texts: n products as they are.
+        image: Probabilities float (n, 27) of their pictures, rows of NaN where there is none.
+        encode: Texts by kind -> sentence vectors by kind.
+        seed: Seed of the perturbations.
+    """
+
+    @cache
+    def spoilt(name: str) -> Texts:
+        if name == NONE:
+            return texts
+        changed = perturb.perturb(name, texts.titles, texts.bodies, texts.ids, seed=seed)
+        return Texts(texts.ids, *changed, encode(dict(zip(KINDS, changed, strict=True))))
+
+    models: Models = {}
+    for training, ensemble in trained.items():
+        models["best_text", training] = lambda name, own=ensemble: own.probabilities(spoilt(name))
+        models["best_fusion", training] = lambda name, own=ensemble: late_fusion.fuse(
+            pool, own.probabilities(spoilt(name)), image
+        )
+    return models
+
+
+def image_models(
+    trained: Mapping[str, ImageEnsemble],
+    pool: Pool,
+    contents: Sequence[bytes],
+    text: np.ndarray,
+    extract: Callable[[Sequence[bytes]], tuple[Mapping[str, np.ndarray], pd.DataFrame]],
+) -> Models:
+    """Prepare the best image models, and fusion with each, for perturbed pictures.
+
+    Args:
+        trained: Classifiers by the name of their training.
+        pool: How text and image are fused.
+        contents: The bytes of n products' pictures.
+        text: Probabilities float (n, 27) of their texts, rows of NaN where there is none.
+        extract: Bytes of pictures -> grid (n, 4*c) and middle (n, m), and their facts.
+    """
+
+    @cache
+    def seen(name: str) -> dict[str, np.ndarray]:
+        features, facts = extract([spoil(content, name) for content in contents])
+        return blocks(features["grid"], features["middle"], facts)
+
+    models: Models = {}
+    for training, ensemble in trained.items():
+        models["best_image", training] = lambda name, own=ensemble: own.probabilities([seen(name)])
+        models["best_fusion", training] = lambda name, own=ensemble: late_fusion.fuse(
+            pool, text, own.probabilities([seen(name)])
+        )
+    return models
+
+
+def extract(
+    contents: Sequence[bytes],
+    *,
+    compute: Callable[[np.ndarray], Mapping[str, np.ndarray]],
+    settings: Settings,
+    progress: Callable[..., Iterable],
+) -> tuple[dict[str, np.ndarray], pd.DataFrame]:
+    """Take pictures through the network, prepared as the extract stage prepares them.
+
+    Args:
+        contents: The bytes of n pictures, at least one.
+        compute: The extractor of `rakuten.backbones`.
+        settings: The section `extract` of params.yaml.
+        progress: Wraps the iterable of batches in a bar, as `journal.progress` does.
+
+    Returns:
+        grid (n, 4*c), middle (n, m) and average (n, c), and the n pictures' facts.
+    """
+    size = settings.batch_size
+    starts = range(0, len(contents), size)
+    batches, facts = [], []
+    for start in progress(starts, total=len(starts), unit="batch", description="features"):
+        prepared = [
+            images.prepare(
+                content,
+                views=["product"],
+                crop_borders=settings.crop_borders,
+                border_tolerance=settings.border_tolerance,
+                size=settings.size,
+            )
+            for content in contents[start : start + size]
+        ]
+        batches.append(compute(np.concatenate([pixels for pixels, _ in prepared])))
+        facts += [row for _, row in prepared]
+    features = {name: np.concatenate([b[name] for b in batches]) for name in batches[0]}
+    return features, pd.DataFrame(facts)
+
+
+def spoil(content: bytes, name: str) -> bytes:
+    """Make the file that a poor photograph of the same product would be.
+
+    Args:
+        content: A picture's bytes.
+        name: One of `PICTURES`.
+
+    Returns:
+        Bytes of a picture without further loss, so that its border is looked for anew.
+    """
+    change = None if name == NONE else images.VIEWS[name].change
+    if change is None:
+        return content
+    spoilt = io.BytesIO()
+    change(Image.fromarray(images.decode(content))).save(spoilt, "BMP")
+    return spoilt.getvalue()
+
+
+def table(
+    modality: str,
+    labels: np.ndarray,
+    models: Models,
+    perturbations: Sequence[str],
+) -> pd.DataFrame:
+    """Measure models under perturbations of one modality.
+
+    Args:
+        modality: What is perturbed: text or image.
+        labels: int64 (n,), class indices.
+        models: See `Models`.
+        perturbations: Their names, `NONE` first.
+
+    Returns:
+        `modality`, `perturbation`, `model`, `training`, `rows`, `accuracy`, `weighted_f1`, and
+        `change`, the accuracy less that of the same model without a perturbation.
+    """
+    records = []
+    for (model, training), predict in models.items():
+        before = np.nan
+        for name in perturbations if len(labels) else ():
+            predicted = predict(name).argmax(axis=1)
+            accuracy = float(accuracy_score(labels, predicted))
+            f1 = float(f1_score(labels, predicted, average="weighted", zero_division=0))
+            before = accuracy if name == NONE else before
+            figures = [len(labels), accuracy, f1, accuracy - before]
+            records.append([modality, name, model, training, *figures])
+    columns = ["modality", "perturbation", "model", "training", "rows", "accuracy"]
+    return pd.DataFrame(records, columns=[*columns, "weighted_f1", "change"]).round(6)
+
+
+def sentence(table: pd.DataFrame) -> str:
+    """Say in a line what costs each model most: `worst: best_text (plain) typos -12.3 points`."""
+    if table.empty:
+        return "no test product has the modality"
+    worst = table.sort_values(["change", "perturbation"]).groupby("model").head(1)
+    told = [
+        f"{row.model} ({row.training}) {row.perturbation} {100 * row.change:+.1f} points"
+        for row in worst.sort_values("model").itertuples()
+    ]
+    return f"worst: {', '.join(told)}"

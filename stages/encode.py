@@ -1,0 +1,27 @@
+"""Take every title and description through the frozen sentence encoder once."""
+
+import os
+
+from rakuten import encoder, journal, storage, text
+
+
+def main() -> None:
+    """Read the products and the pinned network, write both as vectors."""
+    with journal.stage("encode") as log:
+        settings = storage.read_params("encode")
+        products = storage.read_table("build/clean/products.parquet")
+        titles, bodies = text.plain_texts(products)
+        log.received(f"{len(products):,} products, encoder {settings['encoder']}")
+        vectors = encoder.encode(
+            "build/resources/encoder/sentence_encoder.onnx",
+            {"title": titles, "description": bodies},
+            threads=os.cpu_count() or 1,
+            progress=journal.progress,
+            **settings,
+        )
+        storage.write_arrays("build/encode/vectors.npz", ids=products["id"].to_numpy(), **vectors)
+        log.wrote(f"{len(vectors)} kinds of vectors of {len(products):,} products")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,157 @@
+import hashlib
+
+import numpy as np
+import pytest
+
+from rakuten import encoder
+
+NETWORK = "build/resources/encoder/sentence_encoder.onnx"
+
+
+def vector(text):
+    """What the fake network says of a text: 512 numbers of length 1 that no other text has."""
+    seed = int(hashlib.md5(text.encode()).hexdigest()[:8], 16)
+    numbers = np.random.default_rng(seed).normal(size=encoder.WIDTH)
+    return (numbers / np.linalg.norm(numbers)).astype(np.float32)
+
+
+@pytest.fixture
+def heard(monkeypatch, tmp_path):
+    """A network that notes each text it is given; its file is there but holds nothing."""
+    texts = []
+
+    class Input:
+        name = "texts"
+
+    class Session:
+        def __init__(self, path, options, providers):
+            assert options.intra_op_num_threads == options.inter_op_num_threads == 1
+
+        def get_inputs(self):
+            return [Input]
+
+        def run(self, outputs, feeds):
+            (batch,) = feeds.values()
+            assert list(feeds) == ["texts"]
+            assert len(batch) == 1, "each text by itself"
+            texts.extend(batch)
+            return [vector(batch[0])[None]]
+
+    monkeypatch.setattr(encoder.onnxruntime, "InferenceSession", Session)
+    (tmp_path / "network.onnx").touch()
+    return texts
+
+
+@pytest.fixture
+def encode(tmp_path):
+    def call(kinds, **options):
+        options = {"encoder": "use_multilingual", "threads": 1} | options
+        return encoder.encode(tmp_path / "network.onnx", kinds, **options)
+
+    return call
+
+
+@pytest.mark.parametrize("batch", [1, 2, 256])
+def test_equal_texts_are_encoded_once_and_rows_keep_their_order(heard, encode, monkeypatch, batch):
+    monkeypatch.setattr(encoder, "BATCH", batch)
+    titles = ["lampe", "jeu", "", "lampe", "lit"]
+    bodies = ["jeu", "un lit", "lampe", " ", ""]
+    vectors = encode({"title": titles, "description": bodies})
+    assert list(vectors) == ["title", "description"]
+    assert sorted(heard) == ["jeu", "lampe", "lit", "un lit"]
+    for found, texts in zip(vectors.values(), (titles, bodies), strict=True):
+        assert found.dtype == np.float16
+        expected = [vector(text) if text.strip() else np.zeros(512) for text in texts]
+        np.testing.assert_array_equal(found, np.array(expected, np.float16))
+
+
+def test_blank_texts_are_rows_of_zeros_and_never_reach_the_network(heard, encode):
+    late = " " * encoder.MAX_CHARACTERS + "lampe"
+    vectors = encode({"title": ["", " ", "\n\t", late]})
+    assert vectors["title"].shape == (4, 512)
+    assert not vectors["title"].any()
+    assert heard == []
+
+
+def test_long_texts_are_cut_and_equal_beginnings_count_as_equal(heard, encode):
+    start = "é" * encoder.MAX_CHARACTERS
+    vectors = encode({"title": [start + "a", start + "b", start, start[1:]]})["title"]
+    assert heard == [start, start[1:]]
+    assert (vectors[0] == vectors[2]).all()
+    assert (vectors[1] == vectors[2]).all()
+    assert (vectors[3] != vectors[2]).any()
+
+
+def test_the_encoder_itself_cuts_too(heard, tmp_path):
+    encoder.SentenceEncoder(tmp_path / "network.onnx").encode(["x" * 1000, " " * 400 + "y"])
+    assert heard == ["x" * encoder.MAX_CHARACTERS]
+
+
+def test_no_products(heard, encode):
+    vectors = encode({"title": [], "description": []})
+    assert {kind: found.shape for kind, found in vectors.items()} == {
+        "title": (0, 512),
+        "description": (0, 512),
+    }
+
+
+def test_progress_is_shown_by_batches(heard, encode, monkeypatch):
+    monkeypatch.setattr(encoder, "BATCH", 2)
+    shown = []
+
+    def progress(items, **about):
+        shown.append(about)
+        yield from items
+
+    vectors = encode({"title": ["a", "b", "c", "a"]}, progress=progress)
+    assert shown == [{"total": 2, "unit": "batch", "description": "encode"}]
+    assert vectors["title"].shape == (4, 512)
+
+
+def test_few_texts_start_no_process(heard, encode):
+    """A new process would not know the fake network."""
+    assert encode({"title": ["a", "b"]}, threads=8)["title"].any(axis=1).all()
+
+
+def test_none_gives_nothing_and_needs_no_file(tmp_path):
+    kinds = {"title": ["lampe"]}
+    assert encoder.encode(tmp_path / "none.onnx", kinds, encoder="none", threads=1) == {}
+
+
+def test_an_unknown_encoder_is_refused(heard, encode):
+    with pytest.raises(ValueError, match=r"encode\.encoder is 'bert': expected one of use_multi"):
+        encode({"title": ["lampe"]}, encoder="bert")
+
+
+def test_a_missing_network_says_what_to_do(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"none\.onnx is not there: run 'dvc repro res"):
+        encoder.encode(
+            tmp_path / "none.onnx", {"title": ["a"]}, encoder="use_multilingual", threads=1
+        )
+
+
+@pytest.mark.slow
+def test_the_real_network_knows_languages_and_judges_each_text_by_itself(
+    built_repository, monkeypatch
+):
+    path = built_repository / NETWORK
+    pairs = [
+        ("Une lampe de bureau noire en métal", "A black metal desk lamp"),
+        ("Jeu vidéo pour console Nintendo", "Video game for Nintendo console"),
+        ("Piscine gonflable pour enfants", "Inflatable pool for children"),
+    ]
+    french, english = map(list, zip(*pairs, strict=True))
+    options = {"encoder": "use_multilingual", "threads": 1}
+    found = encoder.encode(path, {"french": french, "english": english}, **options)
+    likeness = found["french"].astype(float) @ found["english"].astype(float).T
+    np.testing.assert_allclose(np.linalg.norm(found["french"].astype(float), axis=1), 1, atol=1e-3)
+    assert np.diag(likeness).min() > 0.6
+    assert likeness[~np.eye(3, dtype=bool)].max() < 0.4
+    alone = [encoder.encode(path, {"french": [text]}, **options)["french"][0] for text in french]
+    assert np.array(alone).tobytes() == found["french"].tobytes()
+    monkeypatch.setattr(encoder, "WORTH_A_PROCESS", 1)
+    monkeypatch.setattr(encoder, "BATCH", 2)
+    spread = encoder.encode(
+        path, {"french": french, "english": english}, **options | {"threads": 2}
+    )
+    assert spread["english"].tobytes() == found["english"].tobytes()
