@@ -71,14 +71,17 @@ def test_one_command_ends_with_the_figures_and_the_way_to_the_runs(repro_log):
     _, log = repro_log
     assert {"extract", "train_text", "train_image", "train_fusion"} <= set(stages_run(log))
     assert {"best_text", "best_image", "best_fusion"} <= set(stages_run(log))
-    end = log[-1500:]
-    for words in ("Text net", "Image net", "Fusion net", "published accuracy", "mlflow ui"):
+    end = log[-3000:]
+    for words in ("Best text", "Best image", "Best fusion", "published accuracy", "mlflow ui"):
         assert words in end
 
 
 def test_fusion_beats_text_and_text_beats_image(built_repository):
     accuracy = {net: parts["test"]["accuracy"] for net, parts in metrics(built_repository).items()}
     assert accuracy["image"] < accuracy["text"] < accuracy["fusion"]
+    assert accuracy["best_image"] < accuracy["best_text"] < accuracy["best_fusion"]
+    for net in ("text", "image", "fusion"):
+        assert accuracy[net] < accuracy[f"best_{net}"]
 
 
 def test_nothing_is_left_to_do(built_repository):
@@ -89,14 +92,16 @@ def test_nothing_is_left_to_do(built_repository):
 def test_mlflow_shows_each_net_once_beside_the_published_ones(built_repository):
     found = [r for r in runs(built_repository) if "@" not in r.info.run_name]  # @: older commits
     assert sorted(r.info.run_name for r in found) == [
-        "fusion", "fusion (published)", "image", "image (published)", "text", "text (published)"
+        "best_fusion", "best_image", "best_text",
+        "fusion", "fusion (published)", "image", "image (published)", "text", "text (published)",
     ]  # fmt: skip
     measured = {r.info.run_name: r for r in found if r.data.tags["source"] == "measured"}
     names = {name: set(run.data.metrics) for name, run in measured.items()}
     per_epoch = {"epoch/train_loss", "epoch/validation_accuracy"}
-    shared = {f"{part}/accuracy" for part in ("train", "validation", "test")} | per_epoch
+    shared = {f"{part}/accuracy" for part in ("train", "validation", "test")} | {"test/ece"}
     for name, run_ in measured.items():
         assert shared <= names[name]
+        assert name.startswith("best") or per_epoch <= names[name]
         figures = metrics(built_repository)[name]["test"]
         assert run_.data.metrics["test/accuracy"] == figures["accuracy"]
         assert run_.data.metrics["test/macro_f1"] == figures["macro_f1"]
@@ -246,8 +251,8 @@ def test_everything_lands_on_a_tracking_server(server, experiments_repository):
     experiment = client.get_experiment_by_name("rakuten-product-classification")
     landed = client.search_runs([experiment.experiment_id], "tags.source = 'measured'")
     names = [found.info.run_name for found in landed if "@" not in found.info.run_name]
-    assert len(names) == 3
-    assert {"image", "text"} < set(names)
+    assert len(names) == 6
+    assert {"image", "text", "best_text", "best_image", "best_fusion"} < set(names)
     for found in landed:
         assert found.data.metrics["test/accuracy"] > 0
         assert client.list_artifacts(found.info.run_id, "evaluate/pictures")

@@ -12,7 +12,7 @@ import pytest
 from conftest import ROOT
 from nbclient import NotebookClient
 
-from rakuten import evaluation, exploration, storage
+from rakuten import audit, evaluation, exploration, robustness, storage
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
@@ -26,8 +26,8 @@ WRITES = re.compile(
 
 PICTURES = {
     "reports/explore": "balance missing lengths languages borders colours projection",
-    "reports/evaluate": "comparison categories curves "
-    "confusion_text confusion_image confusion_fusion",
+    "reports/evaluate": "comparison categories curves calibration "
+    "confusion_text confusion_image confusion_fusion confusion_best_fusion",
 }
 
 DOT = base64.b64decode(
@@ -113,10 +113,20 @@ def write_reports(root, *, has_text=True, has_image=True):
         "image": sure if has_image else absent,
         "fusion": sure,
     }
+    scores |= {f"best_{model}": values for model, values in scores.items()}
     metrics = evaluation.measure_parts(described, scores)
     tables = evaluation.tables(metrics, described, scores, resamples=20, confidence=0.9, seed=0)
     for name, table in tables.items():
         storage.write_csv(root / f"reports/evaluate/tables/{name}.csv", table)
+    model = {("best_text", "plain"): lambda name: sure}
+    for kind, names in (("text", robustness.TEXTS), ("image", robustness.PICTURES)):
+        table = robustness.table(kind, labels, model, names)
+        storage.write_csv(root / f"reports/robust_{kind}/table.csv", table)
+    near = audit.near_duplicate_texts(
+        ids, ["texte"] * rows, labels, parts["part"].to_numpy(str), text_similarity=0.9, threads=1
+    )
+    table = audit.leakage_table(ids, {"best_text": np.ones(rows)}, near, near)
+    storage.write_csv(root / "reports/audit/tables/leakage.csv", table)
     for folder, names in PICTURES.items():
         for name in names.split():
             storage.write_bytes(root / folder / "pictures" / f"{name}.png", DOT)
