@@ -51,17 +51,18 @@ class SentenceEncoder:
         """Encode texts.
 
         Each goes through the network by itself: activations are rounded to the range of the whole
-        batch, so that in company a text would get a vector that depends on the others.
+        batch, so that in company a text would get a vector that depends on the others. It reads
+        small letters: some sellers shout, and capitals would move a vector as another subject does.
 
         Args:
-            texts: n texts, of which the first `MAX_CHARACTERS` are read.
+            texts: n texts, of which the first `MAX_CHARACTERS` are read, in any case.
 
         Returns:
             float16 (n, `WIDTH`), rows of length 1; zeros where they are blank.
         """
         vectors = np.zeros((len(texts), WIDTH), np.float16)
         for row, text in enumerate(texts):
-            start = text[:MAX_CHARACTERS]
+            start = _read(text)
             if start.strip():
                 vectors[row] = self._session.run(None, {self._input: [start]})[0]
         return vectors
@@ -101,7 +102,7 @@ def encode(
         raise FileNotFoundError(f"{path} is not there: run 'dvc repro resources'")
     positions: dict[str, int] = {}
     rows = {
-        kind: [positions.setdefault(text[:MAX_CHARACTERS], len(positions)) for text in texts]
+        kind: [positions.setdefault(_read(text), len(positions)) for text in texts]
         for kind, texts in kinds.items()
     }
     distinct = list(positions)
@@ -111,6 +112,11 @@ def encode(
         results = progress(results, total=len(batches), unit="batch", description="encode")
     vectors = np.concatenate([np.zeros((0, WIDTH), np.float16), *results])
     return {kind: vectors[np.array(found, np.int64)] for kind, found in rows.items()}
+
+
+def _read(text: str) -> str:
+    """Take what the network reads of a text."""
+    return text[:MAX_CHARACTERS].lower()
 
 
 def _encode_batches(

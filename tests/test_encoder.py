@@ -155,3 +155,9 @@ def test_the_real_network_knows_languages_and_judges_each_text_by_itself(
         path, {"french": french, "english": english}, **options | {"threads": 2}
     )
     assert spread["english"].tobytes() == found["english"].tobytes()
+
+
+def test_capitals_do_not_matter(heard, encode):
+    vectors = encode({"title": ["GRANDE TABLE", "grande table", "Été"]})["title"]
+    np.testing.assert_array_equal(vectors[0], vectors[1])
+    assert heard == ["grande table", "été"]
