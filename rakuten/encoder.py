@@ -5,6 +5,7 @@ Retrieval", 2019; the convolutional form, weights rounded to 8 bits, run by ONNX
 seen 16 languages, French among them, and is not trained further here.
 """
 
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
@@ -35,9 +36,18 @@ class SentenceEncoder:
 
     Args:
         path: The ONNX file of resources.yaml.
+
+    Raises:
+        RuntimeError: If this process loaded TensorFlow before ONNX Runtime: their libraries clash,
+            and the process would be killed. `encode` then uses another process.
     """
 
     def __init__(self, path: str | Path):
+        if _clashes():
+            raise RuntimeError(
+                "TensorFlow was loaded before ONNX Runtime in this process, which would crash it: "
+                "import rakuten.encoder first, or call rakuten.encoder.encode"
+            )
         options = onnxruntime.SessionOptions()
         options.register_custom_ops_library(onnxruntime_extensions.get_library_path())
         options.intra_op_num_threads = options.inter_op_num_threads = 1
@@ -123,13 +133,19 @@ def _encode_batches(
     path: str | Path, batches: list[Sequence[str]], processes: int
 ) -> Iterator[np.ndarray]:
     """Encode batches in their order, in this process or in others."""
-    if processes == 1:
+    if processes == 1 and not _clashes():
         encoder = SentenceEncoder(path)
         yield from map(encoder.encode, batches)
         return
     context = get_context("spawn")  # a fork would copy the locks of other libraries' threads
     with ProcessPoolExecutor(processes, context, _start_worker, (path,)) as pool:
         yield from pool.map(_encode_in_worker, batches)
+
+
+def _clashes() -> bool:
+    """Tell whether this process imported TensorFlow before ONNX Runtime."""
+    imported = list(sys.modules)  # in the order of their imports
+    return "tensorflow" in imported[: imported.index("onnxruntime")]
 
 
 def _start_worker(path: str | Path) -> None:

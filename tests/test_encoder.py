@@ -1,4 +1,5 @@
 import hashlib
+import importlib
 
 import numpy as np
 import pytest
@@ -38,6 +39,7 @@ def heard(monkeypatch, tmp_path):
             return [vector(batch[0])[None]]
 
     monkeypatch.setattr(encoder.onnxruntime, "InferenceSession", Session)
+    monkeypatch.setattr(encoder, "_clashes", lambda: False)
     (tmp_path / "network.onnx").touch()
     return texts
 
@@ -134,6 +136,7 @@ def test_a_missing_network_says_what_to_do(tmp_path):
 def test_the_real_network_knows_languages_and_judges_each_text_by_itself(
     built_repository, monkeypatch
 ):
+    importlib.import_module("tensorflow")  # as in a process that also sees pictures
     path = built_repository / NETWORK
     pairs = [
         ("Une lampe de bureau noire en métal", "A black metal desk lamp"),
@@ -161,3 +164,14 @@ def test_capitals_do_not_matter(heard, encode):
     vectors = encode({"title": ["GRANDE TABLE", "grande table", "Été"]})["title"]
     np.testing.assert_array_equal(vectors[0], vectors[1])
     assert heard == ["grande table", "été"]
+
+
+@pytest.mark.parametrize("first", ["tensorflow", "onnxruntime"])
+def test_a_network_is_not_loaded_after_tensorflow(first, monkeypatch, tmp_path):
+    """The process would crash, as the slow test below would if it did not get another process."""
+    second = {"tensorflow": "onnxruntime", "onnxruntime": "tensorflow"}[first]
+    monkeypatch.setattr(encoder.sys, "modules", {"os": 1, first: 1, second: 1})
+    assert encoder._clashes() == (first == "tensorflow")
+    if first == "tensorflow":
+        with pytest.raises(RuntimeError, match="import rakuten.encoder first"):
+            encoder.SentenceEncoder(tmp_path / "network.onnx")
