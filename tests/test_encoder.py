@@ -173,5 +173,5 @@ def test_a_network_is_not_loaded_after_tensorflow(first, monkeypatch, tmp_path):
     monkeypatch.setattr(encoder.sys, "modules", {"os": 1, first: 1, second: 1})
     assert encoder._clashes() == (first == "tensorflow")
     if first == "tensorflow":
-        with pytest.raises(RuntimeError, match="import rakuten.encoder first"):
+        with pytest.raises(RuntimeError, match=r"import rakuten\.encoder first"):
             encoder.SentenceEncoder(tmp_path / "network.onnx")
