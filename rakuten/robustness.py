@@ -13,7 +13,7 @@ import pandas as pd
 from PIL import Image
 from sklearn.metrics import accuracy_score, f1_score
 
-from rakuten import images, late_fusion, perturb
+from rakuten import image_ensemble, images, late_fusion, perturb, splits
 from rakuten.examples import Examples
 from rakuten.extraction import Settings
 from rakuten.image_ensemble import ImageEnsemble, blocks
@@ -86,6 +86,40 @@ def text_models(
             pool, own.probabilities(spoilt(name)), image
         )
     return models
+
+
+def image_trainings(
+    stored: ImageEnsemble,
+    views: Sequence[Mapping[str, np.ndarray]],
+    examples: Examples,
+    groups: np.ndarray,
+    settings: image_ensemble.Settings,
+    *,
+    seed: int,
+) -> dict[str, ImageEnsemble]:
+    """Set the image classifier beside what it would be without the views after the first.
+
+    Args:
+        stored: The classifier, trained on all views.
+        views: For each view the blocks of the train products, see `image_ensemble.views`.
+        examples: n products; those of the train part that have a picture are the views' rows.
+        groups: int64 (n,), equal for twins.
+        settings: The section `best_image` of params.yaml.
+        seed: Seed of the folds and landmarks.
+
+    Returns:
+        By the name of the training: "plain" on the first view alone, and "augmented" on all where
+        there are several. Empty without a train product.
+    """
+    train = examples.rows("train")
+    if not train.size:
+        return {}
+    if len(views) == 1:
+        return {"plain": stored}
+    labels = examples.labels[train]
+    folds = splits.folds(labels, groups[train], count=settings.folds, seed=seed)
+    plain, _ = image_ensemble.fit(list(views[:1]), labels, folds, settings, seed=seed)
+    return {"plain": plain, "augmented": stored}
 
 
 def image_models(

@@ -1,11 +1,12 @@
 import io
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
 
-from rakuten import images, robustness
+from rakuten import image_ensemble, images, robustness, splits
 from rakuten.examples import Examples
 from rakuten.extraction import Settings
 from rakuten.pooling import Pool
@@ -199,3 +200,26 @@ def test_extract_prepares_as_the_extract_stage_does():
         features["average"][:, 0], [pixels.mean() for pixels, _ in expected], rtol=1e-6
     )
     assert facts.to_numpy().tolist() == [list(row) for _, row in expected]
+
+
+def test_an_image_classifier_stands_beside_itself_without_further_views():
+    generator = np.random.default_rng(0)
+    labels, folds = np.tile([0, 1, 2], 8), np.repeat([0, 1], 12)
+    views = [{"average": generator.random((24, 4), np.float32)} for _ in range(2)]
+    settings = image_ensemble.Settings(
+        average=1.0, grid=0.0, middle=0.0, frame=0.0, landmarks=20, ridge=0.1, offsets=1.0, folds=2
+    )
+    stored, _ = image_ensemble.fit(views, labels, folds, settings, seed=1)
+    train = Examples(np.arange(24), None, np.ones(24, bool), labels, np.array(["train"] * 24))
+    given = train, np.arange(24), settings
+    assert robustness.image_trainings(stored, views[:1], *given, seed=1) == {"plain": stored}
+    found = robustness.image_trainings(stored, views, *given, seed=1)
+    assert list(found) == ["plain", "augmented"]
+    assert found["augmented"] is stored
+    folds = splits.folds(labels, np.arange(24), count=2, seed=1)
+    alone, _ = image_ensemble.fit(views[:1], labels, folds, settings, seed=1)
+    np.testing.assert_array_equal(
+        found["plain"].probabilities(views[:1]), alone.probabilities(views[:1])
+    )
+    none = replace(train, present=np.zeros(24, bool))
+    assert robustness.image_trainings(stored, views, none, np.arange(24), settings, seed=1) == {}
