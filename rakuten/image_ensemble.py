@@ -94,13 +94,8 @@ class ImageEnsemble:
 
 def restore(arrays: Mapping[str, np.ndarray]) -> ImageEnsemble:
     """Assemble the classifier that `ImageEnsemble.arrays` took apart."""
-    kernel = {
-        name.removeprefix("kernel/"): array
-        for name, array in arrays.items()
-        if name.startswith("kernel/")
-    }
     pool = pooling.Pool(arrays["pool/weights"], arrays["pool/offsets"])
-    return ImageEnsemble(kernels.restore(kernel) if kernel else None, pool)
+    return ImageEnsemble(kernels.restore(arrays, "kernel/"), pool)
 
 
 def blocks(grid: np.ndarray, middle: np.ndarray, facts: pd.DataFrame) -> dict[str, np.ndarray]:

@@ -8,7 +8,7 @@ out-of-fold scores for little more than one training: each fold's sums are taken
 Source: Williams and Seeger, "Using the Nystrom Method to Speed Up Kernel Machines", 2000.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -54,18 +54,13 @@ class KernelRidge:
         Returns:
             float32 (n, 27): about 1 for the likeliest category, about -1 for the others.
         """
-        rows = len(next(iter(blocks.values())))
-        scores = np.zeros((rows, NUM_CATEGORIES), np.float32)
+        given = self.landmarks, self.weights, self.scales
         with threadpool_limits(1):  # as in `fit`
-            for start in range(0, rows, CHUNK):
-                chunk = {name: block[start : start + CHUNK] for name, block in blocks.items()}
-                mapped = self._map(chunk)
-                scores[start : start + CHUNK] = mapped @ self.coefficients + self.intercept
-        return scores
-
-    def _map(self, blocks: Mapping[str, np.ndarray]) -> np.ndarray:
-        """Take products to the coordinates of the kernel, float32 (n, r)."""
-        return _likeness(blocks, self.landmarks, self.weights, self.scales) @ self.projection
+            chunks = [
+                _likeness(chunk, *given) @ self.projection @ self.coefficients + self.intercept
+                for chunk in _chunks(blocks)
+            ]
+        return np.concatenate([np.zeros((0, NUM_CATEGORIES), np.float32), *chunks])
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Take the classifier apart into plain arrays that `restore` assembles again."""
@@ -80,8 +75,19 @@ class KernelRidge:
         }
 
 
-def restore(arrays: Mapping[str, np.ndarray]) -> KernelRidge:
-    """Assemble the classifier that `KernelRidge.arrays` took apart."""
+def restore(arrays: Mapping[str, np.ndarray], within: str = "") -> KernelRidge | None:
+    """Assemble the classifier that `KernelRidge.arrays` took apart.
+
+    Args:
+        arrays: Its arrays, perhaps among others.
+        within: What their names begin with.
+
+    Returns:
+        The classifier, None if its arrays are not there.
+    """
+    arrays = {n.removeprefix(within): a for n, a in arrays.items() if n.startswith(within)}
+    if "projection" not in arrays:
+        return None
     prefix = "landmarks/"
     names = [name.removeprefix(prefix) for name in arrays if name.startswith(prefix)]
     return KernelRidge(
@@ -148,19 +154,9 @@ def fit(
     targets[np.arange(rows), labels] = 1.0
 
     with threadpool_limits(1):  # sums in one order, however many threads a machine offers
-        projection = _inverse_root(_likeness(centres, centres, weights, scales))
-        mapped = np.concatenate(
-            [
-                _likeness(
-                    {name: blocks[name][start : start + CHUNK] for name in weights},
-                    centres,
-                    weights,
-                    scales,
-                )
-                @ projection
-                for start in range(0, rows, CHUNK)
-            ]
-        )
+        given = centres, weights, scales
+        projection = _inverse_root(_likeness(centres, *given))
+        mapped = np.concatenate([_likeness(c, *given) @ projection for c in _chunks(blocks)])
         members = [np.flatnonzero(folds == fold) for fold in np.unique(folds)]
         moments = [_moments(mapped[own], targets[own]) for own in members]
         total = [sum(parts) for parts in zip(*moments, strict=True)]
@@ -172,6 +168,12 @@ def fit(
             left_out[own] = mapped[own] @ slopes + constants
     fitted = KernelRidge(centres, dict(weights), scales, projection, coefficients, intercept)
     return fitted, left_out
+
+
+def _chunks(blocks: Mapping[str, np.ndarray]) -> Iterator[dict[str, np.ndarray]]:
+    """Go through products, `CHUNK` of them at a time."""
+    for start in range(0, len(next(iter(blocks.values()))), CHUNK):
+        yield {name: block[start : start + CHUNK] for name, block in blocks.items()}
 
 
 def _likeness(

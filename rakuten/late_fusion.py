@@ -9,10 +9,8 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
-from sklearn.metrics import f1_score, log_loss
 
-from rakuten import pooling
-from rakuten.categories import NUM_CATEGORIES
+from rakuten import evaluation, pooling
 from rakuten.examples import Examples, check_ids, out_of_fold_outputs
 
 SHARES = np.linspace(0, 1, 21)
@@ -102,14 +100,7 @@ def share_table(
     sides = [part["probabilities"][rows] for part in (text, image)]
     records = []
     for share in SHARES if labels.size else ():
-        mixed = pooling.mix(*sides, float(share))
-        predicted = mixed.argmax(axis=1)
-        averages = [
-            f1_score(labels, predicted, labels=np.unique(labels), average=average, zero_division=0)
-            for average in ("weighted", "macro")
-        ]
-        loss = log_loss(labels, mixed, labels=np.arange(NUM_CATEGORIES))
-        figures = [float((predicted == labels).mean()), *averages, loss]
-        records.append([float(share), *figures, len(labels)])
+        figures = evaluation.measure(labels, pooling.mix(*sides, float(share)))
+        records.append({"image_share": share, **figures})
     columns = ["image_share", "accuracy", "weighted_f1", "macro_f1", "log_loss", "rows"]
     return pd.DataFrame(records, columns=columns).round(6)

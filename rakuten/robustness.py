@@ -11,9 +11,8 @@ from functools import cache
 import numpy as np
 import pandas as pd
 from PIL import Image
-from sklearn.metrics import accuracy_score, f1_score
 
-from rakuten import image_ensemble, images, late_fusion, perturb, splits
+from rakuten import evaluation, image_ensemble, images, late_fusion, perturb, splits
 from rakuten.examples import Examples
 from rakuten.extraction import Settings
 from rakuten.image_ensemble import ImageEnsemble, blocks
@@ -231,11 +230,10 @@ def table(
     for (model, training), predict in models.items():
         before = np.nan
         for name in perturbations if len(labels) else ():
-            predicted = predict(name).argmax(axis=1)
-            accuracy = float(accuracy_score(labels, predicted))
-            f1 = float(f1_score(labels, predicted, average="weighted", zero_division=0))
+            figures = evaluation.measure(labels, predict(name))
+            accuracy = figures["accuracy"]
             before = accuracy if name == NONE else before
-            figures = [len(labels), accuracy, f1, accuracy - before]
+            figures = [len(labels), accuracy, figures["weighted_f1"], accuracy - before]
             records.append([modality, name, model, training, *figures])
     columns = ["modality", "perturbation", "model", "training", "rows", "accuracy"]
     return pd.DataFrame(records, columns=[*columns, "weighted_f1", "change"]).round(6)

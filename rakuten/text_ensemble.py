@@ -160,16 +160,11 @@ def restore(
         arrays: What `TextEnsemble.arrays` returned.
         settings: What it was fitted with.
     """
-    kernel = {
-        name.removeprefix("kernel/"): array
-        for name, array in arrays.items()
-        if name.startswith("kernel/")
-    }
     return TextEnsemble(
         terms.restore(names, arrays),
         arrays["terms/coefficients"],
         arrays["terms/intercept"],
-        kernels.restore(kernel) if kernel else None,
+        kernels.restore(arrays, "kernel/"),
         pooling.Pool(arrays["pool/weights"], arrays["pool/offsets"]),
         settings,
     )
