@@ -16,6 +16,9 @@ from rakuten import journal, results, storage
 SETTINGS = {"target": str, "metric": str, "higher_is_better": bool, "grid": dict}
 """The entries of sweep.yaml and their types."""
 
+METRICS = "reports/evaluate/metrics.json"
+"""Where an experiment's metrics are."""
+
 POLL_SECONDS = 2.0
 
 
@@ -30,7 +33,8 @@ def read(path: str | Path) -> dict:
 
     Raises:
         ValueError: If an entry is missing, unknown or of another type, a parameter is not in
-            params.yaml, or a list is empty; the message names it.
+            params.yaml, the metric not in the last metrics, or a list is empty; the message names
+            it.
     """
     declared = storage.read_yaml(path)
     faults = [f"{name} is missing" for name in SETTINGS if name not in declared]
@@ -42,13 +46,15 @@ def read(path: str | Path) -> dict:
     ]
     if not faults:
         params = storage.read_yaml("params.yaml")
-        for name, values in declared["grid"].items():
-            if not isinstance(values, list) or not values:
-                faults.append(f"grid.{name} is {values!r}, expected a list of values")
-            try:
-                storage.entry(params, name, "params.yaml")
-            except KeyError as error:
-                faults.append(str(error.args[0]))
+        asked = [(params, name, "params.yaml") for name in declared["grid"]]
+        if Path(METRICS).exists():
+            asked.append((storage.read_json(METRICS), declared["metric"], METRICS))
+        faults += [fault for given in asked if (fault := _missing(*given))]
+        faults += [
+            f"grid.{name} is {values!r}, expected a list of values"
+            for name, values in declared["grid"].items()
+            if not isinstance(values, list) or not values
+        ]
     if faults:
         raise ValueError(f"{path} cannot be run: {'; '.join(faults)}")
     return declared
@@ -75,7 +81,7 @@ def rank(
     """
     ranked = []
     for name, tried, metrics in found:
-        value = storage.entry(metrics, metric, "reports/evaluate/metrics.json")
+        value = storage.entry(metrics, metric, METRICS)
         if value is not None:
             ranked.append((value, name, tried))
     return sorted(ranked, key=lambda row: (-row[0] if higher_is_better else row[0], row[1]))
@@ -103,9 +109,7 @@ def main(arguments: list[str] | None = None) -> int:
 
     found = {snapshot.experiment: snapshot for snapshot in results.experiments(results.root())}
     finished = [
-        (name, values, found[name].json("reports/evaluate/metrics.json"))
-        for name, values in names.items()
-        if name in found
+        (name, values, found[name].json(METRICS)) for name, values in names.items() if name in found
     ]
     ranked = rank(finished, declared["metric"], higher_is_better=declared["higher_is_better"])
     for value, name, values in ranked:
@@ -116,6 +120,15 @@ def main(arguments: list[str] | None = None) -> int:
     if failed:
         print(f"{len(failed)} failed, see 'dvc queue logs NAME': {', '.join(failed)}")
     return 1 if failed else 0
+
+
+def _missing(values: dict, name: str, where: str) -> str:
+    """Say that there is no entry of this name, "" if there is."""
+    try:
+        storage.entry(values, name, where)
+    except KeyError as error:
+        return str(error.args[0])
+    return ""
 
 
 def _dvc(*arguments: str) -> str:

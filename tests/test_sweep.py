@@ -1,7 +1,7 @@
 import pytest
 import yaml
 
-from rakuten import sweep
+from rakuten import storage, sweep
 
 DECLARED = {
     "target": "evaluate",
@@ -15,6 +15,8 @@ DECLARED = {
 def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "params.yaml").write_text("seed: 1\nimage:\n  dropout: 0.5\n")
+    _, _, metrics = found("built", 0.5)
+    storage.write_json(tmp_path / sweep.METRICS, metrics)
     return tmp_path
 
 
@@ -32,6 +34,7 @@ def test_a_declared_sweep_is_read(folder):
     ("changes", "message"),
     [
         ({"metric": None}, "metric is missing"),
+        ({"metric": "image.test.accuracy"}, "no entry 'image.test.accuracy': it has validation"),
         ({"more": 1}, "more is unknown"),
         ({"higher_is_better": "yes"}, "higher_is_better is 'yes', expected bool"),
         ({"grid": {"image.dropout": 0.1}}, "image.dropout is 0.1, expected a list"),
