@@ -5,6 +5,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 ROOT = Path(__file__).parents[1]
 
@@ -59,16 +60,24 @@ def share_environment(folder, other):
 def repro_log(tmp_path_factory):
     """What `make repro` printed in a fresh clone, which is `built_repository`.
 
+    The first process of a parallel run builds, the others wait and use the same clone.
     `BUILT_REPOSITORY` names one that was built before, to save minutes while working on a test.
     """
     if "BUILT_REPOSITORY" in os.environ:
         folder = Path(os.environ["BUILT_REPOSITORY"])
         return folder, (folder / "repro.log").read_text()
-    folder = clone(tmp_path_factory.mktemp("clone") / "rakuten")
-    log = run(["make", "repro"], folder)
-    (folder / ".git" / "info" / "exclude").write_text("/repro.log\n")
-    (folder / "repro.log").write_text(log)
-    return folder, log
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    folder = shared / "built" / "rakuten"
+    log = folder / "repro.log"
+    with FileLock(shared / "built.lock"):
+        if not log.exists():
+            assert not folder.exists(), f"make repro failed in another process, in {folder}"
+            folder.parent.mkdir()
+            clone(folder)
+            (folder / ".git" / "info" / "exclude").write_text("/repro.log\n")
+            log.write_text(run(["make", "repro"], folder))
+    return folder, log.read_text()
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.tensorflow
 SIZE = 64
 ROOT = Path(__file__).parents[1]
 GENERATOR = np.random.default_rng
-NAMES = list(backbones.BACKBONES)
+NAMES = ["vgg16", pytest.param("resnet50", marks=pytest.mark.slow)]  # by default nobody uses it
 KINDS = ["average", "grid", "middle"]
 
 
@@ -228,7 +228,9 @@ def test_same_pixels_give_the_same_bits(name, extractors, all_weights, pixels):
     ("name", "title", "parameters", "last", "middle"),
     [
         ("vgg16", "VGG16", 14_714_688, (14, 14, 512), (28, 28, 512)),
-        ("resnet50", "ResNet50", 23_587_712, (7, 7, 2048), (14, 14, 1024)),
+        pytest.param(
+            "resnet50", "ResNet50", 23_587_712, (7, 7, 2048), (14, 14, 1024), marks=pytest.mark.slow
+        ),
     ],
 )
 def test_the_networks_are_the_known_ones(name, title, parameters, last, middle, all_weights):
@@ -247,7 +249,7 @@ def test_the_resources_carry_the_backbones():
     """The weights' files, and the layers in the order in which Keras stores ResNet50."""
     outputs = {pinned["output"] for pinned in storage.read_yaml(ROOT / "resources.yaml").values()}
     assert {f"build/resources/{b.weights}" for b in backbones.BACKBONES.values()} <= outputs
-    assert list(resources.CHOICES["extract.backbone"]) == NAMES
+    assert list(resources.CHOICES["extract.backbone"]) == list(backbones.BACKBONES)
     network = keras.applications.ResNet50(include_top=False, weights=None)
     weighted = tuple(layer.name for layer in network.layers if layer.weights)
     assert weighted == resources.RESNET50_LAYERS

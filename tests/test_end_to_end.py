@@ -51,12 +51,16 @@ def small_repository(built_repository, tmp_path):
 def experiments_repository(built_repository, tmp_path):
     """A copy of the built repository, committed, to run experiments in.
 
-    It shares the environment. Uncommitted, the timings of this machine would be lost with the
-    first experiment that replaces the results they belong to.
+    It shares the environment and leaves out .dvc/tmp, where DVC may be at work. Uncommitted, the
+    timings of this machine would be lost with the first experiment that replaces the results they
+    belong to.
     """
     folder = tmp_path / "rakuten"
     folder.mkdir()
-    run(f"tar -C {built_repository} --exclude ./.venv -cf - . | tar -xf -", folder)
+    run(
+        f"tar -C {built_repository} --exclude ./.venv --exclude ./.dvc/tmp -cf - . | tar -xf -",
+        folder,
+    )
     share_environment(folder, built_repository)
     run(["git", "commit", "-qam", "as built on this machine"], folder)
     run("rm -rf mlflow.db mlartifacts && python -m rakuten.tracking sync", folder)

@@ -52,9 +52,14 @@ def fit(net, examples, **changes):
 @pytest.mark.parametrize(
     ("name", "as_sparse", "changes"),
     [
-        ("dense", False, {}),
+        pytest.param("dense", False, {}, marks=pytest.mark.slow),
         ("dense", True, {}),
-        ("fusion", False, {"learning_rate": 0.003, "batch_size": 8, "epochs": 80}),
+        pytest.param(
+            "fusion",
+            False,
+            {"learning_rate": 0.003, "batch_size": 8, "epochs": 80},
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_each_net_overfits_eight_rows(name, as_sparse, changes):
@@ -74,7 +79,7 @@ def test_sparse_and_dense_features_give_the_same_outputs():
         np.testing.assert_allclose(dense[name], from_sparse[name], rtol=1e-6)
 
 
-@pytest.mark.parametrize("as_sparse", [False, True])
+@pytest.mark.parametrize("as_sparse", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_the_same_seed_gives_the_same_weights_and_another_gives_others(as_sparse):
     trained = []
     for seed in (3, 3, 4):
