@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rakuten import quantized
 from rakuten.determinism import keras, tf
 
 
@@ -118,31 +119,28 @@ def build(name: str, weights: Mapping[str, np.ndarray], *, size: int) -> keras.M
             another shape or type.
     """
     backbone = find(name)
-    base = backbone.application(
-        include_top=False, weights=None, input_shape=(size, size, 3), pooling="avg"
-    )
-    variables = {
-        f"{layer.name}/{variable.name}": variable
-        for layer in base.layers
-        for variable in layer.weights
-    }
-    shapes = {key: tuple(variable.shape) for key, variable in variables.items()}
-    _check_weights(backbone.title, weights, shapes)
-    for key, variable in variables.items():
+    base = _base(backbone, size)
+    _check_weights(backbone.title, weights, _shapes(base))
+    for key, variable in _variables(base).items():
         variable.assign(weights[key])
     base.trainable = False
     return base
 
 
+PRECISIONS = ("float32", "int8")
+"""What the network computes in; whole numbers of 8 bits for VGG16 alone."""
+
+
 def extractor(
-    name: str, weights: Mapping[str, np.ndarray], *, size: int
+    name: str, weights: Mapping[str, np.ndarray], *, size: int, precision: str
 ) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
-    """Compile the way from pixels to features, all of them from one pass through the network.
+    """Prepare the way from pixels to features, all of them from one pass through the network.
 
     Args:
         name: A key of `BACKBONES`.
         weights: As for `build`.
         size: Side of the pictures in pixels, at least 32.
+        precision: One of `PRECISIONS`; see `rakuten.quantized` for "int8".
 
     Returns:
         A function: pixels uint8 (n, size, size, 3), RGB -> features in the order of the pictures,
@@ -156,8 +154,30 @@ def extractor(
         their number.
 
     Raises:
-        ValueError: As for `build`.
+        ValueError: As for `build`, or if the network has no such precision.
     """
+    if precision not in PRECISIONS:
+        raise ValueError(
+            f"extract.precision is {precision!r}, expected one of {', '.join(PRECISIONS)}: "
+            "correct it in params.yaml"
+        )
+    if precision == "float32":
+        return _float_extractor(name, weights, size=size)
+    backbone = find(name)
+    if name != "vgg16":
+        raise ValueError(
+            f"extract.precision is {precision!r}, which {backbone.title} has not: set "
+            "extract.precision to float32 or extract.backbone to vgg16 in params.yaml"
+        )
+    _check_weights(backbone.title, weights, _shapes(_base(backbone, size)))
+    threads = tf.config.threading.get_intra_op_parallelism_threads()
+    return quantized.extractor(weights, size=size, threads=threads)
+
+
+def _float_extractor(
+    name: str, weights: Mapping[str, np.ndarray], *, size: int
+) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
+    """Compile the network with its preprocessing and its averages into one TensorFlow graph."""
     backbone = find(name)
     base = build(name, weights, size=size)
     tapped = [base.get_layer(layer).output for layer in (backbone.last, backbone.middle)]
@@ -200,16 +220,38 @@ def fingerprint(weights: Mapping[str, np.ndarray]) -> str:
         weights: As for `build`.
 
     Returns:
-        SHA-256, 64 hexadecimal digits, of the weights, this module's source, the versions of
-        TensorFlow and Keras and the number of threads.
+        SHA-256, 64 hexadecimal digits, of the weights, the source of this module and of
+        `rakuten.quantized`, the versions of what computes and the number of threads.
     """
     threads = tf.config.threading.get_intra_op_parallelism_threads()
-    software = (inspect.getsource(sys.modules[__name__]), tf.__version__, keras.__version__)
+    code = [inspect.getsource(module) for module in (sys.modules[__name__], quantized)]
+    software = (*code, tf.__version__, keras.__version__, quantized.VERSION)
     digest = hashlib.sha256(repr((*software, threads)).encode())
     for name, array in sorted(weights.items()):
         digest.update(repr((name, array.shape, array.dtype.str)).encode())
         digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()
+
+
+def _base(backbone: Backbone, size: int) -> keras.Model:
+    """Build the convolution base with average pooling on top."""
+    return backbone.application(
+        include_top=False, weights=None, input_shape=(size, size, 3), pooling="avg"
+    )
+
+
+def _variables(base: keras.Model) -> dict:
+    """Name the weights of a network "<layer>/<variable>"."""
+    return {
+        f"{layer.name}/{variable.name}": variable
+        for layer in base.layers
+        for variable in layer.weights
+    }
+
+
+def _shapes(base: keras.Model) -> dict[str, tuple[int, ...]]:
+    """Give the shapes of the weights of a network."""
+    return {key: tuple(variable.shape) for key, variable in _variables(base).items()}
 
 
 def _check_weights(

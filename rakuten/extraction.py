@@ -62,6 +62,7 @@ class Settings:
 
     Attributes:
         backbone: Name of the network.
+        precision: What it computes in.
         views: Names of `images.VIEWS`, at least one. The nets train on the first.
         size: Side of the network's input in pixels.
         crop_borders: Whether the near-white border is cut off.
@@ -73,6 +74,7 @@ class Settings:
     """
 
     backbone: str
+    precision: str
     views: Sequence[str]
     size: int
     crop_borders: bool

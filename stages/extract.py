@@ -19,7 +19,8 @@ def main() -> None:
         log.received(f"{len(names):,} products, {len(pictures.names):,} distinct images")
         key = extraction.fingerprint(pictures, settings, backbones.fingerprint(weights))
         shards = storage.Shards(storage.SCRATCH / "extract", key)
-        build = partial(backbones.extractor, settings.backbone, weights, size=settings.size)
+        network = {"size": settings.size, "precision": settings.precision}
+        build = partial(backbones.extractor, settings.backbone, weights, **network)
         arrays, facts = extraction.extract(
             pictures, archive, build, shards, journal.progress, settings, backbone.widths
         )

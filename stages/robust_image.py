@@ -30,7 +30,8 @@ def main() -> None:
 
         names = products.image_names(table.iloc[rows])
         contents = [archive.read(f"image_train/{name}") for name in names]
-        compute = backbones.extractor(settings.backbone, weights, size=settings.size)
+        network = {"size": settings.size, "precision": settings.precision}
+        compute = backbones.extractor(settings.backbone, weights, **network)
         see = partial(
             robustness.extract, compute=compute, settings=settings, progress=journal.progress
         )

@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from rakuten import backbones, resources, storage
+from rakuten import backbones, images, resources, storage
+from rakuten.categories import CODES
+from rakuten.sample.draws import Draws
+from rakuten.sample.images import draw_image
 
 pytestmark = pytest.mark.tensorflow
 
@@ -68,13 +71,19 @@ def all_weights() -> dict[str, dict[str, np.ndarray]]:
     }
 
 
+def extractor(name, weights, size=SIZE, precision="float32"):
+    return backbones.extractor(name, weights, size=size, precision=precision)
+
+
 @pytest.fixture(scope="module")
 def extractors(all_weights):
     made = {}
 
     def get(name):
         if name not in made:
-            made[name] = backbones.extractor(name, all_weights[name], size=SIZE)
+            made[name] = backbones.extractor(
+                name, all_weights[name], size=SIZE, precision="float32"
+            )
         return made[name]
 
     return get
@@ -219,7 +228,7 @@ def test_features_do_not_depend_on_the_others_of_the_batch(name, extractors, pix
 @pytest.mark.parametrize("name", NAMES)
 def test_same_pixels_give_the_same_bits(name, extractors, all_weights, pixels):
     first, second = extractors(name)(pixels), extractors(name)(pixels)
-    again = backbones.extractor(name, all_weights[name], size=SIZE)(pixels)
+    again = extractor(name, all_weights[name])(pixels)
     for kind in KINDS:
         assert first[kind].tobytes() == second[kind].tobytes() == again[kind].tobytes()
 
@@ -257,7 +266,7 @@ def test_the_resources_carry_the_backbones():
 
 def test_an_unknown_backbone_is_refused_with_the_known_ones():
     with pytest.raises(ValueError, match="is 'vgg19', expected one of vgg16, resnet50: correct"):
-        backbones.extractor("vgg19", {}, size=SIZE)
+        extractor("vgg19", {})
 
 
 def test_foreign_weights_are_refused_with_every_fault(all_weights):
@@ -291,24 +300,60 @@ def test_fingerprint_names_the_weights(all_weights):
     assert name != backbones.fingerprint(weights | {"block4_conv2/bias": bias})
 
 
-@pytest.mark.slow
-def test_pinned_weights_give_known_features(tmp_path):
-    """The expected figures are those of `naive_vgg16` in float64 under the pinned weights."""
+@pytest.fixture(scope="module")
+def pinned_weights(tmp_path_factory):
     pinned = ROOT / "build/resources/vgg16.npz"
     if not pinned.exists():
-        pinned = tmp_path / "vgg16.npz"
+        pinned = tmp_path_factory.mktemp("pinned") / "vgg16.npz"
         resource = storage.read_yaml(ROOT / "resources.yaml")["vgg16"]
         resources.fetch({"vgg16": resource | {"output": str(pinned)}}, ["vgg16"])
+    return storage.read_arrays(pinned)
+
+
+@pytest.mark.slow
+def test_pinned_weights_give_known_features(pinned_weights):
+    """The expected figures are those of `naive_vgg16` in float64 under the pinned weights."""
     rows, columns = np.mgrid[:224, :224]
     disc = (rows - 112) ** 2 + (columns - 112) ** 2 < 80**2
     pixels = np.full((1, 224, 224, 3), 255, np.uint8)
     colours = np.stack([200 - rows // 4, 40 + columns // 4, 30 + rows // 2], axis=-1)
     pixels[0, disc] = colours[disc]
-    weights = storage.read_arrays(pinned)
-    features = backbones.extractor("vgg16", weights, size=224)(pixels)["average"][0]
+    features = extractor("vgg16", pinned_weights, size=224)(pixels)["average"][0]
     strongest = np.argsort(-features)[:5]
     assert strongest.tolist() == [230, 408, 245, 152, 248]
     np.testing.assert_allclose(
         features[strongest], [34.02895, 20.43713, 15.14381, 14.80101, 14.04736], rtol=1e-3
     )
     assert features.mean() == pytest.approx(0.9324287, rel=1e-3)
+
+
+def test_a_precision_that_the_network_has_not_is_refused(all_weights):
+    with pytest.raises(ValueError, match="'int4', expected one of float32, int8: correct it"):
+        extractor("vgg16", all_weights["vgg16"], precision="int4")
+    with pytest.raises(ValueError, match="'int8', which ResNet50 has not: set"):
+        extractor("resnet50", all_weights["resnet50"], precision="int8")
+    with pytest.raises(ValueError, match="block1_conv1/kernel is missing"):
+        extractor("vgg16", {}, precision="int8")
+
+
+def cosines(one, other):
+    one, other = one.astype(np.float64), other.astype(np.float64)
+    norms = np.linalg.norm(one, axis=1) * np.linalg.norm(other, axis=1)
+    return (one * other).sum(axis=1) / norms
+
+
+@pytest.mark.slow
+def test_rounding_hardly_turns_the_features_of_pictures(pinned_weights):
+    """The parity that params.yaml promises, on two drawn pictures of each category."""
+    drawn = [
+        images.prepare(
+            draw_image(Draws(5, 2, number), code, 92),
+            views=["product"], crop_borders=True, border_tolerance=16, size=224,
+        )[0][0]
+        for number, code in enumerate(CODES * 2)
+    ]  # fmt: skip
+    exact = extractor("vgg16", pinned_weights, size=224)(np.stack(drawn))
+    rounded = extractor("vgg16", pinned_weights, size=224, precision="int8")(np.stack(drawn))
+    for kind in KINDS:
+        assert not np.array_equal(exact[kind], rounded[kind])
+        assert cosines(exact[kind], rounded[kind]).min() > 0.99

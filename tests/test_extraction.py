@@ -12,6 +12,7 @@ from rakuten import extraction, images, storage
 
 SECTION = {
     "backbone": "vgg16",
+    "precision": "float32",
     "views": ["product"],
     "size": 16,
     "crop_borders": True,

@@ -184,7 +184,8 @@ def test_image_models_see_each_spoilt_picture_through_the_network():
 
 def test_extract_prepares_as_the_extract_stage_does():
     contents = [picture(number) for number in range(5)]
-    settings = Settings(backbone="vgg16", views=["flip"], batch_size=2, **PREPARE)
+    network = {"backbone": "vgg16", "precision": "float32"}
+    settings = Settings(**network, views=["flip"], batch_size=2, **PREPARE)
     sizes = []
 
     def compute(pixels):
