@@ -9,7 +9,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c '$(SUPPORTED)' 2>/dev/null && echo $$p && break; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help install repro results ui sweep test check verify kill sample readme lock clean
+.PHONY: help install repro results ui sweep test check bench verify kill sample readme lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/' | expand -t 12
@@ -58,6 +58,9 @@ check: $(VENV)/installed-dev  ## lint, then the quick tests only
 	ruff check
 	ruff format --check
 	python -m pytest
+
+bench: $(VENV)/installed-dev  ## measure how fast it is (reports/benchmarks.md), some minutes
+	python -m benchmarks
 
 verify: install  ## rebuild two clean clones and compare every byte
 	python tests/verify_rebuild.py

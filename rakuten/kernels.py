@@ -56,9 +56,9 @@ class KernelRidge:
         """
         given = self.landmarks, self.weights, self.scales
         with threadpool_limits(1):  # as in `fit`
+            slopes = self.projection @ self.coefficients  # (m, 27): far less work than row by row
             chunks = [
-                _likeness(chunk, *given) @ self.projection @ self.coefficients + self.intercept
-                for chunk in _chunks(blocks)
+                _likeness(chunk, *given) @ slopes + self.intercept for chunk in _chunks(blocks)
             ]
         return np.concatenate([np.zeros((0, NUM_CATEGORIES), np.float32), *chunks])
 

@@ -24,6 +24,9 @@ CURVES = {
 PREDICTION_BATCH = 1024
 """Products per step when predicting: bounds the memory, does not change a result."""
 
+STEPS_PER_CALL = 32
+"""Steps that TensorFlow takes before Python is asked again: as many, in the same order."""
+
 
 def fit(
     model: keras.Model,
@@ -63,6 +66,7 @@ def fit(
         optimizer=keras.optimizers.Adam(learning_rate),
         loss="sparse_categorical_crossentropy",
         metrics=["accuracy"],
+        steps_per_execution=STEPS_PER_CALL,
     )
     weights = _class_weights(examples.labels[train], class_weights)
     stop = keras.callbacks.EarlyStopping(
@@ -77,7 +81,8 @@ def fit(
     )
     history = model.fit(
         **_batches(examples, train, batch_size, seed=seed, weights=weights),
-        validation_data=_validation(examples, validation, batch_size),
+        validation_data=_validation(examples, validation),
+        validation_batch_size=PREDICTION_BATCH,
         epochs=epochs,
         callbacks=[stop, report, _bar(epochs)],
         verbose=0,
@@ -207,13 +212,13 @@ def _batches(
     return {"x": features, "y": labels, "sample_weight": weights, "batch_size": batch_size}
 
 
-def _validation(examples: Examples, rows: np.ndarray, batch_size: int):
+def _validation(examples: Examples, rows: np.ndarray):
     """Prepare Keras's validation data, None if there are no such products."""
     if not rows.size:
         return None
     features, labels = examples.features[rows], examples.labels[rows]
     if sparse.issparse(features):
-        return SparseBatches(features, labels, None, batch_size, seed=None)
+        return SparseBatches(features, labels, None, PREDICTION_BATCH, seed=None)
     return features, labels
 
 

@@ -151,6 +151,15 @@ def test_command_line_writes(tmp_path):
     assert len(pd.read_csv(out / "Y_train_CVw08PX.csv")) == 27
 
 
+def test_pictures_of_the_first_products_only(tmp_path, small):
+    out = tmp_path / "some"
+    main([str(out), "--products", "54", "--floor", "1", "--images", "10", "--processes", "1"])
+    with zipfile.ZipFile(out / "images.zip") as archive:
+        assert len(archive.namelist()) == 10
+    with pytest.raises(SystemExit):
+        main([str(tmp_path / "none"), "--images", "-1"])
+
+
 def test_product_numbers_are_unique():
     numbers = np.array([sample.product_numbers(index) for index in range(100_000)])
     assert len(np.unique(numbers[:, 0])) == len(np.unique(numbers[:, 1])) == 100_000

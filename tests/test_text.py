@@ -1,19 +1,15 @@
 import random
-import warnings
 import zipfile
 from pathlib import Path
 
-import langid
 import nltk.corpus
 import nltk.data
 import nltk.tokenize
 import numpy as np
 import pandas as pd
 import pytest
-from bs4 import BeautifulSoup
-from nltk.corpus.reader import StopwordsCorpusReader
+from naive_text import Naive
 from nltk.corpus.reader.wordnet import WordNetCorpusReader
-from nltk.stem import WordNetLemmatizer
 from nltk.tokenize import sent_tokenize, word_tokenize
 
 from rakuten import resources, storage, text
@@ -87,51 +83,6 @@ def pinned_folder(tmp_path_factory):
     moved = {n: table[n] | {"output": str(folder / table[n]["output"])} for n in names}
     resources.fetch(moved, names)
     return folder / "build/resources/nltk"
-
-
-class Naive:
-    """The steps row by row with the libraries' own functions, NLTK reading `folder`."""
-
-    def __init__(self, folder, monkeypatch):
-        monkeypatch.setattr(nltk.data, "path", [str(folder)])
-        nltk.tokenize._get_punkt_tokenizer.cache_clear()
-        find = nltk.data.find
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # that it is WordNet of one language
-            wordnet = WordNetCorpusReader(find("corpora/wordnet.zip/wordnet/"), None)
-        monkeypatch.setattr(nltk.corpus, "wordnet", wordnet)
-        stop_words = StopwordsCorpusReader(
-            find("corpora/stopwords.zip/stopwords/"), r"(?!README|\.).*", encoding="utf8"
-        )
-        self.stop_words = {  # one list has a stray space
-            name: {word.strip() for word in stop_words.words(name)} for name in stop_words.fileids()
-        }
-        self.lemmatizer = WordNetLemmatizer()
-
-    def sentences_of(self, code):
-        name = text.LANGUAGES.get(code, "french")
-        return name if nltk.tokenize.punkt_model_available(name) else "french"
-
-    def clean(self, designation, description, *, min_token_length, lemmatize, remove_stopwords):
-        plain = " ".join(f"{self.plain(designation)} {self.plain(description)}".split())
-        if not plain:
-            return False, "", "", 0
-        code = langid.classify(plain)[0]
-        both = self.stop_words["french"] | self.stop_words["english"]
-        stop_words = self.stop_words.get(text.LANGUAGES.get(code), both)
-        tokens = []
-        for word in word_tokenize(plain, self.sentences_of(code)):
-            token = word.lower()
-            if len(token) < min_token_length or not any(c.isalnum() for c in token):
-                continue
-            if remove_stopwords and token in stop_words:
-                continue
-            tokens.append(self.lemmatizer.lemmatize(token) if lemmatize else token)
-        return True, code, " ".join(tokens), len(tokens)
-
-    @staticmethod
-    def plain(html):
-        return BeautifulSoup(html, "html.parser").get_text(" ")
 
 
 @pytest.fixture

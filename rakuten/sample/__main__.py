@@ -24,7 +24,11 @@ def _arguments() -> argparse.ArgumentParser:
     parser.add_argument(
         "--quality", type=int, default=QUALITY, help="of the JPEGs, 1 to 95 (%(default)s)"
     )
-    parser.add_argument("--no-images", action="store_true", help="write the tables only")
+    pictures = parser.add_mutually_exclusive_group()
+    pictures.add_argument("--no-images", action="store_true", help="write the tables only")
+    pictures.add_argument(
+        "--images", type=int, help="products that have a picture, the first ones (all)"
+    )
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1, help="(%(default)s)")
     return parser
 
@@ -45,6 +49,7 @@ def main(arguments: list[str] | None = None) -> None:
             seed=options.seed,
             floor=options.floor,
             quality=None if options.no_images else options.quality,
+            images=options.images,
             processes=options.processes,
         )
     except (ValueError, FileExistsError) as error:

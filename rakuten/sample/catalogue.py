@@ -130,20 +130,23 @@ def plan(products: int, floor: int, seed: int, start: int = 0) -> list[Recipe]:
     ]  # fmt: skip
 
 
-def make(recipe: Recipe, seed: int, quality: int | None) -> tuple[str, str, bytes | None]:
+def make(
+    recipe: Recipe, seed: int, quality: int | None, images: int | None = None
+) -> tuple[str, str, bytes | None]:
     """Make one product.
 
     Args:
         recipe: What it is made of.
         seed: Seed of all random choices.
         quality: JPEG quality, or None for no picture.
+        images: Index from which on products have no picture, or None.
 
     Returns:
         The designation, the description ("" when it has none) and the JPEG, or None.
     """
     title, description = write_text(Draws(seed, TEXT, recipe.text_of), recipe.content)
     picture = None
-    if quality is not None:
+    if quality is not None and (images is None or recipe.index < images):
         picture = draw_image(Draws(seed, IMAGE, recipe.image_of), recipe.content, quality)
     return title, description or "", picture
 
@@ -171,6 +174,7 @@ def write_sample(
     seed: int = 0,
     floor: int = FLOOR,
     quality: int | None = QUALITY,
+    images: int | None = None,
     processes: int = 1,
 ) -> None:
     """Write a synthetic catalogue in the challenge's file formats.
@@ -184,6 +188,7 @@ def write_sample(
         seed: Seed of all random choices.
         floor: Least number of labelled products of a category.
         quality: JPEG quality 1..95, or None for no pictures.
+        images: Products that have a picture, the first ones; all when None.
         processes: Number of processes that make products. It does not change the result.
 
     Raises:
@@ -193,6 +198,8 @@ def write_sample(
     out = Path(out)
     if quality is not None and not 1 <= quality <= 95:
         raise ValueError(f"JPEG quality {quality}: expected 1 to 95; mend --quality")
+    if images is not None and images < 0:
+        raise ValueError(f"pictures of {images} products: expected 0 or more; mend --images")
     if test_products < 0:
         raise ValueError(f"{test_products} test products: expected 0 or more")
     recipes = plan(products, floor, seed)
@@ -205,7 +212,7 @@ def write_sample(
     out.parent.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
     try:
-        make_one = functools.partial(make, seed=seed, quality=quality)
+        make_one = functools.partial(make, seed=seed, quality=quality, images=images)
         made = _make_all([*recipes, *recipes_test], make_one, processes)
         made = journal.progress(
             made, total=products + test_products, unit="product", description="sample"
@@ -241,7 +248,7 @@ def _write_files(
                 title, description, picture = next(made)
                 productid, imageid = product_numbers(recipe.index)
                 x.writerow((recipe.index, title, description, productid, imageid))
-                if archive is not None:
+                if picture is not None:
                     name = f"images/image_{part}/image_{imageid}_product_{productid}.jpg"
                     member = zipfile.ZipInfo(name, storage.ZIP_EPOCH)
                     member.create_system, member.external_attr = 3, 0o644 << 16

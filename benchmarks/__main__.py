@@ -1,0 +1,17 @@
+"""Run every benchmark that takes minutes: `python -m benchmarks`. The full pipeline runs apart."""
+
+import subprocess
+
+from benchmarks import measure
+
+SUBJECTS = ("sample", "clean", "vectorize", "extract", "nets", "predict", "overhead")
+
+
+def main() -> None:
+    """Run each subject in a process of its own, so that none warms up another."""
+    for subject in SUBJECTS:
+        subprocess.run(measure.python("-m", f"benchmarks.{subject}"), cwd=measure.ROOT, check=True)
+
+
+if __name__ == "__main__":
+    main()

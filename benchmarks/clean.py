@@ -1,0 +1,55 @@
+"""The clean stage against the study's way: the libraries' own functions, row by row."""
+
+import os
+
+import pandas as pd
+import pytest
+
+from benchmarks import measure
+from rakuten import products, storage, text
+from rakuten.sample.catalogue import write_sample
+from tests.naive_text import Naive
+
+PRODUCTS, NAIVE_PRODUCTS = 84_916, 2_000
+OPTIONS = {"min_token_length": 2, "lemmatize": True, "remove_stopwords": True}
+NLTK = measure.ROOT / "build/resources/nltk"
+
+
+def main() -> None:
+    """Clean a catalogue of the real size; the naive way gets a part of it, three times."""
+    languages = storage.read_arrays(measure.ROOT / "build/resources/langid.npz")
+    threads = os.cpu_count() or 1
+    with measure.scratch("clean") as folder, pytest.MonkeyPatch.context() as patch:
+        write_sample(folder / "text", products=PRODUCTS, quality=None, processes=threads)
+        x, y = (
+            storage.read_csv(folder / "text" / name, **products.CSV_FORMAT)
+            for name in ("X_train_update.csv", "Y_train_CVw08PX.csv")
+        )
+        table = products.join(x, y)
+        some = table.iloc[:NAIVE_PRODUCTS]
+        naive = Naive(NLTK, patch)
+        found = {}
+
+        def clean() -> None:
+            found["ours"] = text.clean(table, languages, folder=NLTK, threads=threads, **OPTIONS)
+
+        def row_by_row() -> None:
+            pairs = some[["designation", "description"]].fillna("").itertuples(index=False)
+            found["naive"] = [naive.clean(*pair, **OPTIONS) for pair in pairs]
+
+        row_by_row()  # loads langid's model and the corpora
+        seconds = measure.in_turns({"ours": clean, "naive": row_by_row}, repeats=3)
+    columns = ["has_text", "language", "tokens", "num_tokens"]
+    ours = pd.DataFrame({name: found["ours"][name] for name in columns}).iloc[:NAIVE_PRODUCTS]
+    expected = pd.DataFrame(found["naive"], columns=columns)
+    equal = ours.reset_index(drop=True).astype(object).eq(expected.astype(object)).to_numpy().all()
+    note = f"{PRODUCTS:,} products, naive on the first {NAIVE_PRODUCTS:,} of them"
+    note += f"; {'all columns the same' if equal else 'COLUMNS DIFFER'}"
+    naive_seconds = {"naive": seconds["naive"], "naive_items": NAIVE_PRODUCTS}
+    measure.keep("clean", [
+        measure.rate("clean", "products", seconds["ours"], PRODUCTS, note, **naive_seconds)
+    ])  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()

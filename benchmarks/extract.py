@@ -1,0 +1,118 @@
+"""VGG16 features against one Keras generator with a prediction per batch.
+
+Parity: the cosine between the features of both precisions, for the worst picture of the sample.
+"""
+
+from functools import partial
+
+import numpy as np
+
+from benchmarks import measure
+from rakuten import backbones, determinism, extraction, images, storage
+from rakuten.determinism import keras
+
+PICTURES, DECODED = 256, 64
+
+
+class NoShards:
+    """Keep no finished part, so that every run computes all."""
+
+    def load(self, number: int) -> None:
+        """Find nothing."""
+
+    def save(self, number: int, **arrays: np.ndarray) -> None:
+        """Keep nothing."""
+
+
+def bar(items, **_):
+    """Stand in for a progress bar."""
+    return _Silent()
+
+
+class _Silent:
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        return False
+
+    def update(self, _):
+        """Say nothing."""
+
+
+def naive(folder, base: keras.Model) -> np.ndarray:
+    """Extract as tutorials do: a generator of the folder, `predict` for every batch."""
+    generator = keras.src.legacy.preprocessing.image.ImageDataGenerator(
+        preprocessing_function=keras.applications.vgg16.preprocess_input
+    )
+    flow = generator.flow_from_directory(
+        folder, target_size=(224, 224), batch_size=32, class_mode=None, shuffle=False
+    )
+    return np.concatenate([base.predict(next(flow), verbose=0) for _ in range(len(flow))])
+
+
+def main() -> None:
+    """Extract the same pictures all three ways, in turns."""
+    params = storage.read_yaml(measure.ROOT / "params.yaml")
+    determinism.configure(seed=0, threads=params["threads"])
+    weights = storage.read_arrays(measure.ROOT / "build/resources/vgg16.npz")
+    base = backbones.build("vgg16", weights, size=224)
+    section = params["extract"] | {"backbone": "vgg16", "views": ["product"], "size": 224}
+    with (
+        storage.ImageArchive(measure.ROOT / "data/images.zip") as archive,
+        measure.scratch("extract") as folder,
+    ):
+        names = sorted(archive.names())[:PICTURES]
+        (folder / "pictures").mkdir()
+        for name in names:
+            (folder / "pictures" / name.rpartition("/")[2]).write_bytes(archive.read(name))
+        pictures = extraction.find_pictures(names, archive)
+        found = {}
+
+        def extract(precision: str) -> None:
+            settings = extraction.Settings(**section | {"precision": precision})
+            widths = backbones.find("vgg16").widths
+            build = partial(extractors.get, precision)
+            found[precision], _ = extraction.extract(
+                pictures, archive, build, NoShards(), bar, settings, widths
+            )
+
+        extractors = {
+            precision: backbones.extractor("vgg16", weights, size=224, precision=precision)
+            for precision in backbones.PRECISIONS
+        }
+        ways = {precision: partial(extract, precision) for precision in backbones.PRECISIONS}
+        ways["naive"] = partial(naive, folder, base)
+        measure.in_turns(ways, repeats=1)  # graphs are built
+        seconds = measure.in_turns(ways, repeats=3)
+        decode = measure.in_turns({"decode": lambda: decoded(names, archive, section)}, repeats=3)
+    worst = min(cosine(found["float32"][kind], found["int8"][kind]) for kind in extraction.DTYPES)
+    note = f"{len(pictures.names)} distinct of {PICTURES} pictures; naive: one generator"
+    given = {"naive": seconds["naive"], "naive_items": PICTURES}
+    rows = [
+        measure.rate(f"VGG16, {precision}", "pictures", seconds[precision],
+                     len(pictures.names), note, **given)
+        for precision in backbones.PRECISIONS
+    ]  # fmt: skip
+    rows.append(measure.rate("decoding in one thread", "pictures", decode["decode"], DECODED))
+    rows.append(measure.Row("worst cosine of int8 to float32", float(f"{worst:.4f}"), "",
+                            note="of any kind of features"))  # fmt: skip
+    measure.keep("extract", rows)
+
+
+def decoded(names: list[str], archive: storage.ImageArchive, section: dict) -> None:
+    """Prepare pictures and do nothing with them."""
+    wanted = ("views", "crop_borders", "border_tolerance", "size")
+    for name in names[:DECODED]:
+        images.prepare(archive.read(name), **{key: section[key] for key in wanted})
+
+
+def cosine(one: np.ndarray, other: np.ndarray) -> float:
+    """Find the lowest cosine between the same rows of two arrays."""
+    one, other = (x.astype(np.float64).reshape(-1, x.shape[-1]) for x in (one, other))
+    norms = np.linalg.norm(one, axis=1) * np.linalg.norm(other, axis=1)
+    return float(((one * other).sum(axis=1) / norms).min())
+
+
+if __name__ == "__main__":
+    main()

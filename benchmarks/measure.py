@@ -1,0 +1,207 @@
+"""Measure: medians of several runs in turns, seconds and memory of commands, a table to keep."""
+
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import psutil
+
+from rakuten import storage
+
+ROOT = Path(__file__).parents[1]
+KEPT = ROOT / "reports" / "benchmarks"
+REPORT = ROOT / "reports" / "benchmarks.md"
+
+INTRODUCTION = """\
+Written by `make bench` and `python -m benchmarks.pipeline`; figures are medians of several runs.
+Seconds hold for the machine named and whatever else it was doing. The ratio to the naive way, run
+in turns with ours, is what carries over. Catalogues are generated (`python -m rakuten.sample`), of
+the challenge's size: none of this was measured on Rakuten's data."""
+
+INTERVAL = 0.2
+"""Seconds between two looks at the memory of a command."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table.
+
+    Attributes:
+        what: What was measured.
+        value: The median.
+        unit: Its unit.
+        naive: The median of the naive way, in the same unit, where there is one.
+        ratio: How many times better ours is.
+        note: On what, and what else to know.
+    """
+
+    what: str
+    value: float
+    unit: str
+    naive: float | None = None
+    ratio: float | None = None
+    note: str = ""
+
+
+def in_turns(ways: Mapping[str, Callable[[], object]], *, repeats: int) -> dict[str, list[float]]:
+    """Time several ways in turns, so that a busy moment of the machine hits all of them.
+
+    Args:
+        ways: By name what to run.
+        repeats: Runs of each.
+
+    Returns:
+        The seconds of each run, by name.
+    """
+    seconds: dict[str, list[float]] = {name: [] for name in ways}
+    for _ in range(repeats):
+        for name, run in ways.items():
+            start = time.perf_counter()
+            run()
+            seconds[name].append(time.perf_counter() - start)
+    return seconds
+
+
+def median(values: Sequence[float]) -> float:
+    """Take the median, to three significant digits."""
+    return float(f"{statistics.median(values):.3g}")
+
+
+def rate(what: str, unit: str, ours: list[float], items: int, note: str = "", **naive) -> Row:
+    """Make a row of rates.
+
+    Args:
+        what: What was measured.
+        unit: Of one item.
+        ours: Seconds of each run.
+        items: Items of one run.
+        note: What else to know.
+        **naive: Of the naive way `naive`, the seconds of each run, and `naive_items`, its items.
+    """
+    value = items / statistics.median(ours)
+    if not naive:
+        return Row(what, float(f"{value:.3g}"), f"{unit}/s", note=note)
+    other = naive.get("naive_items", items) / statistics.median(naive["naive"])
+    return Row(
+        what, float(f"{value:.3g}"), f"{unit}/s", float(f"{other:.3g}"),
+        float(f"{value / other:.3g}"), note,
+    )  # fmt: skip
+
+
+def watch(command: Sequence[str], folder: Path, **environment: str) -> tuple[float, int]:
+    """Run a command and watch its memory and that of all its children.
+
+    Args:
+        command: Program and arguments.
+        folder: Where to run it.
+        **environment: Variables in addition to those of this process.
+
+    Returns:
+        Seconds, and the most bytes in use at once: memory that processes share counts once.
+
+    Raises:
+        RuntimeError: If the command fails; with the end of what it printed.
+    """
+    with tempfile.TemporaryFile() as log:
+        start = time.perf_counter()
+        process = subprocess.Popen(
+            command, cwd=folder, stdout=log, stderr=log, env={**os.environ, **environment}
+        )
+        peak, done = [0], threading.Event()
+        watcher = threading.Thread(target=_look, args=(process.pid, peak, done))
+        watcher.start()
+        code = process.wait()
+        seconds = time.perf_counter() - start
+        done.set()
+        watcher.join()
+        if code:
+            log.seek(0)
+            end = log.read()[-3000:].decode(errors="replace")
+            raise RuntimeError(f"{' '.join(command)} ended with {code} in {folder}:\n{end}")
+    return seconds, peak[0]
+
+
+def keep(subject: str, rows: Sequence[Row]) -> None:
+    """Keep a subject's rows, write the report anew and print the rows."""
+    values = {"machine": machine(), "rows": [asdict(row) for row in rows]}
+    storage.write_json(KEPT / f"{subject}.json", values)
+    write_report()
+    print(table(values["rows"]))
+
+
+def machine() -> str:
+    """Describe the machine by cores and processor family, nothing more."""
+    model = platform.processor() or platform.machine()
+    with suppress(OSError):
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        found = dict(line.split(":", 1) for line in lines if ":" in line)
+        found = {name.strip(): value.strip() for name, value in found.items()}
+        flags = [f for f in ("avx2", "avx512f", "avx512_vnni") if f in found.get("flags", "")]
+        family = f"family {found.get('cpu family')} model {found.get('model')}"
+        model = f"{found.get('model name', model)} ({family}; {', '.join(flags)})"
+    memory = round(psutil.virtual_memory().total / 2**30)
+    return f"{os.cpu_count()} cores, {model}, {memory} GiB"
+
+
+def write_report() -> None:
+    """Write `reports/benchmarks.md` from what every subject kept."""
+    parts = ["# Benchmarks", "", INTRODUCTION, ""]
+    for path in sorted(KEPT.glob("*.json")):
+        kept = storage.read_json(path)
+        parts += [
+            f"## {path.stem}",
+            "",
+            f"`python -m benchmarks.{path.stem}` on {kept['machine']}.",
+        ]
+        parts += ["", table(kept["rows"]), ""]
+    storage.write_text(REPORT, "\n".join(parts))
+
+
+def table(rows: Sequence[Mapping]) -> str:
+    """Write rows as a Markdown table."""
+    lines = ["| what | measured | naive | ratio | |", "| --- | ---: | ---: | ---: | --- |"]
+    for row in rows:
+        value = f"{_number(row['value'])} {row['unit']}"
+        naive = "" if row["naive"] is None else f"{_number(row['naive'])} {row['unit']}"
+        ratio = "" if row["ratio"] is None else f"{_number(row['ratio'])}x"
+        lines.append(f"| {row['what']} | {value} | {naive} | {ratio} | {row['note']} |")
+    return "\n".join(lines)
+
+
+@contextmanager
+def scratch(name: str):
+    """Make a folder for a benchmark's files below build/, and remove it afterwards."""
+    (ROOT / "build").mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f"bench-{name}-", dir=ROOT / "build") as folder:
+        yield Path(folder)
+
+
+def python(*arguments: str) -> list[str]:
+    """Make the command that runs this Python with arguments."""
+    return [sys.executable, *arguments]
+
+
+def _look(pid: int, peak: list[int], done: threading.Event) -> None:
+    """Keep the largest sum of the memory of a process and its children."""
+    while not done.wait(INTERVAL):
+        with suppress(psutil.Error):
+            family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
+            used = 0
+            for process in family:
+                with suppress(psutil.Error):
+                    used += process.memory_full_info().pss
+            peak[0] = max(peak[0], used)
+
+
+def _number(value: float) -> str:
+    """Write a number with three significant digits, thousands apart."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"

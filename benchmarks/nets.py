@@ -1,0 +1,104 @@
+"""One epoch of each net at the challenge's size, validation included, against Keras left alone.
+
+The features are drawn: the time does not depend on what they say. Keras left alone is `fit` on
+dense arrays with its own batch size of 32.
+"""
+
+import time
+
+import numpy as np
+from scipy import sparse
+
+from benchmarks import measure
+from rakuten import determinism, models, storage, training
+from rakuten.determinism import keras
+from rakuten.examples import Examples
+
+TRAIN, VALIDATION = 59_441, 8_492
+TERMS, TERMS_A_PRODUCT, FEATURES = 5_035, 25, 512
+EPOCHS = 4
+"""The first one also builds the graph and is not counted."""
+
+
+class Clock(keras.callbacks.Callback):
+    """Time every epoch but the first."""
+
+    def __init__(self):
+        super().__init__()
+        self.seconds = []
+
+    def on_epoch_begin(self, epoch, logs=None):
+        """Start the clock."""
+        self._start = time.perf_counter()
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Stop the clock, validation included."""
+        if epoch:
+            self.seconds.append(time.perf_counter() - self._start)
+
+
+def examples(sparse_terms: bool) -> Examples:
+    """Draw features, labels and parts."""
+    generator = np.random.default_rng(0)
+    rows = TRAIN + VALIDATION
+    if sparse_terms:
+        ends = np.arange(0, rows * TERMS_A_PRODUCT + 1, TERMS_A_PRODUCT, dtype=np.int32)
+        values = generator.random(ends[-1], np.float32)
+        columns = generator.integers(0, TERMS, ends[-1]).astype(np.int32)
+        features = sparse.csr_array((values, columns, ends), shape=(rows, TERMS))
+        features.sum_duplicates()
+    else:
+        features = generator.random((rows, FEATURES), np.float32)
+    parts = np.repeat(["train", "validation"], [TRAIN, VALIDATION])
+    labels = generator.integers(0, 27, rows)
+    return Examples(np.arange(rows), features, np.ones(rows, bool), labels, parts)
+
+
+def build(name: str, params: dict) -> keras.Model:
+    """Build a net as its stage does."""
+    net = {key: value for key, value in params[name].items() if not isinstance(value, dict)}
+    if name == "fusion":
+        return models.fusion_net(FEATURES, **net)
+    return models.dense_net(TERMS if name == "text" else FEATURES, **net)
+
+
+def ours(name: str, params: dict, given: Examples) -> list[float]:
+    """Train as the stage does, with the parameters of params.yaml, and time the epochs."""
+    marks: list[float] = []
+    fitting = params[name]["training"] | {"epochs": EPOCHS, "patience": EPOCHS}
+    training.fit(
+        build(name, params), given, seed=0, **fitting,
+        on_epoch=lambda *_: marks.append(time.perf_counter()),
+    )  # fmt: skip
+    return np.diff(marks).tolist()
+
+
+def alone(name: str, params: dict, given: Examples) -> list[float]:
+    """Train by Keras's own means and time the epochs."""
+    features = given.features.toarray() if sparse.issparse(given.features) else given.features
+    model, clock = build(name, params), Clock()
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    validation = features[TRAIN:], given.labels[TRAIN:]
+    model.fit(
+        features[:TRAIN], given.labels[:TRAIN], validation_data=validation,
+        epochs=3, verbose=0, callbacks=[clock],
+    )  # fmt: skip
+    return clock.seconds
+
+
+def main() -> None:
+    """Train every net both ways."""
+    params = storage.read_yaml(measure.ROOT / "params.yaml")
+    determinism.configure(seed=0, threads=params["threads"])
+    rows = []
+    for name in ("text", "image", "fusion"):
+        given = examples(sparse_terms=name == "text")
+        fast, slow = (measure.median(way(name, params, given)) for way in (ours, alone))
+        batch = params[name]["training"]["batch_size"]
+        note = f"{TRAIN:,} train and {VALIDATION:,} validation rows, batches of {batch}"
+        rows.append(measure.Row(f"epoch of the {name} net", fast, "s", slow, slow / fast, note))
+    measure.keep("nets", rows)
+
+
+if __name__ == "__main__":
+    main()

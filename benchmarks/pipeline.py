@@ -1,0 +1,99 @@
+"""The whole pipeline at full scale: seconds and peak memory of every stage, and how they grow.
+
+`python -m benchmarks.pipeline` takes an hour on two cores. It rebuilds a generated catalogue of
+84,916 products, of which 5,000 have a picture, and a half and a quarter of it, each in a clone of
+the committed state.
+"""
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from dvc.repo import Repo
+from networkx import topological_sort
+
+from benchmarks import measure
+
+SHARES = (1.0, 0.5, 0.25)
+
+
+def rebuild(folder: Path, products: int, images: int) -> dict[str, tuple[float, int]]:
+    """Generate a catalogue, import it into a clone and run stage by stage.
+
+    Args:
+        folder: An empty folder.
+        products: Products of the catalogue.
+        images: Those that have a picture.
+
+    Returns:
+        Seconds and peak bytes of "sample", "import" and each stage, in the order of their runs.
+    """
+    clone = folder / "rakuten"
+    subprocess.run(["git", "clone", "--quiet", str(measure.ROOT), str(clone)], check=True)
+    (clone / ".venv").symlink_to(Path(sys.prefix), target_is_directory=True)
+    environment = {"PATH": f"{Path(sys.prefix) / 'bin'}{os.pathsep}{os.environ['PATH']}"}
+    catalogue = str(folder / "catalogue")
+    scale = ["--products", str(products), "--images", str(images)]
+    steps = {
+        "sample": measure.python("-m", "rakuten.sample", *scale, catalogue),
+        "import": [
+            *measure.python("-m", "rakuten.data", "import"),
+            "--allow-missing-images",
+            catalogue,
+        ],
+    }
+    for stage in _order(clone):
+        steps[stage] = ["dvc", "repro", "--single-item", stage]
+    measured = {}
+    for name, command in steps.items():
+        measured[name] = measure.watch(command, clone, **environment)
+        seconds, peak = measured[name]
+        line = f"{products:>7,} products  {name:<14} {seconds:8.1f} s {peak / 2**30:6.2f} GiB"
+        print(line, flush=True)
+    return measured
+
+
+def _order(clone: Path) -> list[str]:
+    """List the stages, each behind those that it needs."""
+    with Repo(str(clone)) as repo:
+        graph = repo.index.graph  # from a stage to those that it needs
+        return [stage.name for stage in reversed(list(topological_sort(graph))) if stage.cmd]
+
+
+def main() -> None:
+    """Run the catalogue whole, by half and by quarter; keep what it took."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.pipeline", description=__doc__)
+    parser.add_argument("--products", type=int, default=84_916, help="(%(default)s)")
+    parser.add_argument("--images", type=int, default=5_000, help="(%(default)s)")
+    parser.add_argument("--keep", type=Path, help="leave the largest clone in this folder")
+    options = parser.parse_args()
+    runs = {}
+    for share in SHARES:
+        with measure.scratch("pipeline") as folder:
+            sizes = round(options.products * share), round(options.images * share)
+            runs[sizes] = rebuild(folder, *sizes)
+            if options.keep and share == max(SHARES):
+                shutil.move(folder / "rakuten", options.keep)
+    measure.keep("pipeline", _rows(runs))
+
+
+def _rows(runs: dict[tuple[int, int], dict[str, tuple[float, int]]]) -> list[measure.Row]:
+    """Say what each stage took, and what a product cost next to the smallest catalogue."""
+    (products, images), *_ = runs
+    (fewest, _), smallest = list(runs.items())[-1]
+    rows = []
+    for name, (seconds, peak) in runs[products, images].items():
+        others = ", ".join(f"{run[name][0]:.0f} s" for run in list(runs.values())[1:])
+        growth = (seconds / products) / (smallest[name][0] / fewest)
+        note = f"peak {peak / 2**30:.2f} GiB; fewer products: {others}; {growth:.2f} per product"
+        rows.append(measure.Row(name, float(f"{seconds:.3g}"), "s", note=note))
+    total = sum(seconds for seconds, _ in runs[products, images].values())
+    note = f"{products:,} products, {images:,} with a picture; peak is of all processes together"
+    return [*rows, measure.Row("all", float(f"{total:.4g}"), "s", note=note)]
+
+
+if __name__ == "__main__":
+    main()

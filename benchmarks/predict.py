@@ -1,0 +1,128 @@
+"""Prediction: fusion from features, text alone from raw titles, and how soon each is ready."""
+
+import os
+import time
+
+import numpy as np
+from scipy import sparse
+
+from benchmarks import measure
+from rakuten import checkpoints, inference, storage, text, vectorize
+from rakuten.sample.catalogue import plan
+from rakuten.sample.draws import Draws
+from rakuten.sample.text import write_text
+
+ITEMS, TITLES, REPEATS = 40_000, 20_000, 5
+BUILD = measure.ROOT / "build"
+START = """
+from benchmarks import predict
+predict.TextModel()(["Piscine hors sol ronde 3 m avec pompe"])
+import sys
+assert "tensorflow" not in sys.modules
+"""
+
+
+def net(stage: str) -> inference.Net:
+    """Read a trained net of the last `dvc repro` for NumPy."""
+    description = storage.read_json(BUILD / stage / "model.json")
+    return inference.restore(description, storage.read_arrays(BUILD / stage / "weights.npz"))
+
+
+class TextModel:
+    """The study's way from a raw title to a category, ready to be asked."""
+
+    def __init__(self):
+        params = storage.read_yaml(measure.ROOT / "params.yaml")
+        languages = storage.read_arrays(BUILD / "resources/langid.npz")
+        nltk = BUILD / "resources/nltk"
+        self._cleaner = text.Cleaner(nltk, languages, **params["clean"])
+        self._vocabulary = storage.read_json(BUILD / "vectorize/vocabulary.json")
+        self._idf = storage.read_array(BUILD / "vectorize/idf.npy")
+        chosen = params["vectorize"]
+        self._counting = {name: chosen[name] for name in ("ngram_max", "sublinear_tf")}
+        self._net = net("train_text")
+
+    def __call__(self, titles: list[str]) -> np.ndarray:
+        """Classify titles: their categories' indices int64 (n,)."""
+        tokens = self._cleaner.clean(titles, [""] * len(titles))["tokens"]
+        features = vectorize.transform(tokens, self._vocabulary, self._idf, **self._counting)
+        probabilities, _ = self._net.outputs(features, threads=os.cpu_count() or 1)
+        return probabilities.argmax(axis=1)
+
+
+def keras_fusion():
+    """Make the study's way: three Keras models, one `predict` after the other."""
+    text_net, image_net, fusion = (
+        checkpoints.read(BUILD / f"train_{name}") for name in ("text", "image", "fusion")
+    )
+    hidden = [
+        models.keras.Model(model.inputs, model.get_layer(models.HIDDEN).output)
+        for model in (text_net, image_net)
+    ]
+
+    def predict(terms: sparse.csr_array, features: np.ndarray) -> np.ndarray:
+        sides = [
+            model.predict(x, batch_size=1024, verbose=0)
+            for model, x in zip(hidden, (terms.toarray(), features), strict=True)
+        ]
+        return fusion.predict(np.concatenate(sides, axis=1), batch_size=1024, verbose=0)
+
+    return predict
+
+
+def numpy_fusion():
+    """Make ours: the same nets in NumPy."""
+    text_net, image_net, fusion = (net(f"train_{name}") for name in ("text", "image", "fusion"))
+    threads = os.cpu_count() or 1
+
+    def predict(terms: sparse.csr_array, features: np.ndarray) -> np.ndarray:
+        sides = [
+            side.outputs(x, threads=threads)[1]
+            for side, x in ((text_net, terms), (image_net, features))
+        ]
+        return fusion.outputs(np.concatenate(sides, axis=1), threads=threads)[0]
+
+    return predict
+
+
+def main() -> None:
+    """Measure both ways of fusing, text alone, and the starts."""
+    terms = storage.read_arrays(BUILD / "vectorize/features.npz")
+    terms = sparse.csr_array(
+        (terms["data"], terms["indices"], terms["indptr"]), shape=tuple(terms["shape"])
+    )
+    features = storage.read_arrays(BUILD / "extract/features.npz")["features"]
+    rows = np.random.default_rng(0).integers(0, len(features), ITEMS)
+    given = terms[rows], features[rows]
+    ways = {"ours": numpy_fusion(), "naive": keras_fusion()}
+    results = {name: way(*given) for name, way in ways.items()}
+    difference = np.abs(results["ours"] - results["naive"]).max()
+    seconds = measure.in_turns(
+        {name: (lambda way=way: way(*given)) for name, way in ways.items()}, repeats=REPEATS
+    )
+    note = f"{ITEMS:,} products; naive: Keras; probabilities differ by {difference:.0e} at most"
+    table = [
+        measure.rate("fusion from features", "products", seconds["ours"], ITEMS, note,
+                     naive=seconds["naive"])
+    ]  # fmt: skip
+    recipes = plan(TITLES * (REPEATS + 1), 0, 3)
+    titles = [write_text(Draws(3, 1, r.text_of), r.content)[0] for r in recipes]
+    model, took = TextModel(), []
+    for start in range(0, len(titles), TITLES):  # other titles each time: words are remembered
+        begun = time.perf_counter()
+        model(titles[start : start + TITLES])
+        took.append(time.perf_counter() - begun)
+    note = f"{TITLES:,} titles not seen before, the study's net, one process"
+    table.append(
+        measure.rate("text alone, raw title to category", "titles", took[1:], TITLES, note)
+    )
+    starts = [measure.watch(measure.python("-c", START), measure.ROOT)[0] for _ in range(REPEATS)]
+    note = "a new process until the first answer; no TensorFlow"
+    table.append(measure.Row("start for text alone", measure.median(starts), "s", note=note))
+    measure.keep("predict", table)
+
+
+if __name__ == "__main__":
+    from rakuten import models
+
+    main()

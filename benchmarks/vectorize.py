@@ -1,0 +1,44 @@
+"""The vectorize stage at full size, in a process of its own for its memory."""
+
+import os
+
+from benchmarks import measure
+from rakuten import products, storage, text
+from rakuten.sample.catalogue import write_sample
+
+PRODUCTS = 84_916
+
+
+def main() -> None:
+    """Clean a catalogue, then run the stage on it three times."""
+    threads = os.cpu_count() or 1
+    with measure.scratch("vectorize") as folder:
+        write_sample(folder / "text", products=PRODUCTS, quality=None, processes=threads)
+        table = products.join(
+            storage.read_csv(folder / "text/X_train_update.csv", **products.CSV_FORMAT),
+            storage.read_csv(folder / "text/Y_train_CVw08PX.csv", **products.CSV_FORMAT),
+        )
+        languages = storage.read_arrays(measure.ROOT / "build/resources/langid.npz")
+        settings = storage.read_params("clean", path=measure.ROOT / "params.yaml")
+        nltk = measure.ROOT / "build/resources/nltk"
+        columns = text.clean(table, languages, folder=nltk, threads=threads, **settings)
+        table = table.assign(**columns)
+        storage.write_table(folder / "build/clean/products.parquet", table)
+        parts = table[["id"]].assign(part="train")
+        parts.loc[parts.index % 10 >= 7, "part"] = "test"
+        storage.write_table(folder / "build/split/parts.parquet", parts)
+        (folder / "params.yaml").symlink_to(measure.ROOT / "params.yaml")
+        path = {"PYTHONPATH": str(measure.ROOT)}
+        stage = measure.python("-m", "stages.vectorize")
+        runs = [measure.watch(stage, folder, **path) for _ in range(3)]
+    seconds = measure.median([seconds for seconds, _ in runs])
+    peak = max(peak for _, peak in runs) / 2**30
+    note = f"{PRODUCTS:,} products, with the start of the process"
+    measure.keep("vectorize", [
+        measure.Row("vectorize", seconds, "s", note=note),
+        measure.Row("its peak memory", float(f"{peak:.3g}"), "GiB", note=note),
+    ])  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,155 @@
+"""The study's nets in NumPy, for prediction alone: no TensorFlow to load, several times its speed.
+
+A trained net is nothing but a few matrix products. Batch normalisation, once trained, is a factor
+and a constant for each input, which go into the weights of the next layer.
+"""
+
+import itertools
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import sparse
+from threadpoolctl import threadpool_limits
+
+from rakuten.categories import CODES, NUM_CATEGORIES
+
+CHUNK = 512
+"""Products at once: their activations stay in the processor's cache."""
+
+LAYERS = {
+    "dense_net": ((None, "hidden"), (None, "probabilities")),
+    "fusion_net": (
+        ("input_norm", "first_hidden"),
+        ("first_norm", "hidden"),
+        ("norm", "probabilities"),
+    ),
+}
+"""By builder of `rakuten.models`, its dense layers, each with the normalisation of its input."""
+
+NORM_EPSILON = 1e-3
+"""Keras's addition to a variance before its root is taken."""
+
+
+@dataclass(frozen=True)
+class Net:
+    """A trained net; each layer but the last is followed by relu, the last by softmax.
+
+    Attributes:
+        layers: Kernel float32 (inputs, outputs) and bias float32 (outputs,) of each layer.
+    """
+
+    layers: tuple[tuple[np.ndarray, np.ndarray], ...]
+
+    def outputs(
+        self, features: np.ndarray | sparse.csr_array, *, threads: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Read what the net says, and its last hidden layer.
+
+        Args:
+            features: float32 (n, d), dense or CSR.
+            threads: Chunks computed at the same time; the result does not depend on it.
+
+        Returns:
+            Probabilities float32 (n, 27) and hidden float32 (n, h), in the order of the rows.
+        """
+        rows, width = features.shape
+        if width != len(self.layers[0][0]):
+            raise ValueError(
+                f"features have {width:,} columns, the net expects {len(self.layers[0][0]):,}: "
+                "take both from the same `dvc repro`"
+            )
+        probabilities = np.empty((rows, NUM_CATEGORIES), np.float32)
+        hidden = np.empty((rows, len(self.layers[-1][0])), np.float32)
+
+        def compute(part: slice) -> None:
+            x = features[part]
+            for number, (kernel, bias) in enumerate(self.layers):
+                x = x @ kernel
+                x += bias
+                if number < len(self.layers) - 1:
+                    np.maximum(x, 0, out=x)
+                if number == len(self.layers) - 2:
+                    hidden[part] = x
+            probabilities[part] = softmax(x)
+
+        with threadpool_limits(1), ThreadPoolExecutor(threads) as workers:
+            for _ in workers.map(compute, _chunks(rows)):  # hands on what a worker raises
+                pass
+        return probabilities, hidden
+
+
+def restore(description: Mapping, arrays: Mapping[str, np.ndarray]) -> Net:
+    """Assemble a trained net from its files.
+
+    Args:
+        description: What `rakuten.models.describe` returned.
+        arrays: What `rakuten.models.weights` returned.
+
+    Returns:
+        A net that predicts as the Keras model does, but for rounding.
+
+    Raises:
+        ValueError: If the builder is unknown, the categories differ from this project's, or an
+            array is missing.
+    """
+    builder = description["builder"]
+    if builder not in LAYERS:
+        raise ValueError(
+            f"unknown model builder {builder!r}: expected one of {', '.join(LAYERS)}; the file was "
+            "not written by this project"
+        )
+    if tuple(description["categories"]) != CODES:
+        raise ValueError(
+            f"the model predicts {len(description['categories'])} categories, not the "
+            f"{NUM_CATEGORIES} of rakuten.categories.CODES: train it again"
+        )
+    missing = [
+        name
+        for name in itertools.chain.from_iterable(map(_names, LAYERS[builder]))
+        if name not in arrays
+    ]
+    if missing:
+        raise ValueError(
+            f"weights do not fit {builder}: {', '.join(missing)} not there; take weights.npz and "
+            "model.json from the same training"
+        )
+    return Net(tuple(_fold(arrays, *names) for names in LAYERS[builder]))
+
+
+def softmax(scores: np.ndarray) -> np.ndarray:
+    """Turn scores float32 (n, c) into probabilities, in place."""
+    scores -= scores.max(axis=1, keepdims=True)
+    np.exp(scores, out=scores)
+    scores /= scores.sum(axis=1, keepdims=True)
+    return scores
+
+
+_NORM = ("gamma", "beta", "moving_mean", "moving_variance")
+
+
+def _names(layer: tuple[str | None, str]) -> Iterator[str]:
+    """List the arrays that a dense layer and the normalisation before it need."""
+    norm, dense = layer
+    yield from (f"{dense}/kernel", f"{dense}/bias")
+    yield from (f"{norm}/{name}" for name in _NORM if norm)
+
+
+def _fold(
+    arrays: Mapping[str, np.ndarray], norm: str | None, dense: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Put the normalisation of a layer's input into the layer's weights."""
+    kernel, bias = arrays[f"{dense}/kernel"], arrays[f"{dense}/bias"]
+    if norm is None:
+        return kernel, bias
+    gamma, beta, mean, variance = (arrays[f"{norm}/{name}"].astype(np.float64) for name in _NORM)
+    factor = gamma / np.sqrt(variance + NORM_EPSILON)
+    constant = beta - mean * factor
+    folded = factor[:, None] * kernel, bias + constant @ kernel.astype(np.float64)
+    return tuple(np.ascontiguousarray(array, np.float32) for array in folded)
+
+
+def _chunks(rows: int) -> Iterator[slice]:
+    """Cut n rows into chunks."""
+    return (slice(start, start + CHUNK) for start in range(0, rows, CHUNK))
