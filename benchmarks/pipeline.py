@@ -77,22 +77,26 @@ def main() -> None:
             runs[sizes] = rebuild(folder, *sizes)
             if options.keep and share == max(SHARES):
                 shutil.move(folder / "rakuten", options.keep)
-    measure.keep("pipeline", _rows(runs))
+        measure.keep("pipeline", rows(runs))  # an hour is long: what is done is kept
 
 
-def _rows(runs: dict[tuple[int, int], dict[str, tuple[float, int]]]) -> list[measure.Row]:
-    """Say what each stage took, and what a product cost next to the smallest catalogue."""
+def rows(runs: dict[tuple[int, int], dict[str, tuple[float, int]]]) -> list[measure.Row]:
+    """Say what each stage took, and what a product cost next to the smallest catalogue.
+
+    Args:
+        runs: By numbers of products and pictures what `rebuild` returned, the largest first.
+    """
     (products, images), *_ = runs
     (fewest, _), smallest = list(runs.items())[-1]
-    rows = []
+    lines = []
     for name, (seconds, peak) in runs[products, images].items():
         others = ", ".join(f"{run[name][0]:.0f} s" for run in list(runs.values())[1:])
         growth = (seconds / products) / (smallest[name][0] / fewest)
         note = f"peak {peak / 2**30:.2f} GiB; fewer products: {others}; {growth:.2f} per product"
-        rows.append(measure.Row(name, float(f"{seconds:.3g}"), "s", note=note))
+        lines.append(measure.Row(name, float(f"{seconds:.3g}"), "s", note=note))
     total = sum(seconds for seconds, _ in runs[products, images].values())
     note = f"{products:,} products, {images:,} with a picture; peak is of all processes together"
-    return [*rows, measure.Row("all", float(f"{total:.4g}"), "s", note=note)]
+    return [*lines, measure.Row("all", float(f"{total:.4g}"), "s", note=note)]
 
 
 if __name__ == "__main__":

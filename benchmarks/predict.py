@@ -7,7 +7,7 @@ import numpy as np
 from scipy import sparse
 
 from benchmarks import measure
-from rakuten import checkpoints, inference, storage, text, vectorize
+from rakuten import inference, storage, text, vectorize
 from rakuten.sample.catalogue import plan
 from rakuten.sample.draws import Draws
 from rakuten.sample.text import write_text
@@ -52,6 +52,8 @@ class TextModel:
 
 def keras_fusion():
     """Make the study's way: three Keras models, one `predict` after the other."""
+    from rakuten import checkpoints, models  # not at the top: TensorFlow is slow to start
+
     text_net, image_net, fusion = (
         checkpoints.read(BUILD / f"train_{name}") for name in ("text", "image", "fusion")
     )
@@ -123,6 +125,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    from rakuten import models
-
     main()

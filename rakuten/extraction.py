@@ -195,7 +195,9 @@ def extract(
         ) as bar:
             for number in missing:
                 start, stop = spans[number]
-                part = _compute_part(prepared, stop - start, compute, settings.batch_size, bar)
+                part = take_through(
+                    prepared, stop - start, compute, settings.batch_size, bar.update
+                )
                 shards.save(number, **part)
                 _put_in_place(whole, part, spans[number])
     return whole, pd.DataFrame(whole.pop("facts"), columns=images.Facts._fields)
@@ -236,6 +238,49 @@ def spread(
     return features, pooled, table
 
 
+def prepare(content: bytes | np.ndarray, settings: Settings) -> tuple[np.ndarray, images.Facts]:
+    """Prepare a picture as the settings say, see `images.prepare`."""
+    return images.prepare(
+        content,
+        views=settings.views,
+        crop_borders=settings.crop_borders,
+        border_tolerance=settings.border_tolerance,
+        size=settings.size,
+    )
+
+
+def take_through(
+    prepared: Iterator[tuple[np.ndarray, images.Facts]],
+    count: int,
+    compute: Extractor,
+    batch_size: int,
+    advance: Callable[[int], object],
+) -> dict[str, np.ndarray]:
+    """Take the next pictures through the network, batch by batch.
+
+    Args:
+        prepared: What `prepare` gives of each picture.
+        count: How many to take, at least 1.
+        compute: The network.
+        batch_size: Pictures in one call of it.
+        advance: Told how many pictures each call took.
+
+    Returns:
+        "average", "grid" and "middle" as `extract` returns them, and "facts" float64
+        (count, fields of `images.Facts`).
+    """
+    batches, facts = [], []
+    for start in range(0, count, batch_size):
+        batch = list(itertools.islice(prepared, min(batch_size, count - start)))
+        views = np.stack([pixels for pixels, _ in batch], axis=1)  # (v, n, size, size, 3)
+        found = [compute(pixels) for pixels in views]
+        batches.append({kind: np.stack([view[kind] for view in found]) for kind in DTYPES})
+        facts += [row for _, row in batch]
+        advance(len(batch))
+    part = {kind: np.concatenate([batch[kind] for batch in batches], axis=1) for kind in DTYPES}
+    return part | {"average": part["average"][0], "facts": np.array(facts, np.float64)}
+
+
 def _make_room(total: int, num_views: int, widths: Mapping[str, int]) -> dict[str, np.ndarray]:
     """Allocate the whole once, so that parts need not lie beside it; pictures are axis -2."""
     views = {"average": (), "grid": (num_views,), "middle": (num_views,)}
@@ -259,22 +304,6 @@ def _spread_rows(array: np.ndarray, present: np.ndarray, rows: np.ndarray) -> np
     for index in np.ndindex(array.shape[:-2]):  # a view at a time: there may be gigabytes
         whole[index][present] = array[index][rows]
     return whole
-
-
-def _compute_part(
-    prepared: Iterator, count: int, compute: Extractor, batch_size: int, bar
-) -> dict[str, np.ndarray]:
-    """Take the next `count` prepared pictures through the network, batch by batch."""
-    batches, facts = [], []
-    for start in range(0, count, batch_size):
-        batch = list(itertools.islice(prepared, min(batch_size, count - start)))
-        views = np.stack([pixels for pixels, _ in batch], axis=1)  # (v, n, size, size, 3)
-        found = [compute(pixels) for pixels in views]
-        batches.append({kind: np.stack([view[kind] for view in found]) for kind in DTYPES})
-        facts += [row for _, row in batch]
-        bar.update(len(batch))
-    part = {kind: np.concatenate([batch[kind] for batch in batches], axis=1) for kind in DTYPES}
-    return part | {"average": part["average"][0], "facts": np.array(facts, np.float64)}
 
 
 def _prepare_ahead(
@@ -304,12 +333,6 @@ def _prepare_named(
 ) -> tuple[np.ndarray, images.Facts]:
     """Prepare one picture; an error names it."""
     try:
-        return images.prepare(
-            content,
-            views=settings.views,
-            crop_borders=settings.crop_borders,
-            border_tolerance=settings.border_tolerance,
-            size=settings.size,
-        )
+        return prepare(content, settings)
     except images.ImageError as error:
         raise images.ImageError(f"{name} in the image archive: {error}") from error

@@ -200,12 +200,17 @@ def check_views(views: Sequence[str]) -> None:
 
 
 def prepare(
-    content: bytes, *, views: Sequence[str], crop_borders: bool, border_tolerance: int, size: int
+    content: bytes | np.ndarray,
+    *,
+    views: Sequence[str],
+    crop_borders: bool,
+    border_tolerance: int,
+    size: int,
 ) -> tuple[np.ndarray, Facts]:
-    """Make the square inputs of a network from the bytes of a picture, decoded once.
+    """Make the square inputs of a network from a picture, decoded once.
 
     Args:
-        content: As for `decode`.
+        content: Bytes as for `decode`, or what it returns.
         views: v names of `VIEWS`.
         crop_borders: Cut the near-white border off first, except in views that keep it; the facts
             describe it either way.
@@ -221,7 +226,7 @@ def prepare(
         ValueError: As for `check_views`.
     """
     check_views(views)
-    pixels = decode(content)
+    pixels = content if isinstance(content, np.ndarray) else decode(content)
     height, width, _ = pixels.shape
     box = border_box(pixels, tolerance=border_tolerance)
     product = _cut(pixels, box)

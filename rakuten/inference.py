@@ -5,7 +5,7 @@ and a constant for each input, which go into the weights of the next layer.
 """
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -94,17 +94,8 @@ def restore(description: Mapping, arrays: Mapping[str, np.ndarray]) -> Net:
         ValueError: If the builder is unknown, the categories differ from this project's, or an
             array is missing.
     """
+    check_description(description, LAYERS)
     builder = description["builder"]
-    if builder not in LAYERS:
-        raise ValueError(
-            f"unknown model builder {builder!r}: expected one of {', '.join(LAYERS)}; the file was "
-            "not written by this project"
-        )
-    if tuple(description["categories"]) != CODES:
-        raise ValueError(
-            f"the model predicts {len(description['categories'])} categories, not the "
-            f"{NUM_CATEGORIES} of rakuten.categories.CODES: train it again"
-        )
     missing = [
         name
         for name in itertools.chain.from_iterable(map(_names, LAYERS[builder]))
@@ -116,6 +107,28 @@ def restore(description: Mapping, arrays: Mapping[str, np.ndarray]) -> Net:
             "model.json from the same training"
         )
     return Net(tuple(_fold(arrays, *names) for names in LAYERS[builder]))
+
+
+def check_description(description: Mapping, known: Iterable[str]) -> None:
+    """Refuse a description that this project did not write, or that is of other categories.
+
+    Args:
+        description: What `rakuten.models.describe` returned.
+        known: Names of builders.
+
+    Raises:
+        ValueError: If the builder is not known or the categories differ from this project's.
+    """
+    if description["builder"] not in known:
+        raise ValueError(
+            f"unknown model builder {description['builder']!r}: expected one of "
+            f"{', '.join(known)}; the file was not written by this project"
+        )
+    if tuple(description["categories"]) != CODES:
+        raise ValueError(
+            f"the model predicts {len(description['categories'])} categories, not the "
+            f"{NUM_CATEGORIES} of rakuten.categories.CODES: train it again"
+        )
 
 
 def softmax(scores: np.ndarray) -> np.ndarray:

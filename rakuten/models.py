@@ -5,6 +5,7 @@ import numpy as np
 from keras import layers
 
 from rakuten.categories import CODES, NUM_CATEGORIES
+from rakuten.inference import check_description
 
 HIDDEN = "hidden"
 """Name of the layer whose activations the fusion net reads."""
@@ -114,18 +115,8 @@ def restore(description: dict, arrays: dict[str, np.ndarray]) -> keras.Model:
         ValueError: If the builder is unknown, the categories differ from this project's, or the
             names or shapes of the weights do not fit.
     """
-    builder = BUILDERS.get(description["builder"])
-    if builder is None:
-        raise ValueError(
-            f"unknown model builder {description['builder']!r}: expected one of "
-            f"{', '.join(BUILDERS)}; the file was not written by this project"
-        )
-    if tuple(description["categories"]) != CODES:
-        raise ValueError(
-            f"the model predicts {len(description['categories'])} categories, not the "
-            f"{NUM_CATEGORIES} of rakuten.categories.CODES: train it again"
-        )
-    model = builder(description["num_inputs"], **description["arguments"])
+    check_description(description, BUILDERS)
+    model = BUILDERS[description["builder"]](description["num_inputs"], **description["arguments"])
     expected = {name: array.shape for name, array in weights(model).items()}
     received = {name: array.shape for name, array in arrays.items()}
     if expected != received:

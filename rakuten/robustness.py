@@ -5,14 +5,15 @@ it is. Rows are the same under every perturbation, so that differences are due t
 """
 
 import io
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
 import pandas as pd
 from PIL import Image
 
-from rakuten import evaluation, image_ensemble, images, late_fusion, perturb, splits
+from rakuten import evaluation, extraction, image_ensemble, images, late_fusion, perturb, splits
 from rakuten.examples import Examples
 from rakuten.extraction import Settings
 from rakuten.image_ensemble import ImageEnsemble, blocks
@@ -157,7 +158,7 @@ def extract(
     *,
     compute: Callable[[np.ndarray], Mapping[str, np.ndarray]],
     settings: Settings,
-    progress: Callable[..., Iterable],
+    progress: Callable,
 ) -> tuple[dict[str, np.ndarray], pd.DataFrame]:
     """Take pictures through the network, prepared as the extract stage prepares them.
 
@@ -165,29 +166,17 @@ def extract(
         contents: The bytes of n pictures, at least one.
         compute: The extractor of `rakuten.backbones`.
         settings: The section `extract` of params.yaml.
-        progress: Wraps the iterable of batches in a bar, as `journal.progress` does.
+        progress: A bar such as `journal.progress`; it counts pictures.
 
     Returns:
-        grid (n, 4*c), middle (n, m) and average (n, c), and the n pictures' facts.
+        grid (n, 4*c) and middle (n, m), and the n pictures' facts.
     """
-    size = settings.batch_size
-    starts = range(0, len(contents), size)
-    batches, facts = [], []
-    for start in progress(starts, total=len(starts), unit="batch", description="features"):
-        prepared = [
-            images.prepare(
-                content,
-                views=["product"],
-                crop_borders=settings.crop_borders,
-                border_tolerance=settings.border_tolerance,
-                size=settings.size,
-            )
-            for content in contents[start : start + size]
-        ]
-        batches.append(compute(np.concatenate([pixels for pixels, _ in prepared])))
-        facts += [row for _, row in prepared]
-    features = {name: np.concatenate([b[name] for b in batches]) for name in batches[0]}
-    return features, pd.DataFrame(facts)
+    settings, count = replace(settings, views=["product"]), len(contents)
+    prepared = (extraction.prepare(content, settings) for content in contents)
+    with progress(None, total=count, unit="image", description="features") as bar:
+        found = extraction.take_through(prepared, count, compute, settings.batch_size, bar.update)
+    facts = pd.DataFrame(found["facts"], columns=images.Facts._fields)
+    return {"grid": found["grid"][0], "middle": found["middle"][0]}, facts
 
 
 def spoil(content: bytes, name: str) -> bytes:

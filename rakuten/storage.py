@@ -15,11 +15,13 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, Self
+from typing import TYPE_CHECKING, BinaryIO, Self
 
 import numpy as np
-import pandas as pd
 import yaml
+
+if TYPE_CHECKING:  # half a second that readers of other formats do without
+    import pandas as pd
 
 ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
 """The date of every member of the archives written here: zip files cannot do without one."""
@@ -57,6 +59,17 @@ def write_bytes(path: str | Path, content: bytes) -> None:
     """Write bytes atomically."""
     with atomic(path) as file:
         file.write(content)
+
+
+def read_bytes(path: str | Path) -> bytes:
+    """Read a whole file."""
+    return _existing(path).read_bytes()
+
+
+def copy(source: str | Path, target: str | Path) -> None:
+    """Copy a file atomically, a piece at a time."""
+    with _existing(source).open("rb") as original, atomic(target) as file:
+        shutil.copyfileobj(original, file, 1 << 20)
 
 
 def read_text(path: str | Path) -> str:
@@ -143,22 +156,26 @@ def entry(values: dict, name: str, where: str) -> object:
     return found
 
 
-def read_csv(path: str | Path, **options) -> pd.DataFrame:
+def read_csv(path: str | Path, **options) -> "pd.DataFrame":
     """Read a CSV file; `options` go to `pandas.read_csv`."""
+    import pandas as pd
+
     return pd.read_csv(_existing(path), **options)
 
 
-def write_csv(path: str | Path, frame: pd.DataFrame) -> None:
+def write_csv(path: str | Path, frame: "pd.DataFrame") -> None:
     """Write a table as CSV without its index, LF line ends, shortest exact floats."""
     write_text(path, frame.to_csv(index=False, lineterminator="\n"))
 
 
-def read_table(path: str | Path) -> pd.DataFrame:
+def read_table(path: str | Path) -> "pd.DataFrame":
     """Read a Parquet table."""
+    import pandas as pd
+
     return pd.read_parquet(_existing(path))
 
 
-def write_table(path: str | Path, frame: pd.DataFrame) -> None:
+def write_table(path: str | Path, frame: "pd.DataFrame") -> None:
     """Write a table as Parquet: Zstandard, no index, no environment-dependent metadata.
 
     Args:

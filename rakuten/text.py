@@ -1,18 +1,17 @@
-"""Titles and descriptions to plain text, language and tokens.
+"""Titles and descriptions to language and tokens.
 
-The steps are those of the original study: HTML parsed by Beautiful Soup, language by langid, NLTK's
-word tokenizer, WordNet lemmas, stop words of the detected language and short tokens removed. Words
-repeat, so each distinct word goes through NLTK once; the result is the same as row by row.
+The steps are those of the original study: HTML parsed by Beautiful Soup (see `rakuten.markup`),
+language by langid, NLTK's word tokenizer, WordNet lemmas, stop words of the detected language and
+short tokens removed. Words repeat, so each distinct word goes through NLTK once; the result is the
+same as row by row.
 """
 
 import io
 import re
-import warnings
 import zipfile
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import suppress
 from functools import partial
 from itertools import chain
 from multiprocessing import get_context
@@ -20,8 +19,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from bs4 import BeautifulSoup, MarkupResemblesLocatorWarning, XMLParsedAsHTMLWarning
-from bs4.exceptions import ParserRejectedMarkup
 from nltk.corpus.reader.wordnet import WordNetCorpusReader
 from nltk.stem import WordNetLemmatizer
 from nltk.tabdata import PunktDecoder
@@ -29,6 +26,7 @@ from nltk.tokenize.destructive import NLTKWordTokenizer
 from nltk.tokenize.punkt import PunktParameters, PunktSentenceTokenizer
 
 from rakuten.language import LanguageModel
+from rakuten.markup import join_texts
 
 LANGUAGES: dict[str, str] = {
     "ar": "arabic",
@@ -80,13 +78,6 @@ WORTH_A_PROCESS = 8192
 REMEMBERED = 2_000_000
 """Words of a language, or decisions, kept in memory before a long-lived process starts anew."""
 
-_PLAIN_TAG = re.compile(
-    r"<(?:/?(?:a|b|big|blockquote|center|dd|div|dl|dt|em|font|h[1-6]|i|li|ol|p|small|span|strong"
-    r"|sub|sup|table|tbody|td|th|thead|tr|u|ul)|br|hr|img)"
-    r"(?:[ \t\r\n]+[a-z][a-z-]*(?:=(?:\"[^\"<>]*\"|'[^'<>]*'|[^ \t\r\n\"'<>=`/]+))?)*[ \t\r\n]*/?>",
-    re.IGNORECASE | re.ASCII,
-)
-_BROKEN_REFERENCE = re.compile("&#(?!(?:[0-9]+|x[0-9a-f]+);)", re.IGNORECASE)  # ends all parsing
 _PERIOD = re.compile(  # NLTK's pattern of what may end a sentence, for text with single spaces
     "[.?!](?=(?P<after>[)\";}\\]*:@'({\\[\u2018\u2019\u201c\u201d\xab\xbb?!]| (?P<next>\\S+)))"
 )
@@ -95,48 +86,6 @@ _CLOSERS = "])}>\"'\xbb\u201d\u2019"  # what may follow the period that ends a s
 _CONTRACTION = re.compile("cannot|gimme|gonna|gotta|lemme|wanna", re.IGNORECASE)
 _MARK = "\n"  # follows what ends its sentence; no word holds a line break
 _FENCE = "\ue000"  # stands between words that NLTK tokenizes in one call
-
-
-def plain_text(text: str) -> str:
-    """Turn a title or a description into plain text.
-
-    Tags that Beautiful Soup replaces by a space whatever stands around them are replaced here;
-    anything else with markup or an entity goes through Beautiful Soup.
-
-    Args:
-        text: As the challenge gives it, with or without HTML.
-
-    Returns:
-        The text of `BeautifulSoup(text, "html.parser").get_text(" ")` with white space collapsed to
-        single spaces; markup that the parser rejects stays as it is.
-    """
-    if "<" in text and not _BROKEN_REFERENCE.search(text):
-        without = _PLAIN_TAG.sub(" ", text)
-        text = text if "<" in without else without
-    if "<" in text or "&" in text:
-        with suppress(ParserRejectedMarkup, ValueError):  # ValueError: thousands of digits
-            text = BeautifulSoup(text, "html.parser").get_text(" ")
-    return " ".join(text.encode(errors="replace").decode().split())
-
-
-def plain_texts(table: pd.DataFrame) -> tuple[list[str], list[str]]:
-    """Take markup and entities off the titles and descriptions of a product table.
-
-    Args:
-        table: Columns designation and description, str or missing; n rows.
-
-    Returns:
-        The n titles and the n descriptions as plain text, case and accents kept, "" where missing.
-    """
-    return (
-        list(map(plain_text, table["designation"].fillna(""))),
-        list(map(plain_text, table["description"].fillna(""))),
-    )
-
-
-def join_texts(designation: str, description: str) -> str:
-    """Put the plain text of a title and its description together, with a space between them."""
-    return f"{plain_text(designation)} {plain_text(description)}".strip()
 
 
 class Cleaner:
@@ -196,10 +145,7 @@ class Cleaner:
             once markup is gone), `language` (langid's code, "" without text), `tokens` (kept
             lemmas joined by a space), `num_tokens` (number of tokens kept).
         """
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", MarkupResemblesLocatorWarning)
-            warnings.simplefilter("ignore", XMLParsedAsHTMLWarning)
-            texts = list(map(join_texts, designations, descriptions))
+        texts = list(map(join_texts, designations, descriptions))
         codes = self._languages.classify(texts)
         languages = [code if text else "" for code, text in zip(codes, texts, strict=True)]
         words = [self._words(text, code) for text, code in zip(texts, languages, strict=True)]

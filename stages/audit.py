@@ -2,7 +2,7 @@
 
 import os
 
-from rakuten import audit, journal, products, storage, text
+from rakuten import audit, journal, markup, products, storage
 
 MODELS = ("best_text", "best_image", "best_fusion")
 
@@ -22,7 +22,7 @@ def main() -> None:
         hashes = audit.hash_pictures(
             archive.read, names, facts, threads=threads, progress=journal.progress
         )
-        texts = list(map(" ".join, zip(*text.plain_texts(table), strict=True)))
+        texts = list(map(" ".join, zip(*markup.plain_texts(table), strict=True)))
         judged = audit.judge(rows["id"].to_numpy(), rows["label"].to_numpy(), outputs)
         tables, summary = audit.leakage(
             rows, texts, hashes, judged, threads=threads, progress=journal.progress, **settings

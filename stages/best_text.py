@@ -2,7 +2,7 @@
 
 import os
 
-from rakuten import ensembles, journal, splits, storage, text
+from rakuten import ensembles, journal, markup, splits, storage
 from rakuten.examples import join, out_of_fold_outputs
 from rakuten.text_ensemble import Settings, Texts, fit
 
@@ -17,7 +17,7 @@ def main() -> None:
         vectors = storage.read_arrays("build/encode/vectors.npz")
         ids = vectors.pop("ids")
         examples = join(products, parts, ids, products["has_text"].to_numpy(), None)
-        texts = Texts(ids, *text.plain_texts(products), vectors)
+        texts = Texts(ids, *markup.plain_texts(products), vectors)
         train = examples.rows("train")
         folds = splits.folds(
             examples.labels[train], parts["group"].to_numpy()[train],

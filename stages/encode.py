@@ -2,7 +2,7 @@
 
 import os
 
-from rakuten import encoder, journal, storage, text
+from rakuten import encoder, journal, markup, storage
 
 
 def main() -> None:
@@ -10,7 +10,7 @@ def main() -> None:
     with journal.stage("encode") as log:
         settings = storage.read_params("encode")
         products = storage.read_table("build/clean/products.parquet")
-        titles, bodies = text.plain_texts(products)
+        titles, bodies = markup.plain_texts(products)
         log.received(f"{len(products):,} products, encoder {settings['encoder']}")
         vectors = encoder.encode(
             "build/resources/encoder/sentence_encoder.onnx",

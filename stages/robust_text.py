@@ -4,7 +4,7 @@ import os
 from dataclasses import replace
 from functools import partial
 
-from rakuten import encoder, ensembles, journal, late_fusion, robustness, splits, storage, text
+from rakuten import encoder, ensembles, journal, late_fusion, markup, robustness, splits, storage
 from rakuten.examples import join
 from rakuten.text_ensemble import Settings, Texts, fit
 
@@ -24,7 +24,7 @@ def main() -> None:
         pool = ensembles.read_fusion("build/best_fusion")
         ids = vectors.pop("ids")
         examples = join(products, parts, ids, products["has_text"].to_numpy(), None)
-        texts = Texts(ids, *text.plain_texts(products), vectors)
+        texts = Texts(ids, *markup.plain_texts(products), vectors)
         rows = robustness.choose(examples, most=chosen["products"], seed=seed)
         log.received(f"{len(rows):,} test products with text")
 

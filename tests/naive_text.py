@@ -1,5 +1,6 @@
 """The text steps as the original study has them: what `rakuten.text` is held against."""
 
+import random
 import warnings
 
 import langid
@@ -58,3 +59,34 @@ class Naive:
     @staticmethod
     def plain(html):
         return BeautifulSoup(html, "html.parser").get_text(" ")
+
+
+WORD_LIST = r"""
+bleu noir. L'aquarium d'une dogs boxes wolves men Knives countries us bus jeux data Dupont suite
+Le la de et the of und mit Dr. M. etc. vol. J. n°45 3.5 12. 2:30 a:b x,y 1,000 U.S.A. www.x.fr
+bleu. Mer mer. cannot Gonna gimme d'ye 'tis more'n wanna it's he'll don't can't don’t 's l' 'l
+. .. ... ! ? !? , : ; -- - ( ) [ ] { } @ # $ % * " ' '' `` ` « » “ ” ‘ ’ – — / \ é É ß İ ı ² ½ 日本
+🎉 wi-fi PS4 50x70cm c. p. 1er aujourd'hui _ a_b é. "Bleu (noir) noir.) noir.” fin!
+"""  # noqa: RUF001
+WORDS = [*WORD_LIST.split(), "\ue000", "\x00"]
+GLUE = [" ", " ", " ", "", "", ". ", "! ", "? ", ".", '"', ": ", ", ", ".) ", '." ', ".. ", "\n"]
+TAG_LIST = """
+<b> </b> <br> <br/> </br> <p> </p> <P|align=center> <a|href="x|y"> </a> <li> </|li> < & >
+&amp; &eacute; &eacute &#233; &#xe9 &# &nbsp; &foo; <img|src=a.jpg> <script> </script> <style>
+</style> <!--|c|--> <!-- --> <![CDATA[x]]> <!x> <?p?> <td|width=5> <hr> <o:p> <textarea>
+</textarea> <rt> <a|href=x/> <a|href=' <em </p|class='u'> <pre> </pre> <template> </template>
+<b|=x> <font|color="#fff"|size=+1>
+"""
+TAGS = TAG_LIST.split()
+
+
+def random_lines(count, pieces, seed=11):
+    """Lines of one to fourteen pieces, glued in all ways, from a fixed seed."""
+    generator = random.Random(seed)
+    return [
+        "".join(
+            generator.choice(pieces).replace("|", " ") + generator.choice(GLUE)
+            for _ in range(generator.randint(1, 14))
+        )
+        for _ in range(count)
+    ]

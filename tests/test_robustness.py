@@ -1,10 +1,12 @@
 import io
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from tqdm import tqdm
 
 from rakuten import image_ensemble, images, robustness, splits
 from rakuten.examples import Examples
@@ -190,15 +192,16 @@ def test_extract_prepares_as_the_extract_stage_does():
 
     def compute(pixels):
         sizes.append(len(pixels))
-        return {"average": pixels.reshape(len(pixels), -1).mean(axis=1, keepdims=True)}
+        means = pixels.reshape(len(pixels), -1).mean(axis=1, keepdims=True)
+        return dict.fromkeys(("average", "grid", "middle"), means)
 
     features, facts = robustness.extract(
-        contents, compute=compute, settings=settings, progress=lambda items, **_: items
+        contents, compute=compute, settings=settings, progress=partial(tqdm, disable=True)
     )
     assert sizes == [2, 2, 1]
     expected = [images.prepare(c, views=["product"], **PREPARE) for c in contents]
     np.testing.assert_allclose(
-        features["average"][:, 0], [pixels.mean() for pixels, _ in expected], rtol=1e-6
+        features["grid"][:, 0], [pixels.mean() for pixels, _ in expected], rtol=1e-6
     )
     assert facts.to_numpy().tolist() == [list(row) for _, row in expected]
 

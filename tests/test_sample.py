@@ -15,9 +15,11 @@ from sklearn.naive_bayes import ComplementNB
 
 from rakuten.categories import CODES, GROUPS, SIZES
 from rakuten.sample import catalogue as sample
+from rakuten.sample import images as sample_images
 from rakuten.sample import programs
 from rakuten.sample import text as sample_text
 from rakuten.sample.__main__ import main
+from rakuten.sample.brush import WHITE, Brush
 from rakuten.sample.draws import Draws
 from rakuten.sample.images import compose
 
@@ -265,6 +267,32 @@ def test_borders_vary():
     assert min(shares) < 0.5
     assert max(shares) > 0.97
     assert 0.55 < np.mean(shares) < 0.85
+
+
+def test_nothing_is_drawn_outside_the_extent():
+    """The pictures leave out what lies around it, so one pixel too few would show."""
+    extents = []
+    for code in CODES:
+        for program, _ in programs.PROGRAMS[code]:
+            draws = Draws(3, code, len(extents))
+            brush = Brush(draws, 200, WHITE, sample_images._colours(draws, code))
+            sample_images._pose(brush, 1.0)
+            program(brush)
+            sample_images._overlay(brush)
+            extents.append(brush.extent())
+            whole = brush.finish((0, 0, 200, 200))
+            part = brush.finish(extents[-1])
+            assert part.tobytes() == whole.crop(extents[-1]).tobytes()
+            whole.paste(WHITE, extents[-1])
+            assert whole.getcolors() == [(200 * 200, WHITE)]
+    assert sum(extent != (0, 0, 200, 200) for extent in extents) > 20
+
+
+def test_light_of_a_box_is_cut_from_the_light_of_the_frame():
+    box = (10, 25, 90, 70)
+    for seed in range(40):  # all ways to turn a tile
+        whole = sample_images._light(Draws(seed), 100, (0, 0, 100, 100))
+        assert sample_images._light(Draws(seed), 100, box).tobytes() == whole.crop(box).tobytes()
 
 
 def test_draws_are_repeatable_and_within_bounds():

@@ -176,3 +176,19 @@ def test_digest_is_the_md5_that_dvc_records(tmp_path):
 def test_numbers_are_read_as_dvc_reads_them(text, value):
     read = storage.parse_yaml(f"x: {text}")["x"]
     assert (read, type(read)) == (value, type(value))
+
+
+def test_a_copy_is_whole_or_not_there(tmp_path, monkeypatch):
+    (tmp_path / "source").write_bytes(b"x" * 3_000_000)
+    storage.copy(tmp_path / "source", tmp_path / "folder/target")
+    assert storage.read_bytes(tmp_path / "folder/target") == b"x" * 3_000_000
+
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(storage.shutil, "copyfileobj", stop)
+    with pytest.raises(KeyboardInterrupt):
+        storage.copy(tmp_path / "source", tmp_path / "other")
+    assert not (tmp_path / "other").exists()
+    with pytest.raises(FileNotFoundError, match="absent does not exist"):
+        storage.copy(tmp_path / "absent", tmp_path / "other")

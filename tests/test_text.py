@@ -1,4 +1,3 @@
-import random
 import zipfile
 from pathlib import Path
 
@@ -8,7 +7,7 @@ import nltk.tokenize
 import numpy as np
 import pandas as pd
 import pytest
-from naive_text import Naive
+from naive_text import TAGS, WORDS, Naive, random_lines
 from nltk.corpus.reader.wordnet import WordNetCorpusReader
 from nltk.tokenize import sent_tokenize, word_tokenize
 
@@ -93,89 +92,6 @@ def naive(small_folder, monkeypatch):
 @pytest.fixture(scope="module")
 def cleaner(small_folder, arrays):
     return text.Cleaner(small_folder, arrays, **OPTIONS)
-
-
-WORD_LIST = r"""
-bleu noir. L'aquarium d'une dogs boxes wolves men Knives countries us bus jeux data Dupont suite
-Le la de et the of und mit Dr. M. etc. vol. J. n°45 3.5 12. 2:30 a:b x,y 1,000 U.S.A. www.x.fr
-bleu. Mer mer. cannot Gonna gimme d'ye 'tis more'n wanna it's he'll don't can't don’t 's l' 'l
-. .. ... ! ? !? , : ; -- - ( ) [ ] { } @ # $ % * " ' '' `` ` « » “ ” ‘ ’ – — / \ é É ß İ ı ² ½ 日本
-🎉 wi-fi PS4 50x70cm c. p. 1er aujourd'hui _ a_b é. "Bleu (noir) noir.) noir.” fin!
-"""  # noqa: RUF001
-WORDS = [*WORD_LIST.split(), "\ue000", "\x00"]
-GLUE = [" ", " ", " ", "", "", ". ", "! ", "? ", ".", '"', ": ", ", ", ".) ", '." ', ".. ", "\n"]
-TAG_LIST = """
-<b> </b> <br> <br/> </br> <p> </p> <P|align=center> <a|href="x|y"> </a> <li> </|li> < & >
-&amp; &eacute; &eacute &#233; &#xe9 &# &nbsp; &foo; <img|src=a.jpg> <script> </script> <style>
-</style> <!--|c|--> <!-- --> <![CDATA[x]]> <!x> <?p?> <td|width=5> <hr> <o:p> <textarea>
-</textarea> <rt> <a|href=x/> <a|href=' <em </p|class='u'> <pre> </pre> <template> </template>
-<b|=x> <font|color="#fff"|size=+1>
-"""
-TAGS = TAG_LIST.split()
-
-
-def random_lines(count, pieces, seed=11):
-    """Lines of one to fourteen pieces, glued in all ways, from a fixed seed."""
-    generator = random.Random(seed)
-    return [
-        "".join(
-            generator.choice(pieces).replace("|", " ") + generator.choice(GLUE)
-            for _ in range(generator.randint(1, 14))
-        )
-        for _ in range(count)
-    ]
-
-
-@pytest.mark.parametrize(
-    ("html", "plain"),
-    [
-        ("Table basse", "Table basse"),
-        ("  Table\t\n basse\xa0ronde ", "Table basse ronde"),
-        ("<p>Table<br>basse</p>", "Table basse"),
-        ("<b>T</b>able", "T able"),
-        ("H&amp;M &eacute;t&eacute; &#233;t&#xe9;", "H&M été été"),
-        ("a < b et c > d", "a < b et c > d"),
-        ('<a href="x>y">lien</a>', "lien"),
-        ("<script>var a;</script>Lampe<style>p{}</style>", "Lampe"),
-        ("<!-- caché -->Lampe", "Lampe"),
-        ("<br/><p></p>", ""),
-        ("&nbsp;", ""),
-        ("", ""),
-        ("a\x00b", "a\x00b"),
-        ("<![foo bar", "<![foo bar"),
-        ("\ud800x", "?x"),
-    ],
-)
-def test_plain_text(html, plain):
-    assert text.plain_text(html) == plain
-
-
-def test_plain_text_with_a_number_beyond_reason():
-    assert text.plain_text(f"a &#{'9' * 5000}; b").startswith("a &#999")
-
-
-@pytest.mark.parametrize("kind", ["str", object])
-def test_plain_texts_of_a_table(kind):
-    table = pd.DataFrame(
-        {
-            "designation": ["<b>Lampe</b>  d&eacute;co", None, "Jeu", "PS4"],
-            "description": [np.nan, "<p>Un&nbsp;lit</p>", "", "a<br/>b"],
-        },
-        dtype=kind,
-        index=[7, 7, 0, 3],
-    )
-    titles, bodies = text.plain_texts(table)
-    assert titles == ["Lampe déco", "", "Jeu", "PS4"]
-    assert bodies == ["", "Un lit", "", "a b"]
-    assert text.plain_texts(table[:0]) == ([], [])
-
-
-@pytest.mark.filterwarnings("ignore::bs4.XMLParsedAsHTMLWarning")
-def test_plain_text_equals_beautiful_soup():
-    lines = random_lines(1200, TAGS + WORDS[:20])
-    assert sum("<" in line for line in lines) > 800
-    for line in lines:
-        assert text.plain_text(line) == " ".join(Naive.plain(line).split()), line
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from rakuten.sample.draws import Draws
 
 Colour = tuple[int, int, int]
 Point = tuple[float, float]
+Box = tuple[int, int, int, int]  # left, top, right, bottom
 
 OVERSAMPLING = 2
 WHITE: Colour = (255, 255, 255)
@@ -65,6 +66,7 @@ class Brush:
     Attributes:
         draws: The product's stream of random values.
         image: The frame at double size; `finish` brings it down.
+        ground: The colour of the empty frame.
         main: The product's colour; `accent`, `light` and `dark` go with it.
     """
 
@@ -75,6 +77,9 @@ class Brush:
         self._unit = size * OVERSAMPLING / 2
         self.main, self.accent, self.light, self.dark = colours
         self.ground = ground
+        self._size = size
+        self._points: list[Point] = []  # all that was drawn through, in pixels of the image
+        self._widest = 0
         self.pose()
 
     def pose(self, turn=0.0, width=1.0, height=1.0, shear=0.0, shift: Point = (0.0, 0.0)) -> None:
@@ -94,7 +99,9 @@ class Brush:
 
     def _at(self, points: Sequence[Point]) -> list[Point]:
         a, b, c, d, e, f = self._matrix
-        return [(a * x + b * y + e, c * x + d * y + f) for x, y in points]
+        placed = [(a * x + b * y + e, c * x + d * y + f) for x, y in points]
+        self._points += placed
+        return placed
 
     def poly(self, points: Sequence[Point], fill: Colour) -> None:
         """Fill a polygon."""
@@ -133,6 +140,7 @@ class Brush:
     def line(self, points: Sequence[Point], colour: Colour, width: float = 0.02) -> None:
         """Draw a line through points, its width in product units."""
         pixels = max(1, round(width * self._scale))
+        self._widest = max(self._widest, pixels)
         self._pen.line(self._at(points), fill=colour, width=pixels, joint="curve")
 
     def arc(self, x, y, radius, start, stop, colour: Colour, width=0.03, ry=None) -> None:
@@ -224,6 +232,18 @@ class Brush:
             y = self.draws.between(top + r, bottom - r)
             self.disc(x, y, r, self.draws.pick(colours))
 
-    def finish(self) -> Image.Image:
-        """Bring the frame down to its size, edges smoothed."""
-        return self.image.reduce(OVERSAMPLING)
+    def extent(self) -> Box:
+        """Give a box of the finished frame outside of which nothing was drawn."""
+        margin = self._widest / 2 + 4  # a line's half width, its joints and rounding
+        left, top = (min(part) for part in zip(*self._points, strict=True))
+        right, bottom = (max(part) for part in zip(*self._points, strict=True))
+        return (
+            max(0, int((left - margin) / OVERSAMPLING)),
+            max(0, int((top - margin) / OVERSAMPLING)),
+            min(self._size, int((right + margin) / OVERSAMPLING) + 1),
+            min(self._size, int((bottom + margin) / OVERSAMPLING) + 1),
+        )
+
+    def finish(self, box: Box) -> Image.Image:
+        """Bring a box of the frame down to its size, edges smoothed."""
+        return self.image.reduce(OVERSAMPLING, tuple(OVERSAMPLING * edge for edge in box))

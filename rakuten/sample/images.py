@@ -1,6 +1,6 @@
 """Pictures of the synthetic catalogue: a shape program, a pose, colours, light and background.
 
-Cheap by design, some five milliseconds for a picture of 500x500 pixels: polygons at double size,
+Cheap by design, some four milliseconds for a picture of 500x500 pixels: polygons at double size,
 one multiplication with a ready tile of light and grain, one JPEG.
 """
 
@@ -11,7 +11,7 @@ import math
 import numpy as np
 from PIL import Image, ImageChops
 
-from rakuten.sample.brush import WHITE, Brush, Colour, blend, hsv, shade
+from rakuten.sample.brush import WHITE, Box, Brush, Colour, blend, hsv, shade
 from rakuten.sample.draws import Draws
 from rakuten.sample.programs import COMMON, HUES, PROGRAMS
 from rakuten.sample.text import confusable
@@ -65,6 +65,8 @@ def compose(draws: Draws, code: int) -> Image.Image:
         cut = int(size * draws.between(0.05, 0.14))
         box = (cut, 0, size - cut, size) if draws.chance(0.6) else (0, cut, size, size - cut)
         frame = frame.crop(box)
+    if frame.size == picture.size:
+        return frame
     picture.paste(frame, ((SIDE - frame.width) // 2, (SIDE - frame.height) // 2))
     return picture
 
@@ -91,14 +93,17 @@ def _frame(draws: Draws, code: int, size: int, photo: bool) -> Image.Image:
     _program(draws, code)(brush)
     if draws.chance(0.10):
         _overlay(brush)
-    frame = brush.finish()
+    # White is left as it is by all that follows: around the product there is nothing to do.
+    box = (0, 0, size, size) if photo else brush.extent()
+    piece = brush.finish(box)
     if draws.chance(0.6):
-        frame = frame.point(_tone_curve(draws))
-    lit = ImageChops.multiply(frame, _light(draws, size))
+        piece = piece.point(_tone_curve(draws))
+    lit = ImageChops.multiply(piece, _light(draws, size, box))
     if photo:
         return lit
-    mask = frame.convert("L").point(_NOT_WHITE)
-    frame.paste(lit, mask=mask)
+    piece.paste(lit, mask=piece.convert("L").point(_NOT_WHITE, "1"))
+    frame = Image.new("RGB", (size, size), WHITE)
+    frame.paste(piece, box)
     return frame
 
 
@@ -213,13 +218,29 @@ def _tone_curve(draws: Draws) -> list[int]:
     return tables.ravel().tolist()
 
 
-def _light(draws: Draws, size: int) -> Image.Image:
-    """Cut a piece of light and grain of the given side from one of the ready tiles."""
+def _light(draws: Draws, size: int, box: Box) -> Image.Image:
+    """Cut light and grain for a box of a frame of the given side from one of the ready tiles."""
     tile = _lights()[draws.integer(0, LIGHTS - 1)]
     x, y = draws.integer(0, _TILE - size), draws.integer(0, _TILE - size)
-    piece = tile.crop((x, y, x + size, y + size))
     way = draws.integer(0, 5)
+    left, top, right, bottom = _before(box, way, size)
+    piece = tile.crop((x + left, y + top, x + right, y + bottom))
     return piece.transpose(way) if way < 4 else piece
+
+
+def _before(box: Box, way: int, size: int) -> Box:
+    """Find the box that a transposition of a square of the given side brings to `box`."""
+    left, top, right, bottom = box
+    match way:
+        case Image.Transpose.FLIP_LEFT_RIGHT:
+            return size - right, top, size - left, bottom
+        case Image.Transpose.FLIP_TOP_BOTTOM:
+            return left, size - bottom, right, size - top
+        case Image.Transpose.ROTATE_90:
+            return size - bottom, left, size - top, right
+        case Image.Transpose.ROTATE_180:
+            return size - right, size - bottom, size - left, size - top
+    return box
 
 
 @functools.cache
@@ -239,6 +260,7 @@ def _lights() -> tuple[Image.Image, ...]:
         light = 1.0 - (np.quantile(light, 0.8) - light)
         grain = rng.normal(0, rng.uniform(0.004, 0.03), (_TILE, _TILE)).astype(np.float32)
         cast = rng.uniform(0.93, 1.0, 3).astype(np.float32)
-        tile = ((light + grain)[..., None] * cast).clip(0.12, 1.0)
-        tiles.append(Image.fromarray((255 * tile).round().astype(np.uint8)))
+        light += grain
+        bands = [(255 * (light * part).clip(0.12, 1.0)).round().astype(np.uint8) for part in cast]
+        tiles.append(Image.merge("RGB", [Image.fromarray(band) for band in bands]))
     return tuple(tiles)

@@ -32,6 +32,9 @@ GROUPED = frozenset(code for group in GROUPS.values() for code in group)
 GAMES = frozenset({40, 60, 1140, 1160, 1180, 2462, 2905})  # sold by the name of their world
 
 _PART = re.compile(r"\{(\w+)\}|\[([^\]]*)\]")
+_CONTRACTED = {"de le": "du ", "de les": "des ", "à le": "au ", "à les": "aux "}
+_ARTICLE = re.compile(r"\b((?:de|à) les?) (?=\w)")
+_ELIDED = re.compile(r"\bde (?=[AEIOUYÉÈaeiouéèê])")
 _POOL_SEED = 20_200
 
 
@@ -123,12 +126,8 @@ class _Writer:
 
 
 def _contract(text: str) -> str:
-    text = re.sub(r"\bde le (?=\w)", "du ", text)
-    text = re.sub(r"\bde les (?=\w)", "des ", text)
-    text = re.sub(r"\bà le (?=\w)", "au ", text)
-    text = re.sub(r"\bà les (?=\w)", "aux ", text)
-    text = re.sub(r"\bde (?=[AEIOUYÉÈaeiouéèê])", "d'", text)
-    return re.sub(r"\s+", " ", text).strip()
+    text = _ARTICLE.sub(lambda match: _CONTRACTED[match[1]], text)
+    return " ".join(_ELIDED.sub("d'", text).split())
 
 
 def _finish_title(draws: Draws, writer: _Writer, title: str, language: str) -> str:

@@ -1,0 +1,393 @@
+"""Files of products to predict: rows of CSV and Parquet one by one, pictures by their names.
+
+Made for files that nobody has checked. What is wrong with one row is told of that row and the
+others go on; nothing here holds more than a few rows in memory.
+"""
+
+import csv
+import itertools
+import os
+import re
+import threading
+import zipfile
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from rakuten import products
+from rakuten.data import MAX_IMAGE
+from rakuten.sources import READ_FAULTS
+
+INDEX_NAMES = (products.UNNAMED, "__index_level_0__", "index", "id")
+"""What else the challenge's unnamed first column is called in files that others wrote."""
+
+KNOWN = ("designation", "description", "productid", "imageid", "image")
+FORMATS = (".csv", ".parquet")
+MAX_FIELD = 16 << 20  # characters; a quote left open ends here at the latest
+BATCH = 256  # rows of a Parquet file read at once
+INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
+ID = re.compile(products.INTEGER)
+SURROGATES = re.compile("[\ud800-\udfff]")
+
+
+class InputError(RuntimeError):
+    """Nothing can be predicted from what was given; the message says what to change."""
+
+
+class Row(NamedTuple):
+    """One product as the input has it.
+
+    Attributes:
+        position: Its number among the rows, from 0.
+        line: Where it begins: the line of the CSV file, or the row of the Parquet file, from 1.
+        index: The challenge's index, as text where it is no number.
+        title: The designation.
+        description: The description.
+        image: The file name of its picture, None if it names none.
+        faults: What is wrong with the row.
+    """
+
+    position: int
+    line: int
+    index: int | str
+    title: str
+    description: str
+    image: str | None
+    faults: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Table:
+    """The input file.
+
+    Attributes:
+        path: The file.
+        columns: The names of its fields, in order; the index is "index".
+        rows: The number of its rows.
+        numbers: Their index where no column has it.
+    """
+
+    path: Path
+    columns: tuple[str, ...]
+    rows: int
+    numbers: range
+
+
+def open_table(path: Path) -> Table:
+    """Read the header of a product file and count its rows.
+
+    Args:
+        path: A CSV or Parquet file with a column designation.
+
+    Returns:
+        What the file holds; `read_rows` gives its rows.
+
+    Raises:
+        InputError: If it cannot be read, lacks the column, or holds no rows.
+    """
+    check_ending(path, "the input")
+    if not path.is_file():
+        raise InputError(f"{path} is not a file: pass the path of a CSV or Parquet file")
+    try:
+        if path.suffix.lower() == ".parquet":
+            with pq.ParquetFile(path) as file:
+                found, count = tuple(file.schema_arrow.names), file.metadata.num_rows
+                numbers = _numbers(file.schema_arrow, count)
+            columns = tuple(name for name in _named(found) if name in ("index", *KNOWN))
+        else:
+            with closing(_csv_records(path)) as records:
+                found = tuple(next(records, (0, [], ""))[1])
+                count = sum(1 for _ in records)
+            numbers = range(count)
+            columns = _named(found)
+    except (OSError, pa.ArrowException) as error:
+        raise InputError(f"{path} cannot be read ({one_line(error)}): save it anew") from error
+    _check_columns(path, columns, found)
+    if not count:
+        raise InputError(f"{path} holds no products below its header: pass the whole file")
+    return Table(path, columns, count, numbers)
+
+
+def read_rows(table: Table) -> Iterator[Row]:
+    """Read the products one after the other.
+
+    Args:
+        table: What `open_table` found.
+
+    Yields:
+        Every row, in the order of the file, with its faults.
+    """
+    parquet = table.path.suffix.lower() == ".parquet"
+    records = _parquet_records(table) if parquet else _csv_records(table.path)
+    with closing(records):
+        below = records if parquet else itertools.islice(records, 1, None)
+        for position, (line, fields, fault) in enumerate(below):
+            row = _parse(position, line, fields, fault, table.columns)
+            numbered = "index" not in table.columns and position < table.rows
+            yield row._replace(index=table.numbers[position]) if numbered else row
+
+
+class Pictures:
+    """The pictures of a folder or a zip archive, found by their file names at any depth.
+
+    Of several files of one name the one in the first folder counts, an outer folder before those in
+    it. Threads may share it.
+    """
+
+    def __init__(self, path: Path):
+        self._lock = threading.Lock()
+        self._archive: zipfile.ZipFile | None = None
+        self._places: list[str] = []  # names apart from folders: millions of names fit into memory
+        self._names: dict[str, int] = {}
+        if path.is_dir():
+            self._index_folder(path)
+        else:
+            self._index_archive(path)
+        if not self._names:
+            raise InputError(f"{path} holds no files: pass the folder or zip archive of pictures")
+
+    def close(self) -> None:
+        """Close the archive."""
+        if self._archive:
+            self._archive.close()
+
+    def read(self, name: str) -> bytes | None:
+        """Read a picture's bytes.
+
+        Args:
+            name: Its file name.
+
+        Returns:
+            Its content, None if there is no such file.
+
+        Raises:
+            InputError: If it is larger than any picture. Damaged archives raise `READ_FAULTS`, to
+                which this error belongs.
+        """
+        if name not in self._names:
+            return None
+        place = self._places[self._names[name]]
+        if self._archive:
+            with self._lock, self._archive.open(place) as file:
+                return read_picture(file)
+        with (Path(place) / name).open("rb") as file:
+            return read_picture(file)
+
+    def _index_folder(self, folder: Path) -> None:
+        for root, folders, names in os.walk(folder):
+            folders.sort()
+            self._places.append(root)
+            for name in names:
+                self._names.setdefault(name, len(self._places) - 1)
+
+    def _index_archive(self, path: Path) -> None:
+        try:
+            self._archive = zipfile.ZipFile(path)
+        except READ_FAULTS as error:
+            raise InputError(
+                f"--images {path} cannot be read ({one_line(error)}): expected a folder or a zip "
+                "archive of pictures, pass one"
+            ) from error
+        for member in sorted(self._archive.namelist(), key=lambda name: name.split("/")[:-1]):
+            name = member.rpartition("/")[2]
+            if name and name not in self._names:
+                self._names[name] = len(self._places)
+                self._places.append(member)
+
+
+def check_picture_columns(table: Table) -> None:
+    """Refuse a table that does not tell which picture belongs to which product."""
+    if "image" not in table.columns and not {"productid", "imageid"} <= set(table.columns):
+        raise InputError(
+            f"{table.path} does not tell which picture belongs to which product: expected the "
+            f"columns productid and imageid, or image with file names, received "
+            f"{','.join(table.columns)[:200]!r}; add them or leave out --images"
+        )
+
+
+def check_ending(path: Path, what: str) -> None:
+    """Refuse a file name that is neither CSV nor Parquet."""
+    if path.suffix.lower() not in FORMATS:
+        raise InputError(f"{what} must end in .csv or .parquet, received {path}: rename or convert")
+
+
+def read_picture(file: BinaryIO) -> bytes:
+    """Read a picture's file.
+
+    Raises:
+        InputError: If it is larger than any picture.
+    """
+    content = file.read(MAX_IMAGE + 1)
+    if len(content) > MAX_IMAGE:
+        raise InputError(
+            f"{file.name} is no picture: expected at most {MAX_IMAGE} bytes, received more"
+        )
+    return content
+
+
+def clean(text: str) -> tuple[str, list[str]]:
+    """Replace what is no text, and tell what it was."""
+    wrong = []
+    if SURROGATES.search(text):
+        text = SURROGATES.sub("\ufffd", text)
+        wrong.append("is not UTF-8")
+    if "\0" in text:
+        text = text.replace("\0", " ")
+        wrong.append("holds NUL bytes")
+    return text, wrong
+
+
+def one_line(error: Exception) -> str:
+    """Give an error's message on one line."""
+    return " ".join(shown(str(error) or type(error).__name__).split())
+
+
+def shown(text: str) -> str:
+    """Write characters that no terminal or file takes as escapes."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def _named(found: tuple[str, ...]) -> tuple[str, ...]:
+    """Take the header's names, with the index as "index"."""
+    names = [name.strip() for name in found]
+    index = 0 if names and names[0] == "" else None
+    if index is None:
+        index = next((names.index(name) for name in INDEX_NAMES if name in names), None)
+    names = [f"other {name}" if name == "index" else name for name in names]
+    if index is not None:
+        names[index] = "index"
+    return tuple(names)
+
+
+def _check_columns(path: Path, columns: tuple[str, ...], found: tuple[str, ...]) -> None:
+    """Refuse a header without a designation, or with a column twice."""
+    twice = sorted({name for name in KNOWN if columns.count(name) > 1})
+    if "designation" in columns and not twice:
+        return
+    fault = f"has the column {twice[0]} twice" if twice else "has no column designation"
+    expected = ",".join(products.X_COLUMNS)
+    received = ",".join(found)[:200]
+    raise InputError(
+        f"{path} {fault}: expected the header {expected!r}, received {received!r}; "
+        "save the file with these names, as UTF-8 and with commas"
+    )
+
+
+@contextmanager
+def _long_fields() -> Iterator[None]:
+    """Let CSV fields be longer than 131,072 characters."""
+    before = csv.field_size_limit(MAX_FIELD)
+    try:
+        yield
+    finally:
+        csv.field_size_limit(before)
+
+
+def _csv_records(path: Path) -> Iterator[tuple[int, list[str], str]]:
+    """Read line, fields and fault of every record, the header's too; blank lines are none."""
+    with (
+        path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file,
+        _long_fields(),
+    ):
+        reader = csv.reader(file)
+        while True:
+            line = reader.line_num + 1
+            try:
+                fields = next(reader)
+            except StopIteration:
+                return
+            except csv.Error as error:  # the next call goes on with the next line
+                yield line, [], f"not readable as CSV: {error}"
+                continue
+            if fields:
+                yield line, fields, ""
+
+
+def _parquet_records(table: Table) -> Iterator[tuple[int, list[str], str]]:
+    """Read number and fields of every row, all as text like those of a CSV file."""
+    with pq.ParquetFile(table.path) as file:
+        names = file.schema_arrow.names
+        wanted = [
+            name
+            for name, known in zip(names, _named(tuple(names)), strict=True)
+            if known in table.columns
+        ]
+        number = itertools.count(1)
+        for batch in file.iter_batches(batch_size=BATCH, columns=wanted):
+            fields = [_written(batch.column(name)) for name in wanted]
+            for record in zip(*fields, strict=True):
+                yield next(number), list(record), ""
+
+
+def _numbers(schema: pa.Schema, count: int) -> range:
+    """Number rows as pandas did, which keeps an index without gaps beside the columns."""
+    kept = (schema.pandas_metadata or {}).get("index_columns", [])
+    if len(kept) == 1 and isinstance(kept[0], dict) and kept[0].get("kind") == "range":
+        numbers = range(kept[0]["start"], kept[0]["stop"], kept[0]["step"])
+        if len(numbers) == count:
+            return numbers
+    return range(count)
+
+
+def _written(column: pa.Array) -> list[str]:
+    """Write a Parquet column's values as a CSV file would have them."""
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+        column = column.cast(pa.large_binary())  # bytes that are no UTF-8 come through
+    return [_field(value) for value in column.to_pylist()]
+
+
+def _field(value: object) -> str:
+    if value is None or value != value:  # NaN: what pandas has for nothing
+        return ""
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "surrogateescape")
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value)
+
+
+def _parse(
+    position: int, line: int, fields: list[str], fault: str, columns: tuple[str, ...]
+) -> Row:
+    """Make a row of a record's fields; what cannot be read is told and left out."""
+    faults = [fault] if fault else []
+    if not fault and len(fields) != len(columns):
+        more = sum(field.count("\n") for field in fields)
+        hint = f", over {more + 1} lines: a quote may be left open" if more else ""
+        faults.append(f"expected {len(columns)} fields, received {len(fields)}{hint}")
+    values = dict(zip(columns, fields, strict=False))
+    for name in ("index", *KNOWN):
+        values[name], wrong = clean(values.get(name, ""))
+        faults += [f"{name} {reason}" for reason in wrong]
+    index: int | str = position
+    if "index" in columns:
+        index = values["index"].strip()
+        if INTEGER.fullmatch(index):
+            index = int(index)
+        elif not fault:
+            faults.append(f"index is not a number: {index[:40]!r}")
+    # Fields too many or too few: the numbers may be another column's.
+    image, wrong = (None, []) if len(fields) != len(columns) else _image(values)
+    title, description = values["designation"].strip(), values["description"].strip()
+    return Row(position, line, index, title, description, image, tuple(faults + wrong))
+
+
+def _image(values: dict[str, str]) -> tuple[str | None, list[str]]:
+    """Name a row's picture, with what is wrong with the fields that do."""
+    ids = {name: values[name].strip() for name in ("imageid", "productid")}
+    if all(ID.fullmatch(number) for number in ids.values()):
+        return products.image_name(int(ids["imageid"]), int(ids["productid"])), []
+    wrong = [
+        f"{name} is not an integer: {number[:40]!r}"
+        for name, number in ids.items()
+        if number and not ID.fullmatch(number)
+    ]
+    name = re.split(r"[/\\]", values["image"].strip())[-1]
+    return name or None, wrong

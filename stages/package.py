@@ -1,0 +1,41 @@
+"""Put the best models and what they read with into one folder, ready to be handed on."""
+
+from rakuten import backbones, journal, packaging, storage
+from rakuten.examples import join
+
+
+def main() -> None:
+    """Read models, networks and figures; write the folder that the classifier opens."""
+    threads, *sections = storage.read_params("threads", "extract", "encode", "best_text")
+    settings = dict(zip(("extract", "encode", "best_text"), sections, strict=True))
+    with journal.stage("package") as log:
+        table = storage.read_table("build/clean/products.parquet")
+        parts = storage.read_table("build/split/parts.parquet")
+        text = storage.read_arrays("build/best_text/outputs.npz")
+        image = storage.read_arrays("build/best_image/outputs.npz")
+        figures = storage.read_json("reports/evaluate/metrics.json")
+        examples = join(table, parts, text["ids"], text["present"] | image["present"], None)
+        log.received(f"models of {len(table):,} products")
+
+        weights = f"build/resources/{backbones.find(settings['extract']['backbone']).weights}"
+        files = {
+            "build/best_text/terms.json": "text/terms.json",
+            "build/best_text/weights.npz": "text/weights.npz",
+            "build/best_image/weights.npz": "image/weights.npz",
+            "build/best_fusion/weights.npz": "fusion/weights.npz",
+            weights: "backbone.npz",
+        }
+        if settings["encode"]["encoder"] != "none":
+            files["build/resources/encoder/sentence_encoder.onnx"] = "encoder.onnx"
+        summary = packaging.summarize(
+            examples, {"text": text, "image": image}, figures, threads=threads, settings=settings,
+            dataset=storage.read_json("data/dataset.json"),
+        )  # fmt: skip
+        for source, target in files.items():
+            storage.copy(source, f"build/package/{target}")
+        storage.write_json("build/package/package.json", summary)
+        log.wrote(f"{len(files)} files, models {summary['models']}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,139 @@
+"""Reading files that nobody has checked: every row comes through, with its faults."""
+
+import itertools
+import zipfile
+
+import pandas as pd
+import pytest
+
+from rakuten import data, product_files
+from rakuten.product_files import InputError, Pictures, Row, open_table, read_rows
+
+HEADER = b",designation,description,productid,imageid\n"
+
+
+@pytest.fixture
+def table(tmp_path):
+    """Write a file and open it."""
+
+    def write(content, name="x.csv"):
+        (tmp_path / name).write_bytes(content)
+        return open_table(tmp_path / name)
+
+    return write
+
+
+def test_rows_hold_what_the_file_does(table):
+    rows = list(read_rows(table(HEADER + b'5, a ,"b, ""c""",7,9\n6,,,,\n')))
+    assert rows == [
+        Row(0, 2, 5, "a", 'b, "c"', "image_9_product_7.jpg", ()),
+        Row(1, 3, 6, "", "", None, ()),
+    ]
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r"])
+def test_any_line_ends_and_blank_lines_are_read(table, end):
+    found = table(end.join([HEADER.strip(), b"1,a,,,", b"", b"2,b,,,"]))
+    assert found.rows == 2
+    assert [(row.line, row.index, row.title) for row in read_rows(found)] == [
+        (2, 1, "a"),
+        (4, 2, "b"),
+    ]
+
+
+@pytest.mark.parametrize("name", ["index", "id", "Unnamed: 0", "__index_level_0__"])
+def test_the_index_has_several_names(table, name):
+    (row,) = read_rows(table(f"designation,{name}\na,41\n".encode()))
+    assert (row.index, row.title) == (41, "a")
+
+
+def test_only_the_first_unnamed_column_is_the_index(table):
+    (row,) = read_rows(table(b"designation,\na,41\n"))
+    assert row.index == 0
+
+
+def test_a_quote_left_open_is_told(table):
+    *good, last = read_rows(table(HEADER + b'1,a,,,\n2,"b,,,\n3,c,,,\n'))
+    assert [row.title for row in good] == ["a"]
+    assert last.faults == ("expected 5 fields, received 2, over 3 lines: a quote may be left open",)
+
+
+def test_rows_go_on_after_a_field_that_is_too_long(table, monkeypatch):
+    monkeypatch.setattr(product_files, "MAX_FIELD", 100)
+    found = table(HEADER + b"1," + b"a" * 101 + b",,,\n2,b,,,\n")
+    long, good = read_rows(found)
+    assert found.rows == 2
+    assert (long.line, long.index, long.title) == (2, "", "")
+    assert long.faults[0].startswith("not readable as CSV: field larger")
+    assert (good.line, good.index, good.faults) == (3, 2, ())
+
+
+def test_rows_are_read_one_by_one(table, monkeypatch):
+    """The second row is asked for only after the first was taken: no list of them all."""
+    read = []
+    parse = product_files._parse
+    monkeypatch.setattr(product_files, "_parse", lambda *a: read.append(a[0]) or parse(*a))
+    rows = read_rows(table(HEADER + b"1,a,,,\n" * 1000))
+    list(itertools.islice(rows, 3))
+    assert read == [0, 1, 2]
+
+
+@pytest.mark.parametrize("index", [(84916, 84917), (84916, 84918), (9, 3)])
+def test_parquet_by_pandas_gives_the_rows_of_csv(table, tmp_path, index):
+    """An index without gaps is no column there, but a note."""
+    one, other = index
+    found = table(HEADER + f"{one},é,,7,9\n{other},b,c,,\n".encode())
+    frame = pd.read_csv(found.path, index_col=0)
+    frame.to_parquet(tmp_path / "x.parquet")
+    frame.set_axis(pd.RangeIndex(one, other + (other - one), other - one)).to_parquet(
+        tmp_path / "range.parquet"
+    )
+    written = list(read_rows(open_table(tmp_path / "x.parquet")))
+    assert written == list(read_rows(open_table(tmp_path / "range.parquet")))
+    assert [row._replace(line=row.line + 1) for row in written] == list(read_rows(found))
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"a;designation;b\n1;2;3\n", HEADER.decode().encode("utf-16")]
+)
+def test_a_file_without_titles_is_refused(table, content):
+    with pytest.raises(InputError, match=r"no column designation: expected .*received"):
+        table(content)
+
+
+def test_pictures_are_found_at_any_depth_the_first_folder_first(tmp_path):
+    for place in ("b/deep", "a", "."):
+        (tmp_path / "p" / place).mkdir(parents=True, exist_ok=True)
+        (tmp_path / "p" / place / f"{place[0]}.jpg").write_bytes(place.encode())
+    for place in ("b", "a"):
+        (tmp_path / "p" / place / "twice.jpg").write_bytes(place.encode())
+    for place in ("a", ""):
+        (tmp_path / "p" / place / "z.jpg").write_bytes(f"z in {place or 'p'}".encode())
+    with zipfile.ZipFile(tmp_path / "p.zip", "w") as archive:
+        for path in (tmp_path / "p").rglob("*.jpg"):
+            archive.write(path, path.relative_to(tmp_path))
+    for path in (tmp_path / "p", tmp_path / "p.zip"):
+        pictures = Pictures(path)
+        assert pictures.read("b.jpg") == b"b/deep"
+        assert pictures.read("a.jpg") == pictures.read("twice.jpg") == b"a"
+        assert pictures.read("..jpg") == b"."
+        assert pictures.read("z.jpg") == b"z in p"
+        assert pictures.read("c.jpg") is None
+        pictures.close()
+
+
+def test_a_picture_that_is_too_large_is_not_read(tmp_path, monkeypatch):
+    (tmp_path / "a.jpg").write_bytes(b"12345")
+    monkeypatch.setattr(product_files, "MAX_IMAGE", 4)
+    with pytest.raises(InputError, match="expected at most 4 bytes, received more"):
+        Pictures(tmp_path).read("a.jpg")
+    assert data.MAX_IMAGE > 1 << 20
+
+
+def test_a_damaged_member_raises_what_callers_expect(tmp_path):
+    with zipfile.ZipFile(tmp_path / "p.zip", "w") as archive:
+        archive.writestr("a.jpg", b"content of a picture")
+    content = (tmp_path / "p.zip").read_bytes().replace(b"content", b"damaged")
+    (tmp_path / "p.zip").write_bytes(content)
+    with pytest.raises(product_files.READ_FAULTS, match="CRC"):
+        Pictures(tmp_path / "p.zip").read("a.jpg")
