@@ -11,7 +11,7 @@ from benchmarks import measure
 from rakuten import backbones, determinism, extraction, images, storage
 from rakuten.determinism import keras
 
-PICTURES, DECODED = 256, 64
+PICTURES, DECODED = 128, 64
 
 
 class NoShards:

@@ -8,7 +8,7 @@ from pathlib import Path
 from benchmarks import measure
 from rakuten import storage
 
-REPEATS = 5
+REPEATS = 3
 ARCHIVE = 2_200_000_000
 """Bytes of the challenge's pictures."""
 

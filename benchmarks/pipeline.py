@@ -92,7 +92,8 @@ def rows(runs: dict[tuple[int, int], dict[str, tuple[float, int]]]) -> list[meas
     for name, (seconds, peak) in runs[products, images].items():
         others = ", ".join(f"{run[name][0]:.0f} s" for run in list(runs.values())[1:])
         growth = (seconds / products) / (smallest[name][0] / fewest)
-        note = f"peak {peak / 2**30:.2f} GiB; fewer products: {others}; {growth:.2f} per product"
+        note = f"peak {peak / 2**30:.2f} GiB; fewer products: {others}, "
+        note += f"of which one cost {1 / growth:.2f} times as much"
         lines.append(measure.Row(name, float(f"{seconds:.3g}"), "s", note=note))
     total = sum(seconds for seconds, _ in runs[products, images].values())
     note = f"{products:,} products, {images:,} with a picture; peak is of all processes together"

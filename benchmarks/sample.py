@@ -5,7 +5,7 @@ import os
 from benchmarks import measure
 from rakuten.sample.catalogue import write_sample
 
-PICTURED, PLAIN = 1_500, 20_000
+PICTURED, PLAIN = 5_000, 20_000
 
 
 def main() -> None:

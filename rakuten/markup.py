@@ -6,6 +6,7 @@ from contextlib import suppress
 
 import pandas as pd
 from bs4 import BeautifulSoup, MarkupResemblesLocatorWarning, XMLParsedAsHTMLWarning
+from bs4.dammit import EntitySubstitution
 from bs4.exceptions import ParserRejectedMarkup
 
 _PLAIN_TAG = re.compile(
@@ -15,13 +16,17 @@ _PLAIN_TAG = re.compile(
     re.IGNORECASE | re.ASCII,
 )
 _BROKEN_REFERENCE = re.compile("&#(?!(?:[0-9]+|x[0-9a-f]+);)", re.IGNORECASE)  # ends all parsing
+_REFERENCE = re.compile(  # entities, and the numbers of characters that nobody disputes
+    r"&(?:#0*(3[2-9]|[4-9]\d|1[01]\d|12[0-6]|1[6-9]\d|[2-9]\d\d|[1-9]\d{3})|([a-z][a-z0-9]*));",
+    re.IGNORECASE | re.ASCII,
+)
 
 
 def plain_text(text: str) -> str:
     """Turn a title or a description into plain text.
 
-    Tags that Beautiful Soup replaces by a space whatever stands around them are replaced here;
-    anything else with markup or an entity goes through Beautiful Soup.
+    Tags that Beautiful Soup replaces by a space whatever stands around them are replaced here, and
+    entities of its own table where nothing else is left; the rest goes through Beautiful Soup.
 
     Args:
         text: As the challenge gives it, with or without HTML.
@@ -33,7 +38,9 @@ def plain_text(text: str) -> str:
     if "<" in text and not _BROKEN_REFERENCE.search(text):
         without = _PLAIN_TAG.sub(" ", text)
         text = text if "<" in without else without
-    if "<" in text or "&" in text:
+    if "<" not in text and "&" in text and text.count("&") == len(_REFERENCE.findall(text)):
+        text = _REFERENCE.sub(_character, text)
+    elif "<" in text or "&" in text:
         text = _parse(text)
     return " ".join(text.encode(errors="replace").decode().split())
 
@@ -56,6 +63,14 @@ def plain_texts(table: pd.DataFrame) -> tuple[list[str], list[str]]:
 def join_texts(designation: str, description: str) -> str:
     """Put the plain text of a title and its description together, with a space between them."""
     return f"{plain_text(designation)} {plain_text(description)}".strip()
+
+
+def _character(reference: re.Match) -> str:
+    """Look a reference up as Beautiful Soup does: of unknown names only the semicolon goes."""
+    number, name = reference.groups()
+    if number:
+        return chr(int(number))
+    return EntitySubstitution.HTML_ENTITY_TO_CHARACTER.get(name, f"&{name}")
 
 
 def _parse(text: str) -> str:

@@ -3,6 +3,7 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+from bs4.dammit import EntitySubstitution
 from naive_text import TAGS, WORDS, Naive, random_lines
 
 from rakuten import markup
@@ -56,6 +57,18 @@ def test_plain_text_equals_beautiful_soup():
     lines = random_lines(1200, TAGS + WORDS[:20])
     assert sum("<" in line for line in lines) > 800
     for line in lines:
+        assert markup.plain_text(line) == " ".join(Naive.plain(line).split()), line
+
+
+def test_references_equal_beautiful_soup():
+    """Every number up to four digits and every name of its table, alone and among words."""
+    names = [*EntitySubstitution.HTML_ENTITY_TO_CHARACTER, "foo", "Eacute", "EACUTE", "a1"]
+    references = [*(f"&#{n};" for n in range(1, 10_000, 3)), *(f"&{name};" for name in names)]
+    for start in range(0, len(references), 40):
+        for glue in ("", " ", "x", "&amp;", ";"):
+            line = glue.join(references[start : start + 40])
+            assert markup.plain_text(line) == " ".join(Naive.plain(line).split()), line
+    for line in ("&#x41;", "&eacute", "&amp;eacute;", "a & b &eacute;", "&lt;b&gt;x&lt;/b&gt;"):
         assert markup.plain_text(line) == " ".join(Naive.plain(line).split()), line
 
 
