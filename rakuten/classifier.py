@@ -230,9 +230,7 @@ class ProductClassifier:
         if rows and self.summary["models"]["text"]:
             titles = [products[row].title for row in rows]
             bodies = [products[row].description for row in rows]
-            vectors = {}
-            if self._encoder:
-                vectors = {"title": self._encode(titles), "description": self._encode(bodies)}
+            vectors = self._vectors({"title": titles, "description": bodies})
             texts = Texts(np.array(rows), titles, bodies, vectors)
             found[rows] = self._text.probabilities(texts)
         return found
@@ -252,11 +250,22 @@ class ProductClassifier:
             found[rows] = self._image.probabilities(views)
         return found
 
-    def _encode(self, texts: list[str]) -> np.ndarray:
+    def _vectors(self, kinds: Mapping[str, list[str]]) -> dict[str, np.ndarray]:
         """Encode texts in several threads: ONNX Runtime lets go of the interpreter."""
-        parts = np.array_split(np.array(texts, dtype=object), min(self._threads, len(texts)))
+        encoder = self.summary["encode"]["encoder"]
+        if encoder == "none":
+            return {}
+        try:
+            network = self._encoder
+        except RuntimeError:  # the caller loaded TensorFlow first: a process of its own, then
+            path = self._folder / "encoder.onnx"
+            return sentences.encode(path, kinds, encoder=encoder, threads=1)
         with ThreadPoolExecutor(self._threads) as workers:
-            return np.concatenate(list(workers.map(self._encoder.encode, parts)))
+            found = {}
+            for kind, texts in kinds.items():
+                parts = np.array_split(np.array(texts, dtype=object), self._threads)
+                found[kind] = np.concatenate(list(workers.map(network.encode, parts)))
+            return found
 
     @cached_property
     def _text(self):
@@ -270,10 +279,8 @@ class ProductClassifier:
         return ensembles.read_image(self._folder / "image")
 
     @cached_property
-    def _encoder(self) -> sentences.SentenceEncoder | None:
-        """The sentence encoder, None where the text model reads no vectors."""
-        if self.summary["encode"]["encoder"] == "none":
-            return None
+    def _encoder(self) -> sentences.SentenceEncoder:
+        """The sentence encoder."""
         return sentences.SentenceEncoder(self._folder / "encoder.onnx")
 
     @cached_property

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from rakuten import evaluation
 from rakuten.categories import CODES
 from rakuten.examples import Examples
 
@@ -11,7 +12,6 @@ from rakuten.examples import Examples
 def summarize(
     examples: Examples,
     outputs: Mapping[str, Mapping[str, np.ndarray]],
-    figures: Mapping[str, Mapping],
     *,
     dataset: Mapping[str, object],
     threads: int,
@@ -21,22 +21,33 @@ def summarize(
 
     Args:
         examples: All products; those of the train part give the prior.
-        outputs: By modality what its best model says of them; see `examples.out_of_fold_outputs`.
-        figures: By model and part the metrics of the evaluate stage.
+        outputs: What the best models say of them, by "text", "image" and "fusion"; see
+            `examples.out_of_fold_outputs`.
         dataset: What the models were trained on.
         threads: Threads of the training.
         settings: The sections of params.yaml that prediction repeats: extract, encode, best_text.
 
     Returns:
-        Plain values for JSON: dataset, models (which modalities have one), test (figures of the
-        best models), threads, the settings, categories in the order of the probabilities, prior.
+        Plain values for JSON: dataset, models (which were trained), test (their figures on the test
+        products they can judge, as the evaluate stage has them), threads, the settings, categories
+        in the order of the probabilities, prior.
     """
     return {
         "dataset": dict(dataset),
         "models": {name: bool(said["present"].any()) for name, said in outputs.items()},
-        "test": {name: parts["test"] for name, parts in figures.items() if name.startswith("best")},
+        "test": {name: _figures(examples, said) for name, said in outputs.items()},
         "threads": threads,
         **{name: dict(section) for name, section in settings.items()},
         "categories": list(CODES),
         "prior": examples.prior().tolist(),
+    }
+
+
+def _figures(examples: Examples, said: Mapping[str, np.ndarray]) -> dict[str, float | int | None]:
+    """Measure a model on the test products that it can judge; None where there are none."""
+    rows = (examples.parts == "test") & said["present"]
+    figures = evaluation.measure(examples.labels[rows], said["probabilities"][rows])
+    return {
+        name: value if value is None or name == "rows" else round(float(value), 6)
+        for name, value in figures.items()
     }

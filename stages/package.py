@@ -13,8 +13,9 @@ def main() -> None:
         parts = storage.read_table("build/split/parts.parquet")
         text = storage.read_arrays("build/best_text/outputs.npz")
         image = storage.read_arrays("build/best_image/outputs.npz")
-        figures = storage.read_json("reports/evaluate/metrics.json")
-        examples = join(table, parts, text["ids"], text["present"] | image["present"], None)
+        fusion = storage.read_arrays("build/best_fusion/outputs.npz")
+        examples = join(table, parts, fusion["ids"], fusion["present"], None)
+        outputs = {"text": text, "image": image, "fusion": fusion}
         log.received(f"models of {len(table):,} products")
 
         weights = f"build/resources/{backbones.find(settings['extract']['backbone']).weights}"
@@ -28,7 +29,7 @@ def main() -> None:
         if settings["encode"]["encoder"] != "none":
             files["build/resources/encoder/sentence_encoder.onnx"] = "encoder.onnx"
         summary = packaging.summarize(
-            examples, {"text": text, "image": image}, figures, threads=threads, settings=settings,
+            examples, outputs, threads=threads, settings=settings,
             dataset=storage.read_json("data/dataset.json"),
         )  # fmt: skip
         for source, target in files.items():
