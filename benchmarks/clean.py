@@ -6,8 +6,7 @@ import pandas as pd
 import pytest
 
 from benchmarks import measure
-from rakuten import products, storage, text
-from rakuten.sample.catalogue import write_sample
+from rakuten import storage, text
 from tests.naive_text import Naive
 
 PRODUCTS, NAIVE_PRODUCTS = 84_916, 2_000
@@ -20,12 +19,7 @@ def main() -> None:
     languages = storage.read_arrays(measure.ROOT / "build/resources/langid.npz")
     threads = os.cpu_count() or 1
     with measure.scratch("clean") as folder, pytest.MonkeyPatch.context() as patch:
-        write_sample(folder / "text", products=PRODUCTS, quality=None, processes=threads)
-        x, y = (
-            storage.read_csv(folder / "text" / name, **products.CSV_FORMAT)
-            for name in ("X_train_update.csv", "Y_train_CVw08PX.csv")
-        )
-        table = products.join(x, y)
+        table = measure.catalogue(folder / "text", PRODUCTS)
         some = table.iloc[:NAIVE_PRODUCTS]
         naive = Naive(NLTK, patch)
         found = {}

@@ -6,6 +6,7 @@ Parity: the cosine between the features of both precisions, for the worst pictur
 from functools import partial
 
 import numpy as np
+from tqdm import tqdm
 
 from benchmarks import measure
 from rakuten import backbones, determinism, extraction, images, storage
@@ -22,22 +23,6 @@ class NoShards:
 
     def save(self, number: int, **arrays: np.ndarray) -> None:
         """Keep nothing."""
-
-
-def bar(items, **_):
-    """Stand in for a progress bar."""
-    return _Silent()
-
-
-class _Silent:
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        return False
-
-    def update(self, _):
-        """Say nothing."""
 
 
 def naive(folder, base: keras.Model) -> np.ndarray:
@@ -67,14 +52,14 @@ def main() -> None:
         for name in names:
             (folder / "pictures" / name.rpartition("/")[2]).write_bytes(archive.read(name))
         pictures = extraction.find_pictures(names, archive)
-        found = {}
+        found, silent = {}, partial(tqdm, disable=True)
 
         def extract(precision: str) -> None:
             settings = extraction.Settings(**section | {"precision": precision})
             widths = backbones.find("vgg16").widths
             build = partial(extractors.get, precision)
             found[precision], _ = extraction.extract(
-                pictures, archive, build, NoShards(), bar, settings, widths
+                pictures, archive, build, NoShards(), silent, settings, widths
             )
 
         extractors = {

@@ -13,9 +13,11 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import pandas as pd
 import psutil
 
-from rakuten import storage
+from rakuten import products, storage
+from rakuten.sample.catalogue import write_sample
 
 ROOT = Path(__file__).parents[1]
 KEPT = ROOT / "reports" / "benchmarks"
@@ -183,6 +185,16 @@ def scratch(name: str):
     (ROOT / "build").mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f"bench-{name}-", dir=ROOT / "build") as folder:
         yield Path(folder)
+
+
+def catalogue(folder: Path, count: int) -> pd.DataFrame:
+    """Generate a catalogue without pictures in a folder and read its product table."""
+    write_sample(folder, products=count, quality=None, processes=os.cpu_count() or 1)
+    tables = [
+        storage.read_csv(folder / name, **products.CSV_FORMAT)
+        for name in ("X_train_update.csv", "Y_train_CVw08PX.csv")
+    ]
+    return products.join(*tables)
 
 
 def python(*arguments: str) -> list[str]:

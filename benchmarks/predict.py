@@ -8,6 +8,7 @@ from scipy import sparse
 
 from benchmarks import measure
 from rakuten import inference, storage, text, vectorize
+from rakuten.examples import sparse_features
 from rakuten.sample.catalogue import plan
 from rakuten.sample.draws import Draws
 from rakuten.sample.text import write_text
@@ -89,10 +90,7 @@ def numpy_fusion():
 
 def main() -> None:
     """Measure both ways of fusing, text alone, and the starts."""
-    terms = storage.read_arrays(BUILD / "vectorize/features.npz")
-    terms = sparse.csr_array(
-        (terms["data"], terms["indices"], terms["indptr"]), shape=tuple(terms["shape"])
-    )
+    terms = sparse_features(storage.read_arrays(BUILD / "vectorize/features.npz"))
     features = storage.read_arrays(BUILD / "extract/features.npz")["features"]
     rows = np.random.default_rng(0).integers(0, len(features), ITEMS)
     given = terms[rows], features[rows]

@@ -3,8 +3,7 @@
 import os
 
 from benchmarks import measure
-from rakuten import products, storage, text
-from rakuten.sample.catalogue import write_sample
+from rakuten import storage, text
 
 PRODUCTS = 84_916
 
@@ -13,11 +12,7 @@ def main() -> None:
     """Clean a catalogue, then run the stage on it three times."""
     threads = os.cpu_count() or 1
     with measure.scratch("vectorize") as folder:
-        write_sample(folder / "text", products=PRODUCTS, quality=None, processes=threads)
-        table = products.join(
-            storage.read_csv(folder / "text/X_train_update.csv", **products.CSV_FORMAT),
-            storage.read_csv(folder / "text/Y_train_CVw08PX.csv", **products.CSV_FORMAT),
-        )
+        table = measure.catalogue(folder / "text", PRODUCTS)
         languages = storage.read_arrays(measure.ROOT / "build/resources/langid.npz")
         settings = storage.read_params("clean", path=measure.ROOT / "params.yaml")
         nltk = measure.ROOT / "build/resources/nltk"

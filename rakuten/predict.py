@@ -54,7 +54,7 @@ class Reading(NamedTuple):
 
     Attributes:
         row: The row.
-        prepared: What `ProductClassifier.prepare` made of it, None if there is nothing to go by.
+        prepared: What `ProductClassifier.prepare` made of it, or of nothing if it holds nothing.
         faults: What is wrong with the row, its picture included.
         no_picture: Whether its picture was looked for in vain.
     """
@@ -141,6 +141,7 @@ def prepare_row(row: Row, classifier: "ProductClassifier", pictures: Pictures | 
         faults += [f"text cannot be used: {fault}"] if fault else []
     if prepared is None:
         faults.append("neither text nor picture: predicted the most frequent category")
+        prepared = classifier.prepare(_product("", "", None))
     return Reading(row, prepared, tuple(faults), no_picture)
 
 
@@ -406,43 +407,20 @@ def _classify_missing(
                 (), total=table.rows, unit="product", description="predict", initial=before
             )
         )
-        prior = None
         for number, group in itertools.groupby(readings, lambda r: r.row.position // CHUNK):
             chunk = list(group)
-            if prior is None and any(reading.prepared is None for reading in chunk):
-                prior = _prior(classifier, options.top)
-            part = _classify_chunk(chunk, classifier, options.top, prior)
+            part = _classify_chunk(chunk, classifier, options.top)
             text = json.dumps(part, separators=(",", ":"), allow_nan=False)
             storage.write_text(options.partial / f"{number:08d}.json", text)
             bar.update(len(chunk))
 
 
-def _classify_chunk(
-    chunk: list[Reading], classifier: "ProductClassifier", top: int, prior: "Prediction | None"
-) -> dict:
+def _classify_chunk(chunk: list[Reading], classifier: "ProductClassifier", top: int) -> dict:
     """Classify some hundred products; what is kept of them is plain JSON."""
-    known = [reading.prepared for reading in chunk if reading.prepared is not None]
-    predictions = iter(classifier.classify(known, top=top) if known else [])
-    rows = [
-        _values(r.row.index, prior if r.prepared is None else next(predictions), top) for r in chunk
-    ]
+    predictions = classifier.classify([reading.prepared for reading in chunk], top=top)
+    rows = [_values(r.row.index, said, top) for r, said in zip(chunk, predictions, strict=True)]
     errors = [[r.row.line, str(r.row.index), "; ".join(r.faults)] for r in chunk if r.faults]
     return {"rows": rows, "errors": errors, "no_picture": sum(r.no_picture for r in chunk)}
-
-
-def _prior(classifier: "ProductClassifier", top: int) -> "Prediction":
-    """Give what the classifier says of a product of which nothing is known.
-
-    One that has no answer to that is stood in for by the sizes of the challenge's categories.
-    """
-    with suppress(ValueError, TypeError):
-        return classifier.classify([classifier.prepare(_product("", "", None))], top=top)[0]
-    from rakuten.classifier import Choice, Prediction
-
-    total = sum(categories.SIZES.values())
-    codes = sorted(categories.SIZES, key=categories.SIZES.__getitem__, reverse=True)[:top]
-    choices = (Choice(c, categories.NAMES[c], categories.SIZES[c] / total) for c in codes)
-    return Prediction(tuple(choices), None, None)
 
 
 def _columns(top: int) -> list[str]:
