@@ -28,12 +28,14 @@ def main() -> None:
         }
         if settings["encode"]["encoder"] != "none":
             files["build/resources/encoder/sentence_encoder.onnx"] = "encoder.onnx"
+        dataset = storage.read_json("data/dataset.json") | {"digest": packaging.digest("data")}
         summary = packaging.summarize(
-            examples, outputs, threads=threads, settings=settings,
-            dataset=storage.read_json("data/dataset.json"),
-        )  # fmt: skip
+            examples, outputs, dataset=dataset, threads=threads, settings=settings
+        )
         for source, target in files.items():
             storage.copy(source, f"build/package/{target}")
+        tested = packaging.predictions(examples, fusion)
+        storage.write_arrays("build/package/test.npz", **tested)
         storage.write_json("build/package/package.json", summary)
         log.wrote(f"{len(files)} files, models {summary['models']}")
 

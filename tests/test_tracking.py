@@ -1,13 +1,18 @@
 import shutil
 import socket
+import subprocess
+import sys
 import threading
 import time
 
 import pytest
+from conftest import ROOT
+from mlflow import MlflowClient
 from test_results import add_best, commit, git, write_project
 
 from rakuten import results, storage, tracking
 from rakuten.results import Snapshot
+from rakuten.tracking.__main__ import main
 
 
 @pytest.fixture(scope="session")
@@ -17,7 +22,7 @@ def empty_store(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DVC_ROOT", str(folder))
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        tracking.MlflowClient(f"sqlite:///{folder / 'mlflow.db'}").search_experiments()
+        MlflowClient(f"sqlite:///{folder / 'mlflow.db'}").search_experiments()
     return folder / "mlflow.db"
 
 
@@ -383,7 +388,7 @@ def test_two_processes_find_one_schema(tmp_path, monkeypatch):
     def make():
         try:
             tracking.publish_references(tracking.Mirror(tracking.SYNC_PATIENCE))
-        except tracking.FAILURES as error:
+        except tracking.failures() as error:
             failures.append(error)
 
     threads = [threading.Thread(target=make) for _ in range(2)]
@@ -398,5 +403,11 @@ def test_two_processes_find_one_schema(tmp_path, monkeypatch):
 
 def test_sync_against_a_server_that_is_down_says_so(project, monkeypatch, capsys):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
-    assert tracking.main(["sync"]) == 1
+    assert main(["sync"]) == 1
     assert "cannot be used" in capsys.readouterr().out
+
+
+def test_stages_start_without_mlflow():
+    """It takes seconds to import, and most stages never log."""
+    code = "import rakuten.tracking, sys; assert not {'mlflow', 'sqlalchemy'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)

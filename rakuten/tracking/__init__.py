@@ -5,27 +5,27 @@ Models that are not trained in epochs have no live run; their runs are made once
 DVC records, MLflow mirrors. A run carries the key of its result (`rakuten.results.key`), so the
 same result makes one run however often it is logged, and `python -m rakuten.tracking sync` rebuilds
 whatever is missing. A tracking server that is down or slow costs some seconds and one warning.
+
+MLflow is imported where its store is first used: it takes longer to load than many a stage to run.
 """
 
-import argparse
 import logging
 import os
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from filelock import FileLock
-from mlflow import MlflowClient
-from mlflow.entities import Dataset, DatasetInput, Metric, Param, Run, RunTag
-from mlflow.exceptions import MlflowException
-from sqlalchemy.exc import SQLAlchemyError
 
 from rakuten import results
 from rakuten.published import PUBLISHED
 from rakuten.results import Result, Snapshot
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
 
 EXPERIMENT = "rakuten-product-classification"
 """The one MLflow experiment in which every run of the project stands."""
@@ -45,15 +45,23 @@ LOCAL_PATIENCE = 60.0
 ABANDONED = 24 * 3600.0
 """Seconds after which a run that nobody finished counts as killed."""
 
-FAILURES = (MlflowException, SQLAlchemyError, OSError)
-"""What MLflow's client raises when its store is down, slow or locked (requests' are OSErrors)."""
-
 KEY, CONTENT = "result.key", "result.content"
 
 PARAMS_A_REQUEST, METRICS_A_REQUEST = 90, 900
 """Values in one request: MLflow takes at most 100 params or tags, 1,000 metrics."""
 
 logger = logging.getLogger(__name__)
+
+
+def failures() -> tuple[type[Exception], ...]:
+    """List what MLflow's client raises when its store is down, slow or locked.
+
+    Those of requests are OSErrors. For `except failures()`: only an exception has it called.
+    """
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    return MlflowException, SQLAlchemyError, OSError
 
 
 class Mirror:
@@ -67,6 +75,7 @@ class Mirror:
             unless MLflow's own environment variables say otherwise.
 
     Attributes:
+        address: Where the store is, as MLflow writes addresses.
         experiment_id: The experiment `EXPERIMENT`.
     """
 
@@ -76,12 +85,15 @@ class Mirror:
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
         os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
         logging.getLogger("mlflow").setLevel(logging.WARNING)  # else it tells of its tables
+        from mlflow import MlflowClient
+
         root, address = results.root(), os.environ.get("MLFLOW_TRACKING_URI")
         self._patience = patience if address else float("inf")
         self._spent = 0.0
+        self.address = address or f"sqlite:///{root / 'mlflow.db'}"
         local = None if address else (root / "mlartifacts").as_uri()
         with self.exclusive():  # two processes that create the schema at once collide
-            self._client = MlflowClient(address or f"sqlite:///{root / 'mlflow.db'}")
+            self._client = MlflowClient(self.address)
             experiment = self.do("get_experiment_by_name", EXPERIMENT)
             if experiment is None:
                 self.experiment_id = self.do(
@@ -124,7 +136,7 @@ class Mirror:
         finally:
             self._spent += time.monotonic() - start
 
-    def runs(self, key: str) -> list[Run]:
+    def runs(self, key: str) -> "list[Run]":
         """Find the runs of a result, oldest first."""
         return self.do(
             "search_runs",
@@ -166,6 +178,8 @@ class Mirror:
             tags: Values by name.
             step: The epoch, 0 for a figure of the whole training.
         """
+        from mlflow.entities import Param, RunTag
+
         self.log_steps(run_id, {step: metrics or {}})
         values = [("params", Param(name, str(value))) for name, value in (params or {}).items()]
         values += [("tags", RunTag(name, value)) for name, value in (tags or {}).items()]
@@ -182,6 +196,8 @@ class Mirror:
             run_id: The run.
             metrics: Values by name, by step.
         """
+        from mlflow.entities import Metric
+
         now = int(time.time() * 1000)
         entities = [
             Metric(name, value, now, step)
@@ -194,6 +210,8 @@ class Mirror:
 
     def log_dataset(self, run_id: str, dataset: dict[str, str]) -> None:
         """Name the data of a run: name and digest."""
+        from mlflow.entities import Dataset, DatasetInput
+
         entity = Dataset(dataset["name"], dataset["digest"], "dvc", "data.dvc")
         self.do("log_inputs", run_id, [DatasetInput(entity)])
 
@@ -223,7 +241,7 @@ class LiveRun:
             return
         try:
             action(self._mirror)
-        except FAILURES as error:
+        except failures() as error:
             _warn(str(error))
             self._mirror = None
 
@@ -243,7 +261,7 @@ def live_run(stage: str) -> Iterator[LiveRun]:
     """
     try:
         run = _begin(stage)
-    except FAILURES as error:
+    except failures() as error:
         _warn(str(error))
         run = LiveRun()
     try:
@@ -272,7 +290,7 @@ def publish_workspace(running: str) -> None:
                 continue
             publish(mirror, result, _experiment_of(result.key), _baseline())
         publish_references(mirror)
-    except FAILURES as error:
+    except failures() as error:
         _warn(str(error))
 
 
@@ -369,24 +387,6 @@ def sync(mirror: Mirror, repository: Path) -> dict[str, int]:
     return counts
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run the command line: `python -m rakuten.tracking sync`."""
-    parser = argparse.ArgumentParser(prog="python -m rakuten.tracking", description=__doc__)
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    commands.add_parser(
-        "sync", help="rebuild missing MLflow runs from the workspace, all commits and experiments"
-    )
-    parser.parse_args(arguments)
-    try:
-        counts = sync(Mirror(SYNC_PATIENCE), results.root())
-    except FAILURES as error:
-        address = os.environ.get("MLFLOW_TRACKING_URI", "mlflow.db")
-        print(f"MLflow at {address} cannot be used: {error}\nMend that, then run this again.")
-        return 1
-    print("MLflow runs: " + ", ".join(f"{n} {what}" for what, n in counts.items()))
-    return 0
-
-
 def _begin(stage: str) -> LiveRun:
     """Start the run of a training, or a silent one if its result has a finished run."""
     mirror = Mirror(TRAINING_PATIENCE)
@@ -404,7 +404,7 @@ def _begin(stage: str) -> LiveRun:
     return LiveRun(mirror, run_id)
 
 
-def _is_complete(run: Run) -> bool:
+def _is_complete(run: "Run") -> bool:
     """Tell whether a run is over and has its evaluation."""
     return run.info.status == "FINISHED" and CONTENT in run.data.tags
 
@@ -485,8 +485,3 @@ def _warn(reason: str) -> None:
         address,
         reason.splitlines()[0][:200],
     )
-
-
-if __name__ == "__main__":
-    logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    sys.exit(main())
