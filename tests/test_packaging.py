@@ -1,6 +1,9 @@
 import numpy as np
+import pytest
+from dvc_data.hashfile.hash_info import HashInfo
+from dvc_data.hashfile.tree import Tree
 
-from rakuten import packaging
+from rakuten import packaging, storage
 from rakuten.categories import CODES
 from rakuten.examples import Examples
 
@@ -25,3 +28,29 @@ def test_the_summary_holds_what_prediction_needs():
     np.testing.assert_allclose([found["prior"][0], found["prior"][26]], [2 / 3, 1 / 3], rtol=1e-6)
     assert (found["dataset"], found["threads"]) == ({"name": "small"}, 2)
     assert found["encode"] == {"encoder": "none"}
+
+
+def test_predictions_are_those_of_test_products_that_can_be_judged():
+    parts = np.array(["test", "train", "test", "test"])
+    labels = np.array([3, 4, 5, 6])
+    examples = Examples(np.array([2, 4, 6, 8]), None, np.ones(4, bool), labels, parts)
+    certain = np.eye(27)[labels]
+    said = {"present": np.array([1, 1, 0, 1], bool), "probabilities": certain}
+    found = packaging.predictions(examples, said)
+    assert (found["ids"].tolist(), found["labels"].tolist()) == ([2, 8], [3, 6])
+    np.testing.assert_array_equal(found["probabilities"], certain[[0, 3]])
+    kinds = {name: array.dtype.name for name, array in found.items()}
+    assert kinds == {"ids": "int64", "labels": "int64", "probabilities": "float32"}
+    assert storage.pack_arrays(**found) == storage.pack_arrays(**found)
+
+
+def test_a_folder_has_the_digest_that_dvc_gives_it(tmp_path):
+    tree = Tree()
+    for name in ("b/é.txt", "b.txt", "a", "b/c/d"):
+        storage.write_text(tmp_path / name, name)
+        md5 = storage.digest(tmp_path / name)
+        tree.add(tuple(name.split("/")), None, HashInfo("md5", md5))
+    tree.digest()
+    assert f"{packaging.digest(tmp_path)}.dir" == tree.hash_info.value
+    with pytest.raises(FileNotFoundError, match="holds no file: run 'dvc repro'"):
+        packaging.digest(tmp_path / "absent")

@@ -1,6 +1,7 @@
 """Registering and promoting, with packages of a few kilobytes that hold no model."""
 
 import json
+import re
 import shutil
 
 import numpy as np
@@ -83,7 +84,8 @@ def test_a_package_is_registered_once(packaged, mirror, monkeypatch):  # noqa: F
     assert {"served.py", "artifacts/package/test.npz", "code/rakuten/classifier.py"} <= files
     endings = {name.rpartition(".")[2] for name in files}
     assert not endings & {"pkl", "pickle", "joblib", "pyc", "pt", "h5"}
-    assert all(b"sklearn" not in path.read_bytes() for path in logged.rglob("*.npz"))
+    for path in logged.rglob("*"):
+        assert not path.is_file() or not re.match(rb"\x80[\x02-\x05]", path.read_bytes()), path
     pinned = (logged / "requirements.txt").read_text().split()
     assert "dvc" not in {line.partition("==")[0] for line in pinned}
 
@@ -112,6 +114,19 @@ def test_what_is_no_package_is_refused(packaged, mirror):  # noqa: F811
     shutil.rmtree(packaged / "build/package")
     with pytest.raises(registry.RegistryError, match="has no version, and build/package is not"):
         registry.promote(mirror, packaged)
+
+
+def test_the_champion_is_shown_or_the_way_to_one(packaged, mirror, capsys):  # noqa: F811
+    assert main(["champion"]) == 2
+    assert "run 'python -m rakuten.tracking promote' first" in capsys.readouterr().out
+    storage.write_json(packaged / registry.RECORD, {"package": "f" * 32})
+    assert main(["champion"]) == 2
+    assert "run 'python -m rakuten.tracking sync' first" in capsys.readouterr().out
+    (packaged / registry.RECORD).unlink()
+    main(["promote"])
+    capsys.readouterr()
+    assert main(["champion"]) == 0
+    assert "version 1 of rakuten-product-classifier. Trained on tiny" in capsys.readouterr().out
 
 
 def test_the_better_one_becomes_champion(packaged, mirror, capsys):  # noqa: F811

@@ -1,7 +1,7 @@
-"""The command line of MLflow: `python -m rakuten.tracking sync|register|promote`.
+"""The command line of MLflow: `python -m rakuten.tracking sync|register|promote|champion`.
 
-Exit status of sync: 0, or 1 if the store cannot be used. Of register and promote: 0 if the package
-is registered, or is the champion; 1 if it is no better than the champion; 2 on an error.
+Exit status of sync: 0, or 1 if the store cannot be used. Of the others: 0 if the package is
+registered, or is the champion; 1 if it is no better than the champion; 2 on an error.
 """
 
 import argparse
@@ -42,14 +42,17 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for name, run, told in (
-        ("sync", _sync, "rebuild what MLflow lacks: runs of all commits and experiments, champion"),
-        ("register", _register, "register build/package as a version of the classifier"),
-        ("promote", _promote, "make a version the champion if it beats the one there is"),
+    for run, told in (
+        (_sync, "rebuild what MLflow lacks: runs of all commits and experiments, the champion"),
+        (_register, "register build/package as a version of the classifier"),
+        (_champion, "show which version is the champion"),
+        (_promote, "make a version the champion if it beats the one there is"),
     ):
-        command = commands.add_parser(name, help=told, description=told, allow_abbrev=False)
+        command = commands.add_parser(
+            run.__name__.strip("_"), help=told, description=told, allow_abbrev=False
+        )
         command.set_defaults(run=run)
-    command.add_argument(
+    command.add_argument(  # to the last of them
         "--version", type=int, help="of the registry; that of build/package if none"
     )
     command.add_argument(
@@ -80,6 +83,11 @@ def _promote(mirror: tracking.Mirror, given: argparse.Namespace) -> int:
     )
     print(decision.told)
     return 0 if decision.is_champion else 1
+
+
+def _champion(mirror: tracking.Mirror, _: argparse.Namespace) -> int:
+    print(registry.champion(mirror, results.root()))
+    return 0
 
 
 if __name__ == "__main__":

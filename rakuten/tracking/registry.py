@@ -138,6 +138,28 @@ def promote(
     return Decision(True, f"{told}better by weighted F1: it is the champion now")
 
 
+def champion(mirror: Mirror, repository: Path) -> str:
+    """Describe the champion.
+
+    Args:
+        mirror: The store.
+        repository: The repository.
+
+    Returns:
+        A line with its version and its description.
+
+    Raises:
+        RegistryError: If no version has the alias.
+    """
+    version = _aliased(mirror)
+    if version is None:
+        remedy = "sync" if (repository / RECORD).exists() else "promote"
+        raise RegistryError(
+            f"no version of {NAME} is champion: run 'python -m rakuten.tracking {remedy}' first"
+        )
+    return f"version {version.version} of {NAME}. {version.description}"
+
+
 def restore(mirror: Mirror, repository: Path) -> str | None:
     """Give the champion of `RECORD` its version and alias back.
 
