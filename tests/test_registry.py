@@ -107,6 +107,15 @@ def test_a_killed_registration_is_made_again(packaged, mirror):  # noqa: F811
     assert run.info.status == "FINISHED"
 
 
+def test_a_package_of_links_is_registered(packaged, mirror, tmp_path_factory):  # noqa: F811
+    """As `dvc config cache.type symlink` has them."""
+    kept = tmp_path_factory.mktemp("cache") / "test.npz"
+    path = packaged / "build/package/test.npz"
+    path.replace(kept)
+    path.symlink_to(kept)
+    assert registry.register(mirror, packaged) == (1, True)
+
+
 def test_what_is_no_package_is_refused(packaged, mirror):  # noqa: F811
     (packaged / "build/package/test.npz").unlink()
     with pytest.raises(registry.RegistryError, match=r"no test\.npz: run 'dvc repro package'"):

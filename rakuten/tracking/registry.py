@@ -6,6 +6,7 @@ stands in `reports/champion.json`, in git: like every run, the registry is a mir
 """
 
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -309,16 +310,19 @@ def _log(mirror: Mirror, run_id: str, folder: Path) -> str:
     from rakuten.tracking.served import EXAMPLE, SIGNATURE  # the classifier, which others spare
 
     lock = LIBRARY.parent / "requirements.txt"
-    with _default_store(mirror), mlflow.start_run(run_id=run_id):
-        logged = mlflow.pyfunc.log_model(
-            name="package",
-            python_model=str(SERVED),
-            artifacts={"package": str(folder)},
-            code_paths=[str(LIBRARY)],
-            signature=SIGNATURE,
-            input_example=EXAMPLE,
-            pip_requirements=requirements.pinned(SERVED, lock),
-        )
+    with tempfile.TemporaryDirectory() as copy, _default_store(mirror):
+        # MLflow refuses links that lead out of a folder, as DVC makes with cache.type=symlink.
+        package = shutil.copytree(folder, Path(copy) / "package")
+        with mlflow.start_run(run_id=run_id):
+            logged = mlflow.pyfunc.log_model(
+                name="package",
+                python_model=str(SERVED),
+                artifacts={"package": str(package)},
+                code_paths=[str(LIBRARY)],
+                signature=SIGNATURE,
+                input_example=EXAMPLE,
+                pip_requirements=requirements.pinned(SERVED, lock),
+            )
     return logged.model_uri
 
 
