@@ -28,10 +28,15 @@ def open_store(folder):
 
 
 def runs(folder, query=""):
-    """The runs of a repository's mlflow.db, as `mlflow ui` lists them."""
+    """The runs of models in a repository's mlflow.db, as `mlflow ui` lists them.
+
+    A champion has the run of its package beside them, which `sync` makes only where the package
+    that is built here is the recorded one.
+    """
     client = open_store(folder)
     experiment = client.get_experiment_by_name("rakuten-product-classification")
-    return client.search_runs([experiment.experiment_id], query)
+    found = client.search_runs([experiment.experiment_id], query)
+    return [one for one in found if one.data.tags["model"] != "package"]
 
 
 def metrics(folder):

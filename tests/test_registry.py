@@ -163,6 +163,7 @@ def test_the_better_one_becomes_champion(packaged, mirror, capsys):  # noqa: F81
     told = capsys.readouterr().out
     assert "accuracy     97.5% against 90.0%: +7.5 points" in told
     assert "40 test products" in told
+    assert "better by weighted F1: it is the champion now" in told
     assert champion(mirror) == 3
     now = record(packaged)
     assert (now["package"], now["reason"]) == (digest, "compared")
@@ -171,9 +172,13 @@ def test_the_better_one_becomes_champion(packaged, mirror, capsys):  # noqa: F81
     low, high = (now["comparison"]["weighted_f1"][key] for key in ("low", "high"))
     assert 0 <= low < now["comparison"]["weighted_f1"]["difference"] < high
 
+    write_package(packaged, wrong=0)
+    assert main(["promote"]) == 0
+    assert "better by weighted F1, though the interval holds 0: it is" in capsys.readouterr().out
+
     assert main(["promote", "--version", "2"]) == 1
     assert main(["promote", "--version", "7"]) == 2
-    assert "no version 7: expected one of 1, 2, 3" in capsys.readouterr().out
+    assert "no version 7: expected one of 1, 2, 3, 4" in capsys.readouterr().out
 
 
 def test_figures_of_other_data_are_not_compared(packaged, mirror, capsys):  # noqa: F811

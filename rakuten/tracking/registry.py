@@ -136,7 +136,9 @@ def promote(
         return Decision(False, f"{told}not better by weighted F1: the champion stays")
     compared = {"champion": champion.tags[DIGEST], **compared}
     _move(repository, mirror, candidate, "compared", compared)
-    return Decision(True, f"{told}better by weighted F1: it is the champion now")
+    held = compared["weighted_f1"]["low"] <= 0
+    though = ", though the interval holds 0" if held else ""
+    return Decision(True, f"{told}better by weighted F1{though}: it is the champion now")
 
 
 def champion(mirror: Mirror, repository: Path) -> str:
