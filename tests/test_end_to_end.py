@@ -36,7 +36,7 @@ def runs(folder, query=""):
     client = open_store(folder)
     experiment = client.get_experiment_by_name("rakuten-product-classification")
     found = client.search_runs([experiment.experiment_id], query)
-    return [one for one in found if one.data.tags["model"] != "package"]
+    return [one for one in found if one.data.tags.get("model") != "package"]
 
 
 def metrics(folder):

@@ -1,5 +1,6 @@
 """Registering and promoting, with packages of a few kilobytes that hold no model."""
 
+import functools
 import json
 import re
 import shutil
@@ -44,9 +45,13 @@ def write_package(root, wrong=4, data="abc", ids=None, labels=LABELS):
     return packaging.digest(folder)
 
 
+pinned = functools.cache(registry.requirements.pinned)
+
+
 @pytest.fixture
-def packaged(project):  # noqa: F811
-    """A repository with a package."""
+def packaged(project, monkeypatch):  # noqa: F811
+    """A repository with a package; what prediction needs is worked out once for all tests."""
+    monkeypatch.setattr(registry.requirements, "pinned", pinned)
     storage.write_text("params.yaml", "seed: 1\nevaluate:\n  resamples: 200\n  confidence: 0.95\n")
     write_package(project)
     commit(project)
