@@ -112,6 +112,14 @@ def test_a_killed_registration_is_made_again(packaged, mirror):  # noqa: F811
     assert run.info.status == "FINISHED"
 
 
+def test_a_deleted_version_is_made_again(packaged, mirror):  # noqa: F811
+    """The way to a version of the same arrays with another state of the library's code."""
+    registry.register(mirror, packaged)
+    mirror.do("delete_model_version", registry.NAME, "1")
+    assert registry.register(mirror, packaged) == (2, True)
+    assert len(mirror.runs(f"package-{packaging.digest(packaged / 'build/package')}")) == 1
+
+
 def test_a_package_of_links_is_registered(packaged, mirror, tmp_path_factory):  # noqa: F811
     """As `dvc config cache.type symlink` has them."""
     kept = tmp_path_factory.mktemp("cache") / "test.npz"
