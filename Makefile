@@ -79,8 +79,9 @@ sample: install  ## write the embedded catalogue anew and import it
 	python -m rakuten.data import --name "synthetic sample" build/sample
 	dvc push data.dvc
 
-readme: install  ## write the figures of reports/ into README.md
+readme: install  ## write the figures of reports/ into README.md and the cards of docs/
 	python -m rakuten.readme write
+	python -m rakuten.cards write
 
 lock:  ## compile requirements*.txt from requirements*.in (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url \
