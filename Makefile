@@ -9,7 +9,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c '$(SUPPORTED)' 2>/dev/null && echo $$p && break; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help install repro results ui sweep test check bench verify kill sample readme lock clean
+.PHONY: help install repro results ui plots sweep test check bench verify kill sample readme lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/' | expand -t 12
@@ -44,6 +44,10 @@ results: install  ## show the figures of the last `make repro`
 
 ui: install  ## open the runs: http://127.0.0.1:5000
 	mlflow ui
+
+plots: install  ## draw the plots of dvc.yaml as a page, also without a network: dvc_plots/
+	-python -m rakuten.plots_page
+	dvc plots show
 
 sweep: install  ## try the grid of sweep.yaml, two experiments at a time, and name the best
 	python -m rakuten.sweep
