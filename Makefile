@@ -83,9 +83,10 @@ sample: install  ## write the embedded catalogue anew and import it
 	python -m rakuten.data import --name "synthetic sample" build/sample
 	dvc push data.dvc
 
-readme: install  ## write the figures of reports/ into README.md and the cards of docs/
+readme: install  ## write the figures of reports/ into README.md and docs/, and draw the pipeline
 	python -m rakuten.readme write
 	python -m rakuten.cards write
+	python -m rakuten.dag write
 
 lock:  ## compile requirements*.txt from requirements*.in (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url \

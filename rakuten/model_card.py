@@ -423,10 +423,10 @@ def _limits(reports: "Reports") -> str:
     )
     leakage = reports.tables["audit/tables/leakage"]
     leakage = leakage[leakage["model"].eq(SUBJECT) & leakage["near_duplicate"].eq("either")]
-    for row in leakage.itertuples():
+    for row in leakage[leakage["rows_with"] > 0].itertuples():
         lines.append(
-            f"{number_of(row.rows_with, 'test product').capitalize()} all but the same as a train "
-            f"product; without such, accuracy is {percent(row.accuracy_without)} instead of "
+            f"{number_of(row.rows_with, 'test product')} all but the same as a train product; "
+            f"without such, accuracy is {percent(row.accuracy_without)} instead of "
             f"{percent(row.accuracy)}."
         )
     suspects = reports.values["audit/summary"]["suspect_labels"]

@@ -137,6 +137,16 @@ def test_language_is_judged_by_the_texts(reports):
     assert "No language has half of the products" in text
 
 
+def test_near_duplicates_are_told_where_there_are_some(reports):
+    leakage = reports.tables["audit/tables/leakage"].assign(rows_with=7)
+    text = model_card.write(with_table(reports, "audit/tables/leakage", leakage))
+    assert "7 test products all but the same as a train product" in text
+    text = model_card.write(
+        with_table(reports, "audit/tables/leakage", leakage.assign(rows_with=0))
+    )
+    assert "the same as a train product" not in text
+
+
 def test_resources_that_the_parameters_do_not_ask_for_are_not_listed(reports):
     assert "resnet50" not in model_card.write(reports)
     assert "Apache 2.0" in model_card.write(reports)
