@@ -118,6 +118,13 @@ def test_outputs_lie_in_build_uncached_ones_in_reports():
         assert "always_changed" not in stage
 
 
+def test_metrics_are_of_models():
+    """Counts per category and language would fill `dvc exp show` with a hundred columns more."""
+    for name, stage in STAGES.items():
+        if "metrics" in stage:
+            assert name in {*MODELS, "evaluate"}
+
+
 def test_trained_models_depend_on_files_alone():
     """Their key is computed from the digests of files while they train; folders have none."""
     folders = {out for stage in STAGES.values() for out in outs(stage) if not Path(out).suffix}
