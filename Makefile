@@ -11,8 +11,11 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 .DEFAULT_GOAL := help
 .PHONY: help install repro results ui plots sweep test check bench verify kill sample readme lock clean
 
-help:  ## list the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/' | expand -t 12
+help:
+	@awk 'BEGIN {FS = ":.*## *"} /^##@/ {printf "\n%s\n", substr($$0, 5)} \
+		/^[a-z-]+:.*## / {printf "  make %-10s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+##@ Build
 
 install: $(VENV)/installed  ## create .venv with the locked packages
 
@@ -42,6 +45,8 @@ results: install  ## show the figures of the last `make repro`
 	@echo
 	@echo "Compare the runs in a browser:  $(VENV)/bin/mlflow ui"
 
+##@ Compare
+
 ui: install  ## open the runs: http://127.0.0.1:5000
 	mlflow ui
 
@@ -51,6 +56,8 @@ plots: install  ## draw the plots of dvc.yaml as a page, also without a network:
 
 sweep: install  ## try the grid of sweep.yaml, two experiments at a time, and name the best
 	python -m rakuten.sweep
+
+##@ Check
 
 test: $(VENV)/installed-dev  ## lint, then all tests, the slow ones included
 	ruff check
@@ -76,6 +83,8 @@ kill: install  ## kill a small pipeline at 20 random moments and see it finish t
 		&& python -m rakuten.data import ../small && dvc repro
 	python tests/kill_and_resume.py build/killed/rakuten
 	rm -rf build/killed
+
+##@ Maintain
 
 sample: install  ## write the embedded catalogue anew and import it
 	rm -rf build/sample
