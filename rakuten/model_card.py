@@ -380,8 +380,8 @@ def _missing_inputs(reports: "Reports") -> str:
         "Title, description and picture may each be missing.\n\n"
         "| what is there | what the packaged model says |\n| --- | --- |\n"
         "| title or description, and picture | both, weighed by their out-of-fold trust |\n"
-        "| title or description alone | the text model's probabilities, through the fusion |\n"
-        "| picture alone | the image model's probabilities, through the fusion |\n"
+        "| title or description alone | the text model's probabilities as they are |\n"
+        "| picture alone | the image model's probabilities as they are |\n"
         "| neither | the categories' shares in the train part |\n"
         "| a picture that cannot be read | as without; the row is listed with the reason |\n"
     )
