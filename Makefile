@@ -9,10 +9,13 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c '$(SUPPORTED)' 2>/dev/null && echo $$p && break; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help install repro results ui serve sweep test check bench verify kill sample readme lock clean
+.PHONY: help install repro results ui serve plots sweep test check bench verify kill sample readme lock clean
 
-help:  ## list the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/' | expand -t 12
+help:
+	@awk 'BEGIN {FS = ":.*## *"} /^##@/ {printf "\n%s\n", substr($$0, 5)} \
+		/^[a-z-]+:.*## / {printf "  make %-10s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+##@ Build
 
 install: $(VENV)/installed  ## create .venv with the locked packages
 
@@ -42,6 +45,8 @@ results: install  ## show the figures of the last `make repro`
 	@echo
 	@echo "Compare the runs in a browser:  $(VENV)/bin/mlflow ui"
 
+##@ Compare
+
 ui: install  ## open the runs: http://127.0.0.1:5000
 	mlflow ui
 
@@ -50,8 +55,14 @@ serve: install  ## serve the champion: POST to http://127.0.0.1:5001/invocations
 	mlflow models serve --model-uri models:/rakuten-product-classifier@champion \
 		--env-manager local --port 5001
 
+plots: install  ## draw the plots of dvc.yaml as a page, also without a network: dvc_plots/
+	-python -m rakuten.plots_page
+	dvc plots show
+
 sweep: install  ## try the grid of sweep.yaml, two experiments at a time, and name the best
 	python -m rakuten.sweep
+
+##@ Check
 
 test: $(VENV)/installed-dev  ## lint, then all tests, the slow ones included
 	ruff check
@@ -78,14 +89,18 @@ kill: install  ## kill a small pipeline at 20 random moments and see it finish t
 	python tests/kill_and_resume.py build/killed/rakuten
 	rm -rf build/killed
 
+##@ Maintain
+
 sample: install  ## write the embedded catalogue anew and import it
 	rm -rf build/sample
 	python -m rakuten.sample --products 1350 --seed 1 --quality 36 build/sample
 	python -m rakuten.data import --name "synthetic sample" build/sample
 	dvc push data.dvc
 
-readme: install  ## write the figures of reports/ into README.md
+readme: install  ## write the figures of reports/ into README.md and docs/, and draw the pipeline
 	python -m rakuten.readme write
+	python -m rakuten.cards write
+	python -m rakuten.dag write
 
 lock:  ## compile requirements*.txt from requirements*.in (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url \

@@ -95,8 +95,11 @@ def rows(runs: dict[tuple[int, int], dict[str, tuple[float, int]]]) -> list[meas
         note = f"peak {peak / 2**30:.2f} GiB; fewer products: {others}, "
         note += f"of which one cost {1 / growth:.2f} times as much"
         lines.append(measure.Row(name, float(f"{seconds:.3g}"), "s", note=note))
-    total = sum(seconds for seconds, _ in runs[products, images].values())
-    note = f"{products:,} products, {images:,} with a picture; peak is of all processes together"
+    totals = {size: sum(seconds for seconds, _ in run.values()) for (size, _), run in runs.items()}
+    costs = ", ".join(f"{1000 * total / size:.1f} ms" for size, total in totals.items())
+    note = f"{products:,} products, {images:,} with a picture; a product of "
+    note += f"{', '.join(f'{size:,}' for size in totals)}: {costs}; peaks are of all processes"
+    total = totals[products]
     return [*lines, measure.Row("all", float(f"{total:.4g}"), "s", note=note)]
 
 

@@ -13,7 +13,6 @@ import pandas as pd
 from PIL import Image
 from scipy import sparse
 from scipy.fft import dctn
-from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer
 
 from rakuten import images
 from rakuten.categories import CODES, NAMES, NUM_CATEGORIES, to_codes
@@ -522,6 +521,9 @@ def _weigh_grams(
     train: np.ndarray, others: np.ndarray
 ) -> tuple[sparse.csr_array, sparse.csr_array]:
     """Turn texts into rows of length 1, float32; a text without a gram into zeros."""
+    # Seconds, in which the stage has long said what it does.
+    from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer
+
     counter = HashingVectorizer(
         analyzer="char_wb",
         ngram_range=(_GRAM, _GRAM),

@@ -12,7 +12,6 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from rakuten import encoder as sentences  # before TensorFlow: see rakuten.encoder
 from rakuten import ensembles, extraction, image_ensemble, images, late_fusion, pooling, storage
@@ -240,6 +239,8 @@ class ProductClassifier:
         found = np.full((len(products), NUM_CATEGORIES), np.nan, np.float32)
         rows = [row for row, one in enumerate(products) if one.picture]
         if rows and self.summary["models"]["image"]:
+            import pandas as pd  # texts do without
+
             pictures = iter([products[row].picture for row in rows])
             size = self._settings.batch_size
             features = extraction.take_through(

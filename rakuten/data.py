@@ -31,7 +31,7 @@ import pandas as pd
 from PIL import Image, UnidentifiedImageError
 
 from rakuten import journal, products, storage
-from rakuten.sources import READ_FAULTS, TABLES, Entry, Faults, Key, Picture, Sources
+from rakuten.sources import MAX_IMAGE, READ_FAULTS, TABLES, Entry, Faults, Key, Picture, Sources
 
 CHALLENGE_NAMES = {"X_train.csv": "X_train_update.csv", "Y_train.csv": "Y_train_CVw08PX.csv"}
 """The files that an import cannot do without, as the challenge calls them."""
@@ -43,7 +43,6 @@ DATASET = "dataset.json"
 """What the data are called in reports and in MLflow: {"name": ...}."""
 
 MAX_TABLE = 1 << 30  # bytes; the challenge's X_train has 60 MB
-MAX_IMAGE = 32 << 20  # bytes; the challenge's largest is far below 1 MB
 MAX_PIXELS = 25_000_000  # the challenge's images have 250,000
 DECODE_FAULTS = (
     OSError,

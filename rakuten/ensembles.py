@@ -7,7 +7,7 @@ from rakuten import image_ensemble, pooling, storage, text_ensemble
 
 def write_text(folder: str | Path, ensemble: text_ensemble.TextEnsemble) -> None:
     """Write terms.json and weights.npz; equal classifiers give equal bytes."""
-    names = {block: terms for block, (terms, _) in ensemble.terms.items()}
+    names = {block: list(columns) for block, (columns, _) in ensemble.terms.items()}
     storage.write_json(Path(folder) / "terms.json", names)
     storage.write_arrays(Path(folder) / "weights.npz", **ensemble.arrays())
 

@@ -14,13 +14,6 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 import pandas as pd
-from sklearn.metrics import (
-    accuracy_score,
-    confusion_matrix,
-    f1_score,
-    log_loss,
-    precision_recall_fscore_support,
-)
 
 from rakuten.categories import CODES, GROUPS, NAMES, NUM_CATEGORIES, to_labels
 from rakuten.examples import PARTS, check_ids
@@ -183,28 +176,30 @@ def measure(labels: np.ndarray, scores: np.ndarray) -> dict[str, float | int | N
         the number measured. `log_loss` and `ece` are None if the scores are not probabilities,
         all are None if there are no rows.
     """
+    from sklearn import metrics  # seconds, in which a stage has long said what it does
+
     labels, scores = _present(labels, scores)
     if not labels.size:
         return {**dict.fromkeys(METRICS), "rows": 0}
     predicted = scores.argmax(axis=1)
     occurring = np.unique(labels)
     averages = {
-        f"{average}_f1": f1_score(
+        f"{average}_f1": metrics.f1_score(
             labels, predicted, labels=occurring, average=average, zero_division=0
         )
         for average in ("weighted", "macro")
     }
     loss = error = None
     if are_probabilities(scores):
-        loss = log_loss(labels, scores, labels=np.arange(NUM_CATEGORIES))
+        loss = metrics.log_loss(labels, scores, labels=np.arange(NUM_CATEGORIES))
         error = expected_calibration_error(labels, scores)
-    metrics = {
-        "accuracy": accuracy_score(labels, predicted),
+    measured = {
+        "accuracy": metrics.accuracy_score(labels, predicted),
         **averages,
         "log_loss": loss,
         "ece": error,
     }
-    return {name: _rounded(value) for name, value in metrics.items()} | {"rows": int(labels.size)}
+    return {name: _rounded(value) for name, value in measured.items()} | {"rows": int(labels.size)}
 
 
 def measure_parts(
@@ -351,6 +346,8 @@ def confusion(labels: np.ndarray, scores: np.ndarray) -> np.ndarray:
     Returns:
         int64 (27, 27): rows are true classes, columns predicted ones.
     """
+    from sklearn.metrics import confusion_matrix
+
     labels, scores = _present(labels, scores)
     classes = np.arange(NUM_CATEGORIES)
     if not labels.size:
@@ -370,6 +367,8 @@ def category_table(labels: np.ndarray, scores: Mapping[str, np.ndarray]) -> pd.D
         `recall`, `f1` (0 where there is nothing to divide by, NaN for a model without rows) and
         `support`, the category's products that the model could score.
     """
+    from sklearn.metrics import precision_recall_fscore_support
+
     tables = []
     for model, values in scores.items():
         true, present = _present(labels, values)

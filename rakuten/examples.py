@@ -2,12 +2,15 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 from scipy import sparse
 
 from rakuten.categories import NUM_CATEGORIES
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 PARTS = ("train", "validation", "test")
 """The parts in the order in which they are used: fitted on, chosen by, looked at once."""
@@ -111,8 +114,8 @@ def side_by_side(text: dict[str, np.ndarray], image: dict[str, np.ndarray]) -> d
 
 
 def join(
-    products: pd.DataFrame,
-    parts: pd.DataFrame,
+    products: "pd.DataFrame",
+    parts: "pd.DataFrame",
     ids: np.ndarray,
     present: np.ndarray,
     features: np.ndarray | sparse.csr_array | None,

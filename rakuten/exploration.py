@@ -8,7 +8,6 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
-from sklearn.decomposition import PCA
 
 from rakuten.categories import CODES, GROUPS, NAMES, NUM_CATEGORIES, SIZES
 from rakuten.examples import check_ids
@@ -278,6 +277,8 @@ def projection_table(
     if rows.size < 3:
         rows = rows[:0]
     else:
+        from sklearn.decomposition import PCA  # slow to import
+
         components = PCA(n_components=2, svd_solver="covariance_eigh")
         places = components.fit_transform(features[rows].astype(np.float64))  # (m, 2)
         variance = components.explained_variance_ratio_

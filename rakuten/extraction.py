@@ -16,13 +16,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import partial
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
-import pandas as pd
 import PIL
 
 from rakuten import images
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SHARD_BATCHES = 4
 """Batches kept together as one finished part: the most that a kill can cost."""
@@ -155,7 +157,7 @@ def extract(
     progress: Callable,
     settings: Settings,
     widths: Mapping[str, int],
-) -> tuple[dict[str, np.ndarray], pd.DataFrame]:
+) -> tuple[dict[str, np.ndarray], "pd.DataFrame"]:
     """Compute the features and the facts of products' pictures.
 
     Args:
@@ -175,6 +177,8 @@ def extract(
     Raises:
         images.ImageError: If a picture cannot be decoded; the message names it.
     """
+    import pandas as pd  # who prepares single pictures does without
+
     total = len(pictures.names)
     whole = _make_room(total, len(settings.views), widths)
     bounds = range(0, total, SHARD_BATCHES * settings.batch_size)
@@ -207,9 +211,9 @@ def spread(
     pictures: Pictures,
     ids: np.ndarray,
     arrays: Mapping[str, np.ndarray],
-    facts: pd.DataFrame,
+    facts: "pd.DataFrame",
     views: Sequence[str],
-) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], pd.DataFrame]:
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], "pd.DataFrame"]:
     """Give every product the features and the facts of its picture.
 
     Args:

@@ -8,12 +8,15 @@ a linear model on the average alone.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from rakuten import kernels, pooling
 from rakuten.categories import NUM_CATEGORIES
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,7 +101,7 @@ def restore(arrays: Mapping[str, np.ndarray]) -> ImageEnsemble:
     return ImageEnsemble(kernels.restore(arrays, "kernel/"), pool)
 
 
-def blocks(grid: np.ndarray, middle: np.ndarray, facts: pd.DataFrame) -> dict[str, np.ndarray]:
+def blocks(grid: np.ndarray, middle: np.ndarray, facts: "pd.DataFrame") -> dict[str, np.ndarray]:
     """Prepare the blocks of one view.
 
     Args:
@@ -119,7 +122,7 @@ def blocks(grid: np.ndarray, middle: np.ndarray, facts: pd.DataFrame) -> dict[st
 
 
 def views(
-    pooled: Mapping[str, np.ndarray], facts: pd.DataFrame, rows: np.ndarray
+    pooled: Mapping[str, np.ndarray], facts: "pd.DataFrame", rows: np.ndarray
 ) -> list[dict[str, np.ndarray]]:
     """Prepare the blocks of some products' views.
 
@@ -138,7 +141,7 @@ def views(
     ]
 
 
-def frame(facts: pd.DataFrame) -> np.ndarray:
+def frame(facts: "pd.DataFrame") -> np.ndarray:
     """Describe where the product stands in its picture.
 
     Args:

@@ -12,7 +12,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import cho_factor, cho_solve, eigh
 from threadpoolctl import threadpool_limits
 
 from rakuten.categories import NUM_CATEGORIES
@@ -211,6 +210,8 @@ def _inverse_median(centres: np.ndarray) -> float:
 
 def _inverse_root(kernel: np.ndarray) -> np.ndarray:
     """Find the projection P with K P P' K = K, float32 (m, r)."""
+    from scipy.linalg import eigh  # prediction does without, here and below
+
     values, vectors = eigh(kernel.astype(np.float64))
     kept = values > values[-1] * RANK_TOLERANCE
     roots = vectors[:, kept] / np.sqrt(values[kept])
@@ -225,6 +226,8 @@ def _moments(mapped: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, ...]:
 
 def _solve(moments: list[np.ndarray], regularization: float) -> tuple[np.ndarray, np.ndarray]:
     """Solve the ridge; the constant is not punished."""
+    from scipy.linalg import cho_factor, cho_solve
+
     second, first = moments
     penalty = np.full(len(second), regularization)
     penalty[-1] = 1e-8

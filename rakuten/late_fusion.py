@@ -6,12 +6,15 @@ other modality's probabilities as they are.
 """
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
-from rakuten import evaluation, pooling
+from rakuten import pooling
 from rakuten.examples import Examples, check_ids, out_of_fold_outputs
+
+if TYPE_CHECKING:  # who only predicts does without pandas
+    import pandas as pd
 
 SHARES = np.linspace(0, 1, 21)
 """The image's shares at which `share_table` measures."""
@@ -82,7 +85,7 @@ def masked(outputs: Mapping[str, np.ndarray], rows: np.ndarray) -> np.ndarray:
 
 def share_table(
     text: Mapping[str, np.ndarray], image: Mapping[str, np.ndarray], examples: Examples
-) -> pd.DataFrame:
+) -> "pd.DataFrame":
     """Measure fixed mixtures on the train part, out of fold, from text alone to image alone.
 
     Args:
@@ -95,6 +98,10 @@ def share_table(
         train rows with both modalities. At 0 and 1 the figures are those of the text and of the
         image classifier alone. Empty if there are no such rows.
     """
+    import pandas as pd
+
+    from rakuten import evaluation
+
     rows = text["present"] & image["present"] & (examples.parts == "train")
     labels = examples.labels[rows]
     sides = [part["probabilities"][rows] for part in (text, image)]

@@ -3,11 +3,14 @@
 import re
 import warnings
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
-import pandas as pd
 from bs4 import BeautifulSoup, MarkupResemblesLocatorWarning, XMLParsedAsHTMLWarning
 from bs4.dammit import EntitySubstitution
 from bs4.exceptions import ParserRejectedMarkup
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _PLAIN_TAG = re.compile(
     r"<(?:/?(?:a|b|big|blockquote|center|dd|div|dl|dt|em|font|h[1-6]|i|li|ol|p|small|span|strong"
@@ -45,7 +48,7 @@ def plain_text(text: str) -> str:
     return " ".join(text.encode(errors="replace").decode().split())
 
 
-def plain_texts(table: pd.DataFrame) -> tuple[list[str], list[str]]:
+def plain_texts(table: "pd.DataFrame") -> tuple[list[str], list[str]]:
     """Take markup and entities off the titles and descriptions of a product table.
 
     Args:

@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import minimize
 from scipy.special import log_softmax
 
 from rakuten.categories import NUM_CATEGORIES
@@ -61,6 +60,8 @@ def fit(scores: Sequence[np.ndarray], labels: np.ndarray, *, regularization: flo
     Returns:
         The pool; equal weights of 1 and no offsets where there are no rows.
     """
+    from scipy.optimize import minimize  # slow to import, and prediction does without
+
     count, rows = len(scores), len(labels)
     start = np.concatenate([np.ones(count), np.zeros(NUM_CATEGORIES)])
     if not rows:

@@ -20,8 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from rakuten import products
-from rakuten.data import MAX_IMAGE
-from rakuten.sources import READ_FAULTS
+from rakuten.sources import MAX_IMAGE, READ_FAULTS
 
 INDEX_NAMES = (products.UNNAMED, "__index_level_0__", "index", "id")
 """What else the challenge's unnamed first column is called in files that others wrote."""

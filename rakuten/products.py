@@ -4,14 +4,19 @@ Frames in, frames out: this room opens no file. Read the challenge's CSV files w
 that every field arrives as it was written: a title "NA" stays a title, an id "12.0" is seen.
 """
 
+from __future__ import annotations  # pandas is named in signatures, and imported where used
+
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from rakuten import categories
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 CSV_FORMAT = {"dtype": "str", "keep_default_na": False, "na_values": [""], "encoding": "utf-8"}
 """Options of `pandas.read_csv` for X and Y: all text, only an empty field is missing."""
@@ -164,7 +169,10 @@ def parse_y(y: pd.DataFrame, source: str = "Y_train.csv") -> tuple[pd.DataFrame,
 
 
 def check_pair(
-    x: pd.DataFrame, y: pd.DataFrame, x_source: str = "X_train.csv", y_source: str = "Y_train.csv"
+    x: pd.DataFrame,
+    y: pd.DataFrame,
+    x_source: str = "X_train.csv",
+    y_source: str = "Y_train.csv",
 ) -> list[Problem]:
     """Check that X and Y describe the same rows.
 
@@ -235,6 +243,8 @@ def _select_columns(
     missing = tuple(name for name in expected if name not in found)
     extra = tuple(name for name in found if name not in expected)
     # fields beyond the header push the first ones into the index, as text
+    import pandas as pd
+
     shifted = () if pd.api.types.is_integer_dtype(frame.index.dtype) else rows
     header = f"expected the header {','.join(expected)!r}, received {','.join(found)!r}"
     problems = [

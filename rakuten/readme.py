@@ -3,6 +3,7 @@
 import argparse
 import re
 import sys
+from pathlib import Path
 
 import pandas as pd
 
@@ -31,15 +32,18 @@ def sections() -> dict[str, str]:
     """
     clean = storage.read_json("reports/clean.json")
     split = storage.read_json("reports/split.json")
-    name = clean["dataset"]["name"]
-    caveat = SAMPLE_CAVEAT if name == SAMPLE else f"Figures on {name}, measured here."
     table = evaluation.readme_table(storage.read_json(MODELS))
     lines = "".join(f"- {line}\n" for line in difference_lines())
     return {
-        "results": f"{caveat}\n\n{table}",
+        "results": f"{caveat(clean['dataset']['name'])}\n\n{table}",
         "differences": f"{DIFFERENCES}\n{lines}",
         "data": data_line(clean, split),
     }
+
+
+def caveat(name: str) -> str:
+    """Say what kind of figures those of a data set are, by the name of the data."""
+    return SAMPLE_CAVEAT if name == SAMPLE else f"Figures on {name}, measured here."
 
 
 def difference_lines() -> list[str]:
@@ -100,6 +104,29 @@ def terminal_table() -> str:
         return shown.to_string(index=False, na_rep="-")
 
 
+def settle(fresh: dict[str, str], action: str) -> int:
+    """Write generated files, or check that they are what would be written.
+
+    Args:
+        fresh: What the files should hold, by path.
+        action: "write" or "check".
+
+    Returns:
+        The exit status: 1 if a check found a file that is stale or not there.
+    """
+    stale = [
+        path
+        for path, text in fresh.items()
+        if not Path(path).exists() or storage.read_text(path) != text
+    ]
+    for path in stale:
+        if action == "write":
+            storage.write_text(path, fresh[path])
+        else:
+            print(f"{path} does not show the figures of reports/: run 'make readme'")
+    return int(action == "check" and bool(stale))
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line: `python -m rakuten.readme show|write|check`."""
     parser = argparse.ArgumentParser(prog="python -m rakuten.readme", description=__doc__)
@@ -110,14 +137,7 @@ def main(arguments: list[str] | None = None) -> int:
         filled = sections()
         print(f"\n{filled['differences']}\n{filled['data'].strip()}")
         return 0
-    current = storage.read_text(README)
-    fresh = fill(current, sections())
-    if action == "write":
-        storage.write_text(README, fresh)
-    elif fresh != current:
-        print(f"{README} does not show the figures of reports/: run 'make readme'")
-        return 1
-    return 0
+    return settle({README: fill(storage.read_text(README), sections())}, action)
 
 
 if __name__ == "__main__":

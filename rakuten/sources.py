@@ -30,6 +30,7 @@ TABLES = {"x_train": "X_train.csv", "y_train": "Y_train.csv", "x_test": "X_test.
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
 """Ends of the names of archives that are looked into."""
 
+MAX_IMAGE = 32 << 20  # bytes; the challenge's largest is far below 1 MB
 MAX_NESTING = 3  # archives within an archive
 MAX_RATIO = 100  # unpacked to packed size, of what is larger than...
 MIN_BOMB = 10 << 20  # ... this many bytes; text packs 3:1, JPEG hardly

@@ -8,10 +8,12 @@ same as row by row.
 
 import io
 import re
+import sys
 import zipfile
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from functools import partial
 from itertools import chain
 from multiprocessing import get_context
@@ -19,14 +21,29 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from nltk.corpus.reader.wordnet import WordNetCorpusReader
-from nltk.stem import WordNetLemmatizer
-from nltk.tabdata import PunktDecoder
-from nltk.tokenize.destructive import NLTKWordTokenizer
-from nltk.tokenize.punkt import PunktParameters, PunktSentenceTokenizer
 
 from rakuten.language import LanguageModel
 from rakuten.markup import join_texts
+
+
+@contextmanager
+def _not_installed(*packages: str) -> Iterator[None]:
+    """Let imports of packages fail that nobody has imported yet."""
+    absent = [name for name in packages if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(absent))
+    try:
+        yield
+    finally:
+        for name in absent:
+            del sys.modules[name]
+
+
+with _not_installed("scipy.stats", "sklearn"):  # NLTK does without, in a third of the time
+    from nltk.corpus.reader.wordnet import WordNetCorpusReader
+    from nltk.stem import WordNetLemmatizer
+    from nltk.tabdata import PunktDecoder
+    from nltk.tokenize.destructive import NLTKWordTokenizer
+    from nltk.tokenize.punkt import PunktParameters, PunktSentenceTokenizer
 
 LANGUAGES: dict[str, str] = {
     "ar": "arabic",

@@ -9,15 +9,18 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from threading import Lock
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import sparse
-from sklearn.naive_bayes import MultinomialNB
-from sklearn.svm import LinearSVC
 from threadpoolctl import threadpool_limits
 
 from rakuten import kernels, perturb, pooling, terms
 from rakuten.categories import NUM_CATEGORIES
+
+if TYPE_CHECKING:  # who only predicts does without: see `fit`
+    from sklearn.naive_bayes import MultinomialNB
+    from sklearn.svm import LinearSVC
 
 Linear = tuple[np.ndarray, np.ndarray]
 """Coefficients float32 (27, d) and intercept float32 (27,)."""
@@ -192,6 +195,9 @@ def fit(
     Returns:
         The classifier, and out-of-fold probabilities float32 (n, 27).
     """
+    from sklearn.naive_bayes import MultinomialNB  # two seconds that prediction does without
+    from sklearn.svm import LinearSVC
+
     chosen = terms.fit(
         texts.titles, texts.bodies, min_df=settings.min_df, max_terms=settings.max_terms,
         **settings.ngrams,
@@ -248,7 +254,7 @@ def _blocks(vectors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def _fit_linear(
-    estimator: LinearSVC | MultinomialNB, features: sparse.csr_array, labels: np.ndarray
+    estimator: "LinearSVC | MultinomialNB", features: sparse.csr_array, labels: np.ndarray
 ) -> Linear:
     """Fit a classifier that adds up terms; categories without a product get low numbers."""
     coefficients = np.zeros((NUM_CATEGORIES, features.shape[1]), np.float32)
@@ -258,7 +264,7 @@ def _fit_linear(
         intercept[classes] = 1.0
         return coefficients, intercept
     estimator.fit(features, labels)
-    if isinstance(estimator, MultinomialNB):
+    if hasattr(estimator, "feature_log_prob_"):  # naive Bayes
         slopes, constants = estimator.feature_log_prob_, estimator.class_log_prior_
         coefficients[:] = slopes.min(axis=0)
         intercept[:] = constants.min()

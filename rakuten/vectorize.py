@@ -1,10 +1,13 @@
 """Tokens to TF-IDF: a vocabulary fitted on train rows, and features from it alone."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import sparse
-from sklearn.feature_extraction.text import CountVectorizer, TfidfTransformer
+
+if TYPE_CHECKING:
+    from sklearn.feature_extraction.text import CountVectorizer
 
 
 def fit(
@@ -28,6 +31,8 @@ def fit(
         The terms in column order (alphabetical), and their inverse document frequencies, float32
         (d,): ln((1 + n) / (1 + df)) + 1. Both empty if no product has a token.
     """
+    from sklearn.feature_extraction.text import TfidfTransformer  # seconds: once it is needed
+
     if not any(tokens):
         return [], np.zeros(0, np.float32)
     counter = _counter(ngram_max).set_params(min_df=min_df, max_df=float(max_df))
@@ -59,6 +64,8 @@ def transform(
     Returns:
         float32 CSR (n, d), rows of length 1, or 0 where no term is known; columns ascend in a row.
     """
+    from sklearn.feature_extraction.text import TfidfTransformer
+
     if not len(vocabulary):
         return sparse.csr_array((len(tokens), 0), dtype=np.float32)
     counter = _counter(ngram_max).set_params(vocabulary=vocabulary)
@@ -69,8 +76,10 @@ def transform(
     return features
 
 
-def _counter(ngram_max: int) -> CountVectorizer:
+def _counter(ngram_max: int) -> "CountVectorizer":
     """Count terms of texts that are tokenized already."""
+    from sklearn.feature_extraction.text import CountVectorizer
+
     return CountVectorizer(
         lowercase=False,
         tokenizer=str.split,

@@ -173,3 +173,12 @@ def test_the_test_part_gives_the_figures_of_evaluate(built_repository):
     assert codes == np.array(CODES)[said.fused[:20].argmax(axis=1)].tolist()
     stored = pd.read_csv(built_repository / "reports/evaluate/tables/predictions_best_fusion.csv")
     assert len(stored) == len(test)
+
+
+@pytest.mark.parametrize("module", ["rakuten.classifier", "rakuten.predict"])
+def test_what_texts_do_without_is_not_imported(module):
+    """Each of these takes longer than to classify a thousand titles."""
+    heavy = ("tensorflow", "pandas", "sklearn", "scipy.stats", "scipy.optimize", "nltk", "mlflow")
+    code = f"import {module}, sys; print([name for name in {heavy} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"

@@ -2,6 +2,7 @@
 
 import ast
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -144,6 +145,13 @@ def test_outputs_lie_in_build_uncached_ones_in_reports():
         assert "always_changed" not in stage
 
 
+def test_metrics_are_of_models():
+    """Counts per category and language would fill `dvc exp show` with a hundred columns more."""
+    for name, stage in STAGES.items():
+        if "metrics" in stage:
+            assert name in {*MODELS, "evaluate"}
+
+
 def test_trained_models_depend_on_files_alone():
     """Their key is computed from the digests of files while they train; folders have none."""
     folders = {out for stage in STAGES.values() for out in outs(stage) if not Path(out).suffix}
@@ -238,6 +246,17 @@ def test_what_every_stage_runs_first_only_quiets_tensorflow():
         "import os",
         "os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')",
     ]
+
+
+def test_make_help_lists_every_target_in_its_group():
+    makefile = (ROOT / "Makefile").read_text()
+    (targets,) = re.findall(r"^\.PHONY: help (.+)$", makefile, re.MULTILINE)
+    shown = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True).stdout
+    assert re.findall(r"^  make (\S+) +\w", shown, re.MULTILINE) == targets.split()
+    columns = {len(line) - len(line[7:].split(maxsplit=1)[1]) for line in shown.splitlines()
+               if line.startswith("  make ")}  # fmt: skip
+    assert len(columns) == 1
+    assert re.findall(r"^\w+$", shown, re.MULTILINE) == ["Build", "Compare", "Check", "Maintain"]
 
 
 def test_each_parameter_has_a_comment():

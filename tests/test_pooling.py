@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from scipy import optimize
 from scipy.optimize import check_grad
 from scipy.special import log_softmax, softmax
 from sklearn.metrics import log_loss
@@ -87,8 +88,8 @@ def test_the_gradient_is_that_of_the_loss_and_the_end_is_the_minimum(monkeypatch
         caught["loss"], caught["result"] = loss, minimize(loss, start, **options)
         return caught["result"]
 
-    minimize = pooling.minimize
-    monkeypatch.setattr(pooling, "minimize", spy)
+    minimize = optimize.minimize
+    monkeypatch.setattr(optimize, "minimize", spy)
     pool = pooling.fit([scores, noise], labels, regularization=2.0)
     loss, best = caught["loss"], caught["result"].x
     generator = np.random.default_rng(1)

@@ -6,7 +6,7 @@ import zipfile
 import pandas as pd
 import pytest
 
-from rakuten import data, product_files
+from rakuten import product_files, sources
 from rakuten.product_files import InputError, Pictures, Row, open_table, read_rows
 
 HEADER = b",designation,description,productid,imageid\n"
@@ -127,7 +127,7 @@ def test_a_picture_that_is_too_large_is_not_read(tmp_path, monkeypatch):
     monkeypatch.setattr(product_files, "MAX_IMAGE", 4)
     with pytest.raises(InputError, match="expected at most 4 bytes, received more"):
         Pictures(tmp_path).read("a.jpg")
-    assert data.MAX_IMAGE > 1 << 20
+    assert sources.MAX_IMAGE > 1 << 20
 
 
 def test_a_damaged_member_raises_what_callers_expect(tmp_path):

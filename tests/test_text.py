@@ -1,3 +1,5 @@
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -308,3 +310,14 @@ def test_clean_equals_naive_on_the_excerpt(pinned_folder, arrays, monkeypatch):
     rows = list(zip(*columns.values(), strict=True))
     assert len(rows) > 4000
     assert [i for i, row in enumerate(rows) if row != expected[i]] == []
+
+
+def test_nltk_without_its_optional_packages_leaves_them_to_others():
+    code = """
+import sys
+from rakuten import text
+assert not {"scipy.stats", "sklearn"} & set(sys.modules)
+import scipy.stats, sklearn.feature_extraction, nltk
+assert nltk.word_tokenize
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -3,6 +3,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from sklearn import svm
 from sklearn.naive_bayes import MultinomialNB
 from sklearn.svm import LinearSVC
 
@@ -240,7 +241,7 @@ def test_two_machines_are_never_fitted_at_once(monkeypatch):
     """The library shuffles rows by one state of the process: threads would mix it up."""
     running, most = [], []
 
-    class Watched(text_ensemble.LinearSVC):
+    class Watched(svm.LinearSVC):
         def fit(self, *arguments):
             running.append(1)
             most.append(len(running))
@@ -248,7 +249,7 @@ def test_two_machines_are_never_fitted_at_once(monkeypatch):
             running.pop()
             return super().fit(*arguments)
 
-    monkeypatch.setattr(text_ensemble, "LinearSVC", Watched)
+    monkeypatch.setattr(svm, "LinearSVC", Watched)
     products, labels, folds = catalogue()
     text_ensemble.fit(products, labels, folds, SETTINGS, seed=5, threads=5)
     assert most == [1] * 5
