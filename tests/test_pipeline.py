@@ -158,6 +158,8 @@ PURE = {
     "audit": None,
     "perturb": None,
     "robustness": None,
+    "explanation": None,
+    "neighbours": set(),
 }
 
 
