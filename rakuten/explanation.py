@@ -1,8 +1,9 @@
 """Why the classifier chose a category: what changes when a word or a part of the picture is gone.
 
-An effect is how far the logarithm of the first category's probability falls when something is left
-out, in nats: above 0 what was left out spoke for the category, below 0 against it. All else stays
-as it is, so that effects hold for one product and do not add up to the whole.
+An effect is how far the log odds of the first category fall when something is left out, in nats:
+above 0 what was left out spoke for the category, below 0 against it. Odds rather than the
+probability: where that is near 1 hardly anything would move it, and the surest answers would have
+no reasons. All else stays as it is, so that effects hold for one product and do not add up.
 
 Source: occlusion, Zeiler and Fergus, "Visualizing and Understanding Convolutional Networks", 2014;
 for words, Li et al., "Understanding Neural Networks through Representation Erasure", 2016.
@@ -185,7 +186,13 @@ def _covered(product: Product, grid: int) -> Iterator[Product]:
 
 
 def _falls(said: Said, fused: np.ndarray) -> np.ndarray:
-    """Measure how far the first category's log probability falls: (1, 27), (n, 27) -> (n,)."""
+    """Measure how far the first category's log odds fall: (1, 27), (n, 27) -> (n,)."""
     label = said.fused[0].argmax()
-    before, after = (pooling.logarithms(values)[:, label] for values in (said.fused, fused))
-    return before - after
+    return _log_odds(said.fused, label) - _log_odds(fused, label)
+
+
+def _log_odds(probabilities: np.ndarray, label: int) -> np.ndarray:
+    """Set a category against all others, whose sum is exact where 1 - p is not: (n, 27) -> (n,)."""
+    others = np.delete(probabilities, label, axis=1).sum(axis=1, dtype=np.float64)
+    own = probabilities[:, label].astype(np.float64)
+    return np.log(np.maximum(own, pooling.FLOOR)) - np.log(np.maximum(others, pooling.FLOOR))

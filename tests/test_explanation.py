@@ -58,10 +58,6 @@ def said_of(classifier, product):
     return Probabilities(said.text, said.image, fused)
 
 
-def log_share(score):
-    return score - np.log(np.exp(score) + 26)
-
-
 def test_words_are_letters_and_digits_with_what_joins_them():
     text = "L'été à 1,5 m - porte-clés (rouge), n° 12."
     found = [text[start:end] for start, end in explanation.find_words(text)]
@@ -72,11 +68,10 @@ def test_words_are_letters_and_digits_with_what_joins_them():
 def test_effects_of_words_without_a_picture():
     classifier, product = StandIn(), Prepared("pool round", "book", None)
     effects = explanation.word_effects(classifier, POOL, product, said_of(classifier, product))
-    whole = log_share(1.0)  # 2 for pool, -1 for book
     expected = {
-        ("title", 0, 4, "pool"): whole - log_share(-1.0),
+        ("title", 0, 4, "pool"): 2.0,
         ("title", 5, 10, "round"): 0.0,
-        ("description", 0, 4, "book"): whole - log_share(2.0),
+        ("description", 0, 4, "book"): -1.0,
     }
     assert [(e.field, e.start, e.end, e.word) for e in effects] == list(expected)
     np.testing.assert_allclose([e.effect for e in effects], list(expected.values()), atol=1e-5)
@@ -88,19 +83,17 @@ def test_beside_a_picture_words_count_as_the_pool_weighs_them():
     classifier, product = StandIn(), Prepared("pool round", "", picture())
     said = said_of(classifier, product)
     effects = explanation.word_effects(classifier, POOL, product, said)
-    expected = [log_share(2.0 + 2 * 3.0) - log_share(2 * 3.0), 0.0]
-    np.testing.assert_allclose([e.effect for e in effects], expected, atol=1e-5)
+    np.testing.assert_allclose([e.effect for e in effects], [2.0, 0.0], atol=1e-5)
     assert all(one.picture is None for call in classifier.calls for one in call)
 
 
 def test_the_last_word_leaves_the_picture_or_the_prior():
     classifier = StandIn()
-    for shown, rest in ((picture(), log_share(3.0)), (None, np.log(1 / 27))):
+    for shown, expected in ((picture(), (2 + 2 * 3) - 3), (None, 2)):
         product = Prepared("pool", "", shown)
         said = said_of(classifier, product)
         (word,) = explanation.word_effects(classifier, POOL, product, said)
-        full = np.log(said.fused[0, 0])
-        assert word.effect == pytest.approx(full - rest, abs=1e-5)
+        assert word.effect == pytest.approx(expected, abs=1e-5)
 
 
 def test_only_the_first_words_are_left_out():
@@ -119,7 +112,7 @@ def test_the_part_that_speaks_for_the_category_is_found():
         classifier, POOL, product, said, grid=4, advance=lambda *step: steps.append(step)
     )
     expected = np.zeros((4, 4))
-    expected[0, 0] = log_share(2 * 3.0) - log_share(0.0)
+    expected[0, 0] = 2 * 3.0
     np.testing.assert_allclose(effects, expected, atol=1e-5)
     assert steps == [(7, 16), (14, 16), (16, 16)]
     assert all(not one.title for call in classifier.calls for one in call)
@@ -149,3 +142,12 @@ def test_without_a_picture_there_are_no_parts():
     classifier = StandIn()
     with pytest.raises(ValueError, match="no picture"):
         explanation.region_effects(classifier, POOL, product, said_of(classifier, product))
+
+
+def test_the_surest_answer_has_reasons_too():
+    """A probability near 1 hardly moves; the odds do."""
+    classifier, product = StandIn(), Prepared("pool " * 8, "", None)
+    said = said_of(classifier, product)
+    assert said.fused[0, 0] > 0.99999
+    effects = explanation.word_effects(classifier, POOL, product, said)
+    np.testing.assert_allclose([e.effect for e in effects], 2.0, atol=1e-3)
