@@ -61,7 +61,7 @@ def _set_language() -> None:
     label = words("choose_file")
     st.html(
         f"<script>document.documentElement.lang={language()!r}</script>"
-        "<style>[data-testid=stFileUploaderDropzone] button::after"
+        "<style>[data-testid=stFileUploaderDropzone] [data-testid=stBaseButton-secondary]::after"
         f'{{content:"{label}"}}</style>',
         unsafe_allow_javascript=True,
     )

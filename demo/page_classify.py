@@ -2,6 +2,7 @@
 
 import logging
 from dataclasses import dataclass
+from textwrap import shorten
 
 import streamlit as st
 
@@ -80,9 +81,9 @@ def _show_samples() -> None:
             for column, sample in zip(st.columns(6), row, strict=False):
                 group = GROUPS.get(sample.group, {}).get(language(), "")
                 kind = words(f"kind_{sample.kind}", group=group)
-                title = _plain(products.title(sample.product)[:60].strip()) or words("no_title")
+                title = _plain(shorten(products.title(sample.product), 48, placeholder=" …"))
                 column.button(
-                    f"**{kind}** *{title}*",
+                    f"**{kind}** *{title or words('no_title')}*",
                     key=f"sample-{sample.product}",
                     on_click=_take_sample,
                     args=(sample,),
@@ -92,7 +93,7 @@ def _show_samples() -> None:
                 picture = products.thumbnail(sample.product) if sample.with_picture else None
                 if picture:
                     style += f".st-key-sample-{sample.product} button::before"
-                    style += f'{{background-image:url("{picture}")!important}}'
+                    style += f'{{background-color:#fff;background-image:url("{picture}")}}'
     st.html(f"<style>{style}</style>")
 
 

@@ -132,7 +132,7 @@ def send(page, *, title="", description="", file=None):
     page.get_by_label("Description (facultative)").fill(description)
     if file:
         page.locator("input[type=file]").set_input_files(file)
-        page.get_by_test_id("stFileUploaderFile").wait_for()
+        page.get_by_test_id("stFileChip").wait_for()
     page.get_by_role("button", name="Classer", exact=True).click()
 
 
