@@ -52,10 +52,10 @@ def _show_metrics(comparison) -> None:
 def _show_one_model(models: list[str]) -> None:
     """Draw the confusions and the categories of one model."""
     left, right = st.columns(2, gap="large")
+    st.session_state.setdefault("chosen_model", BEST if BEST in models else models[0])
     chosen = left.selectbox(
         words("choose_model"),
         models,
-        index=models.index(BEST) if BEST in models else 0,
         format_func=lambda name: model(name, language()),
         key="chosen_model",
     )
@@ -65,7 +65,7 @@ def _show_one_model(models: list[str]) -> None:
         format_func=lambda name: GROUPS[name][language()] if name else words("all_categories"),
         key="chosen_group",
     )
-    left, right = st.columns([7, 5], gap="large")
+    left, right = st.columns(2, gap="large")
     with left:
         heading("confusion", words("confusion_note"), level=3)
         cells = view_models.confusion_cells(_table("confusion"), chosen, group, language())
@@ -100,10 +100,11 @@ def _show_reliability(calibration) -> None:
     """Draw how far models' probabilities can be trusted."""
     heading("reliability", words("reliability_note"))
     models = list(dict.fromkeys(calibration["model"]))
+    first = [name for name in RELIABLE if name in models]
+    st.session_state.setdefault("reliable_models", first)
     chosen = st.multiselect(
         words("choose_models"),
         models,
-        default=[name for name in RELIABLE if name in models],
         format_func=lambda name: model(name, language()),
         key="reliable_models",
     )
