@@ -35,7 +35,7 @@ def confusion(table: pd.DataFrame, words: dict[str, str], *, named: bool) -> alt
             alt.Tooltip("share:Q", title=words["share"], format=".0%"),
         ],
     )
-    side = max(260, 19 * len(order)) if not named else max(260, 52 * len(order))
+    side = max(260, 19 * len(order)) if not named else max(340, 80 * len(order))
     if not named:
         return alt.layer(cells).properties(height=side)
     strong = alt.datum.share > 0.55
