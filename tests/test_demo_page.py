@@ -154,7 +154,6 @@ def shoot(page, name):
     page.wait_for_timeout(700)
     page.screenshot(path=SCREENSHOTS / f"{name}.png")
     page.set_viewport_size(size)
-    page.wait_for_timeout(700)  # a list that opens while the page takes its size closes again
 
 
 def fits(page):
@@ -391,7 +390,7 @@ def test_models_are_compared(visit, scheme):
     rows.first.wait_for()
     assert rows.count() == len(category_names.MODELS)
     page.locator(CHART).nth(4).wait_for()
-    shoot(page, f"compare-{scheme}")
+    page.wait_for_timeout(1500)  # a list closes again where the page below it still grows
     before = page.get_by_role("region", name="Erreurs les plus fréquentes").inner_text()
     page.get_by_label("Modèle à examiner").press("ArrowDown")
     page.get_by_role("option", name="Réseau de texte").click()
@@ -404,6 +403,10 @@ def test_models_are_compared(visit, scheme):
     )
     page.wait_for_timeout(1500)
     shoot(page, f"compare-group-{scheme}")
+    other = visit(color_scheme=scheme)
+    other.get_by_role("tab", name="Comparer les modèles").click()
+    other.locator(CHART).nth(4).wait_for()
+    shoot(other, f"compare-{scheme}")
 
 
 @slow
