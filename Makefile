@@ -9,7 +9,8 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c '$(SUPPORTED)' 2>/dev/null && echo $$p && break; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help install repro results ui serve plots sweep test check bench verify kill sample readme lock clean
+.PHONY: help install repro results ui plots sweep demo serve test check bench verify kill sample \
+	readme lock clean
 
 help:
 	@awk 'BEGIN {FS = ":.*## *"} /^##@/ {printf "\n%s\n", substr($$0, 5)} \
@@ -30,7 +31,11 @@ $(VENV)/installed: requirements.txt | $(VENV)/bin/python
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	@touch $@
 
-$(VENV)/installed-dev: requirements-dev.txt $(VENV)/installed
+$(VENV)/installed-demo: requirements-demo.txt $(VENV)/installed
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-demo.txt
+	@touch $@
+
+$(VENV)/installed-dev: requirements-dev.txt $(VENV)/installed-demo
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $@
 
@@ -50,17 +55,22 @@ results: install  ## show the figures of the last `make repro`
 ui: install  ## open the runs: http://127.0.0.1:5000
 	mlflow ui
 
-serve: install  ## serve the champion: POST to http://127.0.0.1:5001/invocations
-	@python -m rakuten.tracking champion
-	mlflow models serve --model-uri models:/rakuten-product-classifier@champion \
-		--env-manager local --port 5001
-
 plots: install  ## draw the plots of dvc.yaml as a page, also without a network: dvc_plots/
 	-python -m rakuten.plots_page
 	dvc plots show
 
 sweep: install  ## try the grid of sweep.yaml, two experiments at a time, and name the best
 	python -m rakuten.sweep
+
+##@ Use
+
+demo: $(VENV)/installed-demo  ## classify products in a browser: http://127.0.0.1:8501
+	@python -m demo
+
+serve: install  ## serve the champion: POST to http://127.0.0.1:5001/invocations
+	@python -m rakuten.tracking champion
+	mlflow models serve --model-uri models:/rakuten-product-classifier@champion \
+		--env-manager local --port 5001
 
 ##@ Check
 
@@ -105,6 +115,8 @@ readme: install  ## write the figures of reports/ into README.md and docs/, and 
 lock:  ## compile requirements*.txt from requirements*.in (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url \
 		--custom-compile-command "make lock" requirements.in -o requirements.txt
+	uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url \
+		--custom-compile-command "make lock" requirements-demo.in -o requirements-demo.txt
 	uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url \
 		--custom-compile-command "make lock" requirements-dev.in -o requirements-dev.txt
 

@@ -192,6 +192,8 @@ PURE = {
     "audit": None,
     "perturb": None,
     "robustness": None,
+    "explanation": None,
+    "neighbours": set(),
 }
 
 

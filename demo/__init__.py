@@ -1,0 +1,1 @@
+"""The product classifier as a page: `make demo`, or `python -m demo`."""

@@ -1,0 +1,52 @@
+"""Start the page: `python -m demo`, as `make demo` does."""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from demo.paths import PACKAGE, missing
+
+OPTIONS = {
+    "server.headless": "true",  # no question about an e-mail address, no browser opened
+    "server.fileWatcherType": "none",
+    "server.maxUploadSize": "100",  # the page refuses large pictures itself, in its own words
+    "browser.gatherUsageStats": "false",
+    "client.toolbarMode": "minimal",
+    "client.showErrorDetails": "none",
+    "client.showErrorLinks": "false",
+    "runner.magicEnabled": "false",
+    "theme.baseRadius": "0.6rem",
+    "theme.light.primaryColor": "#b3132b",
+    "theme.light.backgroundColor": "#ffffff",
+    "theme.light.secondaryBackgroundColor": "#f6f5f3",
+    "theme.light.textColor": "#1d2026",
+    "theme.dark.primaryColor": "#f0636f",
+    "theme.dark.backgroundColor": "#14161a",
+    "theme.dark.secondaryBackgroundColor": "#1f2228",
+    "theme.dark.textColor": "#eceae6",
+}
+"""Streamlit's options: nothing is sent to other hosts."""
+
+
+def main() -> None:
+    """Check what the page needs, say where it is, hand over to Streamlit."""
+    parser = argparse.ArgumentParser(prog="python -m demo", description=__doc__)
+    parser.add_argument("--address", default="127.0.0.1", help="where to listen (%(default)s)")
+    parser.add_argument("--port", type=int, default=8501, help="(%(default)s)")
+    given = parser.parse_args()
+    if missing((PACKAGE / "package.json",)):
+        print(
+            f"{PACKAGE} is not there, so the page can show results but not classify: "
+            "run 'make repro' first.",
+            file=sys.stderr,
+        )
+    print(f"The page is at http://{given.address}:{given.port} (stop it with Ctrl+C)", flush=True)
+    options = OPTIONS | {"server.address": given.address, "server.port": str(given.port)}
+    flags = [f"--{name}={value}" for name, value in options.items()]
+    app = str(Path(__file__).with_name("app.py"))
+    os.execv(sys.executable, [sys.executable, "-m", "streamlit", "run", app, *flags])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,101 @@
+"""The products that the page shows: texts, pictures, parts, what the model said of them."""
+
+import base64
+import io
+import threading
+from functools import lru_cache
+
+import pandas as pd
+from PIL import Image
+
+from demo.paths import ARCHIVE, DATASET, PARTS, PREDICTIONS, PRODUCTS
+from rakuten import images, products, storage
+from rakuten.markup import plain_text
+
+SYNTHETIC = "synthetic sample"
+"""What data/dataset.json calls the embedded sample."""
+
+THUMBNAIL = 176
+"""Longer side of a small picture in pixels."""
+
+
+class Catalogue:
+    """All products by id; opened once and shared by every visitor.
+
+    Attributes:
+        table: The product table indexed by id, with its `part` and whether it `has_picture`.
+    """
+
+    def __init__(self) -> None:
+        table = storage.read_table(PRODUCTS).set_index("id")
+        parts = storage.read_table(PARTS).set_index("id")
+        self._archive = storage.ImageArchive(ARCHIVE)
+        self._lock = threading.Lock()  # the archive's file has one position
+        names = [f"image_train/{name}" for name in products.image_names(table)]
+        self.table = table.assign(
+            part=parts["part"],
+            file=names,
+            has_picture=[name in self._archive for name in names],
+        )
+        self.thumbnail = lru_cache(maxsize=2048)(self._thumbnail)
+
+    def title(self, product: int) -> str:
+        """Read a product's title as plain text, "" if it has none."""
+        return self._text(product, "designation")
+
+    def description(self, product: int) -> str:
+        """Read a product's description as plain text, "" if it has none."""
+        return self._text(product, "description")
+
+    def code(self, product: int) -> int:
+        """Look up a product's true `prdtypecode`."""
+        return int(self.table.at[product, "prdtypecode"])
+
+    def picture(self, product: int) -> bytes | None:
+        """Read a product's picture file, None if it has none."""
+        if not self.table.at[product, "has_picture"]:
+            return None
+        with self._lock:
+            return self._archive.read(self.table.at[product, "file"])
+
+    def _thumbnail(self, product: int) -> str | None:
+        """Write a small picture as a data address for HTML, None if it has none."""
+        content = self.picture(product)
+        if content is None:
+            return None
+        try:
+            return data_address(images.decode(content))
+        except images.ImageError:
+            return None
+
+    def _text(self, product: int, field: str) -> str:
+        value = self.table.at[product, field]
+        return plain_text(value) if isinstance(value, str) else ""
+
+
+def data_address(pixels, *, side: int = THUMBNAIL) -> str:
+    """Shrink pixels uint8 (height, width, 3) and write them as an address that holds a JPEG."""
+    picture = Image.fromarray(pixels)
+    picture.thumbnail((side, side))
+    content = io.BytesIO()
+    picture.save(content, "JPEG", quality=82)
+    return f"data:image/jpeg;base64,{base64.b64encode(content.getvalue()).decode('ascii')}"
+
+
+def predictions() -> pd.DataFrame:
+    """Read what the best fusion said of the test part.
+
+    Returns:
+        Columns id, actual and predicted (int64 codes), probability; ascending id.
+    """
+    table = storage.read_csv(PREDICTIONS)
+    codes = {
+        name: table[name].str.split(" ", n=1).str[0].astype("int64")
+        for name in ("actual", "predicted")
+    }
+    return table.assign(**codes).rename(columns={"score": "probability"})
+
+
+def dataset_name() -> str:
+    """Read what the data call themselves."""
+    return str(storage.read_json(DATASET)["name"])

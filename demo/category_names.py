@@ -1,0 +1,70 @@
+"""How the page names categories, groups and models; codes are those of `rakuten.categories`."""
+
+CATEGORIES: dict[int, dict[str, str]] = {
+    10: {"fr": "Livres pour adultes", "en": "Books for adults"},
+    40: {"fr": "Jeux vidéo importés", "en": "Imported video games"},
+    50: {"fr": "Accessoires de jeu vidéo", "en": "Gaming accessories"},
+    60: {"fr": "Jeux et consoles rétro", "en": "Retro games and consoles"},
+    1140: {"fr": "Goodies geek", "en": "Geek merchandise"},
+    1160: {"fr": "Cartes à jouer", "en": "Playing cards"},
+    1180: {"fr": "Figurines et wargames", "en": "Figurines and wargames"},
+    1280: {"fr": "Jouets de l'enfance", "en": "Childhood toys"},
+    1281: {"fr": "Jeux de société", "en": "Board games"},
+    1300: {"fr": "Modèles réduits et télécommandés", "en": "Scale and remote-control models"},
+    1301: {"fr": "Vêtements bébé et jeux de salon", "en": "Baby clothes and parlour games"},
+    1302: {"fr": "Jouets pour enfants", "en": "Toys for children"},
+    1320: {"fr": "Petite enfance", "en": "Early childhood"},
+    1560: {"fr": "Meubles", "en": "Furniture"},
+    1920: {"fr": "Linge de maison", "en": "Household linen"},
+    1940: {"fr": "Alimentation", "en": "Food"},
+    2060: {"fr": "Décoration", "en": "Decoration"},
+    2220: {"fr": "Animalerie", "en": "Pet supplies"},
+    2280: {"fr": "Magazines", "en": "Magazines"},
+    2403: {"fr": "Livres jeunesse", "en": "Children's books"},
+    2462: {"fr": "Jeux et consoles d'occasion", "en": "Used games and consoles"},
+    2522: {"fr": "Papeterie", "en": "Stationery"},
+    2582: {"fr": "Mobilier de jardin et de cuisine", "en": "Garden and kitchen furniture"},
+    2583: {"fr": "Piscine et spa", "en": "Pools and spas"},
+    2585: {"fr": "Outils de jardin", "en": "Garden tools"},
+    2705: {"fr": "Livres et illustrés", "en": "Books and illustrated books"},
+    2905: {"fr": "Jeux PC à télécharger", "en": "PC games to download"},
+}
+"""Display name of each `prdtypecode`; the French ones are `rakuten.categories.NAMES` in full."""
+
+GROUPS: dict[str, dict[str, str]] = {
+    "books": {"fr": "Livres et magazines", "en": "Books and magazines"},
+    "toys": {"fr": "Jouets", "en": "Toys"},
+    "games": {"fr": "Jeux vidéo", "en": "Video games"},
+}
+"""Display name of each of `rakuten.categories.GROUPS`."""
+
+MODELS: dict[str, dict[str, str]] = {
+    "text": {"fr": "Réseau de texte", "en": "Text net"},
+    "text_logistic_regression": {
+        "fr": "Régression logistique, texte",
+        "en": "Logistic regression, text",
+    },
+    "text_linear_svm": {"fr": "SVM linéaire, texte", "en": "Linear SVM, text"},
+    "text_naive_bayes": {"fr": "Bayes naïf, texte", "en": "Naive Bayes, text"},
+    "image": {"fr": "Réseau d'image", "en": "Image net"},
+    "image_logistic_regression": {
+        "fr": "Régression logistique, image",
+        "en": "Logistic regression, image",
+    },
+    "image_random_forest": {"fr": "Forêt aléatoire, image", "en": "Random forest, image"},
+    "fusion": {"fr": "Réseau de fusion", "en": "Fusion net"},
+    "best_text": {"fr": "Meilleur texte", "en": "Best text"},
+    "best_image": {"fr": "Meilleure image", "en": "Best image"},
+    "best_fusion": {"fr": "Meilleure fusion", "en": "Best fusion"},
+}
+"""Display name of each model of reports/evaluate."""
+
+
+def category(code: int, language: str) -> str:
+    """Name a category, e.g. "Piscine et spa"."""
+    return CATEGORIES[code][language]
+
+
+def model(name: str, language: str) -> str:
+    """Name a model; one that the table does not know keeps its own name."""
+    return MODELS.get(name, {}).get(language, name)

@@ -1,0 +1,36 @@
+"""The files that the page reads, and which of them are not there."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+PACKAGE = Path("build/package")  # rakuten.classifier.PACKAGE, without loading the classifier
+VECTORS = Path("build/encode/vectors.npz")
+POOLED = Path("build/extract/pooled.npz")
+PRODUCTS = Path("build/clean/products.parquet")
+PARTS = Path("build/split/parts.parquet")
+ARCHIVE = Path("data/images.zip")
+DATASET = Path("data/dataset.json")
+TABLES = Path("reports/evaluate/tables")
+PREDICTIONS = TABLES / "predictions_best_fusion.csv"
+
+NETS = ("text", "image", "fusion")
+"""The study's nets, which have training curves."""
+
+MODELS_NEED = (PACKAGE / "package.json", VECTORS, POOLED)
+PRODUCTS_NEED = (PRODUCTS, PARTS, ARCHIVE, DATASET, PREDICTIONS)
+
+
+def history(net: str) -> Path:
+    """Name the file of a net's training curves."""
+    return Path(f"reports/train_{net}/history.csv")
+
+
+REPORTS_NEED = (
+    *(TABLES / f"{name}.csv" for name in ("comparison", "confusion", "categories", "calibration")),
+    *map(history, NETS),
+)
+
+
+def missing(paths: Iterable[Path]) -> list[str]:
+    """List the files that are not there."""
+    return [str(path) for path in paths if not path.exists()]

@@ -1,0 +1,247 @@
+"""From what the model says to what the page shows: no Streamlit here, so that tests are quick."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from demo.category_names import category, model
+from demo.snippets import Bar, Mark, Side
+from demo.wording import number, percent, say
+from rakuten.categories import CODES, GROUPS
+from rakuten.classifier import Prediction
+from rakuten.explanation import FIELDS, WordEffect
+
+CONFIDENCE = ((0.9, "confidence_high"), (0.7, "confidence_good"), (0.4, "confidence_low"))
+"""Least probabilities of the words for them."""
+
+SPEAKS = ((2.0, "speaks_strong"), (0.5, "speaks_for"), (-0.5, "speaks_hardly"))
+"""Least nats of the words for what text and picture say."""
+
+TOP_WORDS = 8
+FAINT, FAINT_SHARE = 0.05, 0.08
+"""Nats, and share of the strongest word, below which a word is not marked."""
+
+METRICS = ("accuracy", "weighted_f1", "macro_f1", "log_loss", "ece")
+LEAST_IS_BEST = ("log_loss", "ece")
+
+
+def confidence(probability: float) -> str:
+    """Name how sure the model is: a key of `demo.wording.TEXTS`."""
+    return next((key for least, key in CONFIDENCE if probability >= least), "confidence_poor")
+
+
+def top_bars(prediction: Prediction, language: str) -> list[Bar]:
+    """Turn the likeliest categories into bars."""
+    return [
+        Bar(
+            category(choice.code, language),
+            str(choice.code),
+            choice.probability,
+            percent(choice.probability, language, digits=1),
+        )
+        for choice in prediction.top
+    ]
+
+
+def sides(prediction: Prediction, language: str) -> list[Side]:
+    """Turn what text and picture say into bars on one axis."""
+    given = {"text": prediction.text, "image": prediction.image}
+    limit = max([1.0, *(abs(value) for value in given.values() if value is not None)])
+    missing = {"text": "not_given_text", "image": "not_given"}
+    return [
+        Side(
+            say(f"side_{name}", language),
+            None if value is None else value / limit,
+            say(missing[name], language)
+            if value is None
+            else say("nats", language, value=number(value, language, digits=1, sign=True)),
+        )
+        for name, value in given.items()
+    ]
+
+
+def sides_sentence(prediction: Prediction, language: str) -> str:
+    """Say in words how far text and picture speak for the first category."""
+    keys = [
+        f"speaks_absent_{name}" if value is None else _speaks(value)
+        for name, value in (("text", prediction.text), ("image", prediction.image))
+    ]
+    if keys[0] == keys[1]:
+        keys[1] = "speaks_too"
+    parts = [
+        say(key, language, side=say(f"the_{name}", language))
+        for key, name in zip(keys, ("text", "image"), strict=True)
+    ]
+    sentence = say("joined", language, first=parts[0], second=parts[1])
+    return sentence[0].upper() + sentence[1:]
+
+
+def _speaks(value: float) -> str:
+    """Name how far something speaks for a category: a key of `demo.wording.TEXTS`."""
+    return next((key for least, key in SPEAKS if value >= least), "speaks_against")
+
+
+def marks(text: str, field: str, effects: Sequence[WordEffect], language: str) -> list[Mark]:
+    """Cut one of a product's texts into marked words and what stands between them."""
+    limit = max([0.5, *(abs(word.effect) for word in effects)])
+    least = max(FAINT, FAINT_SHARE * limit)
+    pieces, position = [], 0
+    for word in effects:
+        if word.field != field:
+            continue
+        pieces.append(Mark(text[position : word.start]))
+        strength = word.effect / limit if abs(word.effect) >= least else 0.0
+        hint = say("nats", language, value=number(word.effect, language, sign=True))
+        pieces.append(Mark(word.word, strength, hint))
+        position = word.end
+    return [*pieces, Mark(text[position:])]
+
+
+def word_rows(effects: Sequence[WordEffect], language: str) -> list[tuple[str, str, str]]:
+    """List the words that count most: word, direction, effect."""
+    order = sorted(effects, key=lambda word: (-abs(word.effect), FIELDS.index(word.field)))
+    return [
+        (word.word, say("for" if word.effect > 0 else "against", language),
+         number(word.effect, language, sign=True))
+        for word in order[:TOP_WORDS]
+        if abs(word.effect) >= FAINT
+    ]  # fmt: skip
+
+
+def metric_rows(
+    comparison: pd.DataFrame, language: str
+) -> tuple[list[list[str]], list[tuple[int, int]]]:
+    """Turn the comparison of models into cells.
+
+    Args:
+        comparison: reports/evaluate/tables/comparison.csv.
+        language: Of the cells.
+
+    Returns:
+        Rows of cells: model, `METRICS`, published accuracy. And where the best of each metric is.
+    """
+    percents = {"accuracy", "weighted_f1", "macro_f1", "ece", "published_accuracy"}
+    columns = [*METRICS, "published_accuracy"]
+    rows = [
+        [model(row["model"], language)]
+        + [
+            percent(row[name], language, digits=1)
+            if name in percents
+            else number(row[name], language, digits=3)
+            for name in columns
+        ]
+        for row in comparison.to_dict("records")
+    ]
+    best = []
+    for column, name in enumerate(METRICS, start=1):
+        values = comparison[name].to_numpy(float)
+        if not np.isnan(values).all():
+            at = np.nanargmin(values) if name in LEAST_IS_BEST else np.nanargmax(values)
+            best.append((int(at), column))
+    return rows, best
+
+
+def codes_of(group: str) -> tuple[int, ...]:
+    """List the categories of a group; all of them for ""."""
+    return GROUPS[group] if group else CODES
+
+
+def confusion_cells(
+    confusion: pd.DataFrame, chosen: str, group: str, language: str
+) -> pd.DataFrame:
+    """Take one model's confusions, complete and named.
+
+    Args:
+        confusion: reports/evaluate/tables/confusion.csv.
+        chosen: The model.
+        group: A confusable group, or "" for all categories.
+        language: Of the names.
+
+    Returns:
+        A row for each pair of categories in the order of codes: actual_code, predicted_code,
+        actual, predicted (labels of the axes), actual_name, predicted_name, rows, share.
+    """
+    codes = codes_of(group)
+    pairs = pd.MultiIndex.from_product([codes, codes], names=["actual_code", "predicted_code"])
+    own = confusion[confusion["model"] == chosen].set_index(["actual_code", "predicted_code"])
+    cells = own[["rows", "share"]].reindex(pairs).fillna(0.0).astype({"rows": "int64"})
+    cells = cells.reset_index()
+    for side in ("actual", "predicted"):
+        names = cells[f"{side}_code"].map(lambda code: category(code, language))
+        cells[f"{side}_name"] = names + " (" + cells[f"{side}_code"].astype("str") + ")"
+        cells[side] = names if group else cells[f"{side}_code"].astype("str")
+    return cells
+
+
+def main_errors(cells: pd.DataFrame, count: int = 6) -> pd.DataFrame:
+    """Take the most frequent errors of `confusion_cells`."""
+    wrong = cells[(cells["actual_code"] != cells["predicted_code"]) & (cells["rows"] > 0)]
+    return wrong.sort_values(
+        ["rows", "share"], ascending=False, kind="stable", ignore_index=True
+    ).head(count)
+
+
+def f1_bars(categories: pd.DataFrame, chosen: str, group: str, language: str) -> pd.DataFrame:
+    """Take one model's F1 of each category, the best first: category, f1, support, value."""
+    own = categories[(categories["model"] == chosen) & categories["code"].isin(codes_of(group))]
+    names = own["code"].map(lambda code: f"{category(code, language)} ({code})")
+    values = own["f1"].map(lambda value: percent(value, language))
+    bars = own.assign(category=names, value=values)[["category", "f1", "support", "value"]]
+    return bars.sort_values("f1", ascending=False, kind="stable", ignore_index=True)
+
+
+def reliability_points(calibration: pd.DataFrame, models: Sequence[str], language: str):
+    """Take the calibration of some models, named, in the order asked for."""
+    own = calibration[calibration["model"].isin(models)]
+    order = own["model"].map({name: at for at, name in enumerate(models)})
+    own = own.assign(order=order).sort_values(["order", "confidence"], ignore_index=True)
+    return own.assign(model=own["model"].map(lambda name: model(name, language)))
+
+
+def curve_points(histories: dict[str, pd.DataFrame], measure: str, language: str) -> pd.DataFrame:
+    """Put training curves in one table: model, epoch, part, value.
+
+    Args:
+        histories: By model, its history.csv: epoch and `<part>_<measure>`.
+        measure: "accuracy" or "loss".
+        language: Of the names.
+    """
+    pieces = [
+        pd.DataFrame(
+            {
+                "model": model(name, language),
+                "epoch": history["epoch"],
+                "part": say(part, language),
+                "value": history[f"{part}_{measure}"],
+            }
+        )
+        for name, history in histories.items()
+        for part in ("train", "validation")
+    ]
+    return pd.concat(pieces, ignore_index=True)
+
+
+def confused_pairs(predictions: pd.DataFrame, count: int) -> list[tuple[tuple[int, int], list]]:
+    """Find the pairs of categories that are confused most, in either direction.
+
+    Args:
+        predictions: As `demo.catalogue.predictions`.
+        count: Pairs to find.
+
+    Returns:
+        Pairs of codes, ascending, the most confused first, each with the records (id, actual,
+        predicted, probability) of its errors, the surest first.
+    """
+    wrong = predictions[predictions["actual"] != predictions["predicted"]]
+    both = wrong[["actual", "predicted"]]
+    wrong = wrong.assign(low=both.min(axis=1), high=both.max(axis=1))
+    wrong = wrong.sort_values(["probability", "id"], ascending=[False, True])
+    groups = [
+        (
+            (int(low), int(high)),
+            rows[["id", "actual", "predicted", "probability"]].to_dict("records"),
+        )
+        for (low, high), rows in wrong.groupby(["low", "high"])
+    ]
+    return sorted(groups, key=lambda pair: (-len(pair[1]), pair[0]))[:count]
