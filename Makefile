@@ -9,8 +9,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c '$(SUPPORTED)' 2>/dev/null && echo $$p && break; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help install repro results ui plots sweep demo serve test check bench verify kill sample \
-	readme lock clean
+.PHONY: help install repro results ui plots sweep demo serve test check bench verify kill sample readme lock clean
 
 help:
 	@awk 'BEGIN {FS = ":.*## *"} /^##@/ {printf "\n%s\n", substr($$0, 5)} \

@@ -46,7 +46,7 @@ def changed(repository):
             for change in changes
             if isinstance(change, dict)
             for path in change.get("changed deps", {})
-            if not path.startswith(("build/", "data/"))
+            if path.split("/")[0] not in ("build", "data")  # a clone has neither yet
         }
         for stage, changes in status.items()
     }
