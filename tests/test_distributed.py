@@ -269,7 +269,9 @@ def local(source, folder, monkeypatch, *, images=None):
     out = folder / "local.parquet"
     options = predict.Options(source, out, images, folder / "none", 3, False, False)
     summary = predict.predict_file(options, lambda _: Toy(folder))
-    errors = pd.read_csv(options.errors) if options.errors.exists() else None
+    errors = None
+    if options.errors.exists():
+        errors = pd.read_csv(options.errors, keep_default_na=False, dtype={"index": "str"})
     return pd.read_parquet(out), errors, summary
 
 
@@ -282,16 +284,15 @@ def check(out, expected):
     if errors is not None:
         told = pd.read_parquet(out / "errors").reset_index(drop=True)
         same = told[["line", "index", "reason"]]
-        pd.testing.assert_frame_equal(same, errors.astype({"index": same["index"].dtype}))
-        assert [list(read_index(out, row)) for row in told["row"]]
+        assert same.to_numpy().tolist() == errors.to_numpy().tolist()
+        numbered = told[told["index"].str.isdigit()]
+        assert found["index"][numbered["row"]].astype(int).astype(str).tolist() == (
+            numbered["index"].tolist()
+        )
     manifest = json.loads((out / "manifest.json").read_text())
     assert manifest["complete"]
     assert manifest["rows"] == len(table) == sum(p["rows"] for p in manifest["partitions"])
     return manifest
-
-
-def read_index(out, row):
-    return pd.read_parquet(out / "predictions", filters=[("row", "==", row)])["index"]
 
 
 @pytest.mark.slow
@@ -371,7 +372,7 @@ def test_no_row_is_lost_or_doubled_when_a_process_and_a_machine_die(cluster, tmp
 @pytest.mark.slow
 def test_the_sample_is_predicted_value_for_value(built_repository, tmp_path):
     """The packaged classifier by both command lines, and the stage's features."""
-    rows = 40
+    rows = 12
     lines = (built_repository / "data" / "X_train.csv").read_text(encoding="utf-8")
     frame = pd.read_csv(io.StringIO(lines), index_col=0).head(rows)
     frame.to_csv(tmp_path / "x.csv")

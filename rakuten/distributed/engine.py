@@ -6,6 +6,7 @@ machine. The driver alone writes: a chunk that was computed twice is written onc
 
 import contextlib
 import json
+import logging
 import os
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -94,7 +95,6 @@ def extract(
 def _import() -> "ray":
     """Import Ray, quietly, without reports to its makers and without a dashboard."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     try:
         import ray
         import ray.data
@@ -120,6 +120,7 @@ def _cluster(address: str | None) -> Iterator["ray"]:
         log_to_driver=False,
         logging_level="ERROR",
     )
+    logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # what fails is told by who calls
     try:
         yield ray
     finally:
@@ -210,8 +211,8 @@ def _results(
     context = ray.data.DataContext.get_current().copy()
     context.enable_progress_bars = False
     context.print_on_execution_start = False
+    context.raise_original_map_exception = True
     context.target_max_block_size = 1  # a chunk is a block: decoded, it has tens of MiB
-    context.execution_options.verbose_progress = False
     with ray.data.DataContext.current(context):
         items = [{"partition": json.dumps(partition)} for partition in missing]
         data = ray.data.from_items(items, override_num_blocks=len(items))
