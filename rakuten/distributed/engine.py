@@ -41,6 +41,10 @@ Job = Prediction | Extraction
 
 IN_FLIGHT = 2  # chunks sent to an actor: one that it computes, one that waits
 
+DECODER, ACTOR = 0.5, 0.1
+"""Processors that Ray counts for a process. If actors could fill the machines, or those that are
+left when others die, no decoder would start there and the run would stand still."""
+
 
 @dataclass(frozen=True)
 class Request:
@@ -222,6 +226,7 @@ def _results(
             batch_size=1,
             batch_format="pyarrow",
             fn_kwargs={"job": job, "images": request.images, "shared": shared},
+            num_cpus=DECODER,
         )
         most = max(1, int(ray.cluster_resources().get("CPU", 1)) // threads)
         computed = decoded.map_batches(
@@ -232,7 +237,8 @@ def _results(
             compute=ray.data.ActorPoolStrategy(
                 min_size=1, max_size=most, max_tasks_in_flight_per_actor=IN_FLIGHT
             ),
-            num_cpus=1,
+            num_cpus=ACTOR,
+            scheduling_strategy="SPREAD",
             # Ray would give the libraries as many threads as the actor has processors.
             runtime_env={"env_vars": {"OMP_NUM_THREADS": str(threads)}},
         )
