@@ -38,6 +38,10 @@ $(VENV)/installed-dev: requirements-dev.txt $(VENV)/installed-demo
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $@
 
+$(VENV)/installed-scale: requirements-scale.txt $(VENV)/installed-dev
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-scale.txt
+	@touch $@
+
 repro: install  ## rebuild everything from data.dvc, mirror it to MLflow, show the figures
 	dvc pull --quiet data.dvc
 	dvc repro
@@ -118,6 +122,8 @@ lock:  ## compile requirements*.txt from requirements*.in (needs uv)
 		--custom-compile-command "make lock" requirements-demo.in -o requirements-demo.txt
 	uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url \
 		--custom-compile-command "make lock" requirements-dev.in -o requirements-dev.txt
+	uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url \
+		--custom-compile-command "make lock" requirements-scale.in -o requirements-scale.txt
 
 clean:  ## remove what `make repro` builds; the DVC cache and the environment stay
 	rm -rf build dvc_plots mlflow.db mlartifacts

@@ -125,13 +125,9 @@ def prepare_row(row: Row, classifier: "ProductClassifier", pictures: Pictures | 
         The row made ready. A picture that cannot be decoded is a fault and counts as none.
     """
     faults = list(row.faults)
-    content = None
-    if pictures and row.image:
-        try:
-            content = pictures.read(row.image)
-        except READ_FAULTS as error:
-            faults.append(f"picture {row.image} cannot be read: {product_files.one_line(error)}")
-    no_picture = bool(pictures) and content is None and len(faults) == len(row.faults)
+    content, fault = find_picture(row, pictures)
+    faults += [fault] if fault else []
+    no_picture = bool(pictures) and content is None and not fault
     prepared = None
     if content is not None:
         prepared, fault = _prepare(classifier, row, content)
@@ -143,6 +139,24 @@ def prepare_row(row: Row, classifier: "ProductClassifier", pictures: Pictures | 
         faults.append("neither text nor picture: predicted the most frequent category")
         prepared = classifier.prepare(_product("", "", None))
     return Reading(row, prepared, tuple(faults), no_picture)
+
+
+def find_picture(row: Row, pictures: Pictures | None) -> tuple[bytes | None, str | None]:
+    """Read the picture of a row.
+
+    Args:
+        row: The row.
+        pictures: Where to look for it; None if pictures do not count.
+
+    Returns:
+        Its bytes, None if there is none, and the reason if it cannot be read.
+    """
+    if pictures and row.image:
+        try:
+            return pictures.read(row.image), None
+        except READ_FAULTS as error:
+            return None, f"picture {row.image} cannot be read: {product_files.one_line(error)}"
+    return None, None
 
 
 def predict_file(options: Options, load: Callable[[Path], "ProductClassifier"]) -> Summary:
@@ -226,6 +240,8 @@ def main(
     try:
         if options.products is None:
             return _main_single(options, load or _load)
+        if options.engine == "ray":
+            return _main_ray(options)
         return _main_file(options, load or _load)
     except (InputError, OSError, pa.ArrowException) as error:
         sys.stderr.write(f"error: {product_files.shown(str(error))}\n")
@@ -242,9 +258,9 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("products", nargs="?", type=Path, help="CSV or Parquet file of products")
-    parser.add_argument("-o", "--out", type=Path, help="the file to write, .csv or .parquet")
-    parser.add_argument("--images", type=Path, help="folder or zip archive; text alone without")
+    parser.add_argument("products", nargs="?", help="CSV or Parquet file of products")
+    parser.add_argument("-o", "--out", help="the file to write, .csv or .parquet")
+    parser.add_argument("--images", help="folder or zip archive; text alone without")
     parser.add_argument("--submission", action="store_true", help="write the challenge's format")
     parser.add_argument("--restart", action="store_true", help="begin anew, overwrite the output")
     parser.add_argument("--title", help="of one product")
@@ -253,6 +269,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--json", action="store_true", help="show one product's prediction as JSON")
     parser.add_argument("--top", type=int, default=5, help="choices per product (%(default)s)")
     parser.add_argument("--package", type=Path, default=PACKAGE, help="classifier (%(default)s)")
+    parser.add_argument(
+        "--engine",
+        choices=("local", "ray"),
+        default="local",
+        help="ray: many machines, --out is a folder; see docs/scale.md (%(default)s)",
+    )
+    parser.add_argument("--address", help="the Ray cluster; this machine alone without")
     return parser
 
 
@@ -274,6 +297,10 @@ def _check_arguments(parser: argparse.ArgumentParser, options: argparse.Namespac
         parser.error(f"--{min(given & strange)} is for {kind}: leave it out")
     if options.products is not None and options.out is None:
         parser.error("no file to write: pass -o predictions.csv or -o predictions.parquet")
+    if options.address and options.engine != "ray":
+        parser.error("--address is for --engine ray: pass both or neither")
+    if options.engine == "ray" and (single or options.submission):
+        parser.error("--engine ray predicts files, into Parquet: leave out --engine")
     if not 1 <= options.top <= categories.NUM_CATEGORIES:
         parser.error(f"--top: expected 1 to {categories.NUM_CATEGORIES}, received {options.top}")
 
@@ -281,20 +308,33 @@ def _check_arguments(parser: argparse.ArgumentParser, options: argparse.Namespac
 def _main_file(given: argparse.Namespace, load: Callable[[Path], "ProductClassifier"]) -> int:
     """Predict a file and tell what was written."""
     options = Options(
-        source=given.products,
-        out=given.out,
-        images=given.images,
+        source=Path(given.products),
+        out=Path(given.out),
+        images=Path(given.images) if given.images else None,
         package=given.package,
         top=given.top,
         submission=given.submission,
         restart=given.restart,
     )
-    summary = predict_file(options, load)
-    told = f"{options.out}: {summary.products} products"
-    if options.images:
-        told += f", {summary.no_picture} of them without a picture in {options.images}"
+    return _tell(predict_file(options, load), options.out, options.images, options.errors)
+
+
+def _main_ray(given: argparse.Namespace) -> int:
+    """Predict a catalogue on a Ray cluster and tell what was written."""
+    from rakuten.distributed import engine
+
+    asked = engine.Request(given.products, given.out, given.images, given.restart, given.address)
+    summary = engine.predict(asked, given.package, given.top)
+    return _tell(summary, given.out, given.images, f"{given.out}/errors")
+
+
+def _tell(summary: Summary, out: str | Path, images: str | Path | None, errors: object) -> int:
+    """Tell what was written and give the exit status."""
+    told = f"{out}: {summary.products} products"
+    if images:
+        told += f", {summary.no_picture} of them without a picture in {images}"
     if summary.bad_rows:
-        told += f"\n{options.errors}: {summary.bad_rows} rows that could not be read in full"
+        told += f"\n{errors}: {summary.bad_rows} rows that could not be read in full"
     _say(told + "\n")
     return 1 if summary.bad_rows else 0
 
@@ -409,27 +449,38 @@ def _classify_missing(
         )
         for number, group in itertools.groupby(readings, lambda r: r.row.position // CHUNK):
             chunk = list(group)
-            part = _classify_chunk(chunk, classifier, options.top)
+            part = classify_chunk(chunk, classifier, options.top)
             text = json.dumps(part, separators=(",", ":"), allow_nan=False)
             storage.write_text(options.partial / f"{number:08d}.json", text)
             bar.update(len(chunk))
 
 
-def _classify_chunk(chunk: list[Reading], classifier: "ProductClassifier", top: int) -> dict:
-    """Classify some hundred products; what is kept of them is plain JSON."""
+def classify_chunk(chunk: list[Reading], classifier: "ProductClassifier", top: int) -> dict:
+    """Classify some hundred products.
+
+    Args:
+        chunk: The products made ready.
+        classifier: The classifier.
+        top: Choices per product.
+
+    Returns:
+        Plain JSON: "rows" as `columns_of` names their values, "errors" of line, index and reason,
+        and "no_picture", the number of products whose picture was looked for in vain.
+    """
     predictions = classifier.classify([reading.prepared for reading in chunk], top=top)
     rows = [_values(r.row.index, said, top) for r, said in zip(chunk, predictions, strict=True)]
     errors = [[r.row.line, str(r.row.index), "; ".join(r.faults)] for r in chunk if r.faults]
     return {"rows": rows, "errors": errors, "no_picture": sum(r.no_picture for r in chunk)}
 
 
-def _columns(top: int) -> list[str]:
+def columns_of(top: int) -> list[str]:
+    """Name the values of a prediction in the order of the output."""
     more = [f"top{rank}_{what}" for rank in range(2, top + 1) for what in ("code", "probability")]
     return ["index", "prdtypecode", "name", "probability", *more, "text", "image"]
 
 
 def _values(index: int | str, prediction: "Prediction", top: int) -> list:
-    """Lay out a prediction in the order of `_columns`."""
+    """Lay out a prediction in the order of `columns_of`."""
     first, *others = prediction.top[:top]
     pairs = [value for choice in others for value in (int(choice.code), float(choice.probability))]
     pairs += [None] * (2 * (top - 1) - len(pairs))
@@ -559,9 +610,9 @@ def _assemble(table: Table, options: Options) -> Summary:
     if options.submission:
         _write_csv(options.out, list(products.Y_COLUMNS), (row[:2] for row in rows))
     elif options.out.suffix.lower() == ".csv":
-        _write_csv(options.out, _columns(options.top), rows)
+        _write_csv(options.out, columns_of(options.top), rows)
     else:
-        _write_parquet(options.out, _columns(options.top), rows)
+        _write_parquet(options.out, columns_of(options.top), rows)
     shutil.rmtree(options.partial)
     return summary
 
@@ -578,16 +629,30 @@ def _write_csv(path: Path, header: list[str], rows: Iterable[list]) -> None:
 
 
 def _write_parquet(path: Path, header: list[str], rows: Iterator[list]) -> None:
-    """Write rows by groups; an index that is no number is null."""
+    """Write rows by groups."""
+    schema = tabulate(header, []).schema
+    with storage.atomic(path) as file, pq.ParquetWriter(file, schema, compression="zstd") as writer:
+        while group := list(itertools.islice(rows, ROW_GROUP)):
+            writer.write_table(tabulate(header, group))
+
+
+def tabulate(header: list[str], rows: list[list]) -> pa.Table:
+    """Make a table of predictions.
+
+    Args:
+        header: What `columns_of` gives.
+        rows: As `classify_chunk` gives them.
+
+    Returns:
+        A row for each; an index that is no number is null.
+    """
     types = {"index": pa.int64(), "prdtypecode": pa.int64(), "name": pa.string()}
     types |= {name: pa.int64() for name in header if name.endswith("_code")}
     schema = pa.schema([(name, types.get(name, pa.float64())) for name in header])
-    with storage.atomic(path) as file, pq.ParquetWriter(file, schema, compression="zstd") as writer:
-        while group := list(itertools.islice(rows, ROW_GROUP)):
-            columns = [list(column) for column in zip(*group, strict=True)]
-            columns[0] = [index if isinstance(index, int) else None for index in columns[0]]
-            arrays = [pa.array(c, t) for c, t in zip(columns, schema.types, strict=True)]
-            writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
+    columns = [list(column) for column in zip(*rows, strict=True)] or [[] for _ in header]
+    columns[0] = [index if isinstance(index, int) else None for index in columns[0]]
+    arrays = [pa.array(c, t) for c, t in zip(columns, schema.types, strict=True)]
+    return pa.Table.from_arrays(arrays, schema=schema)
 
 
 def _shows_blocks() -> bool:

@@ -4,19 +4,22 @@ Made for files that nobody has checked. What is wrong with one row is told of th
 others go on; nothing here holds more than a few rows in memory.
 """
 
+import codecs
 import csv
+import io
 import itertools
 import os
 import re
 import threading
 import zipfile
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 import pyarrow as pa
+import pyarrow.fs as fs
 import pyarrow.parquet as pq
 
 from rakuten import products
@@ -29,6 +32,7 @@ KNOWN = ("designation", "description", "productid", "imageid", "image")
 FORMATS = (".csv", ".parquet")
 MAX_FIELD = 16 << 20  # characters; a quote left open ends here at the latest
 BATCH = 256  # rows of a Parquet file read at once
+MEBIBYTE = 1 << 20
 INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
 ID = re.compile(products.INTEGER)
 SURROGATES = re.compile("[\ud800-\udfff]")
@@ -60,6 +64,20 @@ class Row(NamedTuple):
     faults: tuple[str, ...]
 
 
+class Mark(NamedTuple):
+    """Where in a file reading can begin.
+
+    Attributes:
+        position: The number of the row there, from 0.
+        line: The line of the CSV file, or the row of the Parquet file, from 1.
+        offset: The byte of the CSV file; 0 for Parquet.
+    """
+
+    position: int
+    line: int
+    offset: int
+
+
 @dataclass(frozen=True)
 class Table:
     """The input file.
@@ -69,19 +87,34 @@ class Table:
         columns: The names of its fields, in order; the index is "index".
         rows: The number of its rows.
         numbers: Their index where no column has it.
+        filesystem: What opens it, None for files of this machine.
+        marks: Where `read_rows` can begin besides the first row, if that was asked for.
     """
 
     path: Path
     columns: tuple[str, ...]
     rows: int
     numbers: range
+    filesystem: fs.FileSystem | None = None
+    marks: tuple[Mark, ...] = ()
 
 
-def open_table(path: Path) -> Table:
+def open_file(path: Path, filesystem: fs.FileSystem | None = None) -> BinaryIO:
+    """Open a file of this machine or of a filesystem that PyArrow knows, to be read and sought."""
+    if filesystem is None:
+        return path.open("rb")
+    return io.BufferedReader(filesystem.open_input_file(path.as_posix()), MEBIBYTE)
+
+
+def open_table(
+    path: Path, filesystem: fs.FileSystem | None = None, *, every: int | None = None
+) -> Table:
     """Read the header of a product file and count its rows.
 
     Args:
         path: A CSV or Parquet file with a column designation.
+        filesystem: What opens it, None for files of this machine.
+        every: Mark the place of each such number of rows, for readers that share a file.
 
     Returns:
         What the file holds; `read_rows` gives its rows.
@@ -90,18 +123,25 @@ def open_table(path: Path) -> Table:
         InputError: If it cannot be read, lacks the column, or holds no rows.
     """
     check_ending(path, "the input")
-    if not path.is_file():
+    if filesystem is None and not path.is_file():
         raise InputError(f"{path} is not a file: pass the path of a CSV or Parquet file")
     try:
         if path.suffix.lower() == ".parquet":
-            with pq.ParquetFile(path) as file:
+            with open_file(path, filesystem) as source, pq.ParquetFile(source) as file:
                 found, count = tuple(file.schema_arrow.names), file.metadata.num_rows
                 numbers = _numbers(file.schema_arrow, count)
             columns = tuple(name for name in _named(found) if name in ("index", *KNOWN))
+            marks = [Mark(at, at + 1, 0) for at in range(0, count, every or max(count, 1))]
         else:
-            with closing(_csv_records(path)) as records:
-                found = tuple(next(records, (0, [], ""))[1])
-                count = sum(1 for _ in records)
+            with open_file(path, filesystem) as source:
+                lines = _Lines(source)
+                records = _csv_records(lines)
+                found = tuple(next(records, (0, 0, [], ""))[2])
+                count, marks = 0, []
+                for line, offset, _, _ in records:
+                    if every and count % every == 0:
+                        marks.append(Mark(count, line, offset))
+                    count += 1
             numbers = range(count)
             columns = _named(found)
     except (OSError, pa.ArrowException) as error:
@@ -109,23 +149,25 @@ def open_table(path: Path) -> Table:
     _check_columns(path, columns, found)
     if not count:
         raise InputError(f"{path} holds no products below its header: pass the whole file")
-    return Table(path, columns, count, numbers)
+    return Table(path, columns, count, numbers, filesystem, tuple(marks) if every else ())
 
 
-def read_rows(table: Table) -> Iterator[Row]:
+def read_rows(table: Table, start: Mark | None = None, count: int | None = None) -> Iterator[Row]:
     """Read the products one after the other.
 
     Args:
         table: What `open_table` found.
+        start: One of its marks, the first row if None.
+        count: How many to read at most, all that follow if None.
 
     Yields:
         Every row, in the order of the file, with its faults.
     """
     parquet = table.path.suffix.lower() == ".parquet"
-    records = _parquet_records(table) if parquet else _csv_records(table.path)
-    with closing(records):
-        below = records if parquet else itertools.islice(records, 1, None)
-        for position, (line, fields, fault) in enumerate(below):
+    with open_file(table.path, table.filesystem) as file:
+        records = (_parquet_records if parquet else _csv_below)(file, table, start)
+        first = start.position if start else 0
+        for position, (line, fields, fault) in enumerate(itertools.islice(records, count), first):
             row = _parse(position, line, fields, fault, table.columns)
             numbered = "index" not in table.columns and position < table.rows
             yield row._replace(index=table.numbers[position]) if numbered else row
@@ -287,40 +329,75 @@ def _long_fields() -> Iterator[None]:
         csv.field_size_limit(before)
 
 
-def _csv_records(path: Path) -> Iterator[tuple[int, list[str], str]]:
-    """Read line, fields and fault of every record, the header's too; blank lines are none."""
-    with (
-        path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file,
-        _long_fields(),
-    ):
-        reader = csv.reader(file)
+class _Lines:
+    """The lines of a CSV file as the csv module wants them, and the byte that follows the last."""
+
+    def __init__(self, file: BinaryIO, offset: int = 0):
+        self._file, self.offset = file, offset
+
+    def __iter__(self) -> Iterator[str]:
+        for block in self._file:
+            for line in block.splitlines(keepends=True):  # a block may hold bare carriage returns
+                text = line.removeprefix(codecs.BOM_UTF8) if self.offset == 0 else line
+                self.offset += len(line)
+                yield text.decode("utf-8", "surrogateescape")
+
+
+def _csv_records(lines: _Lines, before: int = 0) -> Iterator[tuple[int, int, list[str], str]]:
+    """Read line, byte, fields and fault of every record, the header's too; blank lines are none.
+
+    Args:
+        lines: The file from the beginning of a record on.
+        before: The number of lines in front of it.
+    """
+    with _long_fields():
+        reader = csv.reader(lines)
         while True:
-            line = reader.line_num + 1
+            line, offset = before + reader.line_num + 1, lines.offset
             try:
                 fields = next(reader)
             except StopIteration:
                 return
             except csv.Error as error:  # the next call goes on with the next line
-                yield line, [], f"not readable as CSV: {error}"
+                yield line, offset, [], f"not readable as CSV: {error}"
                 continue
             if fields:
-                yield line, fields, ""
+                yield line, offset, fields, ""
 
 
-def _parquet_records(table: Table) -> Iterator[tuple[int, list[str], str]]:
+def _csv_below(
+    file: BinaryIO, table: Table, start: Mark | None
+) -> Iterator[tuple[int, list[str], str]]:
+    """Read line, fields and fault of the records below the header, or from a mark on."""
+    if start:
+        file.seek(start.offset)
+        records = _csv_records(_Lines(file, start.offset), start.line - 1)
+    else:
+        records = itertools.islice(_csv_records(_Lines(file)), 1, None)
+    return ((line, fields, fault) for line, _, fields, fault in records)
+
+
+def _parquet_records(
+    source: BinaryIO, table: Table, start: Mark | None
+) -> Iterator[tuple[int, list[str], str]]:
     """Read number and fields of every row, all as text like those of a CSV file."""
-    with pq.ParquetFile(table.path) as file:
+    with pq.ParquetFile(source) as file:
         names = file.schema_arrow.names
         wanted = [
             name
             for name, known in zip(names, _named(tuple(names)), strict=True)
             if known in table.columns
         ]
-        number = itertools.count(1)
-        for batch in file.iter_batches(batch_size=BATCH, columns=wanted):
-            fields = [_written(batch.column(name)) for name in wanted]
-            for record in zip(*fields, strict=True):
-                yield next(number), list(record), ""
+        first, group, above = start.position if start else 0, 0, 0
+        while above + (rows := file.metadata.row_group(group).num_rows) <= first:
+            group, above = group + 1, above + rows
+        groups = range(group, file.metadata.num_row_groups)
+        for batch in file.iter_batches(batch_size=BATCH, row_groups=groups, columns=wanted):
+            skipped = min(max(first - above, 0), len(batch))  # rows in front of the mark
+            fields = [_written(batch.column(name).slice(skipped)) for name in wanted]
+            for number, record in enumerate(zip(*fields, strict=True), above + skipped + 1):
+                yield number, list(record), ""
+            above += len(batch)
 
 
 def _numbers(schema: pa.Schema, count: int) -> range:

@@ -1,0 +1,156 @@
+"""What is done with every product: prediction, or the features of its picture.
+
+A job travels to the processes that do it. `prepare` runs in tasks, what `load` gives in actors.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from rakuten import extraction, images, predict, product_files, storage
+from rakuten.classifier import Prepared, ProductClassifier
+from rakuten.distributed.pictures import IndexedPictures
+from rakuten.distributed.places import locate
+from rakuten.predict import Reading
+from rakuten.product_files import Row
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Predict every product with a packaged classifier.
+
+    Attributes:
+        package: The classifier's folder, which every machine can read.
+        top: Choices per product.
+        chunk: Products classified at once.
+        partition: Rows of a partition, a multiple of `chunk`.
+    """
+
+    package: str
+    top: int
+    chunk: int = predict.CHUNK
+    partition: int = 32 * predict.CHUNK
+
+    name = "predictions"
+
+    def identity(self) -> dict:
+        """Tell what the results depend on besides products and pictures."""
+        package = locate(self.package).below("package.json").identity()
+        return {"package": package, "top": self.top, "chunk": self.chunk}
+
+    @property
+    def threads(self) -> int:
+        """Threads of the networks: those of the training."""
+        return _classifier(self.package).summary["threads"]
+
+    def prepare(self, row: Row, pictures: IndexedPictures | None) -> Reading:
+        """Do what the local engine does."""
+        return predict.prepare_row(row, _classifier(self.package), pictures)
+
+    def load(self) -> Callable[[Sequence[Reading]], pa.Table]:
+        """Load the classifier; what is returned makes a table of readings."""
+        classifier = ProductClassifier.load(self.package)
+
+        def compute(readings: Sequence[Reading]) -> pa.Table:
+            part = predict.classify_chunk(list(readings), classifier, self.top)
+            return predict.tabulate(predict.columns_of(self.top), part["rows"])
+
+        return compute
+
+
+@dataclass(frozen=True)
+class Extraction:
+    """Take every product's picture through the backbone.
+
+    Attributes:
+        weights: The backbone's weights, a file that every machine can read.
+        settings: The section `extract` of params.yaml.
+        threads: Threads of the network, those of the training for its bits.
+        chunk: Products at once.
+        partition: Rows of a partition, a multiple of `chunk`.
+    """
+
+    weights: str
+    settings: extraction.Settings
+    threads: int
+    chunk: int = predict.CHUNK
+    partition: int = 4 * predict.CHUNK
+
+    name = "features"
+
+    def identity(self) -> dict:
+        """Tell what the results depend on besides products and pictures."""
+        weights = locate(self.weights).identity()
+        settings = asdict(self.settings) | {"views": list(self.settings.views)}
+        return {"weights": weights, "settings": settings, "chunk": self.chunk}
+
+    def prepare(self, row: Row, pictures: IndexedPictures | None) -> Reading:
+        """Find and decode the picture of a row."""
+        content, fault = predict.find_picture(row, pictures)
+        faults = [*row.faults, *([fault] if fault else [])]
+        picture = None
+        if content is not None:
+            try:
+                picture = extraction.prepare(content, self.settings)
+            except images.ImageError as error:
+                reason = product_files.one_line(error)
+                faults.append(f"picture {row.image} cannot be used: {reason}")
+        missing = content is None and not fault
+        return Reading(row, Prepared("", "", picture), tuple(faults), missing)
+
+    def load(self) -> Callable[[Sequence[Reading]], pa.Table]:
+        """Load the backbone; what is returned makes a table of readings."""
+        from rakuten import backbones, determinism
+
+        determinism.configure(seed=0, threads=self.threads)
+        network = backbones.extractor(
+            self.settings.backbone,
+            storage.read_arrays(self.weights),
+            size=self.settings.size,
+            precision=self.settings.precision,
+        )
+        widths = backbones.find(self.settings.backbone).widths
+
+        def compute(readings: Sequence[Reading]) -> pa.Table:
+            present = [r.prepared.picture for r in readings if r.prepared.picture]
+            found = {}
+            if present:
+                size = self.settings.batch_size
+                found = extraction.take_through(
+                    iter(present), len(present), network, size, lambda _: None
+                )
+            return self._table(readings, found, widths)
+
+        return compute
+
+    def _table(self, readings: Sequence[Reading], found: dict, widths: dict) -> pa.Table:
+        """Lay out features, null where there is no picture: views one after the other."""
+        has = np.array([bool(r.prepared.picture) for r in readings])
+        numbers = [r.row.index if isinstance(r.row.index, int) else None for r in readings]
+        columns = {"index": pa.array(numbers, pa.int64()), "has_image": pa.array(has)}
+        views = {"average": 1, "grid": len(self.settings.views), "middle": len(self.settings.views)}
+        for kind, dtype in extraction.DTYPES.items():
+            width = views[kind] * widths[kind]
+            values = np.zeros((len(readings), width), dtype)
+            if found:
+                array = found[kind] if kind == "average" else np.swapaxes(found[kind], 0, 1)
+                values[has] = array.reshape(-1, width)
+            columns[kind] = pa.FixedSizeListArray.from_arrays(
+                pa.array(values.ravel()), width, mask=pa.array(~has)
+            )
+        facts = np.full((len(readings), len(images.Facts._fields)), np.nan)
+        if found:
+            facts[has] = found["facts"]
+        for field, column in zip(images.Facts._fields, facts.T, strict=True):
+            columns[field] = pa.array(column, mask=~has)
+        return pa.table(columns)
+
+
+@lru_cache(maxsize=1)
+def _classifier(package: str) -> ProductClassifier:
+    """Open the package once a process; its networks are not loaded for `prepare`."""
+    return ProductClassifier.load(Path(package))

@@ -1,0 +1,167 @@
+"""The folder that a distributed run writes: partitions, errors beside them, and a manifest.
+
+    OUT/manifest.json              input and settings; partitions with digests when all is done
+    OUT/<predictions|features>/part-<first row>.parquet
+    OUT/errors/part-<first row>.parquet             only where rows have faults
+
+The errors of a partition are written before it: a partition that is there is done.
+"""
+
+import hashlib
+import io
+import json
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from rakuten.distributed.partitions import Partition
+from rakuten.distributed.places import Place, locate
+from rakuten.product_files import InputError
+
+MANIFEST = "manifest.json"
+ERRORS = pa.schema(
+    [
+        ("row", pa.int64()),
+        ("file", pa.string()),
+        ("line", pa.int64()),
+        ("index", pa.string()),
+        ("reason", pa.string()),
+    ]
+)
+
+
+class Done(NamedTuple):
+    """A partition that is there.
+
+    Attributes:
+        digest: SHA-256 of its file.
+        no_picture: Products whose picture was looked for in vain.
+        bad_rows: Rows of its errors.
+    """
+
+    digest: str
+    no_picture: int
+    bad_rows: int
+
+
+class Output:
+    """The folder, begun or gone on with."""
+
+    def __init__(self, address: str, kind: str, manifest: dict, *, restart: bool):
+        """Take over a folder.
+
+        Args:
+            address: Where it is.
+            kind: The name of the folder of partitions.
+            manifest: What the results depend on.
+            restart: Whether to remove what is there of another run.
+
+        Raises:
+            InputError: If it belongs to another run, or to no run at all.
+        """
+        self._root, self._kind, self._manifest = locate(address), kind, manifest
+        kept = self._root.below(MANIFEST)
+        if self._root.info().is_file:
+            raise InputError(f"{address} is a file: name a folder with -o")
+        if self._root.files() and not kept.exists():
+            raise InputError(f"{address} holds other files: name a new folder with -o")
+        if kept.exists():
+            before = json.loads(kept.read())["depends_on"]
+            names = [n for n in before | manifest if before.get(n) != manifest.get(n)]
+            if names and not restart:
+                raise InputError(
+                    f"{address} holds the results of another command ({', '.join(names)} differ): "
+                    "run that one, name another folder, or pass --restart"
+                )
+            if restart:
+                for name in ("predictions", "features", "errors"):
+                    self._remove(self._root.below(name))
+        self._write_manifest({"complete": False})
+
+    def finished(self, partitions: Sequence[Partition]) -> dict[str, Done]:
+        """Find the partitions that are there and whole, by their names."""
+        there = {info.base_name for info in self._root.below(self._kind).files()}
+        found = {}
+        for partition in partitions:
+            if partition.name in there:
+                done = self._check(partition)
+                if done:
+                    found[partition.name] = done
+        return found
+
+    def write(
+        self, partition: Partition, table: pa.Table, errors: Sequence[tuple], no_picture: int
+    ) -> Done:
+        """Write a partition, its errors first.
+
+        Args:
+            partition: The partition.
+            table: Its results, in the order of its rows.
+            errors: Rows of `ERRORS`.
+            no_picture: Products whose picture was looked for in vain.
+
+        Raises:
+            InputError: If the input was changed meanwhile: rows are missing.
+        """
+        if len(table) != partition.rows:
+            raise InputError(
+                f"the input changed while it was read: expected {partition.rows} rows from row "
+                f"{partition.first} on, received {len(table)}; run this again with --restart"
+            )
+        if errors:
+            columns = [list(column) for column in zip(*errors, strict=True)]
+            arrays = [pa.array(c, t) for c, t in zip(columns, ERRORS.types, strict=True)]
+            bad = pa.Table.from_arrays(arrays, schema=ERRORS)
+            self._root.below("errors", partition.name).write(_parquet(bad))
+        rows = pa.array(range(partition.first, partition.first + partition.rows), pa.int64())
+        notes = {"no_picture": str(no_picture), "bad_rows": str(len(errors))}
+        table = table.add_column(0, "row", rows).replace_schema_metadata(notes)
+        content = _parquet(table)
+        self._root.below(self._kind, partition.name).write(content)
+        return Done(hashlib.sha256(content).hexdigest(), no_picture, len(errors))
+
+    def complete(self, partitions: Sequence[Partition], done: dict[str, Done]) -> None:
+        """Write the manifest of a finished run."""
+        listed = [
+            {"file": f"{self._kind}/{p.name}", "first_row": p.first, "rows": p.rows}
+            | {"errors": done[p.name].bad_rows, "sha256": done[p.name].digest}
+            for p in partitions
+        ]
+        digests = "".join(entry["sha256"] for entry in listed)
+        self._write_manifest(
+            {
+                "complete": True,
+                "rows": sum(p.rows for p in partitions),
+                "sha256": hashlib.sha256(digests.encode()).hexdigest(),
+                "partitions": listed,
+            }
+        )
+
+    def _write_manifest(self, state: dict) -> None:
+        text = json.dumps(state | {"depends_on": self._manifest}, indent=2)
+        self._root.below(MANIFEST).write(f"{text}\n".encode())
+
+    def _check(self, partition: Partition) -> Done | None:
+        """Read a partition's file; a damaged one is computed again."""
+        content = self._root.below(self._kind, partition.name).read()
+        try:
+            with pq.ParquetFile(io.BytesIO(content)) as file:
+                notes, rows = file.schema_arrow.metadata, file.metadata.num_rows
+                numbers = {k: int(notes[k.encode()]) for k in ("no_picture", "bad_rows")}
+        except (OSError, pa.ArrowException, KeyError, TypeError):
+            return None
+        if rows != partition.rows:
+            return None
+        return Done(hashlib.sha256(content).hexdigest(), **numbers)
+
+    def _remove(self, folder: Place) -> None:
+        if folder.exists():
+            folder.filesystem.delete_dir(folder.path)
+
+
+def _parquet(table: pa.Table) -> bytes:
+    sink = io.BytesIO()
+    pq.write_table(table, sink, compression="zstd")
+    return sink.getvalue()

@@ -1,0 +1,398 @@
+"""Prediction and extraction on Ray: the local engine's values, whatever dies meanwhile."""
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import zipfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import ROOT
+from PIL import Image
+
+from rakuten import categories, extraction, predict, product_files, storage
+from rakuten.classifier import Choice, Prepared
+from rakuten.classifier import Prediction as Said
+from rakuten.distributed import engine, jobs, partitions, pictures, places
+from rakuten.distributed.output import Output
+from rakuten.product_files import InputError, Pictures, open_table, read_rows
+
+STORE = 200 << 20  # bytes of Ray's shared memory
+FIELDS = b",designation,description,productid,imageid\n"
+
+
+def jpeg(shade):
+    content = io.BytesIO()
+    Image.new("RGB", (40, 30), (shade % 256, 90, 200)).save(content, "JPEG")
+    return content.getvalue()
+
+
+def catalogue(folder, count, *, every=3):
+    """Rows with markup, quotes and bare line ends in fields; every third has a picture."""
+    (folder / "pictures").mkdir(parents=True)
+    lines = []
+    for i in range(count):
+        lines.append(f'{100 + 2 * i},"Piscine {i},\nbleue","<p>""été"" {i}</p>",{i},{i + 50}')
+        if i % every == 0:
+            (folder / "pictures" / f"image_{i + 50}_product_{i}.jpg").write_bytes(jpeg(7 * i))
+    source = folder / "x.csv"
+    source.write_bytes(FIELDS + "\r\n".join([*lines, "", ""]).encode())
+    return source
+
+
+def poison(folder):
+    """A corrupt picture, an endless description, broken UTF-8 and a field too many."""
+    source = folder / "x.csv"
+    (folder / "pictures" / "image_50_product_0.jpg").write_bytes(jpeg(1)[:200])
+    bad = [
+        b"9001," + b"a" * (product_files.MAX_FIELD + 1) + b",,,\n",
+        b"9002,caf\xe9,,1,51\n",
+        b"9003,too,many,fields,1,51\n",
+        b"nine,index,,1,51\n",
+    ]
+    source.write_bytes(source.read_bytes() + b"".join(bad))
+
+
+# Without Ray
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+@pytest.mark.parametrize("size", [1, 4, 7, 100])
+def test_partitions_hold_the_rows_of_the_whole_file(tmp_path, suffix, size):
+    source = catalogue(tmp_path, 23)
+    poison(tmp_path)
+    if suffix == ".parquet":
+        frame = pd.read_csv(catalogue(tmp_path / "clean", 23))
+        frame.to_parquet(source.with_suffix(suffix), row_group_size=5)
+    path = source.with_suffix(suffix)
+    whole = open_table(path)
+    table, _ = partitions.open_one(str(path), str(path), size)
+    parts = partitions.plan([table], size)
+    assert sum(part.rows for part in parts) == whole.rows
+    found = [r for part in parts for chunk in partitions.chunks(part, table, 3) for r in chunk]
+    assert found == list(read_rows(whole))
+    assert len({part.name for part in parts}) == len(parts) == -(-whole.rows // size)
+
+
+def test_rows_of_several_files_are_numbered_through(tmp_path):
+    for name in ("b.csv", "a.csv"):
+        (tmp_path / name).write_text(f"designation\n{name} 0\n{name} 1\n{name} 2\n")
+    paths = partitions.list_tables(str(tmp_path))
+    tables = [partitions.open_one(str(tmp_path), path, 2)[0] for path in paths]
+    rows = [
+        row
+        for part in partitions.plan(tables, 2)
+        for chunk in partitions.chunks(part, tables[part.file], 2)
+        for row in chunk
+    ]
+    assert [(row.position, row.index, row.title) for row in rows] == [
+        (i, i, f"{name} {i % 3}") for i, name in enumerate(["a.csv"] * 3 + ["b.csv"] * 3)
+    ]
+    assert len({part.name for part in partitions.plan(tables, 2)}) == 4
+
+
+def test_pictures_are_those_of_the_local_engine(tmp_path):
+    folder = tmp_path / "p"
+    for place in ("b/deep", "a", "."):
+        (folder / place).mkdir(parents=True, exist_ok=True)
+        for name in (f"{place[0]}.jpg", "twice.jpg"):
+            (folder / place / name).write_bytes(place.encode())
+    with zipfile.ZipFile(tmp_path / "p.zip", "w") as archive:
+        for path in folder.rglob("*.jpg"):
+            archive.write(path, path.relative_to(tmp_path))
+    shards = tmp_path / "shards"
+    shards.mkdir()
+    for number, path in enumerate(sorted(folder.rglob("*.jpg"))):
+        with zipfile.ZipFile(shards / f"{number}.zip", "w") as archive:
+            archive.write(path, path.name)
+    for address in (folder, tmp_path / "p.zip", shards):
+        loose, archives = pictures.list_folder(str(address))
+        listed = [pictures.list_archive(str(address), path) for path in archives]
+        found = pictures.IndexedPictures(str(address), pictures.merge([loose, *listed]))
+        for name in ("b.jpg", "a.jpg", "..jpg", "twice.jpg", "c.jpg"):
+            if address == shards and name == "twice.jpg":
+                assert found.read(name) is not None
+            else:
+                assert found.read(name) == Pictures(tmp_path / "p").read(name)
+
+
+def test_names_with_the_same_hash_are_told_apart(tmp_path, monkeypatch):
+    for name in ("a/one.jpg", "b/other.jpg"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_bytes(name.encode())
+    monkeypatch.setattr(pictures, "key", lambda name: 7)
+    loose, _ = pictures.list_folder(str(tmp_path))
+    found = pictures.IndexedPictures(str(tmp_path), pictures.merge([loose]))
+    assert found.read("other.jpg") == b"b/other.jpg"
+    assert found.read("none.jpg") is None
+
+
+def test_a_damaged_partition_is_missing(tmp_path):
+    part = partitions.Partition(0, 2, 0, product_files.Mark(0, 2, 10))
+    table = predict.tabulate(predict.columns_of(1), [[1, 10, "a", 0.5, None, 1.0]] * 2)
+    output = Output(str(tmp_path), "predictions", {"input": 1}, restart=False)
+    written = output.write(part, table, [(1, "x.csv", 3, "1", "bad")], 1)
+    assert output.finished([part]) == {part.name: written}
+    with pytest.raises(
+        InputError, match=r"changed while it was read: expected 2 rows .*received 1"
+    ):
+        output.write(part, table.slice(1), [], 0)
+    file = tmp_path / "predictions" / part.name
+    file.write_bytes(file.read_bytes()[:-1])
+    assert output.finished([part]) == {}
+    with pytest.raises(InputError, match=r"another command \(input differ\)"):
+        Output(str(tmp_path), "predictions", {"input": 2}, restart=False)
+
+
+def test_without_ray_the_error_names_the_remedy(tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    source = catalogue(tmp_path, 2)
+    (tmp_path / "package").mkdir()
+    (tmp_path / "package" / "package.json").write_text("{}")
+    from rakuten.distributed import jobs
+
+    monkeypatch.setattr(jobs.Prediction, "threads", 1)
+    words = [source, "-o", tmp_path / "out", "--engine", "ray", "--package", tmp_path / "package"]
+    assert predict.main([str(word) for word in words]) == 2
+    assert "pip install -r requirements-scale.txt" in capsys.readouterr().err
+
+
+def test_predict_does_not_need_ray():
+    code = (
+        "import sys; sys.modules['ray'] = None; import rakuten.predict, rakuten.distributed.engine"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+
+
+def test_addresses_of_no_known_filesystem_are_refused():
+    with pytest.raises(InputError, match="expected a path or a URI that PyArrow knows"):
+        places.locate("gopher://x/y")
+
+
+# On Ray
+
+
+SMALL = extraction.Settings(
+    backbone="vgg16",
+    precision="float32",
+    views=["product"],
+    size=32,
+    crop_borders=True,
+    border_tolerance=16,
+    batch_size=2,
+)
+
+
+class Toy:
+    """A classifier whose answers are drawn from text and pixels; it takes its time."""
+
+    def __init__(self, folder, pause=0.0):
+        self.folder, self.pause = Path(folder), pause
+
+    def prepare(self, product):
+        picture = None if product.image is None else extraction.prepare(product.image, SMALL)
+        return Prepared(product.title, product.description, picture)
+
+    def classify(self, prepared, *, top):
+        time.sleep(self.pause)
+        (self.folder / f"{os.getpid()}.actor").touch()
+        if (self.folder / "poison").exists() and prepared[0].title.startswith("Piscine 20,"):
+            raise ValueError("a fault of the program")
+        return [self._answer(one, top) for one in prepared]
+
+    def _answer(self, prepared, top):
+        pixels = prepared.picture[0].tobytes() if prepared.picture else b""
+        text = f"{prepared.title}|{prepared.description}|".encode()
+        draws = np.random.default_rng(list(text + pixels))
+        shares = draws.dirichlet(np.ones(27))
+        order = draws.permutation(categories.CODES)[:top]
+        choices = [
+            Choice(int(c), categories.NAMES[c], float(shares[i])) for i, c in enumerate(order)
+        ]
+        return Said(tuple(choices), 1.25 if prepared.title else None, -0.5 if pixels else None)
+
+
+@dataclass(frozen=True)
+class ToyJob(jobs.Prediction):
+    """A prediction by the toy."""
+
+    pause: float = 0.0
+
+    threads = 1
+
+    def identity(self):
+        return {"toy": True}
+
+    def prepare(self, row, found):
+        return predict.prepare_row(row, Toy(self.package), found)
+
+    def load(self):
+        toy = Toy(self.package, self.pause)
+
+        def compute(readings):
+            part = predict.classify_chunk(list(readings), toy, self.top)
+            return predict.tabulate(predict.columns_of(self.top), part["rows"])
+
+        return compute
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """A node on this machine, to which a test may add others."""
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    import ray
+    from ray.cluster_utils import Cluster
+
+    ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
+    node = {"object_store_memory": STORE, "include_dashboard": False}
+    quick = {"health_check_period_ms": 500, "health_check_failure_threshold": 4}
+    nodes = Cluster(
+        initialize_head=True, head_node_args=node | {"num_cpus": 2, "_system_config": quick}
+    )
+    ray.init(address=nodes.address, log_to_driver=False, logging_level="ERROR")
+    yield nodes
+    ray.shutdown()
+    nodes.shutdown()
+
+
+def local(source, folder, monkeypatch, *, images=None):
+    """What the local engine gives: its table and its errors."""
+    monkeypatch.setattr(predict, "CHUNK", 4)
+    out = folder / "local.parquet"
+    options = predict.Options(source, out, images, folder / "none", 3, False, False)
+    summary = predict.predict_file(options, lambda _: Toy(folder))
+    errors = None
+    if options.errors.exists():
+        errors = pd.read_csv(options.errors, keep_default_na=False, dtype={"index": "str"})
+    return pd.read_parquet(out), errors, summary
+
+
+def check(out, expected):
+    """Hold the folder of a run against what the local engine gave."""
+    table, errors, _ = expected
+    found = pd.read_parquet(out / "predictions")
+    assert found["row"].tolist() == list(range(len(table)))
+    pd.testing.assert_frame_equal(found.drop(columns="row"), table, check_exact=True)
+    if errors is not None:
+        told = pd.read_parquet(out / "errors").reset_index(drop=True)
+        same = told[["line", "index", "reason"]]
+        assert same.to_numpy().tolist() == errors.to_numpy().tolist()
+        numbered = told[told["index"].str.isdigit()]
+        assert found["index"][numbered["row"]].astype(int).astype(str).tolist() == (
+            numbered["index"].tolist()
+        )
+    manifest = json.loads((out / "manifest.json").read_text())
+    assert manifest["complete"]
+    assert manifest["rows"] == len(table) == sum(p["rows"] for p in manifest["partitions"])
+    return manifest
+
+
+@pytest.mark.slow
+def test_a_poisoned_catalogue_gives_what_the_local_engine_does(cluster, tmp_path, monkeypatch):
+    source = catalogue(tmp_path, 23)
+    poison(tmp_path)
+    images = tmp_path / "pictures"
+    expected = local(source, tmp_path, monkeypatch, images=images)
+    out = tmp_path / "out"
+    job = ToyJob(str(tmp_path), 3, chunk=4, partition=8)
+    summary = engine._run(engine.Request(str(source), str(out), str(images)), job)
+    assert summary == expected[2]
+    check(out, expected)
+    told = pd.read_parquet(out / "errors").set_index("index")["reason"]
+    for index, reason in {
+        "100": "picture image_50_product_0.jpg cannot be used",
+        "": "not readable as CSV: field larger than field limit",
+        "9002": "designation is not UTF-8",
+        "9003": "expected 5 fields, received 6",
+        "nine": "index is not a number",
+    }.items():
+        assert told[index].startswith(reason)
+
+
+@pytest.mark.slow
+def test_a_failed_run_does_only_the_missing_partitions(cluster, tmp_path, monkeypatch):
+    source = catalogue(tmp_path, 40)
+    expected = local(source, tmp_path, monkeypatch)
+    out = tmp_path / "out"
+    job = ToyJob(str(tmp_path), 3, chunk=4, partition=4, pause=0.1)
+    request = engine.Request(str(source), str(out), None)
+    (tmp_path / "poison").touch()
+    with pytest.raises(InputError, match=r"a fault of the program.*the same command goes on"):
+        engine._run(request, job)
+    before = {path: path.stat().st_mtime_ns for path in (out / "predictions").iterdir()}
+    assert 0 < len(before) < 10
+    assert not json.loads((out / "manifest.json").read_text())["complete"]
+    (tmp_path / "poison").unlink()
+    engine._run(request, job)
+    first = check(out, expected)
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    engine._run(replace(request, restart=True), job)
+    assert check(out, expected) == first  # the same bytes
+
+
+@pytest.mark.slow
+def test_no_row_is_lost_or_doubled_when_a_process_and_a_machine_die(cluster, tmp_path, monkeypatch):
+    source = catalogue(tmp_path, 120)
+    images = tmp_path / "pictures"
+    expected = local(source, tmp_path, monkeypatch, images=images)
+    node = cluster.add_node(num_cpus=2, object_store_memory=STORE)
+    for file in tmp_path.glob("*.actor"):
+        file.unlink()
+    out, killed = tmp_path / "out", []
+
+    def kill():
+        while len(list((out / "predictions").glob("part-*.parquet"))) < 2:
+            time.sleep(0.05)
+        pid = int(next(tmp_path.glob("*.actor")).stem)
+        os.kill(pid, signal.SIGKILL)
+        killed.append(pid)
+        while len(list((out / "predictions").glob("part-*.parquet"))) < 5:
+            time.sleep(0.05)
+        cluster.remove_node(node, allow_graceful=False)
+        killed.append(node)
+
+    killer = threading.Thread(target=kill, daemon=True)
+    killer.start()
+    job = ToyJob(str(tmp_path), 3, chunk=4, partition=8, pause=0.4)
+    summary = engine._run(engine.Request(str(source), str(out), str(images)), job)
+    killer.join(timeout=20)
+    assert len(killed) == 2
+    assert summary == expected[2]
+    check(out, expected)
+
+
+@pytest.mark.slow
+def test_the_sample_is_predicted_value_for_value(built_repository, tmp_path):
+    """The packaged classifier by both command lines, and the stage's features."""
+    rows = 12
+    lines = (built_repository / "data" / "X_train.csv").read_text(encoding="utf-8")
+    frame = pd.read_csv(io.StringIO(lines), index_col=0).head(rows)
+    frame.to_csv(tmp_path / "x.csv")
+    words = [sys.executable, "-m", "rakuten.predict", str(tmp_path / "x.csv")]
+    words += ["--images", "data/images.zip", "--package", "build/package", "-o"]
+    subprocess.run([*words, str(tmp_path / "local.parquet")], cwd=built_repository, check=True)
+    far = [str(tmp_path / "far"), "--engine", "ray"]
+    subprocess.run([*words, *far], cwd=built_repository, check=True)
+    found = pd.read_parquet(tmp_path / "far" / "predictions").drop(columns="row")
+    expected = pd.read_parquet(tmp_path / "local.parquet")
+    pd.testing.assert_frame_equal(found, expected, check_exact=True)
+
+    words = [sys.executable, "-m", "rakuten.distributed", "extract", str(tmp_path / "x.csv")]
+    words += ["--images", "data/images.zip", "-o", str(tmp_path / "features")]
+    subprocess.run(words, cwd=built_repository, check=True)
+    written = pd.read_parquet(tmp_path / "features" / "features")
+    stage = storage.read_arrays(built_repository / "build" / "extract" / "features.npz")
+    at = np.searchsorted(stage["ids"], written["index"])
+    assert written["index"].tolist() == stage["ids"][at].tolist() == frame.index.tolist()
+    assert written["has_image"].tolist() == stage["present"][at].tolist()
+    np.testing.assert_allclose(
+        np.stack(written["average"]), stage["features"][at], rtol=1e-3, atol=1e-4
+    )
