@@ -30,8 +30,9 @@ $(VENV)/installed: requirements.txt | $(VENV)/bin/python
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	@touch $@
 
-$(VENV)/installed-dev: requirements-dev.txt $(VENV)/installed
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+$(VENV)/installed-dev: requirements-dev.txt requirements-scale.txt $(VENV)/installed
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt \
+		-r requirements-scale.txt
 	@touch $@
 
 repro: install  ## rebuild everything from data.dvc, mirror it to MLflow, show the figures
@@ -107,6 +108,8 @@ lock:  ## compile requirements*.txt from requirements*.in (needs uv)
 		--custom-compile-command "make lock" requirements.in -o requirements.txt
 	uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url \
 		--custom-compile-command "make lock" requirements-dev.in -o requirements-dev.txt
+	uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url \
+		--custom-compile-command "make lock" requirements-scale.in -o requirements-scale.txt
 
 clean:  ## remove what `make repro` builds; the DVC cache and the environment stay
 	rm -rf build dvc_plots mlflow.db mlartifacts
