@@ -90,7 +90,11 @@ def problems(model, rows, **params):
         model.predict(None, pd.DataFrame(rows), params)
     assert caught.value.get_http_status_code() == 400
     said = json.loads(caught.value.serialize_as_json())
-    assert all(problem["reason"] in said["message"] for problem in said["problems"])
+    told = said["message"]
+    for one in said["problems"]:
+        place = "" if one["row"] is None else f"row {one['row']}"
+        place = ", ".join(part for part in (place, one["column"]) if part)
+        assert (f"{place}: {one['reason']}" if place else one["reason"]) in told
     return [tuple(problem.values()) for problem in said["problems"]]
 
 

@@ -238,7 +238,7 @@ def _refuse(problems: Iterable[Problem]) -> None:
         return
     shown = problems[:MAX_PROBLEMS]
     told = [
-        f"row {p.row}{', ' * bool(p.column)}{_line(p)}" if p.row is not None else _line(p)
+        f"row {p.row}{', ' if p.column else ': '}{_line(p)}" if p.row is not None else _line(p)
         for p in shown
     ]
     if len(problems) > len(shown):
