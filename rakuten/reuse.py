@@ -10,6 +10,7 @@ batch of the same size, which is all that a picture's features depend on besides
 import argparse
 import json
 import logging
+import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -136,6 +137,7 @@ def _pictures(table: Path, archive: Path) -> Pictures:
 
 def _key(root: Path, pictures: Pictures, settings: extraction.Settings, threads: int) -> str:
     """Name the parts as the stage does."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # it complains where there is no GPU
     from rakuten import backbones, determinism  # TensorFlow, which is not wanted for a refusal
 
     determinism.configure(seed=0, threads=threads)
