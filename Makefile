@@ -9,11 +9,11 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c '$(SUPPORTED)' 2>/dev/null && echo $$p && break; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help install repro results ui plots sweep demo serve test check bench verify kill sample readme lock clean
+.PHONY: help install repro results ui plots sweep demo serve test check test-scale bench verify kill sample readme lock clean
 
 help:
 	@awk 'BEGIN {FS = ":.*## *"} /^##@/ {printf "\n%s\n", substr($$0, 5)} \
-		/^[a-z-]+:.*## / {printf "  make %-10s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
+		/^[a-z-]+:.*## / {printf "  make %-12s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 ##@ Build
 
@@ -87,6 +87,9 @@ check: $(VENV)/installed-dev  ## lint, then the quick tests only
 	ruff check
 	ruff format --check
 	python -m pytest
+
+test-scale: $(VENV)/installed-scale  ## the tests on Ray, Spark and an S3 store, some minutes
+	python -m pytest -m scale -rs -n 0
 
 bench: $(VENV)/installed-dev  ## measure how fast it is (reports/benchmarks.md), some minutes
 	python -m benchmarks

@@ -106,6 +106,7 @@ def import_data(
     name: str = "imported data",
     allow_missing_images: bool = False,
     allow_missing_titles: bool = False,
+    drops: bool = False,
     track: Callable[[Path], None] | None = None,
 ) -> Summary:
     """Check the challenge's files, write data/ and update data.dvc: all of it or nothing.
@@ -118,6 +119,8 @@ def import_data(
         allow_missing_images: Let products without an image in, if they have a text.
         allow_missing_titles: Let products without a title in, if they have an image or, failing
             that, a description.
+        drops: Whether different tables of one name are drops of one catalogue, to be joined in the
+            order of `paths`; they are a fault else.
         track: Called with `root` when data/ is in place, to update data.dvc; `dvc_add` if None.
 
     Returns:
@@ -134,9 +137,9 @@ def import_data(
             with Sources(staging / "scratch") as sources:
                 for path in paths:
                     sources.add(Path(path))
-                summary = _build(
-                    sources, staging / "new", allow_missing_images, allow_missing_titles
-                )
+                contents = _read_tables(sources.tables, sources.faults, drops)
+                allowed = allow_missing_images, allow_missing_titles
+                summary = _build(sources, contents, staging / "new", *allowed)
             storage.write_json(staging / "new" / DATASET, {"name": name})
             _swap(root, staging, track or dvc_add)
         finally:
@@ -191,6 +194,9 @@ def main(arguments: list[str] | None = None) -> int:
     command.add_argument(
         "--allow-missing-titles", action="store_true", help="let products without a title in"
     )
+    command.add_argument(
+        "--drops", action="store_true", help="join the tables of the paths, in their order"
+    )
     options = vars(parser.parse_args(arguments))
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     del options["command"]
@@ -207,11 +213,14 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _build(
-    sources: Sources, target: Path, allow_missing_images: bool, allow_missing_titles: bool
+    sources: Sources,
+    contents: dict[str, bytes],
+    target: Path,
+    allow_missing_images: bool,
+    allow_missing_titles: bool,
 ) -> Summary:
     """Check all that was found and write it to `target`, or raise with every kind of fault."""
     faults = sources.faults
-    contents = _read_tables(sources.tables, faults)
     tables, codes = _parse_tables(contents, faults)
     available = {key for picture in sources.pictures for key in picture.fits()}
     wanted = set()
@@ -252,8 +261,8 @@ def _build(
     )
 
 
-def _read_tables(found: dict[str, list[Entry]], faults: Faults) -> dict[str, bytes]:
-    """Read the one file of each table; the same bytes in two places are one file."""
+def _read_tables(found: dict[str, list[Entry]], faults: Faults, drops: bool) -> dict[str, bytes]:
+    """Read the one file of each table, or join its drops; the same bytes twice are one file."""
     contents = {}
     for name, entries in found.items():
         versions: dict[bytes, Entry] = {}
@@ -263,9 +272,11 @@ def _read_tables(found: dict[str, list[Entry]], faults: Faults) -> dict[str, byt
             except READ_FAULTS as error:
                 told = f"{entry.place} ({error})"
                 faults.add("tables that cannot be read", [told], "download them again")
-        if len(versions) > 1:
+        if len(versions) > 1 and drops:
+            contents[name] = _join(versions, name, faults)
+        elif len(versions) > 1:
             places = [entry.place for entry in versions.values()]
-            remedy = "pass the one that is meant"
+            remedy = "pass the one that is meant, or --drops if they are drops of one catalogue"
             faults.add(f"different files that could be {name}", places, remedy)
         elif versions:
             contents[name] = next(iter(versions))
@@ -273,6 +284,22 @@ def _read_tables(found: dict[str, list[Entry]], faults: Faults) -> dict[str, byt
             remedy = "pass the folder or archive that holds them"
             faults.add("files not found in what was given", [CHALLENGE_NAMES[name]], remedy)
     return contents
+
+
+def _join(versions: dict[bytes, Entry], name: str, faults: Faults) -> bytes:
+    """Put the rows of further drops after those of the first, whose bytes stay as they are."""
+    first, *others = versions
+    header = first.partition(b"\n")[0].rstrip(b"\r")
+    joined = [first]
+    for content in others:
+        own, _, rows = content.partition(b"\n")
+        if own.rstrip(b"\r") != header:
+            told = [f"{versions[content].place} ({own[:80].decode(errors='replace')!r})"]
+            remedy = f"start it with {header[:80].decode(errors='replace')!r}"
+            faults.add(f"drops of {name} with another first line", told, remedy)
+        if rows:
+            joined += [b"" if joined[-1].endswith(b"\n") else b"\n", rows]
+    return b"".join(joined)
 
 
 def _parse_tables(

@@ -1,5 +1,6 @@
 import hashlib
 import io
+import itertools
 import re
 import signal
 import subprocess
@@ -231,6 +232,44 @@ def test_several_paths_are_one_import(root, tmp_path, expected):
     single = write(tmp_path / "single", {X_TEST: GIVEN[X_TEST]})
     data.import_data([str(pictures), tables / "tables.zip", single / X_TEST], root, track=track)
     assert digest(root / "data") == expected
+
+
+def in_drops(*bounds, header=HEADER):
+    """The catalogue cut into drops, each with the pictures of its rows, lines ending with LF."""
+    x, y = x_of(TITLES).decode().split("\r\n")[1:-1], CODES[::-1]
+    return [
+        {
+            X: "\n".join([header if start else HEADER, *x[start:end]]).encode(),
+            Y: "\n".join([",prdtypecode", *y[start:end], ""]).encode(),
+            **dict(zip(MEMBERS[start:end], IMAGES[start:end], strict=True)),
+        }
+        for start, end in itertools.pairwise(bounds)
+    ]
+
+
+def test_drops_are_joined_in_their_order(root, tmp_path):
+    """Three drops give what one would, to the byte; the first's bytes come first."""
+    paths = [write(tmp_path / str(n), drop) for n, drop in enumerate(in_drops(0, 7, 9, 12))]
+    assert data.import_data(paths, root, drops=True, track=track).products == 12
+    joined = digest(root / "data")
+    (whole,) = in_drops(0, 12)
+    assert data.import_data([write(tmp_path / "w", whole)], root, track=track).products == 12
+    assert digest(root / "data") == joined
+    with pytest.raises(products.InvalidProductsError, match=r"or --drops if they are drops of"):
+        data.import_data(paths, root, track=track)
+    assert digest(root / "data") == joined
+
+
+def test_drops_that_do_not_fit_are_refused(root, tmp_path):
+    first, other = in_drops(0, 7, 12, header=HEADER.replace("designation", "title"))
+    paths = [write(tmp_path / "1", first), write(tmp_path / "2", other)]
+    with pytest.raises(products.InvalidProductsError) as caught:
+        data.import_data(paths, root, drops=True, track=track)
+    assert "drops of X_train.csv with another first line (1): 2/" in str(caught.value)
+    assert is_old(root)
+    same = in_drops(0, 7)[0] | {X: in_drops(0, 7)[0][X].replace(b"Titre", b"Autre")}
+    with pytest.raises(products.InvalidProductsError, match="ids repeated in X_train"):
+        data.import_data([paths[0], write(tmp_path / "3", same)], root, drops=True, track=track)
 
 
 def test_takes_its_own_output_again(root, load, expected):

@@ -295,7 +295,7 @@ def check(out, expected):
     return manifest
 
 
-@pytest.mark.slow
+@pytest.mark.scale
 def test_a_poisoned_catalogue_gives_what_the_local_engine_does(cluster, tmp_path, monkeypatch):
     source = catalogue(tmp_path, 23)
     poison(tmp_path)
@@ -317,7 +317,7 @@ def test_a_poisoned_catalogue_gives_what_the_local_engine_does(cluster, tmp_path
         assert told[index].startswith(reason)
 
 
-@pytest.mark.slow
+@pytest.mark.scale
 def test_a_failed_run_does_only_the_missing_partitions(cluster, tmp_path, monkeypatch):
     source = catalogue(tmp_path, 40)
     expected = local(source, tmp_path, monkeypatch)
@@ -338,7 +338,7 @@ def test_a_failed_run_does_only_the_missing_partitions(cluster, tmp_path, monkey
     assert check(out, expected) == first  # the same bytes
 
 
-@pytest.mark.slow
+@pytest.mark.scale
 def test_no_row_is_lost_or_doubled_when_a_process_and_a_machine_die(cluster, tmp_path, monkeypatch):
     source = catalogue(tmp_path, 120)
     images = tmp_path / "pictures"
@@ -369,7 +369,7 @@ def test_no_row_is_lost_or_doubled_when_a_process_and_a_machine_die(cluster, tmp
     check(out, expected)
 
 
-@pytest.mark.slow
+@pytest.mark.scale
 def test_the_sample_is_predicted_value_for_value(built_repository, tmp_path):
     """The packaged classifier by both command lines, and the stage's features."""
     rows = 12

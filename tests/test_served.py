@@ -90,7 +90,11 @@ def problems(model, rows, **params):
         model.predict(None, pd.DataFrame(rows), params)
     assert caught.value.get_http_status_code() == 400
     said = json.loads(caught.value.serialize_as_json())
-    assert all(problem["reason"] in said["message"] for problem in said["problems"])
+    told = said["message"]
+    for one in said["problems"]:
+        place = "" if one["row"] is None else f"row {one['row']}"
+        place = ", ".join(part for part in (place, one["column"]) if part)
+        assert (f"{place}: {one['reason']}" if place else one["reason"]) in told
     return [tuple(problem.values()) for problem in said["problems"]]
 
 
@@ -118,6 +122,7 @@ def test_each_row_is_answered_in_its_order(model):
     predictions_to_json(found, answer)
     shown = json.loads(answer.getvalue(), parse_constant=pytest.fail)["predictions"]  # no NaN
     assert (shown[1]["text"], shown[2]["image"]) == (None, None)
+    assert {row["problem"] for row in shown} == {""}
     assert list(shown[0]) == registry_columns()
 
 
@@ -156,6 +161,43 @@ def test_what_is_wrong_is_told_by_row_and_column(model):
     assert "100,001 characters, at most 100,000" in reasons[5]
     assert "characters of base64, of a file of at most 8,388,608 bytes" in reasons[6]
     assert "a file of 8,388,611 bytes, at most 8,388,608" in reasons[7]
+
+
+def test_a_bad_product_may_spare_the_others(model):
+    """What Spark needs, where a batch that raises fails the job."""
+    rows = [
+        {"title": "abc"},
+        {"title": None},
+        {"title": 5, "description": ["a"]},
+        {"title": "a", "image": base64_of(b"no picture")},
+        {"title": "ab", "image": base64_of(b"a picture")},
+    ]
+    found = model.predict(None, pd.DataFrame(rows), {"on_error": "null", "top_k": 1})
+    assert found["prdtypecode"].tolist() == [CODES[3], None, None, None, CODES[2]]
+    assert found["probability"].tolist() == [0.5, None, None, None, 0.5]
+    assert found["name"].tolist() == [NAMES[CODES[3]], "", "", "", NAMES[CODES[2]]]
+    assert found["image"].tolist() == [None, None, None, None, -0.25]
+    assert [len(top) for top in found["top"]] == [1, 0, 0, 0, 1]
+    assert found["problem"].tolist() == [
+        "",
+        "title, description and image are all missing: give one of them",
+        "title: expected text, received int 5; description: expected text, received list ['a']",
+        "image: cannot decode 10 bytes",
+        "",
+    ]
+    answer = io.StringIO()
+    predictions_to_json(found, answer)
+    json.loads(answer.getvalue(), parse_constant=pytest.fail)  # no NaN
+    none = model.predict(None, pd.DataFrame(rows[1:2]), {"on_error": "null"})
+    assert none["prdtypecode"].tolist() == [None]
+
+
+def test_what_is_wrong_with_the_whole_request_is_refused_all_the_same(model):
+    ((row, column, reason),) = problems(model, {"title": ["x"] * 257}, on_error="null")
+    assert (row, "257 rows, at most 256" in reason) == (None, True)
+    ((_, column, reason),) = problems(model, {"title": ["x"]}, on_error="ignore")
+    assert (column, reason) == ("on_error", "expected raise or null, received str ignore")
+    assert problems(model, {"title": [None]}, on_error="raise")[0][0] == 0
 
 
 def test_limits_hold_at_their_edge(model):

@@ -7,6 +7,8 @@ exception as JSON; `problems` then names row, column and reason of all that is w
 import base64
 import binascii
 import os
+from collections.abc import Iterable
+from itertools import chain
 from threading import Lock
 from typing import NamedTuple
 
@@ -37,6 +39,11 @@ MAX_PROBLEMS = 20
 TOP_K = 5
 """Categories named where the request does not say."""
 
+ON_ERROR = ("raise", "null")
+"""What a product that cannot be classified does: have all refused, or be answered by its problem.
+
+The first is the default. The second is for Spark, where a batch that raises fails the whole job."""
+
 SIGNATURE = ModelSignature(
     inputs=Schema(
         [
@@ -47,9 +54,9 @@ SIGNATURE = ModelSignature(
     ),
     outputs=Schema(
         [
-            ColSpec("long", "prdtypecode"),
+            ColSpec("long", "prdtypecode", required=False),
             ColSpec("string", "name"),
-            ColSpec("double", "probability"),
+            ColSpec("double", "probability", required=False),
             ColSpec("double", "text", required=False),
             ColSpec("double", "image", required=False),
             ColSpec(
@@ -64,16 +71,19 @@ SIGNATURE = ModelSignature(
                 ),
                 "top",
             ),
+            ColSpec("string", "problem"),
         ]
     ),
-    params=ParamSchema([ParamSpec("top_k", "long", TOP_K)]),
+    params=ParamSchema(
+        [ParamSpec("top_k", "long", TOP_K), ParamSpec("on_error", "string", ON_ERROR[0])]
+    ),
 )
 """What the served classifier takes and gives; `image` is a picture's file in base64."""
 
 EXAMPLE = pd.DataFrame({"title": ["Piscine hors sol ronde"], "description": ["Avec sa pompe"]})
 """A request, kept with the model."""
 
-COLUMNS = ["prdtypecode", "name", "probability", "text", "image", "top"]
+COLUMNS = ["prdtypecode", "name", "probability", "text", "image", "top", "problem"]
 
 
 class Problem(NamedTuple):
@@ -110,32 +120,39 @@ class ServedClassifier(PythonModel):
             context: MLflow's, not used.
             model_input: A DataFrame of n rows: title, description, image (base64). Each may be
                 missing, not all three.
-            params: top_k, the categories to name, 1 to 27.
+            params: top_k, the categories to name, 1 to 27; on_error, one of `ON_ERROR`.
 
         Returns:
             A DataFrame of n rows in their order: prdtypecode int, name str, probability float;
             text and image, the nats by which each spoke for that category, None where silent; top,
-            a list of {code, name, probability}.
+            a list of {code, name, probability}; problem, empty where there is none. With on_error
+            "null" a product that cannot be classified has its problem, and else None or nothing.
 
         Raises:
-            MlflowException: If anything is wrong with the request; nothing is predicted then.
+            MlflowException: If anything is wrong with the request, with on_error "null" only if it
+                is wrong with the whole of it; nothing is predicted then.
         """
-        top = _top((params or {}).get("top_k"))
+        params = params or {}
+        top, refuse = _top(params.get("top_k")), _on_error(params.get("on_error")) == "raise"
         if len(model_input) > MAX_ROWS:
             reason = f"received {len(model_input):,} rows, at most {MAX_ROWS} are taken: send less"
             _refuse([Problem(None, "", reason)])
-        rows = [_read(number, row) for number, row in enumerate(model_input.to_dict("records"))]
-        _refuse([problem for _, problems in rows for problem in problems])
+        read = [_read(number, row) for number, row in enumerate(model_input.to_dict("records"))]
+        problems = {number: found for number, (_, found) in enumerate(read) if found}
+        if refuse:
+            _refuse(chain.from_iterable(problems.values()))
         with self._lock:
-            prepared, problems = [], []
-            for number, (product, _) in enumerate(rows):
-                try:
-                    prepared.append(self._classifier.prepare(product))
-                except ImageError as error:
-                    problems.append(Problem(number, "image", str(error)))
-            _refuse(problems)
-            predictions = self._classifier.classify(prepared, top=top)
-        return _table(predictions, model_input.index)
+            prepared = {}
+            for number, (product, found) in enumerate(read):
+                if not found:
+                    try:
+                        prepared[number] = self._classifier.prepare(product)
+                    except ImageError as error:
+                        problems[number] = [Problem(number, "image", str(error))]
+            if refuse:
+                _refuse(chain.from_iterable(problems.values()))
+            predictions = self._classifier.classify(list(prepared.values()), top=top)
+        return _table(dict(zip(prepared, predictions, strict=True)), problems, model_input.index)
 
 
 def _top(value: object) -> int:
@@ -145,6 +162,15 @@ def _top(value: object) -> int:
         reason = f"expected 1 to {NUM_CATEGORIES} categories, received {value}"
         _refuse([Problem(None, "top_k", reason)])
     return int(value)
+
+
+def _on_error(value: object) -> str:
+    """Check what is to be done about a product that cannot be classified."""
+    value = ON_ERROR[0] if value is None else value
+    if value not in ON_ERROR:
+        reason = f"expected {' or '.join(ON_ERROR)}, received {_told(value)}"
+        _refuse([Problem(None, "on_error", reason)])
+    return value
 
 
 def _read(number: int, row: dict) -> tuple[Product, list[Problem]]:
@@ -205,17 +231,15 @@ def _told(value: object) -> str:
     return f"{type(value).__name__} {str(value)[:40]}"
 
 
-def _refuse(problems: list[Problem]) -> None:
+def _refuse(problems: Iterable[Problem]) -> None:
     """Answer with what is wrong, if anything is."""
+    problems = list(problems)
     if not problems:
         return
     shown = problems[:MAX_PROBLEMS]
-    lines = [
-        ", ".join(part for part in (f"row {p.row}" if p.row is not None else "", p.column) if part)
-        for p in shown
-    ]
     told = [
-        f"{line}: {p.reason}" if line else p.reason for line, p in zip(lines, shown, strict=True)
+        f"row {p.row}{', ' if p.column else ': '}{_line(p)}" if p.row is not None else _line(p)
+        for p in shown
     ]
     if len(problems) > len(shown):
         told.append(f"and {len(problems) - len(shown)} more")
@@ -226,14 +250,30 @@ def _refuse(problems: list[Problem]) -> None:
     )
 
 
-def _table(predictions: list[Prediction], index: pd.Index) -> pd.DataFrame:
-    """Lay predictions out; columns of objects keep None, which JSON knows, unlike NaN."""
-    rows = [
-        (p.code, p.name, p.probability, p.text, p.image, [choice.__dict__ for choice in p.top])
-        for p in predictions
-    ]
+def _line(problem: Problem) -> str:
+    """Tell a problem without its row."""
+    return f"{problem.column}: {problem.reason}" if problem.column else problem.reason
+
+
+def _table(
+    predictions: dict[int, Prediction], problems: dict[int, list[Problem]], index: pd.Index
+) -> pd.DataFrame:
+    """Lay out what was found of each row.
+
+    Columns of objects keep None, which JSON knows, unlike NaN. A missing text is empty: of None
+    beside others MLflow makes the word "None" for Spark.
+    """
+    rows = []
+    for number in range(len(index)):
+        p = predictions.get(number)
+        found = (None, "", None, None, None, [])
+        if p:
+            top = [choice.__dict__ for choice in p.top]
+            found = (p.code, p.name, p.probability, p.text, p.image, top)
+        rows.append((*found, "; ".join(map(_line, problems.get(number, [])))))
     table = pd.DataFrame(rows, columns=COLUMNS, index=index, dtype=object)
-    return table.astype({"prdtypecode": "int64", "probability": "float64"})
+    whole = {"prdtypecode": "int64", "probability": "float64"}
+    return table if problems else table.astype(whole)
 
 
 set_model(ServedClassifier())

@@ -1,0 +1,165 @@
+"""DVC's remote on S3: a server of moto on loopback, and clones that push to it and pull from it."""
+
+import contextlib
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+
+import pandas as pd
+import pytest
+from conftest import clone
+
+from rakuten import packaging, storage
+
+boto3 = pytest.importorskip("boto3", reason="make test-scale installs it")
+
+BUCKET = "rakuten-dvc"
+CREDENTIALS = {
+    "AWS_ACCESS_KEY_ID": "test",
+    "AWS_SECRET_ACCESS_KEY": "test",
+    "AWS_DEFAULT_REGION": "eu-west-3",
+}
+FILES = ["X_train.csv", "Y_train.csv", "dataset.json", "images.zip"]
+
+
+@pytest.fixture(scope="module")
+def bucket(tmp_path_factory):
+    """An empty bucket: its server's address, and a function that lists its objects."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    address = f"http://127.0.0.1:{port}"
+    log = tmp_path_factory.mktemp("moto") / "server.log"
+    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    with log.open("w") as file:
+        process = subprocess.Popen(command, stdout=file, stderr=file)
+    try:
+        for _ in range(300):
+            with contextlib.suppress(OSError), urllib.request.urlopen(address):
+                break
+            assert process.poll() is None, log.read_text()
+            time.sleep(0.1)
+        client = boto3.client(
+            "s3",
+            endpoint_url=address,
+            aws_access_key_id="test",
+            aws_secret_access_key="test",
+            region_name="eu-west-3",
+        )
+        client.create_bucket(
+            Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-west-3"}
+        )
+
+        def objects():
+            listed = client.list_objects_v2(Bucket=BUCKET).get("Contents", [])
+            return {one["Key"]: one["Size"] for one in listed}
+
+        yield address, objects
+    finally:
+        process.kill()
+        process.wait()
+
+
+def call(folder, *words):
+    """Run a module of Python or git, with the credentials of the bucket."""
+    command = ["git"] if words[0] == "git" else [sys.executable, "-m", words[0]]
+    strange = ("DVC_", "MLFLOW_", "AWS_")
+    clean = {k: v for k, v in os.environ.items() if not k.startswith(strange)}
+    done = subprocess.run(
+        [*command, *words[1:]], cwd=folder, env=clean | CREDENTIALS, text=True, check=False,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+    assert done.returncode == 0, f"{words}:\n{done.stdout[-4000:]}"
+    return done.stdout
+
+
+def copy_of(folder, target):
+    """Clone a repository that knows the bucket, with an empty cache."""
+    call(folder.parent, "git", "clone", "--quiet", str(folder), str(target))
+    return target
+
+
+def names(folder):
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.*"))
+
+
+@pytest.fixture(scope="module")
+def origin(bucket, tmp_path_factory):
+    """A clone whose default remote is the bucket, the sample pushed to it."""
+    address, _ = bucket
+    folder = clone(tmp_path_factory.mktemp("origin") / "rakuten")
+    call(folder, "dvc", "pull", "--quiet", "data.dvc")
+    call(folder, "dvc", "remote", "add", "--default", "storage", f"s3://{BUCKET}/products")
+    call(folder, "dvc", "remote", "modify", "storage", "endpointurl", address)
+    call(folder, "dvc", "push", "--quiet", "data.dvc")
+    call(folder, "git", "commit", "--quiet", "-m", "Keep the data in S3", ".dvc/config")
+    return folder
+
+
+@pytest.mark.scale
+def test_what_is_pushed_is_pulled_in_whole_or_in_part(bucket, origin, tmp_path):
+    _, objects = bucket
+    tracked = storage.read_yaml(origin / "data.dvc")["outs"][0]["md5"]
+    key = f"products/files/md5/{tracked[:2]}/{tracked[2:]}"
+    assert key in objects()
+    assert len(objects()) == len(FILES) + 1
+
+    other = copy_of(origin, tmp_path / "other")
+    call(other, "dvc", "pull", "--quiet", "data/Y_train.csv")
+    assert names(other / "data") == ["Y_train.csv"]
+    call(other, "dvc", "pull", "--quiet", "data.dvc")
+    assert names(other / "data") == FILES
+    assert packaging.digest(other / "data") == packaging.digest(origin / "data")
+    assert f"{packaging.digest(other / 'data')}.dir" == tracked
+
+
+def cut(data, folder, rows):
+    """Write some rows of a catalogue, with their pictures, as a drop of it."""
+    table = pd.read_csv(data / "X_train.csv", dtype=str, keep_default_na=False).iloc[rows]
+    codes = pd.read_csv(data / "Y_train.csv", dtype=str, keep_default_na=False).iloc[rows]
+    for name, part in {"X_train.csv": table, "Y_train.csv": codes}.items():
+        storage.write_csv(folder / name, part.rename(columns={"Unnamed: 0": ""}))
+    named = [
+        f"image_train/image_{i}_product_{p}.jpg"
+        for i, p in zip(table["imageid"], table["productid"], strict=True)
+    ]
+    with storage.ImageArchive(data / "images.zip") as archive:
+        for name in named:
+            if name in archive:
+                storage.write_bytes(folder / "images" / name, archive.read(name))
+    pictures = folder / "images"
+    shutil.make_archive(str(pictures), "zip", folder, "images")
+    shutil.rmtree(pictures)
+
+
+@pytest.mark.scale
+def test_a_second_drop_is_pushed_and_pulled_by_itself(bucket, origin, tmp_path):
+    """The sample in two drops: the second adds its own three files to the bucket, no more."""
+    _, objects = bucket
+    folder = copy_of(origin, tmp_path / "drops")
+    cut(origin / "data", folder / "drops/1", slice(0, 1000))
+    call(folder, "dvc", "add", "--quiet", "drops")
+    call(folder, "dvc", "push", "--quiet", "drops.dvc")
+    before = objects()
+    cut(origin / "data", folder / "drops/2", slice(1000, None))
+    call(folder, "dvc", "add", "--quiet", "drops")
+    call(folder, "dvc", "push", "--quiet", "drops.dvc")
+    call(folder, "git", "add", "drops.dvc", ".gitignore")
+    call(folder, "git", "-c", "user.name=T", "-c", "user.email=t@x.org", "commit", "-qm", "Two")
+    added = {name: size for name, size in objects().items() if name not in before}
+    second = sum(path.stat().st_size for path in (folder / "drops/2").iterdir())
+    (listing,) = (name for name in added if name.endswith(".dir"))
+    assert len(added) == 4  # two tables, an archive, the list of the folder
+    assert sum(added.values()) == second + added[listing]
+
+    other = copy_of(folder, tmp_path / "other")
+    call(other, "dvc", "pull", "--quiet", "drops/2")
+    assert names(other / "drops") == ["2/X_train.csv", "2/Y_train.csv", "2/images.zip"]
+    call(other, "dvc", "pull", "--quiet", "drops.dvc")
+    call(other, "rakuten.data", "import", "--drops", "drops/1", "drops/2", "--name", "two drops")
+    data = [folder / "data" for folder in (origin, other)]
+    assert storage.digest(data[0] / "images.zip") == storage.digest(data[1] / "images.zip")
+    pd.testing.assert_frame_equal(*(pd.read_csv(folder / "X_train.csv") for folder in data))
