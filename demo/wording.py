@@ -40,8 +40,8 @@ TEXTS: dict[str, dict[str, str]] = {
     # input
     "samples": {"fr": "Essayer un exemple", "en": "Try an example"},
     "samples_help": {
-        "fr": "Produits de la partie test, que le modèle n'a jamais vus.",
-        "en": "Products of the test part, which the model has never seen.",
+        "fr": "Produits du jeu de test, que le modèle n'a jamais vus.",
+        "en": "Products of the test set, which the model has never seen.",
     },
     "own": {"fr": "Votre produit", "en": "Your product"},
     "title": {"fr": "Titre", "en": "Title"},
@@ -101,7 +101,7 @@ TEXTS: dict[str, dict[str, str]] = {
     "working": {"fr": "Le modèle lit le produit…", "en": "The model reads the product…"},
     "loading": {
         "fr": "Le modèle se charge, quelques secondes la première fois…",
-        "en": "The model is loading, some seconds the first time…",
+        "en": "The model is loading, a few seconds the first time…",
     },
     "answer": {"fr": "Réponse", "en": "Answer"},
     "code": {"fr": "code {code}", "en": "code {code}"},
@@ -122,9 +122,9 @@ TEXTS: dict[str, dict[str, str]] = {
     "shares": {"fr": "Texte ou photo ?", "en": "Text or picture?"},
     "shares_note": {
         "fr": "En nats, par rapport à une catégorie moyenne : +1 nat multiplie les chances par "
-        "2,7, -1 nat les divise d'autant.",
-        "en": "In nats, against the average category: +1 nat multiplies the odds by 2.7, -1 nat "
-        "divides them by as much.",
+        "2,7, \N{MINUS SIGN}1 nat les divise d'autant.",
+        "en": "In nats, against the average category: +1 nat multiplies the odds by 2.7, "
+        "\N{MINUS SIGN}1 nat divides them by as much.",
     },
     "side_text": {"fr": "Texte", "en": "Text"},
     "side_image": {"fr": "Photo", "en": "Picture"},
@@ -158,7 +158,7 @@ TEXTS: dict[str, dict[str, str]] = {
     "words": {"fr": "Quels mots ont compté", "en": "Which words counted"},
     "words_note": {
         "fr": "Chaque mot est retiré à son tour ; l'effet dit combien de nats la première "
-        "catégorie y perd. Souligné plein : pour ; pointillé : contre.",
+        "catégorie y perd. Trait plein : pour ; pointillé : contre.",
         "en": "Each word is left out in turn; the effect says how many nats the first category "
         "loses by it. Solid underline: for; dotted: against.",
     },
@@ -210,8 +210,8 @@ TEXTS: dict[str, dict[str, str]] = {
     # similar products
     "similar": {"fr": "Produits semblables", "en": "Similar products"},
     "similar_note": {
-        "fr": "Les plus proches parmi ceux dont le modèle a appris.",
-        "en": "The nearest among those that the model learnt from.",
+        "fr": "Les plus proches parmi les produits d'entraînement.",
+        "en": "The nearest among the training products.",
     },
     "similar_text": {"fr": "Par le texte", "en": "By text"},
     "similar_image": {"fr": "Par la photo", "en": "By picture"},
@@ -229,16 +229,16 @@ TEXTS: dict[str, dict[str, str]] = {
     # compare
     "metrics": {"fr": "Tous les modèles", "en": "All models"},
     "metrics_note": {
-        "fr": "Sur les {rows} produits de la partie test. La meilleure valeur de chaque colonne "
+        "fr": "Sur les {rows} produits du jeu de test. La meilleure valeur de chaque colonne "
         "est en gras. « Publié » : l'étude d'origine, sur les vraies données.",
-        "en": "On the {rows} products of the test part. The best value of each column is bold. "
+        "en": "On the {rows} products of the test set. The best value of each column is bold. "
         "'Published': the original study, on the real data.",
     },
     "model": {"fr": "Modèle", "en": "Model"},
     "accuracy": {"fr": "Exactitude", "en": "Accuracy"},
     "weighted_f1": {"fr": "F1 pondéré", "en": "Weighted F1"},
     "macro_f1": {"fr": "F1 macro", "en": "Macro F1"},
-    "log_loss": {"fr": "Log-perte", "en": "Log loss"},
+    "log_loss": {"fr": "Perte logarithmique", "en": "Log loss"},
     "ece": {"fr": "Erreur de calibration", "en": "Calibration error"},
     "published": {"fr": "Publié", "en": "Published"},
     "choose_model": {"fr": "Modèle à examiner", "en": "Model to examine"},
@@ -257,16 +257,16 @@ TEXTS: dict[str, dict[str, str]] = {
     "no_errors": {"fr": "Aucune erreur ici.", "en": "No errors here."},
     "per_category": {"fr": "F1 par catégorie", "en": "F1 of each category"},
     "per_category_note": {
-        "fr": "100 % : tous trouvés, sans erreur. Le nombre de produits de test est petit : les "
-        "écarts de quelques points ne prouvent rien.",
-        "en": "100%: all found, no error. There are few test products: gaps of some points prove "
-        "nothing.",
+        "fr": "100 % : tous trouvés, sans erreur. Là où une catégorie a peu de produits de test, "
+        "un écart de quelques points ne prouve rien.",
+        "en": "100%: all found, no error. Where a category has few test products, a gap of a few "
+        "points proves nothing.",
     },
     "category": {"fr": "Catégorie", "en": "Category"},
     "reliability": {"fr": "Fiabilité des probabilités", "en": "How far to trust probabilities"},
     "reliability_note": {
-        "fr": "Sur la diagonale, un modèle a raison aussi souvent qu'il l'annonce ; au-dessous il "
-        "se croit trop sûr.",
+        "fr": "Sur la diagonale, un modèle a raison aussi souvent qu'il l'annonce ; au-dessous, il "
+        "est trop sûr de lui.",
         "en": "On the diagonal a model is right as often as it claims; below it, it is too sure "
         "of itself.",
     },
@@ -285,9 +285,9 @@ TEXTS: dict[str, dict[str, str]] = {
     # confusions
     "pairs": {"fr": "Les paires les plus confondues", "en": "The pairs confused most"},
     "pairs_note": {
-        "fr": "Erreurs de la meilleure fusion sur la partie test, dans les deux sens, avec des "
+        "fr": "Erreurs de la meilleure fusion sur le jeu de test, dans les deux sens, avec des "
         "exemples : {errors} erreurs sur {rows} produits.",
-        "en": "Errors of the best fusion on the test part, in both directions, with examples: "
+        "en": "Errors of the best fusion on the test set, in both directions, with examples: "
         "{errors} errors on {rows} products.",
     },
     "one_error": {"fr": "1 erreur", "en": "1 error"},
@@ -296,7 +296,7 @@ TEXTS: dict[str, dict[str, str]] = {
     "true_is": {"fr": "Vraie : {category}", "en": "True: {category}"},
     "said_is": {
         "fr": "Prédite : {category}, {probability}",
-        "en": "Said: {category}, {probability}",
+        "en": "Predicted: {category}, {probability}",
     },
     "pairs_none": {
         "fr": "Le modèle ne s'est trompé sur aucun produit de test.",
