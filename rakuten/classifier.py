@@ -193,7 +193,12 @@ class ProductClassifier:
 
         Returns:
             A prediction for each, in their order.
+
+        Raises:
+            ValueError: If `top` is outside that range.
         """
+        if not 1 <= top <= NUM_CATEGORIES:
+            raise ValueError(f"top: expected 1 to {NUM_CATEGORIES} categories, received {top}")
         if not products:
             return []
         said = self.probabilities(products)
@@ -219,6 +224,7 @@ class ProductClassifier:
 
         Raises:
             TypeError, FileNotFoundError, rakuten.images.ImageError: As `prepare`.
+            ValueError: As `classify`.
         """
         return self.classify([self.prepare(product) for product in products], top=top)
 

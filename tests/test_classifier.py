@@ -99,6 +99,12 @@ def test_bad_products_are_refused_with_the_reason(package):
         loaded.prepare(Product(float("nan")))
 
 
+@pytest.mark.parametrize("top", [-1, 0, 28])
+def test_more_or_fewer_categories_than_there_are_are_refused(package, top):
+    with pytest.raises(ValueError, match=f"expected 1 to 27 categories, received {top}"):
+        ProductClassifier.load(package).classify([Prepared("a", "", None)], top=top)
+
+
 def test_what_is_missing_leaves_the_rest(package):
     """Text alone, picture alone, both, neither: the prior."""
     loaded = ProductClassifier.load(package)
