@@ -234,7 +234,7 @@ def _show_words(answer: Answer) -> None:
         st.html(snippets.note(words("words_limited", count=len(effects))))
     rows = view_models.word_rows(effects, language())
     if rows:
-        header = [words("word"), words("direction"), words("effect")]
+        header = [words(name) for name in ("word", "where", "direction", "effect")]
         st.html(snippets.table(header, rows, label=words("words")))
 
 

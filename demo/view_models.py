@@ -98,11 +98,12 @@ def marks(text: str, field: str, effects: Sequence[WordEffect], language: str) -
     return [*pieces, Mark(text[position:])]
 
 
-def word_rows(effects: Sequence[WordEffect], language: str) -> list[tuple[str, str, str]]:
-    """List the words that count most: word, direction, effect."""
+def word_rows(effects: Sequence[WordEffect], language: str) -> list[tuple[str, str, str, str]]:
+    """List the words that count most: word, the text it stands in, direction, effect."""
     order = sorted(effects, key=lambda word: (-abs(word.effect), FIELDS.index(word.field)))
     return [
-        (word.word, say("for" if word.effect > 0 else "against", language),
+        (word.word, say(word.field, language).split(" (")[0],
+         say("for" if word.effect > 0 else "against", language),
          number(word.effect, language, sign=True))
         for word in order[:TOP_WORDS]
         if abs(word.effect) >= FAINT
@@ -231,7 +232,8 @@ def confused_pairs(predictions: pd.DataFrame, count: int) -> list[tuple[tuple[in
 
     Returns:
         Pairs of codes, ascending, the most confused first, each with the records (id, actual,
-        predicted, probability) of its errors, the surest first.
+        predicted, probability) of its errors, the surest first. A single error is no pattern: such
+        pairs count only where no other is.
     """
     wrong = predictions[predictions["actual"] != predictions["predicted"]]
     both = wrong[["actual", "predicted"]]
@@ -244,4 +246,5 @@ def confused_pairs(predictions: pd.DataFrame, count: int) -> list[tuple[tuple[in
         )
         for (low, high), rows in wrong.groupby(["low", "high"])
     ]
-    return sorted(groups, key=lambda pair: (-len(pair[1]), pair[0]))[:count]
+    repeated = [pair for pair in groups if len(pair[1]) > 1] or groups
+    return sorted(repeated, key=lambda pair: (-len(pair[1]), pair[0]))[:count]

@@ -169,6 +169,7 @@ TEXTS: dict[str, dict[str, str]] = {
     "words_none": {"fr": "Il n'y a pas de mot à examiner.", "en": "There are no words to examine."},
     "word": {"fr": "Mot", "en": "Word"},
     "effect": {"fr": "Effet (nats)", "en": "Effect (nats)"},
+    "where": {"fr": "Dans", "en": "In"},
     "direction": {"fr": "Sens", "en": "Direction"},
     "words_working": {"fr": "Examen des mots…", "en": "Examining the words…"},
     "regions": {
@@ -327,9 +328,12 @@ def number(value: float, language: str, *, digits: int = 2, sign: bool = False) 
 
 
 def percent(value: float, language: str, *, digits: int = 0) -> str:
-    """Write a share as a percentage, "-" where there is none."""
+    """Write a share as a percentage, "-" where there is none; only what is all reads 100 %."""
     if value != value:
         return "-"
+    most = 100 - 10.0**-digits if digits else 99
+    if 1 - 0.5 * 10.0 ** -(digits + 2) <= value < 1:
+        return f">{percent(most / 100, language, digits=digits)}"
     if 0 < value < 0.5 * 10.0 ** -(digits + 2):
         least = number(10.0**-digits, language, digits=digits)
         return f"<{least}{_NO_BREAK}%" if language == "fr" else f"<{least}%"

@@ -316,6 +316,10 @@ def _read_picture(image: bytes | str | Path | np.ndarray) -> bytes | np.ndarray:
                 "RGB; convert it"
             )
         return image
+    if not Path(image).is_file():
+        raise FileNotFoundError(
+            f"{image} is no file: expected a picture's path, its bytes or its pixels"
+        )
     return storage.read_bytes(image)
 
 

@@ -175,6 +175,8 @@ def predict_file(options: Options, load: Callable[[Path], "ProductClassifier"]) 
     _check_output(options)
     with ExitStack() as stack:
         table = open_table(options.source)
+        if options.submission:
+            _check_indices(table)
         pictures = None
         if options.images:
             product_files.check_picture_columns(table)
@@ -401,6 +403,18 @@ def _check_output(options: Options) -> None:
         if path.exists() and not options.restart:
             raise InputError(
                 f"{path} exists already: name another with -o, or pass --restart to overwrite it"
+            )
+
+
+def _check_indices(table: Table) -> None:
+    """Refuse for a submission what the challenge would: an index that comes twice."""
+    lines: dict[int | str, int] = {}
+    for row in read_rows(table):
+        first = lines.setdefault(row.index, row.line)
+        if first != row.line:
+            raise InputError(
+                f"{table.path}: line {row.line} has the index {row.index} of line {first}: the "
+                "challenge wants each once; correct the file, or leave --submission away"
             )
 
 

@@ -93,7 +93,7 @@ def test_bad_products_are_refused_with_the_reason(package):
         loaded.prepare(Product("x", image=b"abc"))
     with pytest.raises(images.ImageError, match="the picture is float64"):
         loaded.prepare(Product("x", image=np.zeros((4, 4, 3))))
-    with pytest.raises(FileNotFoundError, match=r"absent\.jpg does not exist"):
+    with pytest.raises(FileNotFoundError, match=r"absent\.jpg is no file"):
         loaded.prepare(Product("x", image="absent.jpg"))
     with pytest.raises(TypeError, match="title is float, expected str"):
         loaded.prepare(Product(float("nan")))

@@ -54,6 +54,6 @@ def test_the_comparison_is_told_in_points():
     figures = {"candidate": 0.9, "champion": 0.88, "difference": 0.02, "low": -0.001, "high": 0.04}
     told = describe({"rows": 1270, "weighted_f1": figures, "accuracy": figures}).splitlines()
     assert told[0] == (
-        "weighted F1  90.0% against 88.0%: +2.0 points [-0.1, 4.0], 1,270 test products"
+        "weighted F1  90.00% against 88.00%: +2.00 points [-0.10, 4.00], 1,270 test products"
     )
-    assert told[1].startswith("accuracy     90.0%")
+    assert told[1].startswith("accuracy     90.00%")

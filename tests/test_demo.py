@@ -97,6 +97,9 @@ def test_numbers(value, options, french, english):
         (0.0004, 1, "<0,1\xa0%", "<0.1%"),
         (0.004, 0, "<1\xa0%", "<1%"),
         (0.0, 0, "0\xa0%", "0%"),
+        (0.9999, 1, ">99,9\xa0%", ">99.9%"),
+        (0.999, 0, ">99\xa0%", ">99%"),
+        (1.0, 1, "100,0\xa0%", "100.0%"),
         (float("nan"), 0, "-", "-"),
     ],
 )
@@ -260,8 +263,8 @@ def test_words_are_marked_where_they_stand():
 
 def test_the_strongest_words_come_first():
     assert view_models.word_rows(EFFECTS, "en") == [
-        ("Piscine", "for", "+2.00"),
-        ("livre", "against", "\N{MINUS SIGN}1.00"),
+        ("Piscine", "Title", "for", "+2.00"),
+        ("livre", "Description", "against", "\N{MINUS SIGN}1.00"),
     ]
 
 
@@ -324,13 +327,18 @@ def test_bars_curves_and_reliability_take_what_was_asked():
 
 def test_pairs_are_counted_in_both_directions():
     said = pd.DataFrame(
-        [(1, 10, 2403, 0.4), (2, 2403, 10, 0.9), (3, 50, 40, 0.5), (4, 50, 50, 0.9)],
+        [
+            *((1, 10, 2403, 0.4), (2, 2403, 10, 0.9), (7, 10, 2403, 0.3)),
+            *((3, 50, 40, 0.5), (5, 40, 50, 0.4), (4, 50, 50, 0.9), (6, 60, 50, 0.9)),
+        ],
         columns=["id", "actual", "predicted", "probability"],
     )
     (first, errors), (second, others) = view_models.confused_pairs(said, 5)
-    assert (first, [row["id"] for row in errors]) == ((10, 2403), [2, 1])
-    assert (second, [row["id"] for row in others]) == ((40, 50), [3])
+    assert (first, [row["id"] for row in errors]) == ((10, 2403), [2, 1, 7])
+    assert (second, [row["id"] for row in others]) == ((40, 50), [3, 5])
     assert len(view_models.confused_pairs(said, 1)) == 1
+    single = said[said["id"].isin([3, 6])]
+    assert [pair for pair, _ in view_models.confused_pairs(single, 5)] == [(40, 50), (50, 60)]
 
 
 def test_heat_is_drawn_where_it_counts():

@@ -443,6 +443,16 @@ def test_arguments_that_do_not_go_together_end_with_2(capsys, arguments, told):
     assert told in capsys.readouterr().err
 
 
+def test_a_submission_holds_each_index_once(folder, out, tmp_path, capsys):
+    source = write_csv(tmp_path / "x.csv", [[4, "a", "", "", ""], [5, "b", "", "", ""]] * 2)
+    toy = Toy()
+    assert run(source, "--submission", "-o", out, load=toy) == 2
+    assert "line 4 has the index 4 of line 2" in capsys.readouterr().err
+    assert not toy.seen
+    assert not out.exists()
+    assert run(source, "-o", out, load=toy) == 0
+
+
 def test_a_submission_is_no_parquet(source, tmp_path, capsys):
     assert run(source, "--submission", "-o", tmp_path / "y.parquet") == 2
     assert "the challenge takes CSV" in capsys.readouterr().err

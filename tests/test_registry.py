@@ -166,7 +166,7 @@ def test_the_better_one_becomes_champion(packaged, mirror, capsys):  # noqa: F81
     write_package(packaged, wrong=8)
     assert main(["promote"]) == 1
     told = capsys.readouterr().out
-    assert "accuracy     80.0% against 90.0%: -10.0 points" in told
+    assert "accuracy     80.00% against 90.00%: -10.00 points" in told
     assert "not better by weighted F1: the champion stays" in told
     assert champion(mirror) == 1
     assert record(packaged) == first
@@ -174,7 +174,7 @@ def test_the_better_one_becomes_champion(packaged, mirror, capsys):  # noqa: F81
     digest = write_package(packaged, wrong=1)
     assert main(["promote"]) == 0
     told = capsys.readouterr().out
-    assert "accuracy     97.5% against 90.0%: +7.5 points" in told
+    assert "accuracy     97.50% against 90.00%: +7.50 points" in told
     assert "40 test products" in told
     assert "better by weighted F1: it is the champion now" in told
     assert champion(mirror) == 3

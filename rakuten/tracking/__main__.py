@@ -78,10 +78,14 @@ def _register(mirror: tracking.Mirror, _: argparse.Namespace) -> int:
 
 
 def _promote(mirror: tracking.Mirror, given: argparse.Namespace) -> int:
+    record = results.root() / registry.RECORD
+    before = record.read_bytes() if record.exists() else None
     decision = registry.promote(
         mirror, results.root(), version=given.version, replace=given.replace
     )
     print(decision.told)
+    if record.exists() and record.read_bytes() != before:
+        print(f"commit {registry.RECORD}: it brings the champion back where MLflow is lost")
     return 0 if decision.is_champion else 1
 
 

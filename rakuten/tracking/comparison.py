@@ -76,10 +76,10 @@ def describe(compared: Mapping) -> str:
     lines = []
     for name in MEASURES:
         c = compared[name]
-        points = [round(100 * c[key], 1) + 0.0 for key in ("difference", "low", "high")]
+        points = [round(100 * c[key], 2) + 0.0 for key in ("difference", "low", "high")]
         lines.append(
-            f"{name.replace('_f1', ' F1'):<12} {c['candidate']:.1%} against {c['champion']:.1%}: "
-            f"{points[0]:+.1f} points [{points[1]:.1f}, {points[2]:.1f}], "
+            f"{name.replace('_f1', ' F1'):<12} {c['candidate']:.2%} against {c['champion']:.2%}: "
+            f"{points[0]:+.2f} points [{points[1]:.2f}, {points[2]:.2f}], "
             f"{compared['rows']:,} test products"
         )
     return "\n".join(lines)
