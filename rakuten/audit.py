@@ -14,7 +14,7 @@ from PIL import Image
 from scipy import sparse
 from scipy.fft import dctn
 
-from rakuten import images
+from rakuten import images, similarity
 from rakuten.categories import CODES, NAMES, NUM_CATEGORIES, to_codes
 from rakuten.examples import PARTS, check_ids
 
@@ -28,9 +28,6 @@ HASH_BITS = 64
 
 _GRAM = 4  # letters; shorter ones are in every text, longer ones miss word endings
 _GRAM_COLUMNS = 2**21  # 84,916 products have some 800,000 distinct grams
-_TEXT_BLOCK = (
-    64  # products compared at once: 64 x 59,440 similarities are 15 MB, and a cache's size
-)
 _HASH_BLOCK = 16
 _PICTURES_AHEAD = 128  # pictures read from the archive at once
 
@@ -71,8 +68,7 @@ def near_duplicate_texts(
     Texts are compared by the cosine of their character 4-grams inside words, each weighing
     (1 + ln count) * idf with the idf of the train texts: a number or a colour changed costs little,
     another subject in the same phrases much. Grams are hashed, so that those that no train text has
-    count as differences. Every pair is compared, a block of products at a time: some two minutes
-    for 25,476 products against 59,440.
+    count as differences. The result is that of comparing every pair (`similarity.most_similar`).
 
     Args:
         ids: int64 (n,), unique, in any order.
@@ -101,25 +97,17 @@ def near_duplicate_texts(
         return _pairs(ids, labels, parts, others[:0], train[:0], "similarity", np.zeros(0))
     texts = np.asarray(texts, dtype=object)
     train_grams, other_grams = _weigh_grams(texts[train], texts[others])
-    columns = train_grams.T.tocsr()
-
-    def most_similar(start: int) -> tuple[np.ndarray, np.ndarray]:
-        cosines = (other_grams[start : start + _TEXT_BLOCK] @ columns).toarray()  # (block, train)
-        cosines = cosines.round(DIGITS)
-        best = cosines.argmax(axis=1)  # the first of equals, that is the smallest id
-        return best, cosines[np.arange(len(best)), best]
-
-    starts = range(0, others.size, _TEXT_BLOCK)
-    with ThreadPoolExecutor(threads) as pool:
-        results = pool.map(most_similar, starts)
-        if progress:
-            results = progress(results, total=len(starts), unit="block", description="near texts")
-        best, cosine = (np.concatenate(values) for values in zip(*results, strict=True))
-    cosine = cosine.astype(np.float64).round(DIGITS).clip(max=1.0)
-    found = cosine >= text_similarity
-    return _pairs(
-        ids, labels, parts, others[found], train[best[found]], "similarity", cosine[found]
+    best, cosine = similarity.most_similar(
+        other_grams,
+        train_grams,
+        least=text_similarity,
+        digits=DIGITS,
+        threads=threads,
+        progress=progress,
     )
+    found = best >= 0
+    cosine = cosine[found].astype(np.float64).round(DIGITS).clip(max=1.0)
+    return _pairs(ids, labels, parts, others[found], train[best[found]], "similarity", cosine)
 
 
 def perceptual_hash(

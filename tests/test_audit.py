@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from rakuten import audit
+from rakuten import audit, similarity
 from rakuten.categories import CODES, NUM_CATEGORIES
 
 VOCABULARY = """
@@ -138,7 +138,7 @@ def test_permuting_products_changes_no_text_pair():
 def test_blocks_threads_and_a_bar_change_no_text_pair(monkeypatch):
     ids, texts, labels, parts = texts_of_products()
     expected = find_texts(ids, texts, labels, parts, threads=1)
-    monkeypatch.setattr(audit, "_TEXT_BLOCK", 7)
+    monkeypatch.setattr(similarity, "BLOCK", 7)
     seen = {}
 
     def bar(items, **options):
