@@ -4,7 +4,7 @@ import subprocess
 
 from benchmarks import measure
 
-SUBJECTS = ("sample", "clean", "vectorize", "extract", "nets", "predict", "overhead")
+SUBJECTS = ("sample", "clean", "vectorize", "extract", "parity", "nets", "predict", "overhead")
 
 
 def main() -> None:

@@ -1,7 +1,4 @@
-"""VGG16 features against one Keras generator with a prediction per batch.
-
-Parity: the cosine between the features of both precisions, for the worst picture of the sample.
-"""
+"""VGG16 features against one Keras generator with a prediction per batch."""
 
 from functools import partial
 
@@ -52,15 +49,13 @@ def main() -> None:
         for name in names:
             (folder / "pictures" / name.rpartition("/")[2]).write_bytes(archive.read(name))
         pictures = extraction.find_pictures(names, archive)
-        found, silent = {}, partial(tqdm, disable=True)
+        silent = partial(tqdm, disable=True)
 
         def extract(precision: str) -> None:
             settings = extraction.Settings(**section | {"precision": precision})
             widths = backbones.find("vgg16").widths
             build = partial(extractors.get, precision)
-            found[precision], _ = extraction.extract(
-                pictures, archive, build, NoShards(), silent, settings, widths
-            )
+            extraction.extract(pictures, archive, build, NoShards(), silent, settings, widths)
 
         extractors = {
             precision: backbones.extractor("vgg16", weights, size=224, precision=precision)
@@ -71,7 +66,6 @@ def main() -> None:
         measure.in_turns(ways, repeats=1)  # graphs are built
         seconds = measure.in_turns(ways, repeats=3)
         decode = measure.in_turns({"decode": lambda: decoded(names, archive, section)}, repeats=3)
-    worst = min(cosine(found["float32"][kind], found["int8"][kind]) for kind in extraction.DTYPES)
     note = f"{len(pictures.names)} distinct of {PICTURES} pictures; naive: one generator"
     given = {"naive": seconds["naive"], "naive_items": PICTURES}
     rows = [
@@ -80,8 +74,6 @@ def main() -> None:
         for precision in backbones.PRECISIONS
     ]  # fmt: skip
     rows.append(measure.rate("decoding in one thread", "pictures", decode["decode"], DECODED))
-    rows.append(measure.Row("worst cosine of int8 to float32", float(f"{worst:.4f}"), "",
-                            note="of any kind of features"))  # fmt: skip
     measure.keep("extract", rows)
 
 
@@ -90,13 +82,6 @@ def decoded(names: list[str], archive: storage.ImageArchive, section: dict) -> N
     wanted = ("views", "crop_borders", "border_tolerance", "size")
     for name in names[:DECODED]:
         images.prepare(archive.read(name), **{key: section[key] for key in wanted})
-
-
-def cosine(one: np.ndarray, other: np.ndarray) -> float:
-    """Find the lowest cosine between the same rows of two arrays."""
-    one, other = (x.astype(np.float64).reshape(-1, x.shape[-1]) for x in (one, other))
-    norms = np.linalg.norm(one, axis=1) * np.linalg.norm(other, axis=1)
-    return float(((one * other).sum(axis=1) / norms).min())
 
 
 if __name__ == "__main__":

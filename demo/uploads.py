@@ -23,6 +23,8 @@ def fault(content: bytes) -> str | None:
         return "fault_wrong_type"
     try:
         images.decode(content)
-    except images.ImageError as error:
-        return "fault_pixels" if ": too large (" in str(error) else "fault_broken"
+    except images.TooLargeError:
+        return "fault_pixels"
+    except images.ImageError:
+        return "fault_broken"
     return None

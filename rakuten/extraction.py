@@ -11,9 +11,7 @@ import itertools
 import json
 import os
 import sys
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
@@ -22,6 +20,7 @@ import numpy as np
 import PIL
 
 from rakuten import images
+from rakuten.ahead import mapped
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -315,28 +314,18 @@ def _prepare_ahead(
 ) -> Iterator[tuple[np.ndarray, images.Facts]]:
     """Prepare pictures in their order, two batches ahead of whoever takes them.
 
-    Pillow lets go of the interpreter while it decodes, so threads suffice. The archive is read in
-    the taker's thread: it is no matter of milliseconds and archives are not safe to share.
+    The archive is read in the taker's thread: it is no matter of milliseconds and archives are not
+    safe to share.
     """
+    contents = ((name, archive.read(name)) for name in names)
     prepare = partial(_prepare_named, settings=settings)
-    waiting: deque = deque()
-    pool = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="decode")
-    try:
-        for name in names:
-            waiting.append(pool.submit(prepare, name, archive.read(name)))
-            if len(waiting) > 2 * settings.batch_size:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-    finally:
-        pool.shutdown(cancel_futures=True)
+    return mapped(prepare, contents, threads=os.cpu_count() or 1, ahead=2 * settings.batch_size)
 
 
-def _prepare_named(
-    name: str, content: bytes, settings: Settings
-) -> tuple[np.ndarray, images.Facts]:
+def _prepare_named(named: tuple[str, bytes], settings: Settings) -> tuple[np.ndarray, images.Facts]:
     """Prepare one picture; an error names it."""
+    name, content = named
     try:
         return prepare(content, settings)
     except images.ImageError as error:
-        raise images.ImageError(f"{name} in the image archive: {error}") from error
+        raise type(error)(f"{name} in the image archive: {error}") from error

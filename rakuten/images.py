@@ -30,6 +30,10 @@ class ImageError(ValueError):
     """Bytes that cannot be decoded into a picture; the message says what came."""
 
 
+class TooLargeError(ImageError):
+    """A picture that claims more than `MAX_PIXELS`."""
+
+
 class Facts(NamedTuple):
     """What is known of one picture; the box is in pixels of the upright picture.
 
@@ -133,20 +137,20 @@ def decode(content: bytes) -> np.ndarray:
         uint8 (height, width, 3), read-only.
 
     Raises:
-        ImageError: If the bytes are empty, no picture, cut short, damaged, or claim more than
-            `MAX_PIXELS`.
+        ImageError: If the bytes are empty, no picture, cut short or damaged.
+        TooLargeError: If they claim more than `MAX_PIXELS`.
     """
     try:
         image = Image.open(io.BytesIO(content), formats=FORMATS)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise ImageError(_refusal(content, f"too large ({error})")) from error
+        claimed = f"more than {2 * Image.MAX_IMAGE_PIXELS:,}"
+        raise TooLargeError(_too_large(content, claimed)) from error
     except UnidentifiedImageError as error:
         raise ImageError(_refusal(content, "not a picture")) from error
     except _BROKEN as error:
         raise ImageError(_refusal(content, f"truncated or damaged ({error})")) from error
     if image.width * image.height > MAX_PIXELS:
-        size = f"{image.width}x{image.height} pixels, at most {MAX_PIXELS:,} are accepted"
-        raise ImageError(_refusal(content, f"too large ({size})"))
+        raise TooLargeError(_too_large(content, f"{image.width}x{image.height}"))
     try:
         image.load()
         image = _upright(image)
@@ -267,6 +271,14 @@ def _to_rgb(image: Image.Image) -> Image.Image:
         white = Image.new("RGBA", image.size, "white")
         return Image.alpha_composite(white, image).convert("RGB")
     return image.convert("RGB")
+
+
+def _too_large(content: bytes, claimed: str) -> str:
+    """Say how many pixels a picture claims, and how many it may have."""
+    return (
+        f"cannot decode {len(content):,} bytes that claim {claimed} pixels: expected at most "
+        f"{MAX_PIXELS:,}, replace the file with a smaller picture"
+    )
 
 
 def _refusal(content: bytes, reason: str) -> str:

@@ -15,7 +15,7 @@ from threadpoolctl import threadpool_limits
 
 from rakuten.categories import CODES, NUM_CATEGORIES
 
-CHUNK = 512
+CHUNK = 1024
 """Products at once: their activations stay in the processor's cache."""
 
 LAYERS = {

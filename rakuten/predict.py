@@ -18,9 +18,7 @@ import json
 import os
 import shutil
 import sys
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -31,6 +29,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from rakuten import categories, journal, product_files, products, storage
+from rakuten.ahead import mapped
 from rakuten.product_files import InputError, Pictures, Row, Table, open_table, read_rows
 from rakuten.sources import READ_FAULTS
 
@@ -428,21 +427,6 @@ def _prepare(
         return None, product_files.one_line(error)
 
 
-def _ahead(function: Callable[[Row], Reading], rows: Iterable[Row]) -> Iterator[Reading]:
-    """Apply a function in threads, a little ahead of who takes the results; keeps the order."""
-    waiting: deque[Future[Reading]] = deque()
-    pool = ThreadPoolExecutor(THREADS)
-    try:
-        for row in rows:
-            waiting.append(pool.submit(function, row))
-            if len(waiting) > AHEAD:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
 def _classify_missing(
     table: Table,
     classifier: "ProductClassifier",
@@ -455,7 +439,7 @@ def _classify_missing(
     rows = (row for row in read_rows(table) if row.position // CHUNK not in done)
     prepare = partial(prepare_row, classifier=classifier, pictures=pictures)
     with ExitStack() as stack:
-        readings = stack.enter_context(closing(_ahead(prepare, rows)))
+        readings = stack.enter_context(closing(mapped(prepare, rows, threads=THREADS, ahead=AHEAD)))
         bar = stack.enter_context(
             journal.progress(
                 (), total=table.rows, unit="product", description="predict", initial=before

@@ -24,12 +24,12 @@ def pixels():
 
 @pytest.fixture
 def ranges(weights, pixels, monkeypatch):
-    """Drawn weights have other activations than VGG16's: their own ranges, a quarter above."""
+    """Drawn weights have other activations than VGG16's: their own ranges."""
     base = backbones.build("vgg16", weights, size=SIZE)
     layers = [base.get_layer(name).output for name in quantized.RANGES]
     inputs = keras.applications.vgg16.preprocess_input(pixels.astype(np.float32))
     seen = keras.Model(base.input, layers)(inputs)
-    highest = [1.25 * float(activations.numpy().max()) for activations in seen]
+    highest = [float(activations.numpy().max()) for activations in seen]
     measured = dict(zip(quantized.RANGES, highest, strict=True))
     monkeypatch.setattr(quantized, "RANGES", measured)
 
@@ -58,6 +58,22 @@ def test_features_depend_on_neither_threads_nor_company(ranges, weights, pixels)
     for row in (0, 7, 9):
         for kind, array in alone(pixels[row : row + 1]).items():
             np.testing.assert_array_equal(array[0], together[kind][row])
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_rounded_kernels_keep_their_sums(seed):
+    steps = np.random.default_rng(seed).uniform(-40, 40, (16, 8, 3, 3)).astype(np.float32)
+    rounded = quantized._round(steps)
+    assert rounded.dtype == np.int8
+    assert np.abs(rounded.sum(axis=(2, 3)) - steps.sum(axis=(2, 3))).max() <= 0.5 + 1e-4
+    assert np.abs(rounded - steps).max() < 1
+    assert (np.rint(steps).sum(axis=(2, 3)) != rounded.sum(axis=(2, 3))).any()
+
+
+def test_rounded_weights_stay_within_their_levels():
+    steps = np.full((1, 1, 3, 3), quantized.WEIGHT_LEVELS - 0.4, np.float32)
+    assert quantized._round(-steps).min() == -quantized.WEIGHT_LEVELS
+    assert quantized._round(steps).max() == quantized.WEIGHT_LEVELS
 
 
 def test_no_pair_of_products_overflows_16_bits(weights):
