@@ -84,7 +84,7 @@ def batches(
     rng = np.random.default_rng(seed)
     waiting: list[tuple[pa.Table, np.ndarray]] = []
     count = 0
-    for table in _tables(address, ["index", *columns], buffer, rng):
+    for table in _tables(address, list({"index", *columns}), buffer, rng):
         known, classes = labels.find(table["index"].to_numpy())
         waiting.append((table.select(list(columns)).filter(known), classes))
         count += len(classes)
@@ -103,7 +103,7 @@ def matrix(column: pa.ChunkedArray) -> np.ndarray:
     """Make an array of a column of features.
 
     Args:
-        column: n lists of d numbers; none of them null, see `has_image`.
+        column: n lists of d numbers, n > 0; none of them null, see `has_image`.
 
     Returns:
         (n, d), of the dtype of the numbers.
@@ -116,11 +116,8 @@ def matrix(column: pa.ChunkedArray) -> np.ndarray:
             f"{column.null_count} of {len(column)} products have no features: give labels to those "
             "with a picture only"
         )
-    width = column.type.list_size
-    parts = [chunk.flatten().to_numpy(zero_copy_only=False) for chunk in column.chunks]
-    return np.concatenate([np.zeros(0, column.type.value_type.to_pandas_dtype()), *parts]).reshape(
-        -1, width
-    )
+    values = np.concatenate([chunk.flatten().to_numpy() for chunk in column.chunks])
+    return values.reshape(len(column), -1)
 
 
 def _tables(

@@ -189,12 +189,13 @@ class Extraction:
         views = {"average": 1, "grid": len(self.settings.views), "middle": len(self.settings.views)}
         for kind, dtype in extraction.DTYPES.items():
             width = views[kind] * widths[kind]
-            values = np.zeros((len(readings), width), dtype)
+            values = np.zeros((0, width), dtype)
             if found:
-                array = found[kind] if kind == "average" else np.swapaxes(found[kind], 0, 1)
-                values[has] = array.reshape(-1, width)
-            columns[kind] = pa.FixedSizeListArray.from_arrays(
-                pa.array(values.ravel()), width, mask=pa.array(~has)
+                values = found[kind] if kind == "average" else np.swapaxes(found[kind], 0, 1)
+            # Lists of a fixed size would say more, but PyArrow reads none that has a null.
+            ends = np.cumsum([0, *has * width]).astype(np.int32)
+            columns[kind] = pa.ListArray.from_arrays(
+                pa.array(ends), pa.array(values.ravel()), mask=pa.array(~has)
             )
         facts = np.full((len(readings), len(images.Facts._fields)), np.nan)
         if found:
