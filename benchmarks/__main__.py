@@ -1,10 +1,10 @@
-"""Run every benchmark that takes minutes: `python -m benchmarks`. The full pipeline runs apart."""
+"""Run every benchmark that takes minutes: `python -m benchmarks`. The full pipeline and Ray run apart."""
 
 import subprocess
 
 from benchmarks import measure
 
-SUBJECTS = ("sample", "clean", "vectorize", "extract", "nets", "predict", "overhead")
+SUBJECTS = ("sample", "clean", "vectorize", "extract", "nets", "training", "predict", "overhead")
 
 
 def main() -> None:

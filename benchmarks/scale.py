@@ -50,14 +50,14 @@ SMALL_STORE = 160 << 20
 SCHEDULED = 1200
 """Chunks of a run, at most; fewer if they would take longer than `LASTS` seconds."""
 
-LASTS = 20
+LASTS = 15
 STARTS = 240
 """Seconds that stand-ins wait for each other."""
 
-FEATURES = 7_168
+WIDTH = 7_168
 """Half-precision numbers a product of a stand-in for the features of VGG16, 14 kB."""
 
-STREAM = 1_000_000
+STREAM = 500_000
 
 
 class Marks:
@@ -402,7 +402,6 @@ def capacity() -> list[measure.Row]:
         return [
             measure.rate("planning", "products", planned, table.rows, note),
             *(scheduled(source, folder, workers) for workers in FEW),
-            scheduled(source, folder, max(FEW), FEATURES),
         ]
 
 
@@ -411,6 +410,12 @@ def many() -> list[measure.Row]:
     with measure.scratch("scale") as folder:
         source = texts(folder, SCHEDULED * CHUNK)
         return [scheduled(source, folder, workers) for workers in MANY]
+
+
+def features() -> list[measure.Row]:
+    """Schedule stand-ins whose results are as large as features: how many can the driver write?"""
+    with measure.scratch("scale") as folder:
+        return [scheduled(texts(folder, SCHEDULED * CHUNK), folder, 8, WIDTH)]
 
 
 def scheduled(source: Path, folder: Path, workers: int, width: int = 0) -> measure.Row:
@@ -486,6 +491,7 @@ PIECES = {
     "prediction": prediction_speed,
     "capacity": capacity,
     "many": many,
+    "features": features,
     "memory": memory,
 }
 

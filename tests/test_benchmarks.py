@@ -9,12 +9,15 @@ import pytest
 from conftest import ROOT
 
 from benchmarks import __main__ as everything
-from benchmarks import measure
+from benchmarks import measure, scale
 
 
-def test_every_subject_is_run_by_make_bench_or_is_the_full_pipeline():
+APART = {"pipeline", "scale", "cost"}
+
+
+def test_every_subject_is_run_by_make_bench_or_apart():
     scripts = {path.stem for path in (ROOT / "benchmarks").glob("*.py")}
-    assert scripts - {"__init__", "__main__", "measure"} == {*everything.SUBJECTS, "pipeline"}
+    assert scripts - {"__init__", "__main__", "measure"} == {*everything.SUBJECTS, *APART}
 
 
 def test_the_report_is_written_from_what_was_kept(tmp_path, monkeypatch):
@@ -24,7 +27,9 @@ def test_the_report_is_written_from_what_was_kept(tmp_path, monkeypatch):
     assert (tmp_path / "benchmarks.md").read_text() == report
     kept = {path.stem for path in measure.KEPT.glob("*.json")}
     assert set(re.findall(r"^## (\w+)", report, re.MULTILINE)) == kept
-    assert kept == {*everything.SUBJECTS, "pipeline"}
+    pieces = {f"scale_{piece}" for piece in scale.PIECES}
+    assert kept == {*everything.SUBJECTS, "pipeline", *pieces}
+    assert "`python -m benchmarks.scale overhead` on" in report
 
 
 def test_ways_take_turns():
