@@ -1,4 +1,4 @@
-"""Run every benchmark that takes minutes: `python -m benchmarks`. The full pipeline and Ray run apart."""
+"""Run every benchmark that takes minutes: `python -m benchmarks`. The pipeline and Ray apart."""
 
 import subprocess
 

@@ -206,9 +206,22 @@ def weights() -> Path:
 
 
 def pictured(folder: Path, count: int) -> tuple[Path, Path]:
-    """Generate products with pictures: the table and the archive."""
-    write_sample(folder, products=count, processes=PROCESSORS)
-    return folder / "X_train_update.csv", folder / "images.zip"
+    """Generate products, each with a picture of its own: the table and the archive."""
+    write_sample(folder, products=count * 5 // 4, processes=PROCESSORS)
+    source, images = folder / "X_train_update.csv", folder / "images.zip"
+    with storage.ImageArchive(images) as archive:
+        found = extraction.find_pictures(names(source), archive)
+    rows = np.unique(found.rows, return_index=True)[1][:count]
+    assert len(rows) == count
+    table = folder / "products.csv"
+    pd.read_csv(source, dtype=str, index_col=0).iloc[rows].to_csv(table)
+    return table, images
+
+
+def names(source: Path) -> list[str]:
+    """Name the pictures of products as the generated archive does."""
+    table = products.join(storage.read_csv(source, **products.CSV_FORMAT))
+    return [f"images/image_train/{name}" for name in products.image_names(table)]
 
 
 def texts(folder: Path, count: int) -> Path:
@@ -242,12 +255,10 @@ def overhead() -> list[measure.Row]:
                 "vgg16", storage.read_arrays(weights()), size=chosen.size, precision=precision
             )
             loading = time.perf_counter() - begun
-            names = [f"image_train/{name}" for name in products.image_names(joined(source))]
 
-            def local(names=names, chosen=chosen, network=network) -> Marks:
+            def local(source=source, chosen=chosen, network=network) -> Marks:
                 with storage.ImageArchive(images) as archive:
-                    found = extraction.find_pictures(names, archive)
-                    assert len(found.names) == len(names), "equal pictures are extracted once"
+                    found = extraction.find_pictures(names(source), archive)
                     marks, widths = Marks(), backbones.find("vgg16").widths
                     build = partial(lambda network: network, network)
                     extraction.extract(found, archive, build, NoShards(), marks, chosen, widths)
@@ -287,11 +298,6 @@ def overhead() -> list[measure.Row]:
             written = sum(p.stat().st_size for p in (folder / "out/features").iterdir()) / count
             rows.append(measure.Row("features written", round(written), "bytes/product"))
     return rows
-
-
-def joined(source: Path) -> pd.DataFrame:
-    """Read a product table."""
-    return products.join(storage.read_csv(source, **products.CSV_FORMAT))
 
 
 def ratio(ours: list[float], others: list[float]) -> float:

@@ -11,7 +11,6 @@ from conftest import ROOT
 from benchmarks import __main__ as everything
 from benchmarks import measure, scale
 
-
 APART = {"pipeline", "scale", "cost"}
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -163,3 +164,64 @@ def test_a_second_drop_is_pushed_and_pulled_by_itself(bucket, origin, tmp_path):
     data = [folder / "data" for folder in (origin, other)]
     assert storage.digest(data[0] / "images.zip") == storage.digest(data[1] / "images.zip")
     pd.testing.assert_frame_equal(*(pd.read_csv(folder / "X_train.csv") for folder in data))
+
+
+STAGES = ("clean", "extract", "encode")
+OUTPUTS = ("extract/features.npz", "extract/pooled.npz", "extract/images.parquet")
+
+
+def build(folder, *words):
+    """Run the stages whose work is a product's own, and give what they printed."""
+    for stage in STAGES:
+        yield call(folder, "dvc", "repro", "--single-item", *words, stage)
+
+
+@pytest.mark.scale
+def test_a_second_drop_costs_its_own_products(bucket, origin, built_repository, tmp_path):
+    """From the bucket to features and vectors, on a machine that has those of the first drop."""
+    first, second = slice(0, 300), slice(300, 450)
+    folder = copy_of(origin, tmp_path / "drops")
+    settings = (folder / "params.yaml").read_text()
+    quick = re.sub(r"\n  size: 224 ", "\n  size: 96 ", settings)
+    assert quick != settings
+    (folder / "params.yaml").write_text(quick)
+    for name in ("user.name", "user.email"):
+        call(folder, "git", "config", name, "t@example.org")
+
+    def deliver(number, rows):
+        cut(origin / "data", folder / f"drops/{number}", rows)
+        call(folder, "dvc", "add", "--quiet", "drops")
+        call(folder, "dvc", "push", "--quiet", "drops.dvc")
+        call(folder, "git", "add", "drops.dvc", ".gitignore", "params.yaml")
+        call(folder, "git", "commit", "--quiet", "-m", f"Drop {number}")
+
+    deliver(1, first)
+    other = copy_of(folder, tmp_path / "other")
+    shutil.copytree(built_repository / "build/resources", other / "build/resources")
+    call(other, "dvc", "pull", "--quiet", "drops/1")
+    call(other, "rakuten.data", "import", "drops/1", "--name", "one drop")
+    list(build(other))
+
+    deliver(2, second)
+    call(other, "git", "pull", "--quiet")
+    call(other, "dvc", "pull", "--quiet", "drops/2")
+    call(other, "rakuten.data", "import", "--drops", "drops/1", "drops/2", "--name", "two drops")
+    told = call(other, "rakuten.reuse")
+    texts, pictures = re.findall(r"(\d+) of (\d+) distinct", told)
+    _, extracted, encoded = build(other)
+    taken, total = map(int, re.search(r"features: .*?\| (\d+)/(\d+) ", extracted).groups())
+    assert (str(taken), str(total)) == pictures
+    assert taken == 256  # 2 parts of 128; the third had not been whole
+    assert 430 < total <= 450
+    new = int(texts[1]) - int(texts[0])
+    assert 0 < new < 2 * 150
+    batches = re.search(r"encode: .*? 0/(\d+) ", encoded)
+    assert int(batches[1]) == -(-new // 256)
+
+    built = [other / "build" / name for name in (*OUTPUTS, "encode/vectors.npz")]
+    digests = [storage.digest(path) for path in built]
+    assert not (other / "build/scratch/extract").exists()
+    assert not (other / "build/scratch/encode").exists()
+    from_nothing = list(build(other, "--force", "--no-run-cache"))
+    assert re.search(r"features: .*?\| 0/(\d+) ", from_nothing[1])
+    assert [storage.digest(path) for path in built] == digests
