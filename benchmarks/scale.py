@@ -26,7 +26,7 @@ import pyarrow as pa
 import pytest
 
 from benchmarks import measure
-from rakuten import extraction, journal, predict, product_files, products, storage
+from rakuten import extraction, journal, predict, product_files, products, storage, text
 from rakuten.classifier import Prepared
 from rakuten.distributed import engine, jobs
 from rakuten.predict import CHUNK, Reading
@@ -394,7 +394,20 @@ def prediction_speed() -> list[measure.Row]:
             measure.Row("pictures read", round(images.stat().st_size / PICTURES["float32"]),
                         "bytes/product", note="of the generated catalogue"),
             measure.Row("predictions written", round(size), "bytes/product"),
+            measure.Row("cleaned texts written", round(cleaned(plain)), "bytes/product"),
         ]  # fmt: skip
+
+
+def cleaned(source: Path) -> float:
+    """Clean a file's texts and find what they take in a partition, bytes a product."""
+    table = products.join(storage.read_csv(source, **products.CSV_FORMAT).head(CHUNK * 8))
+    options = storage.read_params("clean", path=measure.ROOT / "params.yaml")
+    languages = storage.read_arrays(BUILD / "resources/langid.npz")
+    nltk = BUILD / "resources/nltk"
+    columns = text.clean(table, languages, folder=nltk, threads=1, **options)
+    path = source.with_name("cleaned.parquet")
+    storage.write_table(path, pd.DataFrame({"index": table["id"], **columns}))
+    return path.stat().st_size / len(table)
 
 
 def capacity() -> list[measure.Row]:
