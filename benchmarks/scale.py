@@ -96,7 +96,7 @@ class Marks:
 
     def first(self) -> float:
         """Seconds from the beginning to the first chunk."""
-        return self.between(0, CHUNK)[0] if not self.times else self.times[0][0] - self.began
+        return self.times[0][0] - self.began
 
 
 @dataclass(frozen=True)
