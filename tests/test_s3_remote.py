@@ -1,17 +1,14 @@
 """DVC's remote on S3: a server of moto on loopback, and clones that push to it and pull from it."""
 
-import contextlib
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
-import time
-import urllib.request
 
 import pandas as pd
 import pytest
+import s3_server
 from conftest import clone
 
 from rakuten import packaging, storage
@@ -19,49 +16,28 @@ from rakuten import packaging, storage
 boto3 = pytest.importorskip("boto3", reason="make test-scale installs it")
 
 BUCKET = "rakuten-dvc"
-CREDENTIALS = {
-    "AWS_ACCESS_KEY_ID": "test",
-    "AWS_SECRET_ACCESS_KEY": "test",
-    "AWS_DEFAULT_REGION": "eu-west-3",
-}
 FILES = ["X_train.csv", "Y_train.csv", "dataset.json", "images.zip"]
 
 
 @pytest.fixture(scope="module")
 def bucket(tmp_path_factory):
     """An empty bucket: its server's address, and a function that lists its objects."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    address = f"http://127.0.0.1:{port}"
-    log = tmp_path_factory.mktemp("moto") / "server.log"
-    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
-    with log.open("w") as file:
-        process = subprocess.Popen(command, stdout=file, stderr=file)
-    try:
-        for _ in range(300):
-            with contextlib.suppress(OSError), urllib.request.urlopen(address):
-                break
-            assert process.poll() is None, log.read_text()
-            time.sleep(0.1)
+    with s3_server.serve(tmp_path_factory.mktemp("moto") / "server.log") as server:
+        address = f"http://{server}"
         client = boto3.client(
             "s3",
             endpoint_url=address,
             aws_access_key_id="test",
             aws_secret_access_key="test",
-            region_name="eu-west-3",
+            region_name=s3_server.CREDENTIALS["AWS_DEFAULT_REGION"],
         )
-        client.create_bucket(
-            Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-west-3"}
-        )
+        client.create_bucket(Bucket=BUCKET)
 
         def objects():
             listed = client.list_objects_v2(Bucket=BUCKET).get("Contents", [])
             return {one["Key"]: one["Size"] for one in listed}
 
         yield address, objects
-    finally:
-        process.kill()
-        process.wait()
 
 
 def call(folder, *words):
@@ -69,8 +45,9 @@ def call(folder, *words):
     command = ["git"] if words[0] == "git" else [sys.executable, "-m", words[0]]
     strange = ("DVC_", "MLFLOW_", "AWS_")
     clean = {k: v for k, v in os.environ.items() if not k.startswith(strange)}
+    environment = clean | s3_server.CREDENTIALS
     done = subprocess.run(
-        [*command, *words[1:]], cwd=folder, env=clean | CREDENTIALS, text=True, check=False,
+        [*command, *words[1:]], cwd=folder, env=environment, text=True, check=False,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     )  # fmt: skip
     assert done.returncode == 0, f"{words}:\n{done.stdout[-4000:]}"
