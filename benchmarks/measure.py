@@ -24,8 +24,8 @@ KEPT = ROOT / "reports" / "benchmarks"
 REPORT = ROOT / "reports" / "benchmarks.md"
 
 INTRODUCTION = """\
-Written by `make bench`, and by `python -m benchmarks.pipeline` and `python -m benchmarks.scale`, of
-which the one takes an hour and the other Ray; figures are medians of several runs, but of `scale`.
+Written by `make bench`, `python -m benchmarks.pipeline` and, with Ray, `make bench-scale`; figures
+are medians of several runs where not said otherwise.
 Seconds hold for the machine named and whatever else it was doing. The ratio to the naive way, run
 in turns with ours, is what carries over. Catalogues are generated (`python -m rakuten.sample`), of
 the challenge's size: none of this was measured on Rakuten's data."""
