@@ -37,10 +37,10 @@ PROCESSORS = os.cpu_count() or 1
 STORE = 1 << 30
 """Bytes of Ray's shared memory."""
 
-PICTURES = {"int8": 4 * CHUNK, "float32": 2 * CHUNK}
+PICTURES = {"int8": 3 * CHUNK, "float32": 2 * CHUNK}
 TURNS = {"int8": 2, "float32": 1}
 TITLES = 40 * CHUNK
-FEW, MANY = (2, 4, 8, 16), (32, 64)
+FEW, MANY = (2, 4, 8, 16), (64,)
 COST = 0.2
 """Seconds that a stand-in takes for a chunk, less than the classifier for texts alone."""
 
@@ -94,9 +94,49 @@ class Marks:
         seconds, count, _ = self.between(CHUNK, self.times[-1][1])
         return count / seconds
 
+
+class Timed:
+    """A job whose chunks are timed where they are computed: Ray hands them on a chunk later.
+
+    Args:
+        job: What is done.
+        folder: An empty folder for the times.
+    """
+
+    def __init__(self, job: engine.Job, folder: Path):
+        folder.mkdir()
+        self._job, self._folder, self._began = job, folder, time.time()
+        self.name, self.threads = job.name, job.threads
+        self.chunk, self.partition = job.chunk, job.partition
+        self.identity, self.prepare = job.identity, job.prepare
+
+    def load(self) -> Callable[[Sequence[Reading]], pa.Table]:
+        """Load the job's networks."""
+        compute = self._job.load()
+
+        def timed(readings: Sequence[Reading]) -> pa.Table:
+            table = compute(readings)
+            with (self._folder / str(os.getpid())).open("a") as file:
+                file.write(f"{time.time()} {len(readings)}\n")
+            return table
+
+        return timed
+
+    def times(self) -> list[tuple[float, int]]:
+        """List the chunks: when each was done, seconds since the beginning, and its products."""
+        lines = [line for path in self._folder.iterdir() for line in path.read_text().splitlines()]
+        pairs = sorted((float(line.split()[0]), int(line.split()[1])) for line in lines)
+        return [(when - self._began, count) for when, count in pairs]
+
+    def steady(self) -> float:
+        """Products a second after the first chunk."""
+        times = self.times()
+        return sum(count for _, count in times[1:]) / (times[-1][0] - times[0][0])
+
     def first(self) -> float:
-        """Seconds from the beginning to the first chunk."""
-        return self.times[0][0] - self.began
+        """Seconds to the first product, were the first chunk as fast as the others."""
+        when, count = self.times()[0]
+        return when - count / self.steady()
 
 
 @dataclass(frozen=True)
@@ -264,14 +304,17 @@ def overhead() -> list[measure.Row]:
                     extraction.extract(found, archive, build, NoShards(), marks, chosen, widths)
                 return marks
 
-            def far(source=source, threads=threads, chosen=chosen) -> tuple[float, Marks]:
+            def far(turn: int, source=source, threads=threads, chosen=chosen):
                 request = engine.Request(str(source), str(folder / "out"), str(images))
                 with cluster(PROCESSORS) as started:
-                    return started, run(jobs.Extraction(str(weights()), chosen, threads), request)
+                    job = jobs.Extraction(str(weights()), chosen, threads)
+                    job = Timed(job, folder / f"{chosen.precision}{turn}")
+                    run(job, request)
+                return started, job
 
-            results = [(local(), far()) for _ in range(TURNS[precision])]
+            results = [(local(), far(turn)) for turn in range(TURNS[precision])]
             one = [marks.steady() for marks, _ in results]
-            many = [marks.steady() for _, (_, marks) in results]
+            many = [job.steady() for _, (_, job) in results]
             shares = [1 - b / a for a, b in zip(one, many, strict=True)]
             note = f"{count:,} pictures, {PROCESSORS} processors, {TURNS[precision]} turns"
             rows.append(
@@ -288,7 +331,7 @@ def overhead() -> list[measure.Row]:
                 )
             )  # fmt: skip
             starts = [started for _, (started, _) in results]
-            firsts = [m.first() - CHUNK / m.steady() for _, (_, m) in results]
+            firsts = [job.first() for _, (_, job) in results]
             rows += [
                 measure.Row("start of the cluster", measure.median(starts), "s", note=precision),
                 measure.Row("from there to the first picture", measure.median(firsts), "s",
@@ -321,8 +364,10 @@ def bound(processors: int) -> Iterator[None]:
         os.sched_setaffinity(0, before)
 
 
-def on_processors(what: str, unit: str, source: Path, make, images=None) -> list[measure.Row]:
-    """Do a job on one processor and on all.
+def on_processors(
+    what: str, unit: str, source: Path, make, images=None, numbers=(1, PROCESSORS)
+) -> list[measure.Row]:
+    """Do a job on some numbers of processors.
 
     Args:
         what: What it does.
@@ -330,17 +375,20 @@ def on_processors(what: str, unit: str, source: Path, make, images=None) -> list
         source: The products.
         make: Makes the job from the number of threads.
         images: The pictures.
+        numbers: The numbers of processors, ascending.
     """
     rates = {}
-    for processors in sorted({1, PROCESSORS}):
+    for processors in sorted({*numbers}):
         with bound(processors), cluster(processors):
             out = source.with_name("out")
-            marks = run(make(processors), engine.Request(str(source), str(out), images))
-            rates[processors] = marks.steady()
+            job = Timed(make(processors), source.with_name(f"times{processors}"))
+            run(job, engine.Request(str(source), str(out), images))
+            rates[processors] = job.steady()
     return [
         measure.Row(
             f"{what}, {number_of(processors)}", float(f"{rate:.3g}"), f"{unit}/s",
-            note=f"steady, {marks.times[-1][1]:,} products; {rate / rates[1]:.2f} times one",
+            note=f"steady, {sum(n for _, n in job.times()):,} products; "
+            f"{rate / rates[min(rates)]:.2f} times {number_of(min(rates))}",
         )
         for processors, rate in rates.items()
     ]  # fmt: skip
@@ -389,7 +437,7 @@ def prediction_speed() -> list[measure.Row]:
         what = "prediction from text and picture, float32"
         return [
             *rows,
-            *on_processors(what, "products", table, make, str(images)),
+            *on_processors(what, "products", table, make, str(images), (PROCESSORS,)),
             measure.Row("text read", round(plain.stat().st_size / TITLES), "bytes/product"),
             measure.Row("pictures read", round(images.stat().st_size / PICTURES["float32"]),
                         "bytes/product", note="of the generated catalogue"),

@@ -1,6 +1,7 @@
 """The yardstick itself: benchmarks are only as good as their clocks."""
 
 import importlib
+import pickle
 import re
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ from conftest import ROOT
 from benchmarks import __main__ as everything
 from benchmarks import cost, measure, scale
 from rakuten import readme, storage
+from rakuten.product_files import Row
 
 APART = {"pipeline", "scale", "cost"}
 
@@ -69,9 +71,24 @@ def test_marks_tell_the_steady_part_of_a_run(monkeypatch):
     with marks(total=9) as bar:
         for count in (scale.CHUNK, scale.CHUNK, scale.CHUNK, 8):
             bar.update(count)
-    assert marks.first() == 30.0
     assert marks.steady() == (2 * scale.CHUNK + 8) / 22
     assert marks.between(scale.CHUNK, 2 * scale.CHUNK)[:2] == (10.0, scale.CHUNK)
+
+
+def test_a_timed_job_does_what_the_job_does_and_knows_when(tmp_path, monkeypatch):
+    clock = iter([100.0, 130.0, 140.0, 150.0])
+    monkeypatch.setattr(scale.time, "time", lambda: next(clock))
+    job = scale.StandIn("", 1, cost=0)
+    timed = pickle.loads(pickle.dumps(scale.Timed(job, tmp_path / "times")))  # noqa: S301
+    assert (timed.chunk, timed.threads, timed.identity()) == (job.chunk, 1, {})
+    rows = [Row(n, n, n, "a", "", None, ()) for n in range(20)]
+    compute = timed.load()
+    for count in (20, 20, 10):
+        readings = [timed.prepare(row, None) for row in rows[:count]]
+        assert compute(readings)["index"].to_pylist() == list(range(count))
+    assert timed.times() == [(30.0, 20), (40.0, 20), (50.0, 10)]
+    assert timed.steady() == 30 / 20
+    assert timed.first() == pytest.approx(30 - 20 / 1.5)
 
 
 def test_ways_take_turns():
