@@ -1,9 +1,14 @@
 """The loader of training: every row once an epoch, by its id, shuffled, in bounded memory."""
 
+import re
+
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pytest
+from conftest import ROOT
 
+from rakuten import categories, storage, vectorize
 from rakuten.distributed import batches, jobs, output, partitions
 from rakuten.distributed.batches import Labels
 from rakuten.product_files import InputError, Mark
@@ -148,3 +153,29 @@ def test_what_does_not_fit_is_refused(folder, labels, tmp_path):
     none, _ = Labels(np.array([], int), np.array([], int)).find(np.array([1, 2]))
     assert not none.any()
     assert read(folder, Labels(np.array([], int), np.array([], int))) == []
+
+
+def test_the_guide_s_example_learns(tmp_path, monkeypatch):
+    """The block of docs/scale.md as it stands, on a catalogue of two words a category."""
+    document = (ROOT / "docs/scale.md").read_text()
+    (code,) = re.findall(r"## Train on.*?```python\n(.*?)```", document, re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    ids = np.random.default_rng(0).permutation(540)
+    codes = [categories.CODES[i % 27] for i in ids]
+    tokens = [f"mot{i % 27} autre{i % 5}" for i in ids]
+    vocabulary, idf = vectorize.fit(tokens, max_features=99, min_df=1, max_df=1.0, ngram_max=1)
+    storage.write_json("build/vectorize/vocabulary.json", vocabulary)
+    storage.write_array("build/vectorize/idf.npy", idf)
+    storage.write_csv("data/Y_train.csv", pd.DataFrame({"": ids, "prdtypecode": codes}))
+    out = output.Output(str(tmp_path / "cleaned"), "texts", {}, restart=False)
+    for first in range(0, 540, 100):
+        part = slice(first, first + 100)
+        table = pa.table({"index": ids[part], "tokens": tokens[part]})
+        place = partitions.Partition(first, len(table), 0, Mark(first, 0, 0))
+        out.write(place, table, [], 0)
+    names = {}
+    exec(code, names)
+    found = names["model"].predict(
+        vectorize.transform(tokens, vocabulary, idf, ngram_max=1, sublinear_tf=False)
+    )
+    assert (found == ids % 27).mean() > 0.95
