@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from benchmarks import measure
 from rakuten import markdown, readme, storage
 
+PRECISIONS = ("float32", "int8")
+
 PRODUCTS = 100_000_000
 CORES = 64
 """What a run is spread over in the column of hours."""
@@ -69,29 +71,37 @@ def core_hours(subject: str, what: str) -> float:
 
 def works() -> list[Work]:
     """Reckon each kind of work."""
-    text, _ = figure("scale_prediction", "text read")
-    features, _ = figure("scale_overhead", "features written")
-    prediction, _ = figure("scale_prediction", "predictions written")
-    tokens, _ = figure("scale_prediction", "cleaned texts written")
+    text, prediction, tokens = (
+        PRODUCTS * figure("scale_prediction", what)[0]
+        for what in ("text read", "predictions written", "cleaned texts written")
+    )
     pictures, cores = PRODUCTS * PICTURE, f"{measured_on()} processors"
-    rates = {
-        "features, float32 on CPUs": ("scale_overhead", "extraction by Ray, float32"),
-        "features, int8 on CPUs": ("scale_overhead", "extraction by Ray, int8"),
+    features = {
+        precision: PRODUCTS * figure("scale_overhead", f"features written, {precision}")[0]
+        for precision in PRECISIONS
     }
     gpus = PRODUCTS / NODE_RATE / 3600 * NODE_CORES
-    text, features, prediction, tokens = (
-        PRODUCTS * size for size in (text, features, prediction, tokens)
-    )
     from_text = core_hours("scale_prediction", f"prediction from text, {cores}")
-    from_both = core_hours(
-        "scale_prediction", f"prediction from text and picture, float32, {cores}"
-    )
+    both = f"prediction from text and picture, float32, {cores}"
     return [
         Work("clean text", core_hours("clean", "clean"), text, tokens),
-        *(Work(what, core_hours(*rate), pictures, features) for what, rate in rates.items()),
-        Work("features on GPU machines (reasoned)", gpus, pictures, features),
-        Work("prediction from text", from_text, text, prediction),
-        Work("prediction from text and picture, float32", from_both, text + pictures, prediction),
+        *(
+            Work(
+                f"features, {precision} on CPUs",
+                core_hours("scale_overhead", f"extraction by Ray, {precision}"),
+                pictures,
+                written,
+            )
+            for precision, written in features.items()
+        ),
+        Work("features on GPU machines (reasoned)", gpus, pictures, features["float32"]),
+        Work("predict from text", from_text, text, prediction),
+        Work(
+            "predict from text and picture, float32 on CPUs",
+            core_hours("scale_prediction", both),
+            text + pictures,
+            prediction,
+        ),
     ]
 
 

@@ -39,7 +39,13 @@ def test_costs_are_reckoned_from_what_was_kept(tmp_path, monkeypatch):
     rates = ("clean", "extraction by Ray, float32, steady", "extraction by Ray, int8, steady",
              "prediction from text, 4 processors",
              "prediction from text and picture, float32, 4 processors")  # fmt: skip
-    sizes = ("text read", "features written", "predictions written", "cleaned texts written")
+    sizes = (
+        "text read",
+        "features written, float32",
+        "features written, int8",
+        "predictions written",
+        "cleaned texts written",
+    )
     rows = [{"what": what, "value": 10.0} for what in rates]
     rows += [{"what": what, "value": 1000} for what in sizes]
     monkeypatch.setattr(measure, "KEPT", tmp_path)
