@@ -9,7 +9,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c '$(SUPPORTED)' 2>/dev/null && echo $$p && break; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help install repro results ui plots sweep demo serve test check test-scale bench verify kill sample readme lock clean
+.PHONY: help install repro results ui plots sweep demo serve test check test-scale bench bench-scale verify kill sample readme lock clean
 
 help:
 	@awk 'BEGIN {FS = ":.*## *"} /^##@/ {printf "\n%s\n", substr($$0, 5)} \
@@ -93,6 +93,10 @@ test-scale: $(VENV)/installed-scale  ## the tests on Ray, Spark and an S3 store,
 
 bench: $(VENV)/installed-dev  ## measure how fast it is (reports/benchmarks.md), some minutes
 	python -m benchmarks
+
+bench-scale: $(VENV)/installed-scale  ## the same for Ray, half an hour, and what 100 million products cost
+	python -m benchmarks.scale
+	python -m benchmarks.cost
 
 verify: install  ## rebuild two clean clones and compare every byte
 	python tests/verify_rebuild.py

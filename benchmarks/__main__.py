@@ -1,10 +1,20 @@
-"""Run every benchmark that takes minutes: `python -m benchmarks`. The full pipeline runs apart."""
+"""Run every benchmark that takes minutes: `python -m benchmarks`. The pipeline and Ray apart."""
 
 import subprocess
 
 from benchmarks import measure
 
-SUBJECTS = ("sample", "clean", "vectorize", "extract", "parity", "nets", "predict", "overhead")
+SUBJECTS = (
+    "sample",
+    "clean",
+    "vectorize",
+    "extract",
+    "parity",
+    "nets",
+    "training",
+    "predict",
+    "overhead",
+)
 
 
 def main() -> None:

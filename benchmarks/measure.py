@@ -24,7 +24,8 @@ KEPT = ROOT / "reports" / "benchmarks"
 REPORT = ROOT / "reports" / "benchmarks.md"
 
 INTRODUCTION = """\
-Written by `make bench` and `python -m benchmarks.pipeline`; figures are medians of several runs.
+Written by `make bench`, `python -m benchmarks.pipeline` and, with Ray, `make bench-scale`; figures
+are medians of several runs where not said otherwise.
 Seconds hold for the machine named and whatever else it was doing. The ratio to the naive way, run
 in turns with ours, is what carries over. Catalogues are generated (`python -m rakuten.sample`), of
 the challenge's size: none of this was measured on Rakuten's data."""
@@ -162,7 +163,7 @@ def write_report() -> None:
         parts += [
             f"## {path.stem}",
             "",
-            f"`python -m benchmarks.{path.stem}` on {kept['machine']}.",
+            f"`python -m benchmarks.{path.stem.replace('_', ' ')}` on {kept['machine']}.",
         ]
         parts += ["", table(kept["rows"]), ""]
     storage.write_text(REPORT, "\n".join(parts))

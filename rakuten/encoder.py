@@ -5,11 +5,15 @@ Retrieval", 2019; the convolutional form, weights rounded to 8 bits, run by ONNX
 seen 16 languages, French among them, and is not trained further here.
 """
 
+import hashlib
+import inspect
+import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import onnxruntime
@@ -29,6 +33,16 @@ BATCH = 256
 
 WORTH_A_PROCESS = 2000
 """Texts that make up for the two seconds in which another process starts."""
+
+
+class Shards(Protocol):
+    """Where finished parts are kept: `storage.Shards`."""
+
+    def load(self, number: int) -> dict[str, np.ndarray] | None:
+        """Read part `number`, or None if there is none."""
+
+    def save(self, number: int, **arrays: np.ndarray) -> None:
+        """Keep part `number`."""
 
 
 class SentenceEncoder:
@@ -72,7 +86,7 @@ class SentenceEncoder:
         """
         vectors = np.zeros((len(texts), WIDTH), np.float16)
         for row, text in enumerate(texts):
-            start = _read(text)
+            start = beginning(text)
             if start.strip():
                 vectors[row] = self._session.run(None, {self._input: [start]})[0]
         return vectors
@@ -85,8 +99,12 @@ def encode(
     encoder: str,
     threads: int,
     progress: Callable[..., Iterable] | None = None,
+    shards: Shards | None = None,
 ) -> dict[str, np.ndarray]:
     """Encode the texts of products, equal texts once, in several processes where there are many.
+
+    A text's vector depends on nothing but the text, so one that is known from an earlier run is the
+    one that would be computed.
 
     Args:
         path: The ONNX file of resources.yaml.
@@ -94,6 +112,7 @@ def encode(
         encoder: One of `ENCODERS`.
         threads: Processes to use, at least 1. The result does not depend on it.
         progress: Wraps the iterable of finished batches in a bar, as `journal.progress` does.
+        shards: Finished batches of an earlier run under the same `fingerprint`, and room for more.
 
     Returns:
         float16 (n, `WIDTH`) by kind, in the order of the texts; nothing for the encoder "none".
@@ -112,19 +131,79 @@ def encode(
         raise FileNotFoundError(f"{path} is not there: run 'dvc repro resources'")
     positions: dict[str, int] = {}
     rows = {
-        kind: [positions.setdefault(_read(text), len(positions)) for text in texts]
+        kind: [positions.setdefault(beginning(text), len(positions)) for text in texts]
         for kind, texts in kinds.items()
     }
-    distinct = list(positions)
-    batches = [distinct[start : start + BATCH] for start in range(0, len(distinct), BATCH)]
-    results = _encode_batches(path, batches, min(threads, 1 + len(distinct) // WORTH_A_PROCESS))
+    known = _load(shards) if shards else []
+    vectors = {digest: vector for part in known for digest, vector in _entries(part)}
+    digests = [_digest(text) for text in positions]
+    missing = [t for t, d in zip(positions, digests, strict=True) if d not in vectors]
+    batches = [missing[start : start + BATCH] for start in range(0, len(missing), BATCH)]
+    results = _encode_batches(path, batches, min(threads, 1 + len(missing) // WORTH_A_PROCESS))
     if progress:
         results = progress(results, total=len(batches), unit="batch", description="encode")
-    vectors = np.concatenate([np.zeros((0, WIDTH), np.float16), *results])
-    return {kind: vectors[np.array(found, np.int64)] for kind, found in rows.items()}
+    for number, (texts, found) in enumerate(zip(batches, results, strict=True), start=len(known)):
+        part = finished(texts, found)
+        vectors.update(_entries(part))
+        if shards:
+            shards.save(number, **part)
+    whole = np.array([vectors[digest] for digest in digests], np.float16).reshape(-1, WIDTH)
+    return {kind: whole[np.array(found, np.int64)] for kind, found in rows.items()}
 
 
-def _read(text: str) -> str:
+def fingerprint(path: str | Path) -> str:
+    """Name what finished parts belong to, so that none is taken for another's.
+
+    Args:
+        path: The ONNX file, which the encoder "none" does without.
+
+    Returns:
+        32 hexadecimal digits that change with the network, with the code that feeds it and with
+        the version of what runs it.
+    """
+    network = Path(path).read_bytes() if Path(path).exists() else b""
+    versions = [onnxruntime.__version__, onnxruntime_extensions.__version__]
+    parts = [
+        hashlib.sha256(network).hexdigest(),
+        inspect.getsource(sys.modules[__name__]),
+        versions,
+    ]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
+
+
+def finished(texts: Sequence[str], vectors: np.ndarray) -> dict[str, np.ndarray]:
+    """Make a finished part of texts and their vectors.
+
+    Args:
+        texts: n texts.
+        vectors: float16 (n, `WIDTH`), in their order.
+
+    Returns:
+        Digests of what the network reads of the texts, uint8 (n, 16), and the vectors.
+    """
+    digests = b"".join(_digest(beginning(text)) for text in texts)
+    return {"digests": np.frombuffer(digests, np.uint8).reshape(-1, 16), "vectors": vectors}
+
+
+def _digest(start: str) -> bytes:
+    """Hash what the network reads of a text."""
+    return hashlib.blake2b(start.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+
+
+def _load(shards: Shards) -> list[dict[str, np.ndarray]]:
+    """Read the finished parts, up to the first that is not there."""
+    parts = []
+    while (part := shards.load(len(parts))) is not None:
+        parts.append(part)
+    return parts
+
+
+def _entries(part: Mapping[str, np.ndarray]) -> Iterator[tuple[bytes, np.ndarray]]:
+    """List a part's digests and vectors."""
+    return zip(map(bytes, part["digests"]), part["vectors"], strict=True)
+
+
+def beginning(text: str) -> str:
     """Take what the network reads of a text."""
     return text[:MAX_CHARACTERS].lower()
 
@@ -133,6 +212,8 @@ def _encode_batches(
     path: str | Path, batches: list[Sequence[str]], processes: int
 ) -> Iterator[np.ndarray]:
     """Encode batches in their order, in this process or in others."""
+    if not batches:
+        return
     if processes == 1 and not _clashes():
         encoder = SentenceEncoder(path)
         yield from map(encoder.encode, batches)

@@ -31,6 +31,7 @@ INDEX_NAMES = (products.UNNAMED, "__index_level_0__", "index", "id")
 KNOWN = ("designation", "description", "productid", "imageid", "image")
 FORMATS = (".csv", ".parquet")
 MAX_FIELD = 16 << 20  # characters; a quote left open ends here at the latest
+HEAD = 4096  # characters of a record in which its first fields are looked for if it is unreadable
 BATCH = 256  # rows of a Parquet file read at once
 MEBIBYTE = 1 << 20
 INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
@@ -330,17 +331,24 @@ def _long_fields() -> Iterator[None]:
 
 
 class _Lines:
-    """The lines of a CSV file as the csv module wants them, and the byte that follows the last."""
+    """The lines of a CSV file as the csv module wants them.
+
+    Attributes:
+        offset: The byte that follows the last.
+        head: How the first line began since this was last emptied.
+    """
 
     def __init__(self, file: BinaryIO, offset: int = 0):
-        self._file, self.offset = file, offset
+        self._file, self.offset, self.head = file, offset, ""
 
     def __iter__(self) -> Iterator[str]:
         for block in self._file:
             for line in block.splitlines(keepends=True):  # a block may hold bare carriage returns
                 text = line.removeprefix(codecs.BOM_UTF8) if self.offset == 0 else line
                 self.offset += len(line)
-                yield text.decode("utf-8", "surrogateescape")
+                decoded = text.decode("utf-8", "surrogateescape")
+                self.head = self.head or decoded[: min(HEAD, MAX_FIELD)]
+                yield decoded
 
 
 def _csv_records(lines: _Lines, before: int = 0) -> Iterator[tuple[int, int, list[str], str]]:
@@ -353,13 +361,14 @@ def _csv_records(lines: _Lines, before: int = 0) -> Iterator[tuple[int, int, lis
     with _long_fields():
         reader = csv.reader(lines)
         while True:
-            line, offset = before + reader.line_num + 1, lines.offset
+            line, offset, lines.head = before + reader.line_num + 1, lines.offset, ""
             try:
                 fields = next(reader)
             except StopIteration:
                 return
             except csv.Error as error:  # the next call goes on with the next line
-                yield line, offset, [], f"not readable as CSV: {error}"
+                fields = next(csv.reader([lines.head]))[:-1]  # those that are whole: the index
+                yield line, offset, fields, f"not readable as CSV: {error}"
                 continue
             if fields:
                 yield line, offset, fields, ""

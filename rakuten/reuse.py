@@ -1,10 +1,10 @@
-"""Features that an earlier extraction left, for the next one: `python -m rakuten.reuse`.
+"""Features and vectors that the last run left, for the next one: `python -m rakuten.reuse`.
 
-To be run between an import and `dvc repro`. DVC deletes the outputs of `extract` before it runs the
-stage, so what the last run computed is laid where the stage looks for its finished parts. A part
-is laid there only if the stage would compute the very same bytes: the code, the settings and the
-weights are those of the last run, and every picture of the part went through the network in a
-batch of the same size, which is all that a picture's features depend on besides itself.
+To be run between an import and `dvc repro`. DVC deletes the outputs of `extract` and `encode`
+before it runs them, so what the last run computed is laid where the stages look for their finished
+parts, and only if they would compute the very same bytes: the code, the settings and the weights
+are those of the last run. A text goes through its network by itself. A picture's features depend
+on the size of its batch besides, which must be what it was.
 """
 
 import argparse
@@ -13,23 +13,26 @@ import logging
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from rakuten import extraction, images, products, storage
+from rakuten import extraction, images, markup, products, storage
 from rakuten.extraction import SHARD_BATCHES, Pictures
 
-DATA = {"data/X_train.csv", "data/images.zip"}
+DATA = ("data/X_train.csv", "data/images.zip")
 """What may have changed since the last extraction."""
+
+TABLE = "build/clean/products.parquet"
+"""What may have changed since texts were encoded."""
 
 logger = logging.getLogger(__name__)
 
 
 class ReuseError(RuntimeError):
-    """Nothing of the last extraction can be taken over; the message says why."""
+    """Nothing of a stage's last run can be taken over; the message says why."""
 
 
 def parts(
@@ -67,7 +70,7 @@ def parts(
             yield number, part | {"facts": table[taken]}
 
 
-def reuse(root: Path = Path()) -> tuple[int, int]:
+def reuse_features(root: Path = Path()) -> tuple[int, int]:
     """Lay the parts of the last extraction out for the next one.
 
     Args:
@@ -80,13 +83,11 @@ def reuse(root: Path = Path()) -> tuple[int, int]:
         ReuseError: If the outputs of the last extraction, or the data it read, are not here, or if
             more than the data has changed since.
     """
-    _check(_status(root))
+    locked = _locked(root, "extract", DATA)
     threads, section = storage.read_params("threads", "extract", path=root / "params.yaml")
     settings = extraction.Settings(**section)
-    locked = storage.read_yaml(root / "dvc.lock")["stages"]["extract"]["deps"]
-    md5 = {one["path"]: one["md5"] for one in locked}
-    before = _pictures(*(_cached(root, name, md5[name]) for name in sorted(DATA)))
-    pictures = _pictures(*(root / name for name in sorted(DATA)))
+    before = _pictures(*locked)
+    pictures = _pictures(*(root / name for name in DATA))
     folder = root / "build/extract"
     pooled = storage.read_arrays(folder / "pooled.npz")
     arrays = {kind: pooled[kind] for kind in ("grid", "middle")}
@@ -102,6 +103,33 @@ def reuse(root: Path = Path()) -> tuple[int, int]:
     return count, len(pictures.digests)
 
 
+def reuse_vectors(root: Path = Path()) -> tuple[int, int]:
+    """Lay the sentence vectors of the last run out for the next one; see `reuse_features`.
+
+    Returns:
+        How many of the distinct texts need no network, and how many there are.
+    """
+    (table,) = _locked(root, "encode", [TABLE])
+    from rakuten import encoder  # ONNX Runtime, which is not wanted for a refusal
+
+    found = storage.read_arrays(root / "build/encode/vectors.npz")
+    before = storage.read_table(table)
+    if not np.array_equal(before["id"], found["ids"]):
+        raise ReuseError(f"build/encode/vectors.npz has other products than {table}")
+    known = {}
+    for kind, texts in _texts(before).items():
+        if kind in found:
+            known |= zip(map(encoder.beginning, texts), found[kind], strict=True)
+    now = products.join(storage.read_csv(root / DATA[0], **products.CSV_FORMAT))
+    wanted = {encoder.beginning(text) for texts in _texts(now).values() for text in texts}
+    taken = [text for text in known if text in wanted]
+    if taken:
+        key = encoder.fingerprint(root / "build/resources/encoder/sentence_encoder.onnx")
+        shards = storage.Shards(root / storage.SCRATCH / "encode", key)
+        shards.save(0, **encoder.finished(taken, np.array([known[text] for text in taken])))
+    return len(taken), len(wanted)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line.
 
@@ -109,22 +137,28 @@ def main(arguments: list[str] | None = None) -> int:
         arguments: The command's words; those of the process if None.
 
     Returns:
-        The exit status: 0, or 1 if nothing can be taken over, in which case `dvc repro` extracts
-        every picture, as it would have.
+        The exit status: 0, or 1 if nothing can be taken over for one of the stages, in which case
+        `dvc repro` computes all of it, as it would have.
     """
     argparse.ArgumentParser(prog="python -m rakuten.reuse", description=__doc__).parse_args(
         arguments
     )
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    try:
-        count, total = reuse()
-    except (ReuseError, OSError) as error:
-        sys.stderr.write(f"error: nothing is taken over: {error}\n")
-        return 1
-    sys.stdout.write(
-        f"{count:,} of {total:,} distinct pictures need no extraction; next: dvc repro\n"
-    )
-    return 0
+    refused = False
+    ways = [(reuse_vectors, "texts", "encoding"), (reuse_features, "pictures", "extraction")]
+    for reuse, what, work in ways:
+        try:
+            count, total = reuse()
+            sys.stdout.write(f"{count:,} of {total:,} distinct {what} need no {work}\n")
+        except (ReuseError, OSError) as error:
+            sys.stderr.write(f"error: nothing is taken over for {work}: {error}\n")
+            refused = True
+    return int(refused)
+
+
+def _texts(table: pd.DataFrame) -> dict[str, list[str]]:
+    """Take the texts of products as the stage does."""
+    return dict(zip(("title", "description"), markup.plain_texts(table), strict=True))
 
 
 def _pictures(table: Path, archive: Path) -> Pictures:
@@ -146,23 +180,26 @@ def _key(root: Path, pictures: Pictures, settings: extraction.Settings, threads:
     return extraction.fingerprint(pictures, settings, network)
 
 
-def _status(root: Path) -> list[dict | str]:
-    """Ask DVC what has changed about the stage."""
-    return json.loads(_dvc(root, "status", "--json", "extract")).get("extract", [])
+def _locked(root: Path, stage: str, data: Sequence[str]) -> list[Path]:
+    """Find the files that a stage read last in DVC's cache, if nothing else changed since."""
+    _check(json.loads(_dvc(root, "status", "--json", stage)).get(stage, []), stage, data)
+    deps = storage.read_yaml(root / "dvc.lock")["stages"][stage]["deps"]
+    md5 = {one["path"]: one["md5"] for one in deps}
+    return [_cached(root, name, md5[name]) for name in data]
 
 
-def _check(changes: list[dict | str]) -> None:
-    """Refuse if anything but the data has changed since the last run."""
+def _check(changes: list[dict | str], stage: str, data: Sequence[str]) -> None:
+    """Refuse if anything but the data has changed since the last run of a stage."""
     changed = [
         f"{name} ({how})" if isinstance(entry, dict) else str(entry)
         for entry in changes
         for name, how in (_flat(entry) if isinstance(entry, dict) else [("", "")])
-        if name not in DATA
+        if name not in data
     ]
     if changed:
         raise ReuseError(
-            f"expected only {' and '.join(sorted(DATA))} to have changed since 'extract' ran, "
-            f"found {', '.join(changed)}: run 'dvc repro' alone, or 'dvc checkout build/extract'"
+            f"expected only {' and '.join(data)} to have changed since '{stage}' ran, found "
+            f"{', '.join(changed)}: run 'dvc repro' alone, or 'dvc checkout build/{stage}'"
         )
 
 
@@ -178,7 +215,7 @@ def _cached(root: Path, name: str, md5: str) -> Path:
     folder = Path(root, _dvc(root, "cache", "dir").strip())
     path = folder / "files/md5" / md5[:2] / md5[2:]
     if not path.exists():
-        raise ReuseError(f"the {name} of the last extraction is not in DVC's cache ({path})")
+        raise ReuseError(f"the {name} of the last run is not in DVC's cache ({path})")
     return path
 
 

@@ -4,6 +4,8 @@ import os
 
 from rakuten import encoder, journal, markup, storage
 
+NETWORK = "build/resources/encoder/sentence_encoder.onnx"
+
 
 def main() -> None:
     """Read the products and the pinned network, write both as vectors."""
@@ -12,14 +14,17 @@ def main() -> None:
         products = storage.read_table("build/clean/products.parquet")
         titles, bodies = markup.plain_texts(products)
         log.received(f"{len(products):,} products, encoder {settings['encoder']}")
+        shards = storage.Shards(storage.SCRATCH / "encode", encoder.fingerprint(NETWORK))
         vectors = encoder.encode(
-            "build/resources/encoder/sentence_encoder.onnx",
+            NETWORK,
             {"title": titles, "description": bodies},
             threads=os.cpu_count() or 1,
             progress=journal.progress,
+            shards=shards,
             **settings,
         )
         storage.write_arrays("build/encode/vectors.npz", ids=products["id"].to_numpy(), **vectors)
+        shards.clear()
         log.wrote(f"{len(vectors)} kinds of vectors of {len(products):,} products")
 
 

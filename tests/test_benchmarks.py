@@ -1,6 +1,7 @@
 """The yardstick itself: benchmarks are only as good as their clocks."""
 
 import importlib
+import pickle
 import re
 import sys
 from pathlib import Path
@@ -9,12 +10,16 @@ import pytest
 from conftest import ROOT
 
 from benchmarks import __main__ as everything
-from benchmarks import measure
+from benchmarks import cost, measure, scale
+from rakuten import readme, storage
+from rakuten.product_files import Row
+
+APART = {"pipeline", "scale", "cost"}
 
 
-def test_every_subject_is_run_by_make_bench_or_is_the_full_pipeline():
+def test_every_subject_is_run_by_make_bench_or_apart():
     scripts = {path.stem for path in (ROOT / "benchmarks").glob("*.py")}
-    assert scripts - {"__init__", "__main__", "measure"} == {*everything.SUBJECTS, "pipeline"}
+    assert scripts - {"__init__", "__main__", "measure"} == {*everything.SUBJECTS, *APART}
 
 
 def test_the_report_is_written_from_what_was_kept(tmp_path, monkeypatch):
@@ -24,7 +29,72 @@ def test_the_report_is_written_from_what_was_kept(tmp_path, monkeypatch):
     assert (tmp_path / "benchmarks.md").read_text() == report
     kept = {path.stem for path in measure.KEPT.glob("*.json")}
     assert set(re.findall(r"^## (\w+)", report, re.MULTILINE)) == kept
-    assert kept == {*everything.SUBJECTS, "pipeline"}
+    pieces = {f"scale_{piece}" for piece in scale.PIECES}
+    assert kept == {*everything.SUBJECTS, "pipeline", *pieces}
+    assert "`python -m benchmarks.scale overhead` on" in report
+
+
+def test_costs_are_reckoned_from_what_was_kept(tmp_path, monkeypatch):
+    """Rates of 10 a second on 4 cores, and 1,000 bytes a product."""
+    rates = ("clean", "extraction by Ray, float32, steady", "extraction by Ray, int8, steady",
+             "prediction from text, 4 processors",
+             "prediction from text and picture, float32, 4 processors")  # fmt: skip
+    sizes = (
+        "text read",
+        "features written, float32",
+        "features written, int8",
+        "predictions written",
+        "cleaned texts written",
+    )
+    rows = [{"what": what, "value": 10.0} for what in rates]
+    rows += [{"what": what, "value": 1000} for what in sizes]
+    monkeypatch.setattr(measure, "KEPT", tmp_path)
+    for subject in ("clean", "scale_overhead", "scale_prediction"):
+        storage.write_json(tmp_path / f"{subject}.json", {"machine": "4 cores, x", "rows": rows})
+    works = {work.what: work for work in cost.works()}
+    assert works["clean text"].core_hours == pytest.approx(100e6 * 4 / 10 / 3600)
+    assert works["clean text"].read == works["clean text"].written == 100e9
+    gpus = next(work for what, work in works.items() if "GPU" in what)
+    assert gpus.core_hours == pytest.approx(100e6 / 3000 / 3600 * 16)
+    assert gpus.read == pytest.approx(100e6 * 25_908, rel=1e-3)
+    line = "| clean text | 11,000 | 170 | 100 GB | 100 GB |"
+    assert line in cost.table().splitlines()
+    assert "| 2.6 TB | 100 GB |" in cost.table()
+    (tmp_path / "clean.json").write_text('{"machine": "4 cores", "rows": []}')
+    with pytest.raises(KeyError, match=r"no row 'clean': run 'python -m benchmarks\.clean'"):
+        cost.works()
+
+
+def test_the_guide_shows_the_costs():
+    text = cost.DOCUMENT.read_text()
+    assert readme.fill(text, {"cost": cost.table()}) == text, "run 'python -m benchmarks.cost'"
+
+
+def test_marks_tell_the_steady_part_of_a_run(monkeypatch):
+    clock = iter([0.0, 30.0, 40.0, 50.0, 52.0])
+    monkeypatch.setattr(scale.time, "perf_counter", lambda: next(clock))
+    marks = scale.Marks()
+    with marks(total=9) as bar:
+        for count in (scale.CHUNK, scale.CHUNK, scale.CHUNK, 8):
+            bar.update(count)
+    assert marks.steady() == (2 * scale.CHUNK + 8) / 22
+    assert marks.between(scale.CHUNK, 2 * scale.CHUNK)[:2] == (10.0, scale.CHUNK)
+
+
+def test_a_timed_job_does_what_the_job_does_and_knows_when(tmp_path, monkeypatch):
+    clock = iter([100.0, 130.0, 140.0, 150.0])
+    monkeypatch.setattr(scale.time, "time", lambda: next(clock))
+    job = scale.StandIn("", 1, cost=0)
+    timed = pickle.loads(pickle.dumps(scale.Timed(job, tmp_path / "times")))  # noqa: S301
+    assert (timed.chunk, timed.threads, timed.identity()) == (job.chunk, 1, {})
+    rows = [Row(n, n, n, "a", "", None, ()) for n in range(20)]
+    compute = timed.load()
+    for count in (20, 20, 10):
+        readings = [timed.prepare(row, None) for row in rows[:count]]
+        assert compute(readings)["index"].to_pylist() == list(range(count))
+    assert timed.times() == [(30.0, 20), (40.0, 20), (50.0, 10)]
+    assert timed.steady() == 30 / 20
+    assert timed.first() == pytest.approx(30 - 20 / 1.5)
 
 
 def test_ways_take_turns():

@@ -4,7 +4,7 @@ import importlib
 import numpy as np
 import pytest
 
-from rakuten import encoder
+from rakuten import encoder, storage
 
 NETWORK = "build/resources/encoder/sentence_encoder.onnx"
 
@@ -130,6 +130,44 @@ def test_a_missing_network_says_what_to_do(tmp_path):
         encoder.encode(
             tmp_path / "none.onnx", {"title": ["a"]}, encoder="use_multilingual", threads=1
         )
+
+
+def test_a_killed_run_goes_on_with_the_next_batch(heard, encode, monkeypatch, tmp_path):
+    monkeypatch.setattr(encoder, "BATCH", 2)
+    titles = ["a", "b", "c", "d", "e", "f"]
+    expected = encode({"title": titles})["title"]
+
+    def killed(items, **about):
+        for number, item in enumerate(items):
+            if number == 2:
+                raise KeyboardInterrupt
+            yield item
+
+    shards = storage.Shards(tmp_path / "shards", "key")
+    with pytest.raises(KeyboardInterrupt):
+        encode({"title": titles}, progress=killed, shards=shards)
+    heard.clear()
+    found = encode({"title": ["z", *titles[:5]], "description": ["A"] * 6}, shards=shards)
+    assert heard == ["z", "e"]
+    assert found["title"][1:].tobytes() == expected[:5].tobytes()
+    assert found["description"].tobytes() == expected[:1].repeat(6, axis=0).tobytes()
+    heard.clear()
+    again = encode({"title": titles[:5]}, shards=storage.Shards(tmp_path / "shards", "key"))
+    assert heard == []
+    assert again["title"].tobytes() == expected[:5].tobytes()
+
+
+def test_parts_are_another_network_s_or_another_program_s(tmp_path, monkeypatch):
+    network = tmp_path / "network.onnx"
+    none = encoder.fingerprint(network)
+    network.write_bytes(b"one")
+    one = encoder.fingerprint(network)
+    assert one == encoder.fingerprint(network) != none
+    network.write_bytes(b"two")
+    assert encoder.fingerprint(network) not in (one, none)
+    network.write_bytes(b"one")
+    monkeypatch.setattr(encoder.onnxruntime, "__version__", "0")
+    assert encoder.fingerprint(network) != one
 
 
 @pytest.mark.slow

@@ -60,12 +60,16 @@ def test_a_quote_left_open_is_told(table):
 
 def test_rows_go_on_after_a_field_that_is_too_long(table, monkeypatch):
     monkeypatch.setattr(product_files, "MAX_FIELD", 100)
-    found = table(HEADER + b"1," + b"a" * 101 + b",,,\n2,b,,,\n")
-    long, good = read_rows(found)
-    assert found.rows == 2
-    assert (long.line, long.index, long.title) == (2, "", "")
-    assert long.faults[0].startswith("not readable as CSV: field larger")
+    endless = b"a" * 101
+    lines = b"1," + endless + b",,,\n2,b,,,\n3,c," + endless + b",1,51\n"
+    found = table(HEADER + lines)
+    title, good, description = read_rows(found)
+    assert found.rows == 3
+    assert (title.line, title.index, title.title) == (2, 1, "")
     assert (good.line, good.index, good.faults) == (3, 2, ())
+    assert description[1:6] == (4, 3, "c", "", None)  # what stands in front of it is read
+    for row in (title, description):
+        assert row.faults[0].startswith("not readable as CSV: field larger")
 
 
 def test_rows_are_read_one_by_one(table, monkeypatch):

@@ -2,10 +2,12 @@ import json
 import zipfile
 
 import numpy as np
+import pandas as pd
 import pytest
+from test_encoder import heard  # noqa: F401
 from test_extraction import SETTINGS, SHARD, WIDTHS, Counter, bar, colours, jpeg
 
-from rakuten import extraction, reuse, storage
+from rakuten import encoder, extraction, products, reuse, storage
 
 
 class Rounding(Counter):
@@ -78,8 +80,8 @@ def test_what_is_taken_over_is_what_would_be_computed(tmp_path, first, second, s
 
 def test_only_changed_data_are_let_through():
     data = {"changed deps": {"data/X_train.csv": "modified", "data/images.zip": "modified"}}
-    reuse._check([])
-    reuse._check([data])
+    reuse._check([], "extract", reuse.DATA)
+    reuse._check([data], "extract", reuse.DATA)
     for change in (
         {"changed deps": {"rakuten/images.py": "modified"}},
         {"changed deps": {"params.yaml": {"extract.size": "modified"}}},
@@ -87,11 +89,57 @@ def test_only_changed_data_are_let_through():
         "changed command",
     ):
         with pytest.raises(reuse.ReuseError, match="expected only data/X_train"):
-            reuse._check([data, change])
+            reuse._check([data, change], "extract", reuse.DATA)
+    with pytest.raises(reuse.ReuseError, match=r"since 'encode' ran, found data/X_train\.csv"):
+        reuse._check([data], "encode", [reuse.TABLE])
 
 
 def test_a_refusal_is_told(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(reuse, "_dvc", lambda root, *words: json.dumps({"extract": ["never ran"]}))
+    status = json.dumps({"extract": ["never ran"], "encode": ["never ran"]})
+    monkeypatch.setattr(reuse, "_dvc", lambda root, *words: status)
     assert reuse.main([]) == 1
-    assert "nothing is taken over: expected only" in capsys.readouterr().err
+    told = capsys.readouterr().err.splitlines()
+    assert told[0].startswith("error: nothing is taken over for encoding: expected only build/cl")
+    assert told[1].startswith("error: nothing is taken over for extraction: expected only data/X")
+
+
+def catalogue_of(root, titles, descriptions):
+    """Import products: the table that encode reads after clean, and the one that was imported."""
+    numbers = range(len(titles))
+    columns = {"designation": titles, "description": descriptions}
+    columns |= {"productid": numbers, "imageid": numbers}
+    table = pd.DataFrame({"": numbers, **columns})
+    storage.write_csv(root / "data/X_train.csv", table)
+    read = storage.read_csv(root / "data/X_train.csv", **products.CSV_FORMAT)
+    return products.join(read)
+
+
+def test_texts_known_before_reach_the_network_no_more(heard, tmp_path, monkeypatch):  # noqa: F811
+    """The stage's way twice, the second time with what the first left, and without."""
+    network = tmp_path / "build/resources/encoder/sentence_encoder.onnx"
+    network.parent.mkdir(parents=True)
+    network.touch()
+
+    def run(table, shards):
+        kinds = reuse._texts(table)
+        vectors = encoder.encode(
+            network, kinds, encoder="use_multilingual", threads=1, shards=shards
+        )
+        storage.write_arrays(tmp_path / "build/encode/vectors.npz", ids=table["id"], **vectors)
+        return storage.digest(tmp_path / "build/encode/vectors.npz")
+
+    before = catalogue_of(
+        tmp_path, ["Lampe", "Jeu &amp; lit", "Gone"], ["<b>Une</b> lampe", "", "x"]
+    )
+    storage.write_table(tmp_path / reuse.TABLE, before)
+    monkeypatch.setattr(reuse, "_locked", lambda root, stage, data: [tmp_path / reuse.TABLE])
+    run(before, None)
+    now = catalogue_of(tmp_path, ["LAMPE", "Jeu & lit", "Neuf"], ["", "Une lampe", "Lampe"])
+    assert reuse.reuse_vectors(tmp_path) == (4, 5)  # "", "lampe", "jeu & lit", "une lampe"; "neuf"
+    heard.clear()
+    key = encoder.fingerprint(network)
+    taken = run(now, storage.Shards(tmp_path / "build/scratch/encode", key))
+    assert heard == ["neuf"]
+    assert run(now, None) == taken  # the same bytes
+    assert sorted(heard) == ["jeu & lit", "lampe", "neuf", "neuf", "une lampe"]

@@ -1,16 +1,14 @@
 """DVC's remote on S3: a server of moto on loopback, and clones that push to it and pull from it."""
 
-import contextlib
 import os
+import re
 import shutil
-import socket
 import subprocess
 import sys
-import time
-import urllib.request
 
 import pandas as pd
 import pytest
+import s3_server
 from conftest import clone
 
 from rakuten import packaging, storage
@@ -18,49 +16,28 @@ from rakuten import packaging, storage
 boto3 = pytest.importorskip("boto3", reason="make test-scale installs it")
 
 BUCKET = "rakuten-dvc"
-CREDENTIALS = {
-    "AWS_ACCESS_KEY_ID": "test",
-    "AWS_SECRET_ACCESS_KEY": "test",
-    "AWS_DEFAULT_REGION": "eu-west-3",
-}
 FILES = ["X_train.csv", "Y_train.csv", "dataset.json", "images.zip"]
 
 
 @pytest.fixture(scope="module")
 def bucket(tmp_path_factory):
     """An empty bucket: its server's address, and a function that lists its objects."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    address = f"http://127.0.0.1:{port}"
-    log = tmp_path_factory.mktemp("moto") / "server.log"
-    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
-    with log.open("w") as file:
-        process = subprocess.Popen(command, stdout=file, stderr=file)
-    try:
-        for _ in range(300):
-            with contextlib.suppress(OSError), urllib.request.urlopen(address):
-                break
-            assert process.poll() is None, log.read_text()
-            time.sleep(0.1)
+    with s3_server.serve(tmp_path_factory.mktemp("moto") / "server.log") as server:
+        address = f"http://{server}"
         client = boto3.client(
             "s3",
             endpoint_url=address,
             aws_access_key_id="test",
             aws_secret_access_key="test",
-            region_name="eu-west-3",
+            region_name=s3_server.CREDENTIALS["AWS_DEFAULT_REGION"],
         )
-        client.create_bucket(
-            Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-west-3"}
-        )
+        client.create_bucket(Bucket=BUCKET)
 
         def objects():
             listed = client.list_objects_v2(Bucket=BUCKET).get("Contents", [])
             return {one["Key"]: one["Size"] for one in listed}
 
         yield address, objects
-    finally:
-        process.kill()
-        process.wait()
 
 
 def call(folder, *words):
@@ -68,8 +45,9 @@ def call(folder, *words):
     command = ["git"] if words[0] == "git" else [sys.executable, "-m", words[0]]
     strange = ("DVC_", "MLFLOW_", "AWS_")
     clean = {k: v for k, v in os.environ.items() if not k.startswith(strange)}
+    environment = clean | s3_server.CREDENTIALS
     done = subprocess.run(
-        [*command, *words[1:]], cwd=folder, env=clean | CREDENTIALS, text=True, check=False,
+        [*command, *words[1:]], cwd=folder, env=environment, text=True, check=False,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     )  # fmt: skip
     assert done.returncode == 0, f"{words}:\n{done.stdout[-4000:]}"
@@ -163,3 +141,64 @@ def test_a_second_drop_is_pushed_and_pulled_by_itself(bucket, origin, tmp_path):
     data = [folder / "data" for folder in (origin, other)]
     assert storage.digest(data[0] / "images.zip") == storage.digest(data[1] / "images.zip")
     pd.testing.assert_frame_equal(*(pd.read_csv(folder / "X_train.csv") for folder in data))
+
+
+STAGES = ("clean", "extract", "encode")
+OUTPUTS = ("extract/features.npz", "extract/pooled.npz", "extract/images.parquet")
+
+
+def build(folder, *words):
+    """Run the stages whose work is a product's own, and give what they printed."""
+    for stage in STAGES:
+        yield call(folder, "dvc", "repro", "--single-item", *words, stage)
+
+
+@pytest.mark.scale
+def test_a_second_drop_costs_its_own_products(bucket, origin, built_repository, tmp_path):
+    """From the bucket to features and vectors, on a machine that has those of the first drop."""
+    first, second = slice(0, 300), slice(300, 450)
+    folder = copy_of(origin, tmp_path / "drops")
+    settings = (folder / "params.yaml").read_text()
+    quick = re.sub(r"\n  size: 224 ", "\n  size: 96 ", settings)
+    assert quick != settings
+    (folder / "params.yaml").write_text(quick)
+    for name in ("user.name", "user.email"):
+        call(folder, "git", "config", name, "t@example.org")
+
+    def deliver(number, rows):
+        cut(origin / "data", folder / f"drops/{number}", rows)
+        call(folder, "dvc", "add", "--quiet", "drops")
+        call(folder, "dvc", "push", "--quiet", "drops.dvc")
+        call(folder, "git", "add", "drops.dvc", ".gitignore", "params.yaml")
+        call(folder, "git", "commit", "--quiet", "-m", f"Drop {number}")
+
+    deliver(1, first)
+    other = copy_of(folder, tmp_path / "other")
+    shutil.copytree(built_repository / "build/resources", other / "build/resources")
+    call(other, "dvc", "pull", "--quiet", "drops/1")
+    call(other, "rakuten.data", "import", "drops/1", "--name", "one drop")
+    list(build(other))
+
+    deliver(2, second)
+    call(other, "git", "pull", "--quiet")
+    call(other, "dvc", "pull", "--quiet", "drops/2")
+    call(other, "rakuten.data", "import", "--drops", "drops/1", "drops/2", "--name", "two drops")
+    told = call(other, "rakuten.reuse")
+    texts, pictures = re.findall(r"(\d+) of (\d+) distinct", told)
+    _, extracted, encoded = build(other)
+    taken, total = map(int, re.search(r"features: .*?\| (\d+)/(\d+) ", extracted).groups())
+    assert (str(taken), str(total)) == pictures
+    assert taken == 256  # 2 parts of 128; the third had not been whole
+    assert 430 < total <= 450
+    new = int(texts[1]) - int(texts[0])
+    assert 0 < new < 2 * 150
+    batches = re.search(r"encode: .*? 0/(\d+) ", encoded)
+    assert int(batches[1]) == -(-new // 256)
+
+    built = [other / "build" / name for name in (*OUTPUTS, "encode/vectors.npz")]
+    digests = [storage.digest(path) for path in built]
+    assert not (other / "build/scratch/extract").exists()
+    assert not (other / "build/scratch/encode").exists()
+    from_nothing = list(build(other, "--force", "--no-run-cache"))
+    assert re.search(r"features: .*?\| 0/(\d+) ", from_nothing[1])
+    assert [storage.digest(path) for path in built] == digests

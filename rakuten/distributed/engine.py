@@ -1,16 +1,18 @@
 """Ray Data around a job: partitions in, chunks decoded in tasks, networks in actors, files out.
 
 Ray Data schedules, holds back who is too fast, and does again what is lost with a process or a
-machine. The driver alone writes: a chunk that was computed twice is written once.
+machine. It would do so for ever with what kills its process, so starts are counted, and what died
+too often is left out. The driver alone writes: a chunk that was computed twice is written once.
 """
 
 import contextlib
 import json
 import logging
 import os
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -18,7 +20,7 @@ import pyarrow as pa
 from rakuten import extraction, journal, product_files
 from rakuten.classifier import Prepared
 from rakuten.distributed import pictures as catalogue
-from rakuten.distributed.jobs import Extraction, Prediction
+from rakuten.distributed.jobs import Cleaning, Extraction, Prediction
 from rakuten.distributed.output import Done, Output
 from rakuten.distributed.partitions import (
     Partition,
@@ -31,15 +33,16 @@ from rakuten.distributed.partitions import (
     unpack,
     write_stream,
 )
-from rakuten.predict import Summary
+from rakuten.predict import Reading, Summary
 from rakuten.product_files import InputError, Mark
 
 if TYPE_CHECKING:
     import ray
 
-Job = Prediction | Extraction
+Job = Cleaning | Extraction | Prediction
 
 IN_FLIGHT = 2  # chunks sent to an actor: one that it computes, one that waits
+ATTEMPTS = 3  # processes that a chunk, or the reading of a partition, may cost
 
 DECODER, ACTOR = 0.5, 0.1
 """Processors that Ray counts for a process. If actors could fill the machines, or those that are
@@ -65,6 +68,17 @@ class Request:
     address: str | None = None
 
 
+def clean(request: Request, resources: str | os.PathLike, settings: dict) -> Summary:
+    """Clean every product's text; see `predict`.
+
+    Args:
+        request: What to read and to write.
+        resources: The folder of the stage `resources`, which every machine can read by this path.
+        settings: The section `clean` of params.yaml.
+    """
+    return _run(request, Cleaning(str(Path(resources).absolute()), settings))
+
+
 def predict(request: Request, package: str | os.PathLike, top: int) -> Summary:
     """Predict every product of a catalogue.
 
@@ -79,7 +93,7 @@ def predict(request: Request, package: str | os.PathLike, top: int) -> Summary:
     Raises:
         InputError: If something given does not fit, Ray is missing, or the run failed.
     """
-    return _run(request, Prediction(os.path.abspath(package), top))  # noqa: PTH100
+    return _run(request, Prediction(str(Path(package).absolute()), top))
 
 
 def extract(
@@ -93,7 +107,7 @@ def extract(
         settings: The section `extract` of params.yaml.
         threads: Threads of the network.
     """
-    return _run(request, Extraction(os.path.abspath(weights), settings, threads))  # noqa: PTH100
+    return _run(request, Extraction(str(Path(weights).absolute()), settings, threads))
 
 
 def _import() -> "ray":
@@ -143,8 +157,8 @@ def _run(request: Request, job: Job) -> Summary:
     with _cluster(request.address) as ray:
         try:
             return _run_on(ray, request, job, paths, identity, threads)
-        except ray.exceptions.RayTaskError as error:
-            cause = error.cause if isinstance(error.cause, Exception) else error
+        except ray.exceptions.RayError as error:
+            cause = error.cause if isinstance(getattr(error, "cause", None), Exception) else error
             if isinstance(cause, InputError):
                 raise cause from error
             raise InputError(
@@ -221,11 +235,12 @@ def _results(
         items = [{"partition": json.dumps(partition)} for partition in missing]
         data = ray.data.from_items(items, override_num_blocks=len(items))
         shared = ray.put((tables, index))  # one copy on each machine, however many processes
+        starts = _count_starts(ray)
         decoded = data.map_batches(
             _decode,
             batch_size=1,
             batch_format="pyarrow",
-            fn_kwargs={"job": job, "images": request.images, "shared": shared},
+            fn_kwargs={"job": job, "images": request.images, "shared": shared, "starts": starts},
             num_cpus=DECODER,
         )
         most = max(1, int(ray.cluster_resources().get("CPU", 1)) // threads)
@@ -233,12 +248,11 @@ def _results(
             _Model,
             batch_size=1,
             batch_format="pyarrow",
-            fn_constructor_kwargs={"job": job},
+            fn_constructor_kwargs={"job": job, "starts": starts},
             compute=ray.data.ActorPoolStrategy(
                 min_size=1, max_size=most, max_tasks_in_flight_per_actor=IN_FLIGHT
             ),
             num_cpus=ACTOR,
-            scheduling_strategy="SPREAD",
             # Ray would give the libraries as many threads as the actor has processors.
             runtime_env={"env_vars": {"OMP_NUM_THREADS": str(threads)}},
         )
@@ -256,8 +270,12 @@ def _write(
     """Collect chunks and write each partition when its last one is there."""
     by_first = {partition.first: partition for partition in missing}
     waiting: dict[int, dict[int, dict]] = defaultdict(dict)
+    lost = {}
     for result in results:
         partition = by_first[result["partition"]]
+        if result["table"] is None:
+            lost[partition.name] = partition
+            continue
         chunks_there = waiting[partition.first]
         if result["chunk"] in chunks_there or partition.name in done:
             continue  # computed twice
@@ -272,44 +290,102 @@ def _write(
             ]
             no_picture = sum(chunk["no_picture"] for chunk in whole)
             done[partition.name] = output.write(partition, table, errors, no_picture)
+    if lost:
+        first = lost[min(lost)]
+        raise InputError(
+            f"{len(lost)} of {len(missing)} partitions could not be computed, first {first.name}, "
+            f"the {first.rows} rows from line {first.mark.line} of {paths[first.file]} on: every "
+            f"process that tried died, {ATTEMPTS} times; the others are written; take out what "
+            "kills them, or try again with the same command"
+        )
     if any(partition.name not in done for partition in missing):
         raise InputError("the input changed while it was read: run this again with --restart")
 
 
+def _count_starts(ray: "ray") -> "ray.ActorHandle":
+    """Start the counter of starts on this machine, without which the run ends anyway."""
+    here = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(
+        ray.get_runtime_context().get_node_id(), soft=False
+    )
+    return ray.remote(_Starts).options(num_cpus=0, scheduling_strategy=here).remote()
+
+
+class _Starts:
+    """Counts how often work was begun and not ended: by a process that died."""
+
+    def __init__(self):
+        self._begun = Counter()
+
+    def begin(self, work: tuple[int, int]) -> bool:
+        """Tell whether to begin it once more."""
+        self._begun[work] += 1
+        return self._begun[work] <= ATTEMPTS
+
+    def end(self, work: tuple[int, int]) -> None:
+        """Take note that it was done, for it may be asked for again when its result is lost."""
+        del self._begun[work]
+
+
+READING = -1  # the number of the chunk that stands for the reading of the whole partition
+
+
 def _decode(
-    batch: pa.Table, *, job: Job, images: str | None, shared: "ray.ObjectRef"
+    batch: pa.Table,
+    *,
+    job: Job,
+    images: str | None,
+    shared: "ray.ObjectRef",
+    starts: "ray.ActorHandle",
 ) -> Iterator[pa.Table]:
     """Read and prepare the chunks of one partition; runs in a task."""
-    tables, index = _import().get(shared)
+    ray = _import()
+    tables, index = ray.get(shared)
     first, rows, file, mark = json.loads(batch["partition"][0].as_py())
+    if not ray.get(starts.begin.remote((first, READING))):
+        yield _readings(first, READING, None)
+        return
     partition = Partition(first, rows, file, Mark(*mark))
     pictures = catalogue.IndexedPictures(images, index) if index is not None else None
     for number, chunk in enumerate(chunks(partition, tables[file], job.chunk)):
-        content = pack([job.prepare(row, pictures) for row in chunk])
-        yield pa.table(
-            {
-                "partition": pa.array([first], pa.int64()),
-                "chunk": pa.array([number], pa.int64()),
-                "readings": pa.array([content], pa.large_binary()),
-            }
-        )
+        yield _readings(first, number, pack([job.prepare(row, pictures) for row in chunk]))
+    starts.end.remote((first, READING))
+
+
+def _readings(first: int, number: int, content: bytes | None) -> pa.Table:
+    """Lay out a chunk of a partition, or the word that it cannot be read."""
+    return pa.table(
+        {
+            "partition": pa.array([first], pa.int64()),
+            "chunk": pa.array([number], pa.int64()),
+            "readings": pa.array([content], pa.large_binary()),
+        }
+    )
 
 
 class _Model:
     """An actor that loads the networks once."""
 
-    def __init__(self, job: Job):
-        self._compute = job.load()
+    def __init__(self, job: Job, starts: "ray.ActorHandle"):
+        self._compute, self._starts = job.load(), starts
 
     def __call__(self, batch: pa.Table) -> pa.Table:
         """Take a chunk through the networks."""
-        readings = unpack(batch["readings"][0].as_py(), Prepared)
+        work = batch["partition"][0].as_py(), batch["chunk"][0].as_py()
+        content = batch["readings"][0].as_py()
+        if content is None or not _import().get(self._starts.begin.remote(work)):
+            return self._result(batch, [], None)
+        readings = unpack(content, Prepared)
+        table = write_stream(self._compute(readings))
+        self._starts.end.remote(work)
+        return self._result(batch, readings, table)
+
+    def _result(self, batch: pa.Table, readings: list[Reading], table: bytes | None) -> pa.Table:
+        """Lay out what became of a chunk; no table if it was given up."""
         errors = [
             [r.row.position, r.row.line, str(r.row.index), "; ".join(r.faults)]
             for r in readings
             if r.faults
         ]
-        table = write_stream(self._compute(readings))
         return pa.table(
             {
                 "partition": batch["partition"],

@@ -1,22 +1,71 @@
-"""What is done with every product: prediction, or the features of its picture.
+"""What is done with every product: its text cleaned, its picture's features, its prediction.
 
 A job travels to the processes that do it. `prepare` runs in tasks, what `load` gives in actors.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 import pyarrow as pa
 
-from rakuten import extraction, images, predict, product_files, storage
+from rakuten import extraction, images, predict, product_files, storage, text
 from rakuten.classifier import Prepared, ProductClassifier
 from rakuten.distributed.pictures import IndexedPictures
-from rakuten.distributed.places import locate
+from rakuten.distributed.places import Place, locate
 from rakuten.predict import Reading
 from rakuten.product_files import Row
+
+
+@dataclass(frozen=True)
+class Cleaning:
+    """Take every product's text to language and tokens, as the stage `clean` does.
+
+    Attributes:
+        resources: The folder of langid's and NLTK's data, which every machine can read.
+        settings: The section `clean` of params.yaml.
+        chunk: Products cleaned at once; the result does not depend on it.
+        partition: Rows of a partition, a multiple of `chunk`.
+    """
+
+    resources: str
+    settings: dict
+    chunk: int = text.BATCH
+    partition: int = 8 * text.BATCH
+
+    name = "texts"
+    threads = 1
+
+    def identity(self) -> dict:
+        """Tell what the results depend on besides products."""
+        resources = locate(self.resources)
+        files = [resources.below("langid.npz"), *resources.below("nltk").files()]
+        told = {PurePosixPath(file.path).name: file for file in files}
+        return {
+            "resources": {
+                name: Place(resources.filesystem, file.path).identity()
+                for name, file in told.items()
+            },
+            "settings": self.settings,
+        }
+
+    def prepare(self, row: Row, pictures: None) -> Reading:
+        """Take the texts of a row as they are."""
+        return Reading(row, Prepared(row.title, row.description, None), row.faults, False)
+
+    def load(self) -> Callable[[Sequence[Reading]], pa.Table]:
+        """Load what cleaning needs; what is returned makes a table of readings."""
+        languages = storage.read_arrays(Path(self.resources, "langid.npz"))
+        cleaner = text.Cleaner(Path(self.resources, "nltk"), languages, **self.settings)
+
+        def compute(readings: Sequence[Reading]) -> pa.Table:
+            products = [reading.prepared for reading in readings]
+            columns = cleaner.clean([p.title for p in products], [p.description for p in products])
+            return pa.table({"index": _indices(readings), **columns})
+
+        return compute
 
 
 @dataclass(frozen=True)
@@ -102,8 +151,8 @@ class Extraction:
         missing = content is None and not fault
         return Reading(row, Prepared("", "", picture), tuple(faults), missing)
 
-    def load(self) -> Callable[[Sequence[Reading]], pa.Table]:
-        """Load the backbone; what is returned makes a table of readings."""
+    def network(self) -> tuple[extraction.Extractor, Mapping[str, int]]:
+        """Load the backbone: the network, and how many numbers it gives of each kind."""
         from rakuten import backbones, determinism
 
         determinism.configure(seed=0, threads=self.threads)
@@ -113,7 +162,11 @@ class Extraction:
             size=self.settings.size,
             precision=self.settings.precision,
         )
-        widths = backbones.find(self.settings.backbone).widths
+        return network, backbones.find(self.settings.backbone).widths
+
+    def load(self) -> Callable[[Sequence[Reading]], pa.Table]:
+        """Load the backbone; what is returned makes a table of readings."""
+        network, widths = self.network()
 
         def compute(readings: Sequence[Reading]) -> pa.Table:
             present = [r.prepared.picture for r in readings if r.prepared.picture]
@@ -127,20 +180,22 @@ class Extraction:
 
         return compute
 
-    def _table(self, readings: Sequence[Reading], found: dict, widths: dict) -> pa.Table:
+    def _table(
+        self, readings: Sequence[Reading], found: Mapping, widths: Mapping[str, int]
+    ) -> pa.Table:
         """Lay out features, null where there is no picture: views one after the other."""
         has = np.array([bool(r.prepared.picture) for r in readings])
-        numbers = [r.row.index if isinstance(r.row.index, int) else None for r in readings]
-        columns = {"index": pa.array(numbers, pa.int64()), "has_image": pa.array(has)}
+        columns = {"index": _indices(readings), "has_image": pa.array(has)}
         views = {"average": 1, "grid": len(self.settings.views), "middle": len(self.settings.views)}
         for kind, dtype in extraction.DTYPES.items():
             width = views[kind] * widths[kind]
-            values = np.zeros((len(readings), width), dtype)
+            values = np.zeros((0, width), dtype)
             if found:
-                array = found[kind] if kind == "average" else np.swapaxes(found[kind], 0, 1)
-                values[has] = array.reshape(-1, width)
-            columns[kind] = pa.FixedSizeListArray.from_arrays(
-                pa.array(values.ravel()), width, mask=pa.array(~has)
+                values = found[kind] if kind == "average" else np.swapaxes(found[kind], 0, 1)
+            # Lists of a fixed size would say more, but PyArrow reads none that has a null.
+            ends = np.cumsum([0, *has * width]).astype(np.int32)
+            columns[kind] = pa.ListArray.from_arrays(
+                pa.array(ends), pa.array(values.ravel()), mask=pa.array(~has)
             )
         facts = np.full((len(readings), len(images.Facts._fields)), np.nan)
         if found:
@@ -148,6 +203,12 @@ class Extraction:
         for field, column in zip(images.Facts._fields, facts.T, strict=True):
             columns[field] = pa.array(column, mask=~has)
         return pa.table(columns)
+
+
+def _indices(readings: Sequence[Reading]) -> pa.Array:
+    """Give the challenge's indices, null where there is no number."""
+    numbers = [r.row.index if isinstance(r.row.index, int) else None for r in readings]
+    return pa.array(numbers, pa.int64())
 
 
 @lru_cache(maxsize=1)

@@ -1,7 +1,7 @@
 """The folder that a distributed run writes: partitions, errors beside them, and a manifest.
 
     OUT/manifest.json              input and settings; partitions with digests when all is done
-    OUT/<predictions|features>/part-<first row>.parquet
+    OUT/<predictions|features|texts>/part-<first row>.parquet
     OUT/errors/part-<first row>.parquet             only where rows have faults
 
 The errors of a partition are written before it: a partition that is there is done.
@@ -21,6 +21,7 @@ from rakuten.distributed.places import Place, locate
 from rakuten.product_files import InputError
 
 MANIFEST = "manifest.json"
+KINDS = ("texts", "features", "predictions")
 ERRORS = pa.schema(
     [
         ("row", pa.int64()),
@@ -76,7 +77,7 @@ class Output:
                     "run that one, name another folder, or pass --restart"
                 )
             if restart:
-                for name in ("predictions", "features", "errors"):
+                for name in (*KINDS, "errors"):
                     self._remove(self._root.below(name))
         self._write_manifest({"complete": False})
 

@@ -1,0 +1,140 @@
+"""What 100 million products cost, out of the kept figures: `python -m benchmarks.cost`.
+
+Writes the table of docs/scale.md. Core-hours are those of the machine that measured.
+"""
+
+from dataclasses import dataclass
+
+from benchmarks import measure
+from rakuten import markdown, readme, storage
+
+PRECISIONS = ("float32", "int8")
+
+PRODUCTS = 100_000_000
+CORES = 64
+"""What a run is spread over in the column of hours."""
+
+PICTURE = 2.2e9 / 84_916
+"""Bytes of a picture of the challenge."""
+
+NODE_CORES, NODE_RATE = 16, 3_000
+"""A machine with a large GPU: what its cores prepare a second, reasoned in docs/speed.md."""
+
+DOCUMENT = measure.ROOT / "docs/scale.md"
+
+
+@dataclass(frozen=True)
+class Work:
+    """What is done with every product once.
+
+    Attributes:
+        what: Its name.
+        core_hours: What it takes.
+        read: Bytes that come from the store.
+        written: Bytes that go there.
+    """
+
+    what: str
+    core_hours: float
+    read: float
+    written: float
+
+
+def figure(subject: str, what: str) -> tuple[float, int]:
+    """Look a figure up.
+
+    Args:
+        subject: The file below reports/benchmarks.
+        what: The beginning of the row's name.
+
+    Returns:
+        The value, and the cores of the machine.
+
+    Raises:
+        KeyError: If it has not been measured.
+    """
+    kept = storage.read_json(measure.KEPT / f"{subject}.json")
+    for row in kept["rows"]:
+        if row["what"].startswith(what):
+            return row["value"], int(kept["machine"].split()[0])
+    raise KeyError(
+        f"reports/benchmarks/{subject}.json has no row {what!r}: run 'python -m benchmarks."
+        f"{subject.replace('_', ' ')}'"
+    )
+
+
+def core_hours(subject: str, what: str) -> float:
+    """Turn products a second into core-hours for all products."""
+    rate, cores = figure(subject, what)
+    return PRODUCTS * cores / rate / 3600
+
+
+def works() -> list[Work]:
+    """Reckon each kind of work."""
+    text, prediction, tokens = (
+        PRODUCTS * figure("scale_prediction", what)[0]
+        for what in ("text read", "predictions written", "cleaned texts written")
+    )
+    pictures, cores = PRODUCTS * PICTURE, f"{measured_on()} processors"
+    features = {
+        precision: PRODUCTS * figure("scale_overhead", f"features written, {precision}")[0]
+        for precision in PRECISIONS
+    }
+    gpus = PRODUCTS / NODE_RATE / 3600 * NODE_CORES
+    from_text = core_hours("scale_prediction", f"prediction from text, {cores}")
+    both = f"prediction from text and picture, float32, {cores}"
+    return [
+        Work("clean text", core_hours("clean", "clean"), text, tokens),
+        *(
+            Work(
+                f"features, {precision} on CPUs",
+                core_hours("scale_overhead", f"extraction by Ray, {precision}"),
+                pictures,
+                written,
+            )
+            for precision, written in features.items()
+        ),
+        Work("features on GPU machines (reasoned)", gpus, pictures, features["float32"]),
+        Work("predict from text", from_text, text, prediction),
+        Work(
+            "predict from text and picture, float32 on CPUs",
+            core_hours("scale_prediction", both),
+            text + pictures,
+            prediction,
+        ),
+    ]
+
+
+def measured_on() -> int:
+    """Count the cores of the machine that measured predictions."""
+    return figure("scale_prediction", "text read")[1]
+
+
+def table() -> str:
+    """Write the works as a table."""
+    header = ("", ">core-hours", f">hours on {CORES} cores", ">read", ">written")
+    rows = [
+        (w.what, whole(w.core_hours), whole(w.core_hours / CORES), size(w.read), size(w.written))
+        for w in works()
+    ]
+    return f"{markdown.table(header, rows)}"
+
+
+def whole(hours: float) -> str:
+    """Write hours to two significant digits."""
+    return f"{float(f'{hours:.2g}'):,.10g}"
+
+
+def size(count: float) -> str:
+    """Write bytes to two significant digits."""
+    return f"{count / 1e12:.2g} TB" if count >= 1e12 else f"{float(f'{count / 1e9:.2g}'):.10g} GB"
+
+
+def main() -> None:
+    """Write the table into the guide."""
+    text = storage.read_text(DOCUMENT)
+    storage.write_text(DOCUMENT, readme.fill(text, {"cost": table()}))
+
+
+if __name__ == "__main__":
+    main()

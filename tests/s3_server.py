@@ -1,0 +1,42 @@
+"""A server of moto on loopback, for tests that need an S3 store."""
+
+import contextlib
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+CREDENTIALS = {
+    "AWS_ACCESS_KEY_ID": "test",
+    "AWS_SECRET_ACCESS_KEY": "test",
+    "AWS_DEFAULT_REGION": "us-east-1",
+}
+
+
+def free_port() -> int:
+    """Find a port that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return free.getsockname()[1]
+
+
+@contextlib.contextmanager
+def serve(log: Path) -> Iterator[str]:
+    """Run a server without any bucket; gives its host and port."""
+    address = f"127.0.0.1:{free_port()}"
+    host, port = address.split(":")
+    with log.open("w") as file:
+        command = [sys.executable, "-m", "moto.server", "-H", host, "-p", port]
+        process = subprocess.Popen(command, stdout=file, stderr=file)
+    try:
+        for _ in range(600):
+            with contextlib.suppress(OSError), urllib.request.urlopen(f"http://{address}"):
+                break
+            assert process.poll() is None, log.read_text()
+            time.sleep(0.1)
+        yield address
+    finally:
+        process.kill()
+        process.wait()
