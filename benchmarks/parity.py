@@ -7,6 +7,7 @@ printed and not kept: `python -m benchmarks.parity --repository ../rakuten-real`
 
 import argparse
 import tempfile
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -22,14 +23,17 @@ from rakuten import (
     journal,
     models,
     products,
+    splits,
     storage,
     training,
 )
-from rakuten.determinism import keras
 from rakuten.examples import Examples, join
 
-SEEDS = range(1, 6)
-PARQUET = "clean/products", "split/parts"
+FOLDS = 5
+"""Every product is tested once, by models that were trained on others."""
+
+Found = tuple[np.ndarray, ...]
+"""Probabilities float32 (m, 27) from exact and from rounded features."""
 
 
 def rounded(root: Path, params: dict) -> tuple[dict, dict]:
@@ -67,37 +71,29 @@ def worst_cosine(one: np.ndarray, other: np.ndarray) -> float:
     return float(((one * other).sum(axis=1) / norms).min())
 
 
-def accuracy(probabilities: np.ndarray, labels: np.ndarray) -> float:
-    """Count what is right, in percent."""
-    return 100 * float((probabilities.argmax(axis=1) == labels).mean())
+def net(params: dict, exact: Examples, other: Examples) -> Found:
+    """Train an image net on exact features; what it says of the test rows of either kind."""
+    layers = {key: value for key, value in params["image"].items() if not isinstance(value, dict)}
+    model = models.dense_net(exact.features.shape[1], **layers)
+    fitting = params["image"]["training"]
+    training.fit(model, exact, seed=params["seed"], on_epoch=lambda *_: None, **fitting)
+    return tuple(
+        training.outputs(model, examples, trained=True)["probabilities"][examples.rows("test")]
+        for examples in (exact, other)
+    )
 
 
-def nets(exact: Examples, other: Examples, params: dict) -> tuple[list[float], list[float]]:
-    """Train image nets on exact features; how right each is on exact and on rounded ones."""
-    net = {key: value for key, value in params["image"].items() if not isinstance(value, dict)}
-    found: tuple[list[float], list[float]] = [], []
-    for seed in journal.progress(SEEDS, total=len(SEEDS), unit="net", description="nets"):
-        keras.utils.set_random_seed(seed)
-        model = models.dense_net(exact.features.shape[1], **net)
-        fitting = params["image"]["training"]
-        training.fit(model, exact, seed=seed, on_epoch=lambda *_: None, **fitting)
-        for figures, examples in zip(found, (exact, other), strict=True):
-            rows = examples.rows("test")
-            said = training.outputs(model, examples, trained=True)["probabilities"][rows]
-            figures.append(accuracy(said, examples.labels[rows]))
-    return found
-
-
-def ensemble(root: Path, examples: Examples, kinds: list[dict], facts: pd.DataFrame) -> list[float]:
-    """Ask the trained best image model about the test part, with each kind of features."""
-    model = image_ensemble.restore(storage.read_arrays(root / "build/best_image/weights.npz"))
-    rows = examples.rows("test")
-    return [
-        accuracy(
-            model.probabilities(image_ensemble.views(pooled, facts, rows)), examples.labels[rows]
-        )
-        for pooled in kinds
-    ]
+def ensemble(
+    params: dict, examples: Examples, groups: np.ndarray, kinds: list[dict], facts: pd.DataFrame
+) -> Found:
+    """Fit the best image model on exact features; what it says of the test rows of either kind."""
+    settings = image_ensemble.Settings(**params["best_image"])
+    train, test = examples.rows("train"), examples.rows("test")
+    labels = examples.labels[train]
+    inner = splits.folds(labels, groups[train], count=settings.folds, seed=params["seed"])
+    views = image_ensemble.views(kinds[0], facts, train)
+    model, _ = image_ensemble.fit(views, labels, inner, settings, seed=params["seed"])
+    return tuple(model.probabilities(image_ensemble.views(pooled, facts, test)) for pooled in kinds)
 
 
 def main() -> None:
@@ -108,7 +104,7 @@ def main() -> None:
     params = storage.read_yaml(root / "params.yaml")
     if params["extract"]["precision"] != "float32":
         parser.error("features in build/ are rounded: expected extract.precision=float32")
-    determinism.configure(seed=0, threads=params["threads"])
+    determinism.configure(seed=params["seed"], threads=params["threads"])
     features, pooled = rounded(root, params)
     exact = storage.read_arrays(root / "build/extract/features.npz")
     exact_pooled = storage.read_arrays(root / "build/extract/pooled.npz")
@@ -122,20 +118,33 @@ def main() -> None:
         measure.Row(f"worst cosine, {kind}", float(f"{worst_cosine(*pair):.4f}"), "", note=note)
         for kind, pair in pairs.items()
     ]
-    tables = [
-        storage.read_table(root / f"build/{x}.parquet") for x in ("clean/products", "split/parts")
-    ]
-    of_exact, of_rounded = join(*tables, **exact), join(*tables, **features)
-    found = nets(of_exact, of_rounded, params)
+    table = storage.read_table(root / "build/clean/products.parquet")
+    parts = storage.read_table(root / "build/split/parts.parquet")
+    groups = parts["group"].to_numpy()
     facts = storage.read_table(root / "build/extract/images.parquet")
-    said = ensemble(root, of_exact, [exact_pooled, pooled], facts)
-    count = len(of_exact.rows("test"))
-    for what, before, after in (
-        (f"image net, mean of {len(SEEDS)} seeds", *map(np.mean, found)),
-        ("best image model", *said),
-    ):
-        note = f"{count} test rows, {name}; {before:.2f} % on exact features"
-        rows.append(measure.Row(f"accuracy, {what}", float(f"{after:.4g}"), "%", note=note))
+    of_exact, of_rounded = join(table, parts, **exact), join(table, parts, **features)
+    dealt = splits.folds(of_exact.labels, groups, count=FOLDS, seed=params["seed"])
+    right: dict[str, list[np.ndarray]] = {"image net": [], "best image model": []}
+    for fold in journal.progress(range(FOLDS), total=FOLDS, unit="fold", description="models"):
+        names = np.where(dealt == (fold + 1) % FOLDS, "validation", "train")
+        names = np.where(dealt == fold, "test", names)
+        given = [replace(examples, parts=names) for examples in (of_exact, of_rounded)]
+        labels = given[0].labels[given[0].rows("test")]
+        kinds = [exact_pooled, pooled]
+        for model, said in (
+            ("image net", net(params, *given)),
+            ("best image model", ensemble(params, given[0], groups, kinds, facts)),
+        ):
+            right[model].append(np.array([found.argmax(axis=1) == labels for found in said]))
+    for model, found in right.items():
+        before, after = np.concatenate(found, axis=1)
+        count, changed = len(before), int((before != after).sum())
+        note = (
+            f"{100 * before.mean():.2f} % on exact features, {count:,} rows out of fold, {name}; "
+        )
+        note += f"; {changed} right on one kind alone"
+        value = float(f"{100 * after.mean():.4g}")
+        rows.append(measure.Row(f"accuracy, {model}", value, "%", note=note))
     if root == measure.ROOT:
         measure.keep("parity", rows)
     else:
