@@ -139,9 +139,7 @@ def main() -> None:
     for model, found in right.items():
         before, after = np.concatenate(found, axis=1)
         count, changed = len(before), int((before != after).sum())
-        note = (
-            f"{100 * before.mean():.2f} % on exact features, {count:,} rows out of fold, {name}; "
-        )
+        note = f"{100 * before.mean():.2f} % on exact features, {count:,} rows out of fold, {name}"
         note += f"; {changed} right on one kind alone"
         value = float(f"{100 * after.mean():.4g}")
         rows.append(measure.Row(f"accuracy, {model}", value, "%", note=note))
