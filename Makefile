@@ -81,7 +81,7 @@ test: $(VENV)/installed-dev  ## lint, then all tests, the slow ones included
 	ruff check
 	ruff format --check
 	python -m pytest
-	python -m pytest -m slow -rs --dist worksteal
+	python -m pytest -m slow -rs -n 3 --dist worksteal
 
 check: $(VENV)/installed-dev  ## lint, then the quick tests only
 	ruff check

@@ -1,6 +1,7 @@
 """Fixtures shared by the tests."""
 
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -84,3 +85,48 @@ def repro_log(tmp_path_factory):
 def built_repository(repro_log):
     """A fresh clone in which `make repro` has run."""
     return repro_log[0]
+
+
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory):
+    """An mlflow.db with its schema made: that takes seconds, so it is made once and copied."""
+    from mlflow import MlflowClient
+
+    folder = tmp_path_factory.mktemp("store")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DVC_ROOT", str(folder))
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        MlflowClient(f"sqlite:///{folder / 'mlflow.db'}").search_experiments()
+    return folder / "mlflow.db"
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch, empty_store):
+    """A repository of one result, with a store of runs of its own."""
+    from test_results import git, write_project
+
+    from rakuten import storage
+
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    for name in ("MLFLOW_TRACKING_URI", "DVC_EXP_NAME", "DVC_EXP_BASELINE_REV"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+    git(tmp_path, "init", "-q")
+    (tmp_path / ".gitignore").write_text("/build/\n/mlflow.db\n/mlartifacts/\n/.dvc/\n")
+    shutil.copy(empty_store, tmp_path / "mlflow.db")
+    write_project(tmp_path)
+    storage.write_text("params.yaml", "seed: 1\n")
+    storage.write_text(
+        "dvc.yaml",
+        "stages:\n  train_text:\n    cmd: python -m stages.train_text\n    deps: [params.yaml]\n"
+        "    params: [seed]\n    outs: [build/train_text/outputs.npz]\n",
+    )
+    return tmp_path
+
+
+@pytest.fixture
+def mirror(project):
+    """The store of the project's runs, which have yet to be mirrored."""
+    from rakuten import tracking
+
+    return tracking.Mirror(tracking.SYNC_PATIENCE)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from test_comparison import predictions
 from test_results import commit
-from test_tracking import empty_store, mirror, project, shown  # noqa: F401
+from test_tracking import shown
 
 from rakuten import packaging, results, storage, tracking
 from rakuten.categories import CODES
@@ -49,7 +49,7 @@ pinned = functools.cache(registry.requirements.pinned)
 
 
 @pytest.fixture
-def packaged(project, monkeypatch):  # noqa: F811
+def packaged(project, monkeypatch):
     """A repository with a package; what prediction needs is worked out once for all tests."""
     monkeypatch.setattr(registry.requirements, "pinned", pinned)
     storage.write_text("params.yaml", "seed: 1\nevaluate:\n  resamples: 200\n  confidence: 0.95\n")
@@ -58,7 +58,7 @@ def packaged(project, monkeypatch):  # noqa: F811
     return project
 
 
-def champion(mirror):  # noqa: F811
+def champion(mirror):
     found = mirror.do("get_model_version_by_alias", registry.NAME, registry.CHAMPION)
     return int(found.version)
 
@@ -67,7 +67,7 @@ def record(root):
     return json.loads((root / registry.RECORD).read_text())
 
 
-def test_a_package_is_registered_once(packaged, mirror, monkeypatch):  # noqa: F811
+def test_a_package_is_registered_once(packaged, mirror, monkeypatch):
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     assert registry.register(mirror, packaged) == (1, True)
     assert registry.register(mirror, packaged) == (1, False)
@@ -104,7 +104,7 @@ def test_a_package_is_registered_once(packaged, mirror, monkeypatch):  # noqa: F
     assert len(shown(mirror)) == 1
 
 
-def test_a_killed_registration_is_made_again(packaged, mirror):  # noqa: F811
+def test_a_killed_registration_is_made_again(packaged, mirror):
     key = f"package-{packaging.digest(packaged / 'build/package')}"
     mirror.create("package", {tracking.KEY: key})
     assert registry.register(mirror, packaged) == (1, True)
@@ -112,7 +112,7 @@ def test_a_killed_registration_is_made_again(packaged, mirror):  # noqa: F811
     assert run.info.status == "FINISHED"
 
 
-def test_a_deleted_version_is_made_again(packaged, mirror):  # noqa: F811
+def test_a_deleted_version_is_made_again(packaged, mirror):
     """The way to a version of the same arrays with another state of the library's code."""
     registry.register(mirror, packaged)
     mirror.do("delete_model_version", registry.NAME, "1")
@@ -120,7 +120,7 @@ def test_a_deleted_version_is_made_again(packaged, mirror):  # noqa: F811
     assert len(mirror.runs(f"package-{packaging.digest(packaged / 'build/package')}")) == 1
 
 
-def test_a_package_of_links_is_registered(packaged, mirror, tmp_path_factory):  # noqa: F811
+def test_a_package_of_links_is_registered(packaged, mirror, tmp_path_factory):
     """As `dvc config cache.type symlink` has them."""
     kept = tmp_path_factory.mktemp("cache") / "test.npz"
     path = packaged / "build/package/test.npz"
@@ -129,7 +129,7 @@ def test_a_package_of_links_is_registered(packaged, mirror, tmp_path_factory):  
     assert registry.register(mirror, packaged) == (1, True)
 
 
-def test_what_is_no_package_is_refused(packaged, mirror):  # noqa: F811
+def test_what_is_no_package_is_refused(packaged, mirror):
     (packaged / "build/package/test.npz").unlink()
     with pytest.raises(registry.RegistryError, match=r"no test\.npz: run 'dvc repro package'"):
         registry.register(mirror, packaged)
@@ -138,7 +138,7 @@ def test_what_is_no_package_is_refused(packaged, mirror):  # noqa: F811
         registry.promote(mirror, packaged)
 
 
-def test_the_champion_is_shown_or_the_way_to_one(packaged, mirror, capsys):  # noqa: F811
+def test_the_champion_is_shown_or_the_way_to_one(packaged, mirror, capsys):
     assert main(["champion"]) == 2
     assert "run 'python -m rakuten.tracking promote' first" in capsys.readouterr().out
     storage.write_json(packaged / registry.RECORD, {"package": "f" * 32})
@@ -151,7 +151,7 @@ def test_the_champion_is_shown_or_the_way_to_one(packaged, mirror, capsys):  # n
     assert "version 1 of rakuten-product-classifier. Trained on tiny" in capsys.readouterr().out
 
 
-def test_the_better_one_becomes_champion(packaged, mirror, capsys):  # noqa: F811
+def test_the_better_one_becomes_champion(packaged, mirror, capsys):
     assert main(["promote"]) == 0
     assert "there was none to compare with" in capsys.readouterr().out
     assert champion(mirror) == 1
@@ -194,7 +194,7 @@ def test_the_better_one_becomes_champion(packaged, mirror, capsys):  # noqa: F81
     assert "no version 7: expected one of 1, 2, 3, 4" in capsys.readouterr().out
 
 
-def test_figures_of_other_data_are_not_compared(packaged, mirror, capsys):  # noqa: F811
+def test_figures_of_other_data_are_not_compared(packaged, mirror, capsys):
     assert main(["promote"]) == 0
     write_package(packaged, wrong=0, data="def")
     assert main(["promote"]) == 2
@@ -209,7 +209,7 @@ def test_figures_of_other_data_are_not_compared(packaged, mirror, capsys):  # no
     assert record(packaged)["reason"] == "replaced without comparison"
 
 
-def test_other_test_products_are_not_compared(packaged, mirror, capsys):  # noqa: F811
+def test_other_test_products_are_not_compared(packaged, mirror, capsys):
     main(["promote"])
     write_package(packaged, wrong=0, ids=np.arange(100, 140))
     assert main(["promote"]) == 2
@@ -219,7 +219,7 @@ def test_other_test_products_are_not_compared(packaged, mirror, capsys):  # noqa
     assert "changed their category" in capsys.readouterr().out
 
 
-def test_sync_gives_the_champion_back(packaged, mirror, empty_store, capsys):  # noqa: F811
+def test_sync_gives_the_champion_back(packaged, mirror, empty_store, capsys):
     assert registry.restore(mirror, packaged) is None  # never promoted: nothing to say
     main(["promote"])
     kept = record(packaged)
@@ -253,7 +253,7 @@ def test_sync_gives_the_champion_back(packaged, mirror, empty_store, capsys):  #
     assert registry.restore(mirror, packaged).startswith("champion: version 2")
 
 
-def test_a_champion_named_in_mlflow_alone_counts(packaged, mirror):  # noqa: F811
+def test_a_champion_named_in_mlflow_alone_counts(packaged, mirror):
     registry.register(mirror, packaged)
     mirror.do("set_registered_model_alias", registry.NAME, registry.CHAMPION, "1")
     decision = registry.promote(mirror, packaged)

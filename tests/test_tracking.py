@@ -7,47 +7,11 @@ import time
 
 import pytest
 from conftest import ROOT
-from mlflow import MlflowClient
 from test_results import add_best, commit, git, write_project
 
 from rakuten import results, storage, tracking
 from rakuten.results import Snapshot
 from rakuten.tracking.__main__ import main
-
-
-@pytest.fixture(scope="session")
-def empty_store(tmp_path_factory):
-    """An mlflow.db with its schema made: that takes seconds, so it is made once and copied."""
-    folder = tmp_path_factory.mktemp("store")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DVC_ROOT", str(folder))
-        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        MlflowClient(f"sqlite:///{folder / 'mlflow.db'}").search_experiments()
-    return folder / "mlflow.db"
-
-
-@pytest.fixture
-def project(tmp_path, monkeypatch, empty_store):
-    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
-    for name in ("MLFLOW_TRACKING_URI", "DVC_EXP_NAME", "DVC_EXP_BASELINE_REV"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.chdir(tmp_path)
-    git(tmp_path, "init", "-q")
-    (tmp_path / ".gitignore").write_text("/build/\n/mlflow.db\n/mlartifacts/\n/.dvc/\n")
-    shutil.copy(empty_store, tmp_path / "mlflow.db")
-    write_project(tmp_path)
-    storage.write_text("params.yaml", "seed: 1\n")
-    storage.write_text(
-        "dvc.yaml",
-        "stages:\n  train_text:\n    cmd: python -m stages.train_text\n    deps: [params.yaml]\n"
-        "    params: [seed]\n    outs: [build/train_text/outputs.npz]\n",
-    )
-    return tmp_path
-
-
-@pytest.fixture
-def mirror(project):
-    return tracking.Mirror(tracking.SYNC_PATIENCE)
 
 
 def _files(mirror, run_id, folder=None):
