@@ -391,8 +391,8 @@ def on_processors(
     return [
         measure.Row(
             f"{what}, {number_of(processors)}", float(f"{rate:.3g}"), f"{unit}/s",
-            note=f"steady, {sum(n for _, n in job.times()):,} products; "
-            f"{rate / rates[min(rates)]:.2f} times {number_of(min(rates))}",
+            note=f"steady, {sum(n for _, n in job.times()):,} products"
+            + ("" if processors == min(rates) else f"; {rate / rates[min(rates)]:.2f} times as fast"),
         )
         for processors, rate in rates.items()
     ]  # fmt: skip
