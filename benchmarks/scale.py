@@ -391,7 +391,7 @@ def on_processors(
             notes[processors] = f"steady, {sum(count for _, count in job.times()):,} products"
             if len(rates) > 1:
                 notes[processors] += (
-                    f"; {rates[processors] / min(rates.values()):.2f} times as fast"
+                    f"; {rates[processors] / rates[min(rates)]:.2f} times as fast"
                 )
     return [
         measure.Row(
