@@ -267,6 +267,8 @@ class ToyExtraction(jobs.Extraction):
             with contextlib.suppress(FileNotFoundError):
                 (folder / "mine").unlink()
                 os.kill(os.getpid(), signal.SIGKILL)
+            if (folder / "poison").exists():
+                time.sleep(0.3)  # so that what comes before it is written
             if (folder / "poison").exists() and (abs(pixels[:, 0, 0, 0] - 7.0 * 30) < 4).any():
                 raise ValueError("a fault of the program")
             flat = pixels.reshape(len(pixels), -1).astype(np.float32)
