@@ -189,13 +189,14 @@ class Extraction:
         views = {"average": 1, "grid": len(self.settings.views), "middle": len(self.settings.views)}
         for kind, dtype in extraction.DTYPES.items():
             width = views[kind] * widths[kind]
-            values = np.zeros((len(readings), width), dtype)
+            values = np.zeros(0, dtype)
             if found:
                 array = found[kind] if kind == "average" else np.swapaxes(found[kind], 0, 1)
-                values[has] = array.reshape(-1, width)
-            columns[kind] = pa.FixedSizeListArray.from_arrays(
-                pa.array(values.ravel()), width, mask=pa.array(~has)
-            )
+                values = array.ravel()
+            # Of one size in fact; PyArrow cannot read lists of a fixed size from Parquet where
+            # some are null.
+            ends = pa.array(np.cumsum([0, *(width * has)]), pa.int32())
+            columns[kind] = pa.ListArray.from_arrays(ends, pa.array(values), mask=pa.array(~has))
         facts = np.full((len(readings), len(images.Facts._fields)), np.nan)
         if found:
             facts[has] = found["facts"]
