@@ -390,9 +390,7 @@ def on_processors(
             rates[processors] = job.steady()
             notes[processors] = f"steady, {sum(count for _, count in job.times()):,} products"
             if len(rates) > 1:
-                notes[processors] += (
-                    f"; {rates[processors] / rates[min(rates)]:.2f} times as fast"
-                )
+                notes[processors] += f"; {rates[processors] / rates[min(rates)]:.2f} times as fast"
     return [
         measure.Row(
             f"{what}, {number_of(processors)}", float(f"{rate:.3g}"), f"{unit}/s",
