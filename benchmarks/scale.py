@@ -381,18 +381,20 @@ def on_processors(
         images: The pictures.
         numbers: The numbers of processors, ascending.
     """
-    rates = {}
+    rates, notes = {}, {}
     for processors in sorted({*numbers}):
         with bound(processors), cluster(processors):
             out = source.with_name("out")
             job = Timed(make(processors), source.with_name(f"times{processors}"))
             run(job, engine.Request(str(source), str(out), images))
             rates[processors] = job.steady()
+            notes[processors] = f"steady, {sum(count for _, count in job.times()):,} products"
+            if len(rates) > 1:
+                notes[processors] += f"; {rates[processors] / rates[min(rates)]:.2f} times as fast"
     return [
         measure.Row(
             f"{what}, {number_of(processors)}", float(f"{rate:.3g}"), f"{unit}/s",
-            note=f"steady, {sum(n for _, n in job.times()):,} products; "
-            f"{rate / rates[min(rates)]:.2f} times {number_of(min(rates))}",
+            note=notes[processors],
         )
         for processors, rate in rates.items()
     ]  # fmt: skip

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 from conftest import ROOT
 from PIL import Image
@@ -24,6 +25,7 @@ from rakuten.classifier import Choice, Prepared
 from rakuten.classifier import Prediction as Said
 from rakuten.distributed import engine, jobs, partitions, pictures, places
 from rakuten.distributed.output import Output
+from rakuten.images import Facts
 from rakuten.product_files import InputError, Pictures, open_table, read_rows
 
 STORE = 200 << 20  # bytes of Ray's shared memory
@@ -178,6 +180,30 @@ def test_addresses_of_no_known_filesystem_are_refused():
         places.locate("gopher://x/y")
 
 
+@pytest.mark.parametrize("has", [[True, False, True], [False, False], [True]])
+def test_features_are_null_without_a_picture_and_can_be_read(tmp_path, has):
+    """PyArrow writes lists of a fixed size that it cannot read again where one is null."""
+    facts = [0.0] * len(Facts._fields)
+    picture = np.zeros((2, 32, 32, 3), np.uint8), facts
+    readings = [
+        predict.Reading(
+            product_files.Row(i, i, i, "", "", None, ()),
+            Prepared("", "", picture if there else None),
+            (),
+            False,
+        )
+        for i, there in enumerate(has)
+    ]
+    job = ToyExtraction(str(tmp_path), replace(SMALL, views=["product", "flip"]), 1)
+    pq.write_table(job.load()(readings), tmp_path / "x.parquet")
+    found = pd.read_parquet(tmp_path / "x.parquet")
+    assert found["has_image"].tolist() == has
+    for kind, width in WIDTHS.items():
+        sizes = [None if row is None else len(row) for row in found[kind]]
+        views = 1 if kind == "average" else 2
+        assert sizes == [width * views if there else None for there in has]
+
+
 # On Ray
 
 
@@ -267,6 +293,8 @@ class ToyExtraction(jobs.Extraction):
             with contextlib.suppress(FileNotFoundError):
                 (folder / "mine").unlink()
                 os.kill(os.getpid(), signal.SIGKILL)
+            if (folder / "poison").exists():
+                time.sleep(0.3)  # so that what comes before it is written
             if (folder / "poison").exists() and (abs(pixels[:, 0, 0, 0] - 7.0 * 30) < 4).any():
                 raise ValueError("a fault of the program")
             flat = pixels.reshape(len(pixels), -1).astype(np.float32)
@@ -390,7 +418,7 @@ def test_features_of_a_killed_and_a_failed_run_are_those_of_one_process(cluster,
     for file in tmp_path.glob("*.calls"):
         file.unlink()
     summary = engine._run(request, job)
-    assert summary == predict.Summary(products=44, no_picture=20, bad_rows=5)
+    assert summary == predict.Summary(products=44, no_picture=24, bad_rows=5)
     assert {path: path.stat().st_mtime_ns for path in before} == before
     calls = sum(len(file.read_text().split()) for file in tmp_path.glob("*.calls"))
     last = "part-000000000040.parquet" not in {path.name for path in before}  # of no pictures

@@ -43,6 +43,7 @@ Job = Cleaning | Extraction | Prediction
 
 IN_FLIGHT = 2  # chunks sent to an actor: one that it computes, one that waits
 ATTEMPTS = 3  # processes that a chunk, or the reading of a partition, may cost
+READING = -1  # the number of the chunk that stands for the reading of a whole partition
 
 DECODER, ACTOR = 0.5, 0.1
 """Processors that Ray counts for a process. If actors could fill the machines, or those that are
@@ -290,13 +291,14 @@ def _write(
             ]
             no_picture = sum(chunk["no_picture"] for chunk in whole)
             done[partition.name] = output.write(partition, table, errors, no_picture)
+    lost = [partition for _, partition in sorted(lost.items()) if partition.name not in done]
     if lost:
-        first = lost[min(lost)]
+        first = lost[0]
         raise InputError(
             f"{len(lost)} of {len(missing)} partitions could not be computed, first {first.name}, "
             f"the {first.rows} rows from line {first.mark.line} of {paths[first.file]} on: every "
-            f"process that tried died, {ATTEMPTS} times; the others are written; take out what "
-            "kills them, or try again with the same command"
+            f"process that tried died, {ATTEMPTS} times; the others are written; try again with "
+            "the same command, or take out what kills them and name another folder"
         )
     if any(partition.name not in done for partition in missing):
         raise InputError("the input changed while it was read: run this again with --restart")
@@ -324,9 +326,6 @@ class _Starts:
     def end(self, work: tuple[int, int]) -> None:
         """Take note that it was done, for it may be asked for again when its result is lost."""
         del self._begun[work]
-
-
-READING = -1  # the number of the chunk that stands for the reading of the whole partition
 
 
 def _decode(

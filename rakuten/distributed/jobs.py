@@ -189,14 +189,14 @@ class Extraction:
         views = {"average": 1, "grid": len(self.settings.views), "middle": len(self.settings.views)}
         for kind, dtype in extraction.DTYPES.items():
             width = views[kind] * widths[kind]
-            values = np.zeros((0, width), dtype)
+            values = np.zeros(0, dtype)
             if found:
-                values = found[kind] if kind == "average" else np.swapaxes(found[kind], 0, 1)
-            # Lists of a fixed size would say more, but PyArrow reads none that has a null.
-            ends = np.cumsum([0, *has * width]).astype(np.int32)
-            columns[kind] = pa.ListArray.from_arrays(
-                pa.array(ends), pa.array(values.ravel()), mask=pa.array(~has)
-            )
+                array = found[kind] if kind == "average" else np.swapaxes(found[kind], 0, 1)
+                values = array.ravel()
+            # Of one size in fact; PyArrow cannot read lists of a fixed size from Parquet where
+            # some are null.
+            ends = pa.array(np.cumsum([0, *(width * has)]), pa.int32())
+            columns[kind] = pa.ListArray.from_arrays(ends, pa.array(values), mask=pa.array(~has))
         facts = np.full((len(readings), len(images.Facts._fields)), np.nan)
         if found:
             facts[has] = found["facts"]
