@@ -536,7 +536,7 @@ def memory() -> list[measure.Row]:
             watcher.join()
     for share in (0.25, 0.5, 1.0):
         lines = [line for line in seen if abs(line[0] / STREAM - share) <= 0.05]
-        for what, column in (("driver", 1), ("workers and Ray's own", 2), ("object store", 3)):
+        for what, column in (("driver", 1), ("workers and Ray's own", 2), ("shared memory", 3)):
             value = statistics.median(line[column] for line in lines) / 2**20
             note = f"of {STREAM:,} products; {marks.steady():,.0f} products/s"
             rows.append(measure.Row(f"{what} after {share:.0%}", round(value), "MiB", note=note))
@@ -545,17 +545,15 @@ def memory() -> list[measure.Row]:
 
 def look(marks: Marks, seen: list, done: threading.Event) -> None:
     """Note products, and bytes of the driver, of its children and of the store, every second."""
-    driver = psutil.Process()
+    driver, before = psutil.Process(), psutil.disk_usage("/dev/shm").used
     while not done.wait(1):
-        own = driver.memory_full_info().uss
-        others = store = 0
+        others = 0
         for process in driver.children(recursive=True):
             with suppress(psutil.Error):
                 others += process.memory_full_info().uss
-                if process.name() == "raylet":
-                    maps = process.memory_maps(grouped=True)
-                    store += sum(one.rss for one in maps if "plasma" in one.path)
-        seen.append((marks.times[-1][1] if marks.times else 0, own, others, store))
+        store = psutil.disk_usage("/dev/shm").used - before
+        count = marks.times[-1][1] if marks.times else 0
+        seen.append((count, driver.memory_full_info().uss, others, store))
 
 
 PIECES = {
