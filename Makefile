@@ -81,7 +81,7 @@ test: $(VENV)/installed-dev  ## lint, then all tests, the slow ones included
 	ruff check
 	ruff format --check
 	python -m pytest
-	python -m pytest -m slow -rs -n 3 --dist worksteal
+	python -m pytest -m slow -rs -n 3 --dist load --maxschedchunk 1
 
 check: $(VENV)/installed-dev  ## lint, then the quick tests only
 	ruff check

@@ -11,6 +11,15 @@ from filelock import FileLock
 ROOT = Path(__file__).parents[1]
 
 
+def pytest_collection_modifyitems(items):
+    """Begin with the longest, so that at the end no process waits long for another."""
+    items.sort(key=lambda item: -max(_minutes(item)))
+
+
+def _minutes(item):
+    return [mark.kwargs.get("minutes", 0) for mark in item.iter_markers("slow")] or [0]
+
+
 @pytest.fixture(autouse=True)
 def tensorflow_settings(request):
     """Give every test that uses TensorFlow the settings of a stage, before its first tensor."""

@@ -124,6 +124,7 @@ def test_mlflow_shows_each_net_once_beside_the_published_ones(built_repository):
     )
 
 
+@pytest.mark.slow(minutes=1)
 def test_one_changed_parameter_runs_what_follows_from_it_alone(experiments_repository):
     folder = experiments_repository
     log = run(["dvc", "exp", "run", "-n", "less-dropout", "-S", "fusion.dropout=0.3"], folder)
@@ -135,6 +136,7 @@ def test_one_changed_parameter_runs_what_follows_from_it_alone(experiments_repos
     assert "less-dropout" in table
 
 
+@pytest.mark.slow(minutes=7)
 def test_twelve_queued_and_a_temporary_run_reach_the_one_database(experiments_repository):
     folder = experiments_repository
     grid = ["-S", "fusion.dropout=0.1,0.2,0.3,0.4", "-S", "fusion.first_dropout=0.1,0.2,0.3"]
@@ -164,6 +166,7 @@ def test_twelve_queued_and_a_temporary_run_reach_the_one_database(experiments_re
     assert "0 completed, 0 rebuilt" in run(["python", "-m", "rakuten.tracking", "sync"], folder)
 
 
+@pytest.mark.slow(minutes=2)
 def test_a_sweep_tries_the_grid_and_names_the_best(experiments_repository):
     folder = experiments_repository
     declared = (ROOT / "sweep.yaml").read_text().replace("[0.25, 0.5, 1.0]", "[0.25, 1.0]")
@@ -178,6 +181,7 @@ def test_a_sweep_tries_the_grid_and_names_the_best(experiments_repository):
     assert not {"extract", "encode"} & set(stages_run(logs))
 
 
+@pytest.mark.slow(minutes=2)
 def test_a_lost_database_is_rebuilt_from_dvc_and_git(experiments_repository):
     folder = experiments_repository
 
@@ -208,6 +212,7 @@ def test_a_lost_database_is_rebuilt_from_dvc_and_git(experiments_repository):
         assert after[name] == before[name], name
 
 
+@pytest.mark.slow(minutes=3)
 def test_other_data_and_back_recomputes_nothing(built_repository, tmp_path):
     """As the README has it: import, rebuild, go back; the cache holds what the sample needs."""
     folder = clone(tmp_path / "rakuten")
@@ -250,6 +255,7 @@ def server(built_repository, tmp_path):
         os.killpg(process.pid, signal.SIGKILL)
 
 
+@pytest.mark.slow(minutes=2)
 def test_everything_lands_on_a_tracking_server(server, experiments_repository):
     folder = experiments_repository
     command = ["dvc", "exp", "run", "-S", "fusion.dropout=0.6", "-S", "fusion.training.epochs=2"]
@@ -267,6 +273,7 @@ def test_everything_lands_on_a_tracking_server(server, experiments_repository):
         assert client.list_artifacts(found.info.run_id, "evaluate/pictures")
 
 
+@pytest.mark.slow(minutes=6)
 def test_a_rebuild_from_a_clean_clone_gives_the_same_bytes(built_repository):
     log = run(
         ["python", str(ROOT / "tests/verify_rebuild.py"), "--against", str(built_repository)],
@@ -275,6 +282,7 @@ def test_a_rebuild_from_a_clean_clone_gives_the_same_bytes(built_repository):
     assert "every byte is the same" in log
 
 
+@pytest.mark.slow(minutes=7)
 def test_killed_at_random_moments_it_finishes_the_same(built_repository, tmp_path):
     """The short form; `make kill` runs the long one."""
     folder = small_repository(built_repository, tmp_path)

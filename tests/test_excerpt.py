@@ -31,6 +31,7 @@ def rebuild(repository, part, *options):
     return json.loads((repository / "reports/evaluate/models.json").read_text())
 
 
+@pytest.mark.slow(minutes=4)
 def test_products_with_text_and_image(repository):
     models = rebuild(repository, "multimodal")
     assert {parts["test"]["rows"] for parts in models.values()} == {168}
@@ -39,6 +40,7 @@ def test_products_with_text_and_image(repository):
     assert "excerpt multimodal" in run(["python", "-m", "rakuten.readme", "show"], repository)
 
 
+@pytest.mark.slow(minutes=4)
 def test_products_with_text_alone(repository):
     models = rebuild(repository, "text_only", "--allow-missing-images")
     assert models["image"]["test"] == dict.fromkeys(models["image"]["test"]) | {"rows": 0}
@@ -47,6 +49,7 @@ def test_products_with_text_alone(repository):
     assert models["fusion"]["test"]["accuracy"] > 0.4
 
 
+@pytest.mark.slow(minutes=4)
 def test_products_with_an_image_alone(repository):
     models = rebuild(repository, "image_only", "--allow-missing-titles")
     assert models["text"]["test"]["rows"] == 0

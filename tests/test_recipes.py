@@ -95,7 +95,7 @@ def test_a_stage_is_added_as_the_recipe_has_it(repository):
     assert "up to date" in run(["dvc", "repro"], repository)
 
 
-@pytest.mark.slow
+@pytest.mark.slow(minutes=2)
 def test_a_model_is_added_as_the_recipe_has_it(repository):
     said = carry_out("Add a model in ten minutes", repository)
     ran = set(re.findall(r"Running stage '(\w+)'", said))
