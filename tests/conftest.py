@@ -1,5 +1,6 @@
 """Fixtures shared by the tests."""
 
+import itertools
 import os
 import shutil
 import subprocess
@@ -12,8 +13,15 @@ ROOT = Path(__file__).parents[1]
 
 
 def pytest_collection_modifyitems(items):
-    """Begin with the longest, so that at the end no process waits long for another."""
+    """Begin with the longest, so that at the end no process waits long for another.
+
+    Every process is handed two tests at the start: a longest one and one that is none of them.
+    """
     items.sort(key=lambda item: -max(_minutes(item)))
+    processes = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    longest, others = items[:processes], items[processes : 2 * processes]
+    if len(others) == processes and max(_minutes(items[0])):
+        items[: 2 * processes] = itertools.chain(*zip(longest, reversed(others), strict=True))
 
 
 def _minutes(item):
