@@ -4,6 +4,7 @@ import functools
 import json
 import re
 import shutil
+import sys
 
 import numpy as np
 import pytest
@@ -68,6 +69,7 @@ def record(root):
 
 
 def test_a_package_is_registered_once(packaged, mirror, monkeypatch):
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)  # whatever the environment says
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     assert registry.register(mirror, packaged) == (1, True)
     assert registry.register(mirror, packaged) == (1, False)

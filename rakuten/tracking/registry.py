@@ -7,6 +7,7 @@ stands in `reports/champion.json`, in git: like every run, the registry is a mir
 
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -312,7 +313,7 @@ def _log(mirror: Mirror, run_id: str, folder: Path) -> str:
     from rakuten.tracking.served import EXAMPLE, SIGNATURE  # the classifier, which others spare
 
     lock = LIBRARY.parent / "requirements.txt"
-    with tempfile.TemporaryDirectory() as copy, _default_store(mirror):
+    with tempfile.TemporaryDirectory() as copy, _default_store(mirror), _no_bytecode():
         # MLflow refuses links that lead out of a folder, as DVC makes with cache.type=symlink.
         package = shutil.copytree(folder, Path(copy) / "package")
         with mlflow.start_run(run_id=run_id):
@@ -326,6 +327,17 @@ def _log(mirror: Mirror, run_id: str, folder: Path) -> str:
                 pip_requirements=requirements.pinned(SERVED, lock),
             )
     return logged.model_uri
+
+
+@contextmanager
+def _no_bytecode() -> Iterator[None]:
+    """Keep Python from leaving compiled code in the store, where MLflow tries the model out."""
+    before = sys.dont_write_bytecode
+    sys.dont_write_bytecode = True
+    try:
+        yield
+    finally:
+        sys.dont_write_bytecode = before
 
 
 @contextmanager
