@@ -17,34 +17,6 @@ def vector(text):
 
 
 @pytest.fixture
-def heard(monkeypatch, tmp_path):
-    """A network that notes each text it is given; its file is there but holds nothing."""
-    texts = []
-
-    class Input:
-        name = "texts"
-
-    class Session:
-        def __init__(self, path, options, providers):
-            assert options.intra_op_num_threads == options.inter_op_num_threads == 1
-
-        def get_inputs(self):
-            return [Input]
-
-        def run(self, outputs, feeds):
-            (batch,) = feeds.values()
-            assert list(feeds) == ["texts"]
-            assert len(batch) == 1, "each text by itself"
-            texts.extend(batch)
-            return [vector(batch[0])[None]]
-
-    monkeypatch.setattr(encoder.onnxruntime, "InferenceSession", Session)
-    monkeypatch.setattr(encoder, "_clashes", lambda: False)
-    (tmp_path / "network.onnx").touch()
-    return texts
-
-
-@pytest.fixture
 def encode(tmp_path):
     def call(kinds, **options):
         options = {"encoder": "use_multilingual", "threads": 1} | options

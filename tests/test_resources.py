@@ -333,7 +333,11 @@ def npm_source(path, package="small@1.0.0"):
 def test_npm_serves_the_files_of_one_folder(tmp_path, tarball, monkeypatch):
     """Only whole files of that very folder, and nothing of the tarball reaches the disk."""
     received = {}
-    form = lambda content: received.update(content) or b"canonical"  # noqa: E731
+
+    def form(content):
+        received.update(content)
+        return b"canonical"
+
     monkeypatch.setitem(resources.CANONICAL_FORMS, "file", form)
     pinned = resource(tmp_path, npm_source(tarball), content=b"canonical")
     assert fetch(tmp_path, data=pinned) == {"data": "small@1.0.0"}

@@ -4,7 +4,6 @@ import zipfile
 import numpy as np
 import pandas as pd
 import pytest
-from test_encoder import heard  # noqa: F401
 from test_extraction import SETTINGS, SHARD, WIDTHS, Counter, bar, colours, jpeg
 
 from rakuten import encoder, extraction, products, reuse, storage
@@ -115,7 +114,7 @@ def catalogue_of(root, titles, descriptions):
     return products.join(read)
 
 
-def test_texts_known_before_reach_the_network_no_more(heard, tmp_path, monkeypatch):  # noqa: F811
+def test_texts_known_before_reach_the_network_no_more(heard, tmp_path, monkeypatch):
     """The stage's way twice, the second time with what the first left, and without."""
     network = tmp_path / "build/resources/encoder/sentence_encoder.onnx"
     network.parent.mkdir(parents=True)
