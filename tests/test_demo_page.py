@@ -136,6 +136,24 @@ def send(page, *, title="", description="", file=None):
     page.get_by_role("button", name="Classer", exact=True).click()
 
 
+def pick(page, label, option):
+    """Take an option of a list.
+
+    A list closes again where the page around it still grows: then it is opened once more.
+    """
+    from playwright.sync_api import TimeoutError
+
+    box, choice = page.get_by_label(label, exact=True), page.get_by_role("option", name=option)
+    for _ in range(PATIENCE // 5_000):
+        box.press("ArrowDown")
+        try:
+            choice.click(timeout=5_000)
+        except TimeoutError:
+            continue
+        return
+    pytest.fail(f"{label} does not offer {option}")
+
+
 def verdict(page):
     """Wait for the answer and read its category."""
     page.locator(".rk-verdict").wait_for()
@@ -390,12 +408,9 @@ def test_models_are_compared(visit, scheme):
     rows.first.wait_for()
     assert rows.count() == len(category_names.MODELS)
     page.locator(CHART).nth(4).wait_for()
-    page.wait_for_timeout(1500)  # a list closes again where the page below it still grows
     before = page.get_by_role("region", name="Erreurs les plus fréquentes").inner_text()
-    page.get_by_label("Modèle à examiner").press("ArrowDown")
-    page.get_by_role("option", name="Réseau de texte").click()
-    page.get_by_label("Catégories", exact=True).press("ArrowDown")
-    page.get_by_role("option", name="Livres et magazines").click()
+    pick(page, "Modèle à examiner", "Réseau de texte")
+    pick(page, "Catégories", "Livres et magazines")
     page.wait_for_function(
         "before => document.querySelector('[aria-label=\"Erreurs les plus fréquentes\"]')"
         "?.innerText !== before",
