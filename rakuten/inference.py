@@ -46,47 +46,78 @@ class Net:
 
     layers: tuple[tuple[np.ndarray, np.ndarray], ...]
 
-    def outputs(
-        self, features: np.ndarray | sparse.csr_array, *, threads: int
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Read what the net says, and its last hidden layer.
+    def probabilities(self, features: np.ndarray | sparse.csr_array, *, threads: int) -> np.ndarray:
+        """Read what the net says.
 
         Args:
             features: float32 (n, d), dense or CSR.
             threads: Chunks computed at the same time; the result does not depend on it.
 
         Returns:
-            Probabilities float32 (n, 27) and hidden float32 (n, h), in the order of the rows.
+            Probabilities float32 (n, 27), in the order of the rows.
+
+        Raises:
+            ValueError: If the features are not as wide as the net's input.
         """
+        return self._run(features, self.layers, threads)
+
+    def hidden(
+        self,
+        features: np.ndarray | sparse.csr_array,
+        *,
+        threads: int,
+        out: np.ndarray | None = None,
+    ) -> np.ndarray:
+        """Read the net's last hidden layer, as the fusion net does.
+
+        Args:
+            features: As of `probabilities`.
+            threads: As of `probabilities`.
+            out: Where to write, float32 (n, h), e.g. some columns of the fusion net's features.
+
+        Returns:
+            Activations float32 (n, h), in the order of the rows.
+
+        Raises:
+            ValueError: If the features are not as wide as the net's input.
+        """
+        return self._run(features, self.layers[:-1], threads, out)
+
+    def _run(
+        self,
+        features: np.ndarray | sparse.csr_array,
+        layers: tuple[tuple[np.ndarray, np.ndarray], ...],
+        threads: int,
+        out: np.ndarray | None = None,
+    ) -> np.ndarray:
+        """Carry features through the first layers, or all, a chunk at a time."""
         rows, width = features.shape
-        if width != len(self.layers[0][0]):
+        if width != len(layers[0][0]):
             raise ValueError(
-                f"features have {width:,} columns, the net expects {len(self.layers[0][0]):,}: "
+                f"features have {width:,} columns, the net expects {len(layers[0][0]):,}: "
                 "take both from the same `dvc repro`"
             )
-        probabilities = np.empty((rows, NUM_CATEGORIES), np.float32)
-        hidden = np.empty((rows, len(self.layers[-1][0])), np.float32)
-        *inner, (last_kernel, last_bias) = self.layers
+        if out is None:
+            out = np.empty((rows, layers[-1][0].shape[1]), np.float32)
+        activations = ([_relu] * (len(self.layers) - 1) + [softmax])[: len(layers)]
         memory = threading.local()  # a chunk's activations, allocated once a thread
 
         def compute(part: slice) -> None:
             x = features[part]
             if not hasattr(memory, "activations"):
-                shapes = ((min(CHUNK, rows), kernel.shape[1]) for kernel, _ in inner[:-1])
+                shapes = ((min(CHUNK, rows), kernel.shape[1]) for kernel, _ in layers[:-1])
                 memory.activations = [np.empty(shape, np.float32) for shape in shapes]
-            for out, (kernel, bias) in zip((*memory.activations, hidden[part]), inner, strict=True):
-                x = _multiply(x, kernel, out[: x.shape[0]])
-                for rows_at_once in _blocks(x):
-                    rows_at_once += bias
-                    np.maximum(rows_at_once, 0, out=rows_at_once)
-            for rows_at_once in _blocks(_multiply(x, last_kernel, probabilities[part])):
-                rows_at_once += last_bias
-                softmax(rows_at_once)
+            places = (*memory.activations, out[part])
+            for place, (kernel, bias), activate in zip(places, layers, activations, strict=True):
+                x = _multiply(x, kernel, place[: x.shape[0]])
+                for block in _blocks(x):
+                    block += bias
+                    activate(block)
 
         with threadpool_limits(1), ThreadPoolExecutor(threads) as workers:
             for _ in workers.map(compute, _chunks(rows)):  # hands on what a worker raises
                 pass
-        return probabilities, hidden
+        return out
 
 
 def _multiply(x: np.ndarray | sparse.csr_array, kernel: np.ndarray, out: np.ndarray) -> np.ndarray:
@@ -151,6 +182,11 @@ def check_description(description: Mapping, known: Iterable[str]) -> None:
             f"the model predicts {len(description['categories'])} categories, not the "
             f"{NUM_CATEGORIES} of rakuten.categories.CODES: train it again"
         )
+
+
+def _relu(activations: np.ndarray) -> None:
+    """Put 0 for what is negative, in place."""
+    np.maximum(activations, 0, out=activations)
 
 
 def softmax(scores: np.ndarray) -> np.ndarray:

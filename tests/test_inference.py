@@ -36,6 +36,10 @@ def features(inputs, rows=1100):
     return drawn * (drawn > 0.3)
 
 
+def outputs(net, x, threads):
+    return net.probabilities(x, threads=threads), net.hidden(x, threads=threads)
+
+
 def test_outputs_equal_those_of_keras(net):
     model, description, weights = net
     x = features(description["num_inputs"])
@@ -43,7 +47,7 @@ def test_outputs_equal_those_of_keras(net):
     expected = reader.predict(x, verbose=0)
     restored = inference.restore(description, weights)
     for given in (x, sparse.csr_array(x)):
-        for found, wanted in zip(restored.outputs(given, threads=2), expected, strict=True):
+        for found, wanted in zip(outputs(restored, given, 2), expected, strict=True):
             assert found.dtype == np.float32
             np.testing.assert_allclose(found, wanted, rtol=2e-4, atol=2e-6)
 
@@ -52,12 +56,26 @@ def test_no_thread_and_no_chunk_changes_a_bit(net):
     _, description, weights = net
     restored = inference.restore(description, weights)
     x = features(description["num_inputs"])
-    alone = restored.outputs(x, threads=1)
-    for found, wanted in zip(restored.outputs(x, threads=3), alone, strict=True):
+    alone = outputs(restored, x, 1)
+    for found, wanted in zip(outputs(restored, x, 3), alone, strict=True):
         np.testing.assert_array_equal(found, wanted)
-    for found, wanted in zip(restored.outputs(x[: inference.CHUNK], threads=1), alone, strict=True):
+    for found, wanted in zip(outputs(restored, x[: inference.CHUNK], 1), alone, strict=True):
         np.testing.assert_array_equal(found, wanted[: inference.CHUNK])
-    assert [array.shape[0] for array in restored.outputs(x[:0], threads=2)] == [0, 0]
+    assert [array.shape[0] for array in outputs(restored, x[:0], 2)] == [0, 0]
+
+
+def test_the_hidden_layer_is_written_among_other_columns(net):
+    _, description, weights = net
+    restored = inference.restore(description, weights)
+    x = features(description["num_inputs"])
+    alone = restored.hidden(x, threads=2)
+    wide = np.full((len(x), alone.shape[1] + 5), 7, np.float32)
+    for given in (x, sparse.csr_array(x)):
+        found = restored.hidden(given, threads=2, out=wide[:, 3:-2])
+        assert np.shares_memory(found, wide)
+        np.testing.assert_allclose(wide[:, 3:-2], alone, rtol=1e-5, atol=1e-6)
+        assert (wide[:, :3] == 7).all()
+        assert (wide[:, -2:] == 7).all()
 
 
 def test_the_epsilon_is_keras_s(net):
@@ -76,4 +94,4 @@ def test_foreign_files_are_refused(net):
     with pytest.raises(ValueError, match="hidden/bias not there; take"):
         inference.restore(description, less)
     with pytest.raises(ValueError, match="features have 3 columns, the net expects"):
-        inference.restore(description, weights).outputs(np.zeros((2, 3), np.float32), threads=1)
+        inference.restore(description, weights).hidden(np.zeros((2, 3), np.float32), threads=1)
