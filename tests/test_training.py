@@ -173,3 +173,20 @@ def test_threads_cannot_change_later():
     keras.ops.ones(1)
     with pytest.raises(RuntimeError, match="cannot be modified"):
         determinism.configure(seed=1, threads=1)
+
+
+def test_the_fused_adam_takes_keras_s_steps():
+    generator = np.random.default_rng(4)
+    start = {shape: generator.normal(size=shape) for shape in ((30, 20), (20,))}
+    gradients = [{shape: generator.normal(size=shape) for shape in start} for _ in range(50)]
+    ended = []
+    for optimizer in (keras.optimizers.Adam(0.01), training.FusedAdam(0.01)):
+        variables = [keras.Variable(value, dtype="float32") for value in start.values()]
+        optimizer.build(variables)
+        for step in gradients:
+            optimizer.apply([keras.ops.cast(g, "float32") for g in step.values()], variables)
+        ended.append([np.asarray(variable) for variable in variables])
+        assert int(optimizer.iterations) == len(gradients)
+    for plain, fused, begun in zip(*ended, start.values(), strict=True):
+        np.testing.assert_allclose(fused, plain, rtol=1e-4, atol=1e-6)
+        assert np.abs(fused - begun).max() > 0.1
