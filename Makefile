@@ -94,7 +94,7 @@ test-scale: $(VENV)/installed-scale  ## the tests on Ray, Spark and an S3 store,
 bench: $(VENV)/installed-dev  ## measure how fast it is (reports/benchmarks.md), some minutes
 	python -m benchmarks
 
-bench-scale: $(VENV)/installed-scale  ## the same for Ray, half an hour, and what 100 million products cost
+bench-scale: $(VENV)/installed-scale  ## the same for Ray, three quarters of an hour, and what 100 million products cost
 	python -m benchmarks.scale
 	python -m benchmarks.cost
 

@@ -40,7 +40,7 @@ STORE = 1 << 30
 PICTURES = {"int8": 3 * CHUNK, "float32": 2 * CHUNK}
 TURNS = {"int8": 2, "float32": 1}
 TITLES = 40 * CHUNK
-FEW, MANY = (2, 4, 8, 16), (32,)
+FEW, MANY = (2, 4, 8, 16), (32, 64)
 COST = 0.2
 """Seconds that a stand-in takes for a chunk, less than the classifier for texts alone."""
 
