@@ -72,7 +72,6 @@ def numpy_fusion():
     """Make ours: the same nets in NumPy."""
     text_net, image_net, fusion = (net(f"train_{name}") for name in ("text", "image", "fusion"))
     threads = os.cpu_count() or 1
-
     width = len(text_net.layers[-1][0])
 
     def predict(terms: sparse.csr_array, features: np.ndarray) -> np.ndarray:
