@@ -43,6 +43,7 @@ $(VENV)/installed-scale: requirements-scale.txt $(VENV)/installed-dev
 	@touch $@
 
 repro: install  ## rebuild everything from data.dvc, mirror it to MLflow, show the figures
+	@python -m rakuten.recovery
 	dvc pull --quiet data.dvc
 	dvc repro
 	-python -m rakuten.tracking sync

@@ -1,8 +1,9 @@
 """Kill the pipeline at random moments and see that it always finishes the same.
 
 Each round forces a random stage and all that follow, kills the whole process group (SIGKILL) at a
-random moment, and lets `dvc repro` finish without the run cache. dvc.lock must be the one of the
-uninterrupted build, and no temporary file may be left in an output.
+random moment, the last one while DVC writes dvc.lock, and lets `dvc repro` finish without the run
+cache, after `python -m rakuten.recovery` as in `make repro`. dvc.lock must hold what it held after
+the uninterrupted build, and no temporary file may be left in an output.
 """
 
 import argparse
@@ -46,12 +47,36 @@ def finish(folder: Path, *options: str) -> dict[str, float]:
     return {stage: time.monotonic() - start for stage, start in began.items()}
 
 
+def records(folder: Path) -> dict:
+    """Read dvc.lock."""
+    return yaml.safe_load((folder / "dvc.lock").read_text())
+
+
 def leftovers(folder: Path) -> list[str]:
     """List temporary files within the recorded outputs."""
-    stages = yaml.safe_load((folder / "dvc.lock").read_text())["stages"].values()
+    stages = records(folder)["stages"].values()
     outs = [folder / out["path"] for stage in stages for out in stage["outs"]]
     files = [file for out in outs for file in ([out] if out.is_file() else out.rglob("*"))]
     return [str(file.relative_to(folder)) for file in files if file.name.endswith(".tmp")]
+
+
+def kill(folder: Path, process: subprocess.Popen, seconds: float | None) -> str:
+    """Kill a run and all its processes (SIGKILL) and return what it had printed.
+
+    Args:
+        folder: The repository.
+        process: The run.
+        seconds: When, from now; None for the moment in which it writes dvc.lock.
+    """
+    lock = folder / "dvc.lock"
+    size = lock.stat().st_size
+    if seconds is None:
+        while lock.stat().st_size >= size and process.poll() is None:
+            time.sleep(1e-4)
+    else:
+        time.sleep(seconds)
+    os.killpg(process.pid, signal.SIGKILL)
+    return process.communicate()[0]
 
 
 def main() -> int:
@@ -62,23 +87,24 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     folder, draw = options.repository, random.Random(options.seed)
-    lock = (folder / "dvc.lock").read_bytes()
+    built = records(folder)
     left = finish(folder, "--force")
-    failures = int((folder / "dvc.lock").read_bytes() != lock)
-    for number in range(options.kills):
-        stage = draw.choice(list(left))
-        process = repro(folder, "--force", "--downstream", stage)
-        moment = draw.uniform(1.0, left[stage])
-        time.sleep(moment)
-        os.killpg(process.pid, signal.SIGKILL)
-        output, _ = process.communicate()
+    failures = int(records(folder) != built)
+    for number in range(1, options.kills + 1):
+        in_write = number == options.kills
+        stage = "split" if in_write else draw.choice(list(left))
+        moment = None if in_write else draw.uniform(1.0, left[stage])
+        output = kill(folder, repro(folder, "--force", "--downstream", stage), moment)
         ran = [line.split("'")[1] for line in output.splitlines() if "Running stage" in line]
+        recover = [sys.executable, "-m", "rakuten.recovery"]
+        mended = subprocess.run(recover, cwd=folder, stderr=subprocess.PIPE, text=True, check=True)
         finish(folder)
-        same = (folder / "dvc.lock").read_bytes() == lock and not leftovers(folder)
+        same = records(folder) == built and not leftovers(folder)
         failures += not same
+        when = "writing dvc.lock" if in_write else f"after {moment:5.1f} s"
         print(
-            f"kill {number + 1:2d}: from {stage}, after {moment:5.1f} s, in "
-            f"{ran[-1] if ran else 'no stage'}: {'same dvc.lock' if same else 'DIFFERENT'}",
+            f"kill {number:2d}: from {stage}, {when}, in {ran[-1] if ran else 'no stage'}:"
+            f" {'same dvc.lock' if same else 'DIFFERENT'} {mended.stderr.strip()}".rstrip(),
             flush=True,
         )
     print(f"{options.kills} kills, {failures} different")
