@@ -43,15 +43,6 @@ def metrics(folder):
     return json.loads((folder / "reports/evaluate/metrics.json").read_text())
 
 
-def small_repository(built_repository, tmp_path):
-    """A clone with a catalogue of few products, rebuilt: each stage takes seconds."""
-    folder = clone(tmp_path / "rakuten")
-    share_environment(folder, built_repository)
-    run("python -m rakuten.sample --products 108 --floor 4 --seed 5 ../small", folder)
-    run("python -m rakuten.data import --name small ../small && dvc repro", folder)
-    return folder
-
-
 @pytest.fixture
 def experiments_repository(built_repository, tmp_path):
     """A copy of the built repository, committed, to run experiments in.
@@ -284,8 +275,11 @@ def test_a_rebuild_from_a_clean_clone_gives_the_same_bytes(built_repository):
 
 @pytest.mark.slow(minutes=7)
 def test_killed_at_random_moments_it_finishes_the_same(built_repository, tmp_path):
-    """The short form; `make kill` runs the long one."""
-    folder = small_repository(built_repository, tmp_path)
+    """The short form; `make kill` runs the long one. Of few products each stage takes seconds."""
+    folder = clone(tmp_path / "rakuten")
+    share_environment(folder, built_repository)
+    run("python -m rakuten.sample --products 108 --floor 4 --seed 5 ../small", folder)
+    run("python -m rakuten.data import --name small ../small", folder)
     script = str(ROOT / "tests/kill_and_resume.py")
     log = run(["python", script, str(folder), "--kills", "2", "--seed", "1"], folder)
     assert "2 kills, 0 different" in log
