@@ -11,8 +11,9 @@ from test_results import git
 from rakuten import recovery, storage
 
 LOCK = (ROOT / "dvc.lock").read_text()
+OLDER = LOCK.replace("md5: ", "md5: 0")
 BUFFER = 8192  # what Python writes at a time: a kill cuts at its multiples, or at nothing
-CUTS = sorted({*range(0, len(LOCK), BUFFER), *range(0, len(LOCK), 1499)})
+CUTS = sorted({*range(0, len(LOCK), BUFFER), *range(0, len(LOCK), 2999)})
 TINY = """stages:
   first:
     cmd: echo one > one
@@ -29,17 +30,22 @@ def test_a_cut_off_lock_is_completed_from_the_last_commit(cut):
     assert recovery.complete(LOCK[:cut], LOCK) == LOCK
 
 
+@pytest.fixture(scope="module")
+def parsed():
+    """The stages of `LOCK` and of `OLDER`."""
+    return [storage.parse_yaml(text)["stages"] for text in (LOCK, OLDER)]
+
+
 @pytest.mark.parametrize("cut", CUTS)
-def test_what_was_recorded_before_the_cut_is_kept(cut):
-    older = LOCK.replace("md5: ", "md5: 0")
-    names = list(storage.parse_yaml(LOCK)["stages"])
-    stages = storage.parse_yaml(recovery.complete(LOCK[:cut], older))["stages"]
+def test_what_was_recorded_before_the_cut_is_kept(cut, parsed):
+    stages = storage.parse_yaml(recovery.complete(LOCK[:cut], OLDER))["stages"]
+    new, older = parsed
+    names = list(new)
     assert list(stages) == names
     for position, name in enumerate(names):
         end = LOCK.find(f"\n  {names[position + 1]}:") + 1 if name != names[-1] else len(LOCK)
         next_has_begun = cut >= end + len("  x")
-        expected = LOCK if next_has_begun else older
-        assert stages[name] == storage.parse_yaml(expected)["stages"][name], name
+        assert stages[name] == (new if next_has_begun else older)[name], name
 
 
 @pytest.mark.parametrize("cut", CUTS)
