@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.fs as fs
 import pyarrow.parquet as pq
 
@@ -30,10 +31,13 @@ INDEX_NAMES = (products.UNNAMED, "__index_level_0__", "index", "id")
 
 KNOWN = ("designation", "description", "productid", "imageid", "image")
 FORMATS = (".csv", ".parquet")
-MAX_FIELD = 16 << 20  # characters; a quote left open ends here at the latest
+MAX_FIELD = 16 << 20  # characters (bytes in Parquet); a quote never closed ends here
 HEAD = 4096  # characters of a record in which its first fields are looked for if it is unreadable
 BATCH = 256  # rows of a Parquet file read at once
 MEBIBYTE = 1 << 20
+OPEN = re.compile(  # a line whose last field begins with a quote and does not end
+    r"""(?:(?:"(?:[^"]++|"")*+"[^,]*+|(?!")[^,]*+),)*+"(?:[^"]++|"")*+\Z"""
+)
 INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
 ID = re.compile(products.INTEGER)
 SURROGATES = re.compile("[\ud800-\udfff]")
@@ -335,43 +339,70 @@ class _Lines:
 
     Attributes:
         offset: The byte that follows the last.
+        number: How many there were, those in front included.
+        last: The last.
         head: How the first line began since this was last emptied.
     """
 
-    def __init__(self, file: BinaryIO, offset: int = 0):
-        self._file, self.offset, self.head = file, offset, ""
+    def __init__(self, file: BinaryIO, offset: int = 0, number: int = 0):
+        self._file, self.offset, self.number = file, offset, number
+        self.last = self.head = ""
 
     def __iter__(self) -> Iterator[str]:
         for block in self._file:
             for line in block.splitlines(keepends=True):  # a block may hold bare carriage returns
                 text = line.removeprefix(codecs.BOM_UTF8) if self.offset == 0 else line
                 self.offset += len(line)
-                decoded = text.decode("utf-8", "surrogateescape")
-                self.head = self.head or decoded[: min(HEAD, MAX_FIELD)]
-                yield decoded
+                self.number += 1
+                self.last = text.decode("utf-8", "surrogateescape")
+                self.head = self.head or self.last[: min(HEAD, MAX_FIELD)]
+                yield self.last
+
+    def leave_record(self, lines: Iterator[str], begun: int) -> Iterator[str]:
+        """Go to the end of a record that was given up within a line.
+
+        Args:
+            lines: The iterator over this that is in use.
+            begun: The number of lines in front of the record.
+
+        Returns:
+            The lines behind the record, or, where its quote is never closed, behind the one in
+            which it was given up.
+        """
+        if not OPEN.match(self.last if self.number == begun + 1 else f'"{self.last}'):
+            return lines
+        offset, number = self.offset, self.number
+        for line in lines:
+            if not OPEN.match(f'"{line}'):
+                return lines
+        self._file.seek(offset)
+        self.offset, self.number = offset, number
+        return iter(self)
 
 
-def _csv_records(lines: _Lines, before: int = 0) -> Iterator[tuple[int, int, list[str], str]]:
+def _csv_records(lines: _Lines) -> Iterator[tuple[int, int, list[str], str]]:
     """Read line, byte, fields and fault of every record, the header's too; blank lines are none.
 
     Args:
         lines: The file from the beginning of a record on.
-        before: The number of lines in front of it.
     """
     with _long_fields():
-        reader = csv.reader(lines)
+        rest = iter(lines)
+        reader = csv.reader(rest)
         while True:
-            line, offset, lines.head = before + reader.line_num + 1, lines.offset, ""
+            begun, offset, lines.head = lines.number, lines.offset, ""
             try:
                 fields = next(reader)
             except StopIteration:
                 return
-            except csv.Error as error:  # the next call goes on with the next line
+            except csv.Error as error:
                 fields = next(csv.reader([lines.head]))[:-1]  # those that are whole: the index
-                yield line, offset, fields, f"not readable as CSV: {error}"
+                rest = lines.leave_record(rest, begun)
+                reader = csv.reader(rest)
+                yield begun + 1, offset, fields, f"not readable as CSV: {error}"
                 continue
             if fields:
-                yield line, offset, fields, ""
+                yield begun + 1, offset, fields, ""
 
 
 def _csv_below(
@@ -380,7 +411,7 @@ def _csv_below(
     """Read line, fields and fault of the records below the header, or from a mark on."""
     if start:
         file.seek(start.offset)
-        records = _csv_records(_Lines(file, start.offset), start.line - 1)
+        records = _csv_records(_Lines(file, start.offset, start.line - 1))
     else:
         records = itertools.islice(_csv_records(_Lines(file)), 1, None)
     return ((line, fields, fault) for line, _, fields, fault in records)
@@ -405,7 +436,9 @@ def _parquet_records(
             skipped = min(max(first - above, 0), len(batch))  # rows in front of the mark
             fields = [_written(batch.column(name).slice(skipped)) for name in wanted]
             for number, record in enumerate(zip(*fields, strict=True), above + skipped + 1):
-                yield number, list(record), ""
+                long = [name for name, value in zip(wanted, record, strict=True) if value is None]
+                fault = f"{long[0]} larger than field limit ({MAX_FIELD})" if long else ""
+                yield number, ["" if value is None else value for value in record], fault
             above += len(batch)
 
 
@@ -419,12 +452,19 @@ def _numbers(schema: pa.Schema, count: int) -> range:
     return range(count)
 
 
-def _written(column: pa.Array) -> list[str]:
-    """Write a Parquet column's values as a CSV file would have them."""
+def _written(column: pa.Array) -> list[str | None]:
+    """Write a Parquet column's values as a CSV file would have them, None what is too long."""
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
     if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
         column = column.cast(pa.large_binary())  # bytes that are no UTF-8 come through
+    if pa.types.is_large_binary(column.type) or pa.types.is_binary(column.type):
+        lengths = pc.fill_null(pc.binary_length(column), 0).to_numpy(zero_copy_only=False)
+        if (lengths > MAX_FIELD).any():
+            return [
+                None if length > MAX_FIELD else _field(value.as_py())
+                for length, value in zip(lengths, column, strict=True)
+            ]
     return [_field(value) for value in column.to_pylist()]
 
 

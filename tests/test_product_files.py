@@ -4,6 +4,8 @@ import itertools
 import zipfile
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from rakuten import product_files, sources
@@ -70,6 +72,69 @@ def test_rows_go_on_after_a_field_that_is_too_long(table, monkeypatch):
     assert description[1:6] == (4, 3, "c", "", None)  # what stands in front of it is read
     for row in (title, description):
         assert row.faults[0].startswith("not readable as CSV: field larger")
+
+
+def titles_and_faults(found):
+    return [(row.line, row.index, row.title, bool(row.faults)) for row in read_rows(found)]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        '"' + "line of text<end>" * 20 + '"',
+        '"""said<end>"", ' + 'more ""and<end>' * 20 + '<end>"',
+        '"<end>' + "a" * 101 + '<end>,b<end>"',
+        '"' + "a" * 101 + '<end>"" still ""<end>" thus',
+        '"' + "a" * 101 + '"',
+        'a "quote" ' + "a" * 101,
+    ],
+)
+def test_a_long_field_of_many_lines_is_one_row(table, monkeypatch, end, text):
+    monkeypatch.setattr(product_files, "MAX_FIELD", 100)
+    text = text.replace("<end>", end)
+    content = end.join([HEADER.decode().strip(), "1,a,,,", f"2,b,{text},7,9", '3,"c",,,', ""])
+    found = table(content.encode())
+    third = 4 + text.replace("\r\n", "\n").replace("\r", "\n").count("\n")
+    assert titles_and_faults(found) == [
+        (2, 1, "a", False),
+        (3, 2, "b", True),
+        (third, 3, "c", False),
+    ]
+    assert found.rows == 3
+    marked = open_table(found.path, every=1)
+    assert [next(read_rows(marked, mark)).line for mark in marked.marks] == [2, 3, third]
+
+
+def test_a_quote_that_is_never_closed_costs_no_rows_beyond_the_limit(table, monkeypatch):
+    monkeypatch.setattr(product_files, "MAX_FIELD", 100)
+    lines = [f"{number},title {number},,," for number in range(1, 31)]
+    lines[4] = '5,"left open,,,'
+    found = table(HEADER + "\n".join(lines).encode())
+    rows = titles_and_faults(found)
+    assert [row for row in rows if row[3]] == [(6, 5, "", True)]
+    assert rows[0] == (2, 1, "title 1", False)
+    after = range(14, 31)  # a hundred characters later
+    assert rows[-len(after) :] == [(at + 1, at, f"title {at}", False) for at in after]
+
+
+@pytest.mark.parametrize("kind", ["string", "binary", "dictionary"])
+def test_a_field_of_parquet_that_is_too_long_is_told(tmp_path, monkeypatch, kind):
+    monkeypatch.setattr(product_files, "MAX_FIELD", 100)
+    texts = ["short", "a" * 101, None, "b" * 100]
+    texts = [text and text.encode() for text in texts] if kind == "binary" else texts
+    column = pa.array(texts)
+    column = column.dictionary_encode() if kind == "dictionary" else column
+    path = tmp_path / "x.parquet"
+    pq.write_table(
+        pa.table({"index": range(4), "designation": list("abcd"), "description": column}), path
+    )
+    rows = list(read_rows(open_table(path)))
+    assert [row.title for row in rows] == list("abcd")
+    assert [row.description for row in rows] == ["short", "", "", "b" * 100]
+    assert [row.faults for row in rows] == [
+        (), ("description larger than field limit (100)",), (), (),
+    ]  # fmt: skip
 
 
 def test_rows_are_read_one_by_one(table, monkeypatch):
