@@ -45,8 +45,8 @@ Found = tuple[np.ndarray, ...]
 def rounded(root: Path, params: dict) -> tuple[dict, dict]:
     """Extract all pictures of a repository in 8 bits: what the stage writes, but for its table."""
     settings = extraction.Settings(**params["extract"] | {"precision": "int8"})
-    backbone = backbones.find(settings.backbone)
-    weights = storage.read_arrays(root / "build/resources" / backbone.weights)
+    backbone = backbones.BACKBONES[settings.backbone]
+    weights = storage.read_arrays(root / "build/resources" / settings.weights)
     network = {"size": settings.size, "precision": settings.precision}
     build = partial(backbones.extractor, settings.backbone, weights, **network)
     table = products.join(storage.read_csv(root / "data/X_train.csv", **products.CSV_FORMAT))

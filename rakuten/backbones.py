@@ -33,7 +33,6 @@ class Backbone:
         middle: The layer halfway that is averaged too.
         num_features: Channels of `last` and of the network's averaged output.
         num_middle: Channels of `middle`.
-        weights: The file of its weights, within the folder of the resources.
     """
 
     title: str
@@ -43,7 +42,6 @@ class Backbone:
     middle: str
     num_features: int
     num_middle: int
-    weights: str
 
     @property
     def widths(self) -> dict[str, int]:
@@ -64,7 +62,6 @@ BACKBONES = {
         middle="block4_conv3",
         num_features=512,
         num_middle=512,
-        weights="vgg16.npz",
     ),
     "resnet50": Backbone(
         title="ResNet50",
@@ -74,30 +71,9 @@ BACKBONES = {
         middle="conv4_block6_out",
         num_features=2048,
         num_middle=1024,
-        weights="backbone/resnet50.npz",
     ),
 }
 """The networks, by the value of `extract.backbone` in params.yaml."""
-
-
-def find(name: str) -> Backbone:
-    """Look a backbone up.
-
-    Args:
-        name: A key of `BACKBONES`.
-
-    Returns:
-        The backbone.
-
-    Raises:
-        ValueError: If there is none of this name; the message lists those that there are.
-    """
-    if name not in BACKBONES:
-        raise ValueError(
-            f"extract.backbone is {name!r}, expected one of {', '.join(BACKBONES)}: "
-            "correct it in params.yaml"
-        )
-    return BACKBONES[name]
 
 
 def build(name: str, weights: Mapping[str, np.ndarray], *, size: int) -> keras.Model:
@@ -115,10 +91,9 @@ def build(name: str, weights: Mapping[str, np.ndarray], *, size: int) -> keras.M
         The network: float32 (n, size, size, 3) as `Backbone.preprocess` gives -> float32 (n, d).
 
     Raises:
-        ValueError: If there is no such backbone, or a weight array is missing, unknown, or of
-            another shape or type.
+        ValueError: If a weight array is missing, unknown, or of another shape or type.
     """
-    backbone = find(name)
+    backbone = BACKBONES[name]
     base = _base(backbone, size)
     _check_weights(backbone.title, weights, _shapes(base))
     for key, variable in _variables(base).items():
@@ -163,7 +138,7 @@ def extractor(
         )
     if precision == "float32":
         return _float_extractor(name, weights, size=size)
-    backbone = find(name)
+    backbone = BACKBONES[name]
     if name != "vgg16":
         raise ValueError(
             f"extract.precision is {precision!r}, which {backbone.title} has not: set "
@@ -178,7 +153,7 @@ def _float_extractor(
     name: str, weights: Mapping[str, np.ndarray], *, size: int
 ) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
     """Compile the network with its preprocessing and its averages into one TensorFlow graph."""
-    backbone = find(name)
+    backbone = BACKBONES[name]
     base = build(name, weights, size=size)
     tapped = [base.get_layer(layer).output for layer in (backbone.last, backbone.middle)]
     network = keras.Model(base.input, [base.output, *tapped])

@@ -46,6 +46,8 @@ def configure(*, seed: int, threads: int) -> None:
     Raises:
         RuntimeError: If TensorFlow already runs with another number of threads.
     """
+    for device in tf.config.list_physical_devices("GPU"):  # which several processes share
+        tf.config.experimental.set_memory_growth(device, enable=True)
     if tf.config.threading.get_intra_op_parallelism_threads() != threads:
         tf.config.threading.set_intra_op_parallelism_threads(threads)
     if tf.config.threading.get_inter_op_parallelism_threads() != 1:

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 SHARD_BATCHES = 4
 """Batches kept together as one finished part: the most that a kill can cost."""
 
+WEIGHTS = {"vgg16": "vgg16.npz", "resnet50": "backbone/resnet50.npz"}
+"""By backbone, the file of its weights within the folder of the resources."""
+
 DTYPES = {"average": np.float32, "grid": np.float16, "middle": np.float16}
 """The kinds of features: of the first view the averages, of every view the grid and the middle."""
 
@@ -71,7 +74,7 @@ class Settings:
         batch_size: Pictures in one call of the network.
 
     Raises:
-        ValueError: If a view is unknown or named twice, or there is none.
+        ValueError: If the backbone or a view is unknown, or a view named twice, or there is none.
     """
 
     backbone: str
@@ -83,7 +86,17 @@ class Settings:
     batch_size: int
 
     def __post_init__(self) -> None:
+        if self.backbone not in WEIGHTS:
+            raise ValueError(
+                f"extract.backbone is {self.backbone!r}, expected one of {', '.join(WEIGHTS)}: "
+                "correct it in params.yaml"
+            )
         images.check_views(self.views)
+
+    @property
+    def weights(self) -> str:
+        """The file of the backbone's weights, within the folder of the resources."""
+        return WEIGHTS[self.backbone]
 
 
 @dataclass(frozen=True)

@@ -99,7 +99,7 @@ class Net:
             )
         if out is None:
             out = np.empty((rows, layers[-1][0].shape[1]), np.float32)
-        activations = ([_relu] * (len(self.layers) - 1) + [softmax])[: len(layers)]
+        activations = ([_relu] * (len(self.layers) - 1) + [_softmax])[: len(layers)]
         memory = threading.local()  # a chunk's activations, allocated once a thread
 
         def compute(part: slice) -> None:
@@ -189,12 +189,11 @@ def _relu(activations: np.ndarray) -> None:
     np.maximum(activations, 0, out=activations)
 
 
-def softmax(scores: np.ndarray) -> np.ndarray:
+def _softmax(scores: np.ndarray) -> None:
     """Turn scores float32 (n, c) into probabilities, in place."""
     scores -= scores.max(axis=1, keepdims=True)
     np.exp(scores, out=scores)
     scores /= scores.sum(axis=1, keepdims=True)
-    return scores
 
 
 _NORM = ("gamma", "beta", "moving_mean", "moving_variance")

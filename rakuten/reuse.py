@@ -175,7 +175,7 @@ def _key(root: Path, pictures: Pictures, settings: extraction.Settings, threads:
     from rakuten import backbones, determinism  # TensorFlow, which is not wanted for a refusal
 
     determinism.configure(seed=0, threads=threads)
-    weights = root / "build/resources" / backbones.find(settings.backbone).weights
+    weights = root / "build/resources" / settings.weights
     network = backbones.fingerprint(storage.read_arrays(weights))
     return extraction.fingerprint(pictures, settings, network)
 

@@ -156,7 +156,8 @@ def sentence(figures: dict[str, float]) -> str:
 class FusedAdam(keras.optimizers.Adam):
     """Keras's Adam with one TensorFlow kernel for each variable in place of a dozen.
 
-    The step is the same but for rounding; weights and moments pass through memory once.
+    The step is the same but for rounding; weights and moments pass through memory once. Without
+    AMSGrad, which has no such kernel.
     """
 
     def update_step(

@@ -10,19 +10,19 @@ def main() -> None:
     with journal.stage("extract") as log, storage.ImageArchive("data/images.zip") as archive:
         threads, section = storage.read_params("threads", "extract")
         settings = extraction.Settings(**section)
-        backbone = backbones.find(settings.backbone)
         determinism.configure(seed=0, threads=threads)  # nothing is drawn here
-        weights = storage.read_arrays(f"build/resources/{backbone.weights}")
+        weights = storage.read_arrays(f"build/resources/{settings.weights}")
         table = products.join(storage.read_csv("data/X_train.csv", **products.CSV_FORMAT))
         names = [f"image_train/{name}" for name in products.image_names(table)]
         pictures = extraction.find_pictures(names, archive)
         log.received(f"{len(names):,} products, {len(pictures.names):,} distinct images")
         key = extraction.fingerprint(pictures, settings, backbones.fingerprint(weights))
         shards = storage.Shards(storage.SCRATCH / "extract", key)
+        widths = backbones.BACKBONES[settings.backbone].widths
         network = {"size": settings.size, "precision": settings.precision}
         build = partial(backbones.extractor, settings.backbone, weights, **network)
         arrays, facts = extraction.extract(
-            pictures, archive, build, shards, journal.progress, settings, backbone.widths
+            pictures, archive, build, shards, journal.progress, settings, widths
         )
         features, pooled, table = extraction.spread(
             pictures, table["id"].to_numpy(), arrays, facts, settings.views

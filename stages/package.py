@@ -1,7 +1,8 @@
 """Put the best models and what they read with into one folder, ready to be handed on."""
 
-from rakuten import backbones, journal, packaging, storage
+from rakuten import journal, packaging, storage
 from rakuten.examples import join
+from rakuten.extraction import Settings
 
 
 def main() -> None:
@@ -18,7 +19,7 @@ def main() -> None:
         outputs = {"text": text, "image": image, "fusion": fusion}
         log.received(f"models of {len(table):,} products")
 
-        weights = f"build/resources/{backbones.find(settings['extract']['backbone']).weights}"
+        weights = f"build/resources/{Settings(**settings['extract']).weights}"
         files = {
             "build/best_text/terms.json": "text/terms.json",
             "build/best_text/weights.npz": "text/weights.npz",

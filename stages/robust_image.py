@@ -15,9 +15,7 @@ def main() -> None:
     settings, chosen = Settings(**section), storage.read_params("robust_image")
     with journal.stage("robust_image") as log, storage.ImageArchive("data/images.zip") as archive:
         determinism.configure(seed=seed, threads=threads)
-        weights = storage.read_arrays(
-            f"build/resources/{backbones.find(settings.backbone).weights}"
-        )
+        weights = storage.read_arrays(f"build/resources/{settings.weights}")
         table = storage.read_table("build/clean/products.parquet")
         parts = storage.read_table("build/split/parts.parquet")
         pooled = storage.read_arrays("build/extract/pooled.npz")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from rakuten import backbones, images, resources, storage
+from rakuten import backbones, extraction, images, resources, storage
 from rakuten.categories import CODES
 from rakuten.sample.draws import Draws
 from rakuten.sample.images import draw_image
@@ -164,7 +164,7 @@ def test_features_equal_the_network_by_the_book(name, extractors, all_weights, p
         "grid": naive_quadrants(last),
         "middle": middle.mean(axis=(1, 2)),
     }
-    widths = backbones.find(name).widths
+    widths = backbones.BACKBONES[name].widths
     for kind, dtype, tolerance in zip(KINDS, ("f4", "f2", "f2"), (2e-4, 1e-3, 1e-3), strict=True):
         assert found[kind].dtype == dtype
         assert found[kind].shape == (2, widths[kind])
@@ -243,7 +243,10 @@ def test_same_pixels_give_the_same_bits(name, extractors, all_weights, pixels):
     ],
 )
 def test_the_networks_are_the_known_ones(name, title, parameters, last, middle, all_weights):
-    backbone, network = backbones.find(name), backbones.build(name, all_weights[name], size=224)
+    backbone, network = (
+        backbones.BACKBONES[name],
+        backbones.build(name, all_weights[name], size=224),
+    )
     assert backbone.title == title
     assert network.count_params() == parameters
     assert not network.trainable_weights
@@ -257,16 +260,12 @@ def test_the_networks_are_the_known_ones(name, title, parameters, last, middle, 
 def test_the_resources_carry_the_backbones():
     """The weights' files, and the layers in the order in which Keras stores ResNet50."""
     outputs = {pinned["output"] for pinned in storage.read_yaml(ROOT / "resources.yaml").values()}
-    assert {f"build/resources/{b.weights}" for b in backbones.BACKBONES.values()} <= outputs
+    assert {f"build/resources/{file}" for file in extraction.WEIGHTS.values()} <= outputs
+    assert list(extraction.WEIGHTS) == list(backbones.BACKBONES)
     assert list(resources.CHOICES["extract.backbone"]) == list(backbones.BACKBONES)
     network = keras.applications.ResNet50(include_top=False, weights=None)
     weighted = tuple(layer.name for layer in network.layers if layer.weights)
     assert weighted == resources.RESNET50_LAYERS
-
-
-def test_an_unknown_backbone_is_refused_with_the_known_ones():
-    with pytest.raises(ValueError, match="is 'vgg19', expected one of vgg16, resnet50: correct"):
-        extractor("vgg19", {})
 
 
 def test_foreign_weights_are_refused_with_every_fault(all_weights):

@@ -300,6 +300,11 @@ def test_a_misspelt_setting_is_named():
         extraction.Settings(**section)
 
 
+def test_an_unknown_backbone_is_refused_with_the_known_ones():
+    with pytest.raises(ValueError, match="is 'vgg19', expected one of vgg16, resnet50: correct"):
+        extraction.Settings(**SECTION | {"backbone": "vgg19"})
+
+
 def test_a_misspelt_view_is_refused_before_anything_is_computed():
     with pytest.raises(ValueError, match=r"views has no 'prodcut', expected .* product, flip"):
         extraction.Settings(**SECTION | {"views": ["prodcut"]})

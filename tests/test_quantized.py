@@ -37,7 +37,7 @@ def ranges(weights, pixels, monkeypatch):
 def test_layers_are_the_network_s_in_order(weights):
     base = backbones.build("vgg16", weights, size=SIZE)
     assert list(quantized.RANGES) == [layer.name for layer in base.layers if layer.weights]
-    vgg16 = backbones.find("vgg16")
+    vgg16 = backbones.BACKBONES["vgg16"]
     assert (vgg16.middle, vgg16.last) == quantized.TAPPED
 
 
