@@ -5,7 +5,8 @@ chunk is kept in `<out>.partial/`; a run that was killed is finished by the same
 cannot be read as it should goes to `<out>.errors.csv`, is predicted from what can be read of it,
 and the others go on. Without a file, --title, --description and --image give one product.
 
-Exit status: 0 all fine; 1 finished, but some rows are in the errors file; 2 nothing was written.
+Exit status: 0 all fine; 1 finished, but some rows are in the errors file; 2 failed:
+nothing was written, or, by Ray, a part of the folder that the same command goes on with.
 """
 
 import argparse
@@ -259,8 +260,12 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("products", nargs="?", help="CSV or Parquet file of products")
-    parser.add_argument("-o", "--out", help="the file to write, .csv or .parquet")
+    parser.add_argument(
+        "products",
+        nargs="?",
+        help="CSV or Parquet file of products; by Ray also a folder of such, or a URI",
+    )
+    parser.add_argument("-o", "--out", help="the file to write, .csv or .parquet; by Ray a folder")
     parser.add_argument("--images", help="folder or zip archive; text alone without")
     parser.add_argument("--submission", action="store_true", help="write the challenge's format")
     parser.add_argument("--restart", action="store_true", help="begin anew, overwrite the output")

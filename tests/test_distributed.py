@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from conftest import ROOT
@@ -53,16 +54,37 @@ def catalogue(folder, count, *, every=3):
 
 
 def poison(folder):
-    """A corrupt picture, an endless description, broken UTF-8 and a field too many."""
+    """A corrupt picture, endless texts (one of many lines), broken UTF-8, a field too many."""
     source = folder / "x.csv"
     (folder / "pictures" / "image_50_product_0.jpg").write_bytes(jpeg(1)[:200])
     bad = [
         b"9001," + b"a" * (product_files.MAX_FIELD + 1) + b",,,\n",
+        b'9005,Lines,"' + b"one more\n" * (product_files.MAX_FIELD // 9 + 1) + b'",,\n',
         b"9002,caf\xe9,,1,51\n",
         b"9003,too,many,fields,1,51\n",
         b"nine,index,,1,51\n",
     ]
     source.write_bytes(source.read_bytes() + b"".join(bad))
+
+
+def as_poisoned_parquet(source):
+    """Write a catalogue as Parquet, with an endless description and broken UTF-8 at its end."""
+    frame = pd.read_csv(source)
+    table = pa.table(
+        {
+            "index": [*frame.iloc[:, 0], 9001, 9002],
+            "designation": [*(text.encode() for text in frame["designation"]), b"x", b"caf\xe9"],
+            "description": [
+                *(text.encode() for text in frame["description"]),
+                b"a" * (product_files.MAX_FIELD + 1),
+                b"",
+            ],
+            "productid": [*frame["productid"], 1, 1],
+            "imageid": [*frame["imageid"], 51, 51],
+        }
+    )
+    pq.write_table(table, source.with_suffix(".parquet"), row_group_size=6)
+    return source.with_suffix(".parquet")
 
 
 # Without Ray
@@ -154,6 +176,53 @@ def test_a_damaged_partition_is_missing(tmp_path):
     assert output.finished([part]) == {}
     with pytest.raises(InputError, match=r"another command \(input differ\)"):
         Output(str(tmp_path), "predictions", {"input": 2}, restart=False)
+
+
+def test_errors_and_their_partition_belong_together(tmp_path):
+    """A kill may leave the first without the second; the second alone is not whole."""
+    part = partitions.Partition(0, 2, 0, product_files.Mark(0, 2, 10))
+    table = predict.tabulate(predict.columns_of(1), [[1, 10, "a", 0.5, None, 1.0]] * 2)
+    output = Output(str(tmp_path), "predictions", {"input": 1}, restart=False)
+    errors, file = tmp_path / "errors" / part.name, tmp_path / "predictions" / part.name
+    output.write(part, table, [(1, "x.csv", 3, "1", "bad")], 1)
+    errors.unlink()
+    assert output.finished([part]) == {}
+    output.write(part, table, [(1, "x.csv", 3, "1", "bad")], 1)
+    file.unlink()
+    assert output.finished([part]) == {}
+    assert not errors.exists()
+    written = output.write(part, table, [], 0)  # what was wrong has passed
+    assert output.finished([part]) == {part.name: written}
+
+
+def test_a_damaged_manifest_is_told_with_a_remedy(tmp_path):
+    Output(str(tmp_path), "predictions", {"input": 1}, restart=False)
+    (tmp_path / "manifest.json").write_text('{"complete"')
+    with pytest.raises(InputError, match="remove that folder, or name another"):
+        Output(str(tmp_path), "predictions", {"input": 1}, restart=False)
+
+
+def test_a_job_is_told_from_one_with_other_files_or_threads(tmp_path):
+    (tmp_path / "nltk" / "a").mkdir(parents=True)
+    for name in ("w.npz", "langid.npz", "nltk/x", "nltk/a/x"):
+        (tmp_path / name).write_bytes(bytes(3 << 20))
+    extract = ToyExtraction(str(tmp_path / "w.npz"), SMALL, 2)
+    makers = {
+        "w.npz": lambda: jobs.Extraction(extract.weights, SMALL, 2),
+        "nltk/x": lambda: jobs.Cleaning(str(tmp_path), {}),
+        "nltk/a/x": lambda: jobs.Prediction(str(tmp_path), 3),
+    }
+    for name, make in makers.items():
+        before = make().identity()
+        assert make().identity() == before
+        with (tmp_path / name).open("r+b") as file:
+            file.seek(3 << 19)  # in the middle, the size stays
+            file.write(b"changed")
+        assert make().identity() != before, name
+    one = replace(makers["w.npz"](), threads=1)
+    assert one.identity() != makers["w.npz"]().identity()
+    assert one.takes_gpu
+    assert not replace(one, settings=replace(SMALL, precision="int8")).takes_gpu
 
 
 def test_without_ray_the_error_names_the_remedy(tmp_path, monkeypatch, capsys):
@@ -264,6 +333,7 @@ class ToyJob(jobs.Prediction):
     pause: float = 0.0
 
     threads = 1
+    takes_gpu = False
 
     def identity(self):
         return {"toy": True}
@@ -294,6 +364,8 @@ class ToyExtraction(jobs.Extraction):
         folder = Path(self.weights)
 
         def compute(pixels):
+            device = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+            (folder / f"{os.getpid()}.{device}.device").touch()
             with (folder / f"{os.getpid()}.calls").open("a") as file:
                 file.writelines(f"{digest(one)}\n" for one in pixels)
             with contextlib.suppress(FileNotFoundError):
@@ -362,9 +434,24 @@ def check(out, expected):
 
 
 @pytest.mark.scale
-def test_a_poisoned_catalogue_gives_what_the_local_engine_does(cluster, tmp_path, monkeypatch):
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_a_poisoned_catalogue_gives_what_the_local_engine_does(
+    cluster, tmp_path, monkeypatch, suffix
+):
     source = catalogue(tmp_path, 23)
-    poison(tmp_path)
+    reasons = {
+        "100": "picture image_50_product_0.jpg cannot be used",
+        "9001": "not readable as CSV: field larger than field limit",
+        "9005": "not readable as CSV: field larger than field limit",
+        "9002": "designation is not UTF-8",
+        "9003": "expected 5 fields, received 6",
+        "nine": "index is not a number",
+    }
+    if suffix == ".parquet":
+        source = as_poisoned_parquet(source)
+        reasons = {"9001": "description larger than field limit", "9002": reasons["9002"]}
+    else:
+        poison(tmp_path)
     images = tmp_path / "pictures"
     expected = local(source, tmp_path, monkeypatch, images=images)
     out = tmp_path / "out"
@@ -373,13 +460,8 @@ def test_a_poisoned_catalogue_gives_what_the_local_engine_does(cluster, tmp_path
     assert summary == expected[2]
     check(out, expected)
     told = pd.read_parquet(out / "errors").set_index("index")["reason"]
-    for index, reason in {
-        "100": "picture image_50_product_0.jpg cannot be used",
-        "9001": "not readable as CSV: field larger than field limit",
-        "9002": "designation is not UTF-8",
-        "9003": "expected 5 fields, received 6",
-        "nine": "index is not a number",
-    }.items():
+    assert set(told.index) == set(reasons)
+    for index, reason in reasons.items():
         assert told[index].startswith(reason)
 
 
@@ -424,7 +506,7 @@ def test_features_of_a_killed_and_a_failed_run_are_those_of_one_process(cluster,
     for file in tmp_path.glob("*.calls"):
         file.unlink()
     summary = engine._run(request, job)
-    assert summary == predict.Summary(products=44, no_picture=24, bad_rows=5)
+    assert summary == predict.Summary(products=45, no_picture=25, bad_rows=6)
     assert {path: path.stat().st_mtime_ns for path in before} == before
     computed = {one for file in tmp_path.glob("*.calls") for one in file.read_text().split()}
     written = {int(path.stem.removeprefix("part-")) // 8 for path in before}
@@ -436,10 +518,10 @@ def test_features_of_a_killed_and_a_failed_run_are_those_of_one_process(cluster,
     assert computed == asked
 
     found = pd.read_parquet(out / "features")
-    assert found["row"].tolist() == list(range(44))
+    assert found["row"].tolist() == list(range(45))
     network, _ = job.network()
     rows = list(read_rows(open_table(source)))
-    for start in range(0, 44, job.chunk):  # the chunks of the run, in this process
+    for start in range(0, 45, job.chunk):  # the chunks of the run, in this process
         chunk = found.iloc[start : start + job.chunk]
         files = [images / str(row.image) for row in rows[start : start + job.chunk]]
         has = [file.is_file() and file.name != "image_50_product_0.jpg" for file in files]
@@ -452,6 +534,23 @@ def test_features_of_a_killed_and_a_failed_run_are_those_of_one_process(cluster,
         for kind in WIDTHS:
             expected = local[kind] if kind == "average" else np.hstack(local[kind])
             np.testing.assert_array_equal(np.stack(chunk[kind][has]), expected)
+
+
+@pytest.mark.scale
+def test_where_there_are_gpus_each_actor_has_one(cluster, tmp_path):
+    """GPUs are declared, not there: what is tested is who would get them."""
+    source = catalogue(tmp_path, 96, every=1)
+    node = cluster.add_node(num_cpus=4, num_gpus=2, object_store_memory=STORE)
+    try:
+        job = ToyExtraction(str(tmp_path), SMALL, 1, chunk=4, partition=4)
+        images = str(tmp_path / "pictures")
+        engine._run(engine.Request(str(source), str(tmp_path / "out"), images), job)
+    finally:
+        cluster.remove_node(node)
+    devices = [path.name.split(".")[1] for path in tmp_path.glob("*.device")]
+    assert 1 <= len(devices) <= 2
+    assert set(devices) <= {"0", "1"}
+    assert len(set(devices)) == len(devices)
 
 
 @pytest.mark.scale

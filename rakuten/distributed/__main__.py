@@ -43,7 +43,7 @@ def _clean(given: argparse.Namespace) -> Summary:
 def _extract(given: argparse.Namespace) -> Summary:
     threads, section = storage.read_params("threads", "extract")
     settings = extraction.Settings(**section)
-    weights = given.weights or f"build/resources/{settings.backbone}.npz"
+    weights = given.weights or f"build/resources/{settings.weights}"
     return engine.extract(_request(given), weights, settings, threads)
 
 
@@ -69,7 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     clean.add_argument("--resources", default="build/resources", help="folder (%(default)s)")
     extract.set_defaults(run=_extract)
     extract.add_argument("--images", required=True, help="folder, zip, folder of zips, or a URI")
-    extract.add_argument("--weights", help="of the backbone (build/resources/<backbone>.npz)")
+    extract.add_argument("--weights", help="of the backbone (that of build/resources)")
     for command in (clean, extract):
         command.add_argument("products", help="CSV or Parquet file, a folder of such, or a URI")
         command.add_argument("-o", "--out", required=True, help="the folder to write, or a URI")

@@ -11,7 +11,7 @@ import logging
 import os
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -235,6 +235,7 @@ def _results(
     with ray.data.DataContext.current(context):
         items = [{"partition": json.dumps(partition)} for partition in missing]
         data = ray.data.from_items(items, override_num_blocks=len(items))
+        tables = [replace(table, marks=()) for table in tables]  # each partition has its own
         shared = ray.put((tables, index))  # one copy on each machine, however many processes
         starts = _count_starts(ray)
         decoded = data.map_batches(
@@ -244,7 +245,9 @@ def _results(
             fn_kwargs={"job": job, "images": request.images, "shared": shared, "starts": starts},
             num_cpus=DECODER,
         )
-        most = max(1, int(ray.cluster_resources().get("CPU", 1)) // threads)
+        resources = ray.cluster_resources()
+        gpus = int(resources.get("GPU", 0)) if request.images and job.takes_gpu else 0
+        most = gpus or max(1, int(resources.get("CPU", 1)) // threads)
         computed = decoded.map_batches(
             _Model,
             batch_size=1,
@@ -254,6 +257,7 @@ def _results(
                 min_size=1, max_size=most, max_tasks_in_flight_per_actor=IN_FLIGHT
             ),
             num_cpus=ACTOR,
+            num_gpus=min(gpus, 1),
             # Ray would give the libraries as many threads as the actor has processors.
             runtime_env={"env_vars": {"OMP_NUM_THREADS": str(threads)}},
         )

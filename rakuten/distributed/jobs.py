@@ -6,7 +6,8 @@ A job travels to the processes that do it. `prepare` runs in tasks, what `load` 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
-from pathlib import Path, PurePosixPath
+from importlib.metadata import version
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -14,7 +15,7 @@ import pyarrow as pa
 from rakuten import extraction, images, predict, product_files, storage, text
 from rakuten.classifier import Prepared, ProductClassifier
 from rakuten.distributed.pictures import IndexedPictures
-from rakuten.distributed.places import Place, locate
+from rakuten.distributed.places import locate
 from rakuten.predict import Reading
 from rakuten.product_files import Row
 
@@ -37,19 +38,13 @@ class Cleaning:
 
     name = "texts"
     threads = 1
+    takes_gpu = False
 
     def identity(self) -> dict:
         """Tell what the results depend on besides products."""
         resources = locate(self.resources)
-        files = [resources.below("langid.npz"), *resources.below("nltk").files()]
-        told = {PurePosixPath(file.path).name: file for file in files}
-        return {
-            "resources": {
-                name: Place(resources.filesystem, file.path).identity()
-                for name, file in told.items()
-            },
-            "settings": self.settings,
-        }
+        langid, nltk = resources.below("langid.npz").digest(), resources.below("nltk").digests()
+        return {"resources": {"langid": langid, "nltk": nltk}, "settings": self.settings}
 
     def prepare(self, row: Row, pictures: None) -> Reading:
         """Take the texts of a row as they are."""
@@ -88,13 +83,18 @@ class Prediction:
 
     def identity(self) -> dict:
         """Tell what the results depend on besides products and pictures."""
-        package = locate(self.package).below("package.json").identity()
-        return {"package": package, "top": self.top, "chunk": self.chunk}
+        package = locate(self.package).digests()
+        return {"package": package, "top": self.top, "chunk": self.chunk, "software": _software()}
 
     @property
     def threads(self) -> int:
         """Threads of the networks: those of the training."""
         return _classifier(self.package).summary["threads"]
+
+    @property
+    def takes_gpu(self) -> bool:
+        """Whether pictures go through TensorFlow, which takes a GPU where there is one."""
+        return _classifier(self.package).summary["extract"]["precision"] == "float32"
 
     def prepare(self, row: Row, pictures: IndexedPictures | None) -> Reading:
         """Do what the local engine does."""
@@ -131,11 +131,20 @@ class Extraction:
 
     name = "features"
 
+    @property
+    def takes_gpu(self) -> bool:
+        """Whether pictures go through TensorFlow, which takes a GPU where there is one."""
+        return self.settings.precision == "float32"
+
     def identity(self) -> dict:
         """Tell what the results depend on besides products and pictures."""
-        weights = locate(self.weights).identity()
-        settings = asdict(self.settings) | {"views": list(self.settings.views)}
-        return {"weights": weights, "settings": settings, "chunk": self.chunk}
+        return {
+            "weights": locate(self.weights).digest(),
+            "settings": asdict(self.settings) | {"views": list(self.settings.views)},
+            "threads": self.threads,
+            "chunk": self.chunk,
+            "software": _software(),
+        }
 
     def prepare(self, row: Row, pictures: IndexedPictures | None) -> Reading:
         """Find and decode the picture of a row."""
@@ -162,7 +171,7 @@ class Extraction:
             size=self.settings.size,
             precision=self.settings.precision,
         )
-        return network, backbones.find(self.settings.backbone).widths
+        return network, backbones.BACKBONES[self.settings.backbone].widths
 
     def load(self) -> Callable[[Sequence[Reading]], pa.Table]:
         """Load the backbone; what is returned makes a table of readings."""
@@ -203,6 +212,11 @@ class Extraction:
         for field, column in zip(images.Facts._fields, facts.T, strict=True):
             columns[field] = pa.array(column, mask=~has)
         return pa.table(columns)
+
+
+def _software() -> dict[str, str]:
+    """Give the versions of what computes."""
+    return {name: version(name) for name in ("tensorflow", "keras", "onnxruntime", "numpy")}
 
 
 def _indices(readings: Sequence[Reading]) -> pa.Array:

@@ -69,7 +69,7 @@ class Output:
         if self._root.files() and not kept.exists():
             raise InputError(f"{address} holds other files: name a new folder with -o")
         if kept.exists():
-            before = json.loads(kept.read())["depends_on"]
+            before = self._depended_on(kept)
             names = [n for n in before | manifest if before.get(n) != manifest.get(n)]
             if names and not restart:
                 raise InputError(
@@ -81,15 +81,27 @@ class Output:
                     self._remove(self._root.below(name))
         self._write_manifest({"complete": False})
 
+    def _depended_on(self, manifest: Place) -> dict:
+        try:
+            return json.loads(manifest.read())["depends_on"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise InputError(
+                f"{manifest.path} cannot be read ({error}): remove that folder, or name another"
+            ) from error
+
     def finished(self, partitions: Sequence[Partition]) -> dict[str, Done]:
         """Find the partitions that are there and whole, by their names."""
-        there = {info.base_name for info in self._root.below(self._kind).files()}
+        there, errors = (
+            {info.base_name for info in self._root.below(name).files()}
+            for name in (self._kind, "errors")
+        )
         found = {}
         for partition in partitions:
-            if partition.name in there:
-                done = self._check(partition)
-                if done:
-                    found[partition.name] = done
+            done = self._check(partition) if partition.name in there else None
+            if done and (not done.bad_rows or partition.name in errors):
+                found[partition.name] = done
+            elif partition.name in errors:  # of a run that was killed before it wrote the partition
+                self._root.below("errors", partition.name).delete()
         return found
 
     def write(

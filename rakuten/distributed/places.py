@@ -52,14 +52,28 @@ class Place(NamedTuple):
             file.write(content)
         self.filesystem.move(unfinished, self.path)
 
+    def delete(self) -> None:
+        """Remove the file."""
+        self.filesystem.delete_file(self.path)
+
     def files(self) -> list[fs.FileInfo]:
         """List the files below this folder, by their paths."""
         selector = fs.FileSelector(self.path, recursive=True, allow_not_found=True)
         found = [i for i in self.filesystem.get_file_info(selector) if i.is_file]
         return sorted(found, key=lambda info: info.path.split("/"))
 
+    def digest(self) -> str:
+        """Hash the whole file."""
+        with self.open() as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+
+    def digests(self) -> dict[str, str]:
+        """Hash all files below this folder, by their paths within it."""
+        paths = (PurePosixPath(info.path).relative_to(self.path) for info in self.files())
+        return {str(path): self.below(str(path)).digest() for path in paths}
+
     def identity(self) -> dict:
-        """Tell this file from others by its size and its first and last MiB."""
+        """Tell this file from most others, without reading it: size, first and last MiB."""
         with self.open() as file:
             digest = hashlib.sha256(file.read(EDGE))
             size = file.seek(0, io.SEEK_END)
