@@ -30,14 +30,21 @@ class Work:
     Attributes:
         what: Its name.
         core_hours: What it takes.
+        driver: Hours of the one process that writes.
         read: Bytes that come from the store.
         written: Bytes that go there.
     """
 
     what: str
     core_hours: float
+    driver: float
     read: float
     written: float
+
+    @property
+    def hours(self) -> float:
+        """How long it takes on `CORES`, or the driver."""
+        return max(self.core_hours / CORES, self.driver)
 
 
 def figure(subject: str, what: str) -> tuple[float, int]:
@@ -71,9 +78,14 @@ def core_hours(subject: str, what: str) -> float:
 
 def works() -> list[Work]:
     """Reckon each kind of work."""
-    text, prediction, tokens = (
+    text, prediction = (
         PRODUCTS * figure("scale_prediction", what)[0]
-        for what in ("text read", "predictions written", "cleaned texts written")
+        for what in ("text read", "predictions written")
+    )
+    tokens = PRODUCTS * figure("scale_cleaning", "cleaned texts written")[0]
+    of_texts, of_features, of_predictions = (
+        PRODUCTS / figure(subject, "the driver")[0] / 3600
+        for subject in ("scale_cleaning", "scale_features", "scale_capacity")
     )
     pictures, cores = PRODUCTS * PICTURE, f"{measured_on()} processors"
     features = {
@@ -84,21 +96,27 @@ def works() -> list[Work]:
     from_text = core_hours("scale_prediction", f"prediction from text, {cores}")
     both = f"prediction from text and picture, float32, {cores}"
     return [
-        Work("clean text", core_hours("clean", "clean"), text, tokens),
+        Work(
+            "clean text", core_hours("scale_cleaning", f"cleaning, {cores}"), of_texts, text, tokens
+        ),
         *(
             Work(
                 f"features, {precision} on CPUs",
                 core_hours("scale_overhead", f"extraction by Ray, {precision}"),
+                of_features,
                 pictures,
                 written,
             )
             for precision, written in features.items()
         ),
-        Work("features on GPU machines (reasoned)", gpus, pictures, features["float32"]),
-        Work("predict from text", from_text, text, prediction),
+        Work(
+            "features on GPU machines (reasoned)", gpus, of_features, pictures, features["float32"]
+        ),
+        Work("predict from text", from_text, of_predictions, text, prediction),
         Work(
             "predict from text and picture, float32 on CPUs",
             core_hours("scale_prediction", both),
+            of_predictions,
             text + pictures,
             prediction,
         ),
@@ -112,12 +130,15 @@ def measured_on() -> int:
 
 def table() -> str:
     """Write the works as a table."""
-    header = ("", ">core-hours", f">hours on {CORES} cores", ">read", ">written")
+    header = (
+        "", ">core-hours", ">hours of the driver", f">hours on {CORES} cores", ">read", ">written"
+    )  # fmt: skip
     rows = [
-        (w.what, whole(w.core_hours), whole(w.core_hours / CORES), size(w.read), size(w.written))
-        for w in works()
-    ]
-    return f"{markdown.table(header, rows)}"
+        (work.what, *map(whole, (work.core_hours, work.driver, work.hours)),
+         *map(size, (work.read, work.written)))
+        for work in works()
+    ]  # fmt: skip
+    return markdown.table(header, rows)
 
 
 def whole(hours: float) -> str:

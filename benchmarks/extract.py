@@ -12,16 +12,6 @@ from rakuten.determinism import keras
 PICTURES, DECODED = 128, 64
 
 
-class NoShards:
-    """Keep no finished part, so that every run computes all."""
-
-    def load(self, number: int) -> None:
-        """Find nothing."""
-
-    def save(self, number: int, **arrays: np.ndarray) -> None:
-        """Keep nothing."""
-
-
 def naive(folder, base: keras.Model) -> np.ndarray:
     """Extract as tutorials do: a generator of the folder, `predict` for every batch."""
     generator = keras.src.legacy.preprocessing.image.ImageDataGenerator(
@@ -53,9 +43,11 @@ def main() -> None:
 
         def extract(precision: str) -> None:
             settings = extraction.Settings(**section | {"precision": precision})
-            widths = backbones.find("vgg16").widths
+            widths = backbones.BACKBONES["vgg16"].widths
             build = partial(extractors.get, precision)
-            extraction.extract(pictures, archive, build, NoShards(), silent, settings, widths)
+            extraction.extract(
+                pictures, archive, build, measure.NoShards(), silent, settings, widths
+            )
 
         extractors = {
             precision: backbones.extractor("vgg16", weights, size=224, precision=precision)

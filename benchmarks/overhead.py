@@ -13,7 +13,11 @@ ARCHIVE = 2_200_000_000
 """Bytes of the challenge's pictures."""
 
 IMPORTS = "import {module}, sys; assert 'tensorflow' not in sys.modules"
-LIGHT = ("clean", "split", "vectorize", "explore", "evaluate", "best_text", "audit")
+LIGHT = (
+    "resources", "clean", "split", "vectorize", "encode", "best_text", "best_image", "best_fusion",
+    "robust_text", "audit", "package", "evaluate", "explore",
+)  # fmt: skip
+"""The stages that need no TensorFlow."""
 
 
 def main() -> None:

@@ -1,8 +1,8 @@
-"""Ray against one process, what it can schedule, how its memory grows, and training from its files.
+"""Ray against one process, what it can schedule, and how its memory grows.
 
 `python -m benchmarks.scale` runs all pieces, `python -m benchmarks.scale overhead` one of them. It
-needs requirements-scale.txt and the outputs of the last `dvc repro`. "Steady" is without start-up:
-from the first chunk of 256 products that is done to the last.
+needs requirements-scale.txt and the outputs of the last `dvc repro`. Rates are without start-up:
+from the moment in which the networks are loaded.
 """
 
 import argparse
@@ -26,7 +26,7 @@ import pyarrow as pa
 import pytest
 
 from benchmarks import measure
-from rakuten import extraction, journal, predict, product_files, products, storage, text
+from rakuten import extraction, journal, predict, product_files, products, storage
 from rakuten.classifier import Prepared
 from rakuten.distributed import engine, jobs
 from rakuten.predict import CHUNK, Reading
@@ -37,10 +37,15 @@ PROCESSORS = os.cpu_count() or 1
 STORE = 1 << 30
 """Bytes of Ray's shared memory."""
 
-PICTURES = {"int8": 3 * CHUNK, "float32": 2 * CHUNK}
-TURNS = {"int8": 2, "float32": 1}
+PICTURES = {"int8": 8 * CHUNK, "float32": 4 * CHUNK}
+TURNS = {"int8": 3, "float32": 2}
+WITH_PICTURES = 2 * CHUNK
 TITLES = 40 * CHUNK
+CLEANED = 300_000
 FEW, MANY = (2, 4, 8, 16), (32, 64)
+TOP = 5
+"""Choices a product, as `rakuten.predict` gives where nothing is said."""
+
 COST = 0.2
 """Seconds that a stand-in takes for a chunk, less than the classifier for texts alone."""
 
@@ -65,7 +70,7 @@ class Marks:
 
     def __init__(self):
         self.times: list[tuple[float, int, float]] = []
-        self.began = time.perf_counter()
+        self.began, self._spent = time.perf_counter(), spent()
 
     def __call__(self, *_, **__) -> "Marks":
         """Stand in for `journal.progress`."""
@@ -80,8 +85,7 @@ class Marks:
     def update(self, count: int) -> None:
         """Note that so many are done."""
         before = self.times[-1][1] if self.times else 0
-        spent = sum(psutil.Process().cpu_times()[:2])
-        self.times.append((time.perf_counter(), before + count, spent))
+        self.times.append((time.perf_counter(), before + count, spent()))
 
     def between(self, first: int, last: int) -> tuple[float, int, float]:
         """Find the seconds, products and own CPU seconds between two numbers of products done."""
@@ -89,14 +93,21 @@ class Marks:
         stop = next(mark for mark in self.times if mark[1] >= last)
         return tuple(b - a for a, b in zip(start, stop, strict=True))
 
-    def steady(self) -> float:
-        """Products a second after the first chunk."""
-        seconds, count, _ = self.between(CHUNK, self.times[-1][1])
-        return count / seconds
+    def rate(self) -> float:
+        """Products a second from the beginning on."""
+        when, count, _ = self.times[-1]
+        return count / (when - self.began)
+
+    def written_by_one_processor(self) -> float:
+        """Products a second, did this process nothing but take results and write them."""
+        _, count, spent = self.times[-1]
+        return count / (spent - self._spent)
 
 
 class Timed:
     """A job whose chunks are timed where they are computed: Ray hands them on a chunk later.
+
+    Nothing is prepared before the networks are loaded, so that nothing is done for free meanwhile.
 
     Args:
         job: What is done.
@@ -106,37 +117,47 @@ class Timed:
     def __init__(self, job: engine.Job, folder: Path):
         folder.mkdir()
         self._job, self._folder, self._began = job, folder, time.time()
-        self.name, self.threads = job.name, job.threads
-        self.chunk, self.partition = job.chunk, job.partition
-        self.identity, self.prepare = job.identity, job.prepare
+        self._ready = False
+        self.name, self.threads, self.takes_gpu = job.name, job.threads, job.takes_gpu
+        self.chunk, self.partition, self.identity = job.chunk, job.partition, job.identity
+
+    def prepare(self, row: product_files.Row, pictures) -> Reading:
+        """Do what the job does, once an actor is there."""
+        while not self._ready:
+            self._ready = any(self._folder.glob("*.loaded"))
+            time.sleep(0 if self._ready else 0.05)
+        return self._job.prepare(row, pictures)
 
     def load(self) -> Callable[[Sequence[Reading]], pa.Table]:
         """Load the job's networks."""
         compute = self._job.load()
+        (self._folder / f"{os.getpid()}.loaded").write_text(f"{time.time()} 0\n")
 
         def timed(readings: Sequence[Reading]) -> pa.Table:
             table = compute(readings)
-            with (self._folder / str(os.getpid())).open("a") as file:
+            with (self._folder / f"{os.getpid()}.done").open("a") as file:
                 file.write(f"{time.time()} {len(readings)}\n")
             return table
 
         return timed
 
-    def times(self) -> list[tuple[float, int]]:
-        """List the chunks: when each was done, seconds since the beginning, and its products."""
-        lines = [line for path in self._folder.iterdir() for line in path.read_text().splitlines()]
-        pairs = sorted((float(line.split()[0]), int(line.split()[1])) for line in lines)
-        return [(when - self._began, count) for when, count in pairs]
+    def loaded(self) -> float:
+        """Seconds from the beginning to the first actor's networks."""
+        return min(when for when, _ in self._times("loaded"))
 
-    def steady(self) -> float:
-        """Products a second after the first chunk."""
-        times = self.times()
-        return sum(count for _, count in times[1:]) / (times[-1][0] - times[0][0])
+    def count(self) -> int:
+        """Products that were done."""
+        return sum(count for _, count in self._times("done"))
 
-    def first(self) -> float:
-        """Seconds to the first product, were the first chunk as fast as the others."""
-        when, count = self.times()[0]
-        return when - count / self.steady()
+    def rate(self) -> float:
+        """Products a second from there on."""
+        return self.count() / (max(when for when, _ in self._times("done")) - self.loaded())
+
+    def _times(self, kind: str) -> list[tuple[float, int]]:
+        lines = [
+            line for p in self._folder.glob(f"*.{kind}") for line in p.read_text().splitlines()
+        ]
+        return [(float(when) - self._began, int(count)) for when, count in map(str.split, lines)]
 
 
 @dataclass(frozen=True)
@@ -156,6 +177,7 @@ class StandIn(jobs.Prediction):
     workers: int = 0
 
     threads = 1
+    takes_gpu = False
 
     def identity(self) -> dict:
         """Tell nothing: every run has a folder of its own."""
@@ -189,6 +211,11 @@ class StandIn(jobs.Prediction):
             return predict.tabulate(predict.columns_of(1), rows)
 
         return compute
+
+
+def spent() -> float:
+    """Give the processor's seconds of this process so far."""
+    return sum(psutil.Process().cpu_times()[:2])
 
 
 def started(folder: str) -> int:
@@ -281,7 +308,6 @@ def texts(folder: Path, count: int) -> Path:
 
 def overhead() -> list[measure.Row]:
     """Extract the same pictures by Ray and by one process, in turns, on the same processors."""
-    from benchmarks.extract import NoShards
     from rakuten import backbones, determinism
 
     rows = []
@@ -301,9 +327,11 @@ def overhead() -> list[measure.Row]:
             def local(source=source, chosen=chosen, network=network) -> Marks:
                 with storage.ImageArchive(images) as archive:
                     found = extraction.find_pictures(names(source), archive)
-                    marks, widths = Marks(), backbones.find("vgg16").widths
+                    marks, widths = Marks(), backbones.BACKBONES["vgg16"].widths
                     build = partial(lambda network: network, network)
-                    extraction.extract(found, archive, build, NoShards(), marks, chosen, widths)
+                    extraction.extract(
+                        found, archive, build, measure.NoShards(), marks, chosen, widths
+                    )
                 return marks
 
             def far(turn: int, source=source, threads=threads, chosen=chosen):
@@ -315,13 +343,13 @@ def overhead() -> list[measure.Row]:
                 return started, job
 
             results = [(local(), far(turn)) for turn in range(TURNS[precision])]
-            one = [marks.steady() for marks, _ in results]
-            many = [job.steady() for _, (_, job) in results]
+            one = [marks.rate() for marks, _ in results]
+            many = [job.rate() for _, (_, job) in results]
             shares = [1 - b / a for a, b in zip(one, many, strict=True)]
             note = f"{count:,} pictures, {PROCESSORS} processors, turns: {TURNS[precision]}"
             rows.append(
                 measure.Row(
-                    f"extraction by Ray, {precision}, steady", measure.median(many), "pictures/s",
+                    f"extraction by Ray, {precision}", measure.median(many), "pictures/s",
                     measure.median(one), ratio(many, one), f"{note}; naive: one process, no Ray",
                 )
             )  # fmt: skip
@@ -333,12 +361,12 @@ def overhead() -> list[measure.Row]:
                 )
             )  # fmt: skip
             starts = [started for _, (started, _) in results]
-            firsts = [job.first() for _, (_, job) in results]
+            loads = [job.loaded() for _, (_, job) in results]
             rows += [
                 measure.Row("start of the cluster", measure.median(starts), "s", note=precision),
-                measure.Row("from there to the first picture", measure.median(firsts), "s",
-                            note=f"{precision}; an actor starts and loads its network, "
-                            f"which takes {loading:.2g} s in a process that has TensorFlow"),
+                measure.Row("from there to the loaded network", measure.median(loads), "s",
+                            note=f"{precision}; {loading:.2g} s of it in a process that has "
+                            "TensorFlow"),
             ]  # fmt: skip
             written = sum(p.stat().st_size for p in (folder / "out/features").iterdir()) / count
             rows.append(
@@ -358,7 +386,7 @@ def percent(share: float) -> float:
 
 
 @contextmanager
-def bound(processors: int) -> Iterator[None]:
+def only(processors: int) -> Iterator[None]:
     """Keep this process, and those it starts, to some of the processors."""
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, sorted(before)[:processors])
@@ -383,12 +411,12 @@ def on_processors(
     """
     rates, notes = {}, {}
     for processors in sorted({*numbers}):
-        with bound(processors), cluster(processors):
+        with only(processors), cluster(processors):
             out = source.with_name("out")
             job = Timed(make(processors), source.with_name(f"times{processors}"))
             run(job, engine.Request(str(source), str(out), images))
-            rates[processors] = job.steady()
-            notes[processors] = f"steady, {sum(count for _, count in job.times()):,} products"
+            rates[processors] = job.rate()
+            notes[processors] = f"{job.count():,} products, one run"
             if len(rates) > 1:
                 notes[processors] += f"; {rates[processors] / rates[min(rates)]:.2f} times as fast"
     return [
@@ -408,7 +436,7 @@ def number_of(processors: int) -> str:
 def extraction_speed() -> list[measure.Row]:
     """Extract on one processor and on all."""
     with measure.scratch("scale") as folder:
-        table, images = pictured(folder / "sample", PICTURES["int8"])
+        table, images = pictured(folder / "sample", 4 * CHUNK)
 
         def make(threads: int) -> jobs.Extraction:
             return jobs.Extraction(str(weights()), settings("int8")[1], threads)
@@ -417,7 +445,7 @@ def extraction_speed() -> list[measure.Row]:
 
 
 @dataclass(frozen=True)
-class Bound(jobs.Prediction):
+class OnThreads(jobs.Prediction):
     """A prediction that counts as so many threads as it gets processors."""
 
     processors: int = 1
@@ -432,11 +460,11 @@ def prediction_speed() -> list[measure.Row]:
     """Predict on one processor and on all."""
 
     def make(threads: int) -> jobs.Prediction:
-        return Bound(str(BUILD / "package"), 1, processors=threads)
+        return OnThreads(str(BUILD / "package"), TOP, processors=threads)
 
     with measure.scratch("scale") as folder:
         plain = texts(folder / "text", TITLES)
-        table, images = pictured(folder / "sample", PICTURES["float32"])
+        table, images = pictured(folder / "sample", WITH_PICTURES)
         rows = on_processors("prediction from text", "products", plain, make)
         written = list((folder / "text/out/predictions").iterdir())
         size = sum(path.stat().st_size for path in written) / TITLES
@@ -445,23 +473,37 @@ def prediction_speed() -> list[measure.Row]:
             *rows,
             *on_processors(what, "products", table, make, str(images), (PROCESSORS,)),
             measure.Row("text read", round(plain.stat().st_size / TITLES), "bytes/product"),
-            measure.Row("pictures read", round(images.stat().st_size / PICTURES["float32"]),
+            measure.Row("pictures read", round(images.stat().st_size / WITH_PICTURES),
                         "bytes/product", note="of the generated catalogue"),
-            measure.Row("predictions written", round(size), "bytes/product"),
-            measure.Row("cleaned texts written", round(cleaned(plain)), "bytes/product"),
+            measure.Row("predictions written", round(size), "bytes/product",
+                        note=f"{TOP} choices each"),
         ]  # fmt: skip
 
 
-def cleaned(source: Path) -> float:
-    """Clean a file's texts and find what they take in a partition, bytes a product."""
-    table = products.join(storage.read_csv(source, **products.CSV_FORMAT).head(CHUNK * 8))
+def cleaning_speed() -> list[measure.Row]:
+    """Clean on one processor and on all, and find what the driver has to do with it."""
     options = storage.read_params("clean", path=measure.ROOT / "params.yaml")
-    languages = storage.read_arrays(BUILD / "resources/langid.npz")
-    nltk = BUILD / "resources/nltk"
-    columns = text.clean(table, languages, folder=nltk, threads=1, **options)
-    path = source.with_name("cleaned.parquet")
-    storage.write_table(path, pd.DataFrame({"index": table["id"], **columns}))
-    return path.stat().st_size / len(table)
+
+    def make(_: int) -> jobs.Cleaning:
+        return jobs.Cleaning(str(BUILD / "resources"), options)
+
+    with measure.scratch("scale") as folder:
+        source = texts(folder, CLEANED)
+        rows = on_processors("cleaning", "products", source, make)
+        with cluster(PROCESSORS):
+            marks = run(make(0), engine.Request(str(source), str(folder / "out"), None))
+        size = sum(path.stat().st_size for path in (folder / "out/texts").iterdir()) / CLEANED
+    return [
+        *rows,
+        driver([marks.written_by_one_processor()], "cleaned texts"),
+        measure.Row("cleaned texts written", round(size), "bytes/product"),
+    ]
+
+
+def driver(rates: Sequence[float], what: str) -> measure.Row:
+    """Make a row of what the driver alone could write."""
+    note = "in seconds that its processor was busy, scheduling and writing"
+    return measure.Row(f"the driver, {what}", measure.median(rates), "products/s", note=note)
 
 
 def capacity() -> list[measure.Row]:
@@ -472,9 +514,11 @@ def capacity() -> list[measure.Row]:
         table = product_files.open_table(source, every=8192)
         planned = [time.perf_counter() - begun]
         note = "one process reads each CSV file once to find the partitions"
+        found = [scheduled(source, folder, workers) for workers in FEW]
         return [
             measure.rate("planning", "products", planned, table.rows, note),
-            *(scheduled(source, folder, workers) for workers in FEW),
+            *(row for row, _ in found),
+            driver([rate for _, rate in found], "predictions"),
         ]
 
 
@@ -482,17 +526,30 @@ def many() -> list[measure.Row]:
     """Schedule stand-ins of a fixed cost for many workers: where is the limit?"""
     with measure.scratch("scale") as folder:
         source = texts(folder, SCHEDULED * CHUNK)
-        return [scheduled(source, folder, workers) for workers in MANY]
+        return [scheduled(source, folder, workers)[0] for workers in MANY]
 
 
 def features() -> list[measure.Row]:
     """Schedule stand-ins whose results are as large as features: how many can the driver write?"""
     with measure.scratch("scale") as folder:
-        return [scheduled(texts(folder, SCHEDULED * CHUNK), folder, 8, WIDTH)]
+        row, rate = scheduled(texts(folder, SCHEDULED // 4 * CHUNK), folder, 8, WIDTH)
+        return [row, driver([rate], "features")]
 
 
-def scheduled(source: Path, folder: Path, workers: int, width: int = 0) -> measure.Row:
-    """Measure how many products a second so many stand-ins get, once all have started."""
+def scheduled(
+    source: Path, folder: Path, workers: int, width: int = 0
+) -> tuple[measure.Row, float]:
+    """Measure how many products a second so many stand-ins get, once all have started.
+
+    Args:
+        source: The products.
+        folder: An empty folder.
+        workers: How many stand-ins.
+        width: Numbers a product; 0 for predictions.
+
+    Returns:
+        The row, and products a second of the driver's own processor time.
+    """
     ideal = workers / COST
     count = int(min(LASTS * ideal, SCHEDULED // (4 if width else 1))) * CHUNK
     head(source, folder / "part.csv", count)
@@ -508,10 +565,11 @@ def scheduled(source: Path, folder: Path, workers: int, width: int = 0) -> measu
     what = f", {2 * width / 1000:.0f} kB a product" if width else ""
     note = f"{found} started; {rate / CHUNK:.3g} of {ideal:.3g} chunks/s; the driver was busy for "
     note += f"{own / seconds:.0%} of the time: one processor writes {done / own:,.0f} products/s"
-    return measure.Row(
+    row = measure.Row(
         f"scheduling, {workers} workers{what}", float(f"{rate:.3g}"), "products/s",
         ideal * CHUNK, float(f"{rate / CHUNK / ideal:.3g}"), f"naive: {COST} s a chunk; {note}",
     )  # fmt: skip
+    return row, done / own
 
 
 def head(source: Path, target: Path, count: int) -> None:
@@ -538,7 +596,7 @@ def memory() -> list[measure.Row]:
         lines = [line for line in seen if abs(line[0] / STREAM - share) <= 0.05]
         for what, column in (("driver", 1), ("workers and Ray's own", 2), ("shared memory", 3)):
             value = statistics.median(line[column] for line in lines) / 2**20
-            note = f"of {STREAM:,} products; {marks.steady():,.0f} products/s"
+            note = f"of {STREAM:,} products; {marks.rate():,.0f} products/s with the start"
             rows.append(measure.Row(f"{what} after {share:.0%}", round(value), "MiB", note=note))
     return rows
 
@@ -560,6 +618,7 @@ PIECES = {
     "overhead": overhead,
     "extraction": extraction_speed,
     "prediction": prediction_speed,
+    "cleaning": cleaning_speed,
     "capacity": capacity,
     "many": many,
     "features": features,

@@ -36,7 +36,7 @@ def test_the_report_is_written_from_what_was_kept(tmp_path, monkeypatch):
 
 def test_costs_are_reckoned_from_what_was_kept(tmp_path, monkeypatch):
     """Rates of 10 a second on 4 cores, and 1,000 bytes a product."""
-    rates = ("clean", "extraction by Ray, float32, steady", "extraction by Ray, int8, steady",
+    rates = ("cleaning, 4 processors", "extraction by Ray, float32", "extraction by Ray, int8",
              "prediction from text, 4 processors",
              "prediction from text and picture, float32, 4 processors")  # fmt: skip
     sizes = (
@@ -48,20 +48,26 @@ def test_costs_are_reckoned_from_what_was_kept(tmp_path, monkeypatch):
     )
     rows = [{"what": what, "value": 10.0} for what in rates]
     rows += [{"what": what, "value": 1000} for what in sizes]
+    rows += [{"what": "the driver, of anything", "value": 100.0}]
     monkeypatch.setattr(measure, "KEPT", tmp_path)
-    for subject in ("clean", "scale_overhead", "scale_prediction"):
-        storage.write_json(tmp_path / f"{subject}.json", {"machine": "4 cores, x", "rows": rows})
+    for piece in ("cleaning", "overhead", "prediction", "features", "capacity"):
+        storage.write_json(
+            tmp_path / f"scale_{piece}.json", {"machine": "4 cores, x", "rows": rows}
+        )
     works = {work.what: work for work in cost.works()}
     assert works["clean text"].core_hours == pytest.approx(100e6 * 4 / 10 / 3600)
     assert works["clean text"].read == works["clean text"].written == 100e9
     gpus = next(work for what, work in works.items() if "GPU" in what)
     assert gpus.core_hours == pytest.approx(100e6 / 3000 / 3600 * 16)
     assert gpus.read == pytest.approx(100e6 * 25_908, rel=1e-3)
-    line = "| clean text | 11,000 | 170 | 100 GB | 100 GB |"
+    assert gpus.hours == gpus.driver == pytest.approx(100e6 / 100 / 3600)
+    line = "| clean text | 11,000 | 280 | 280 | 100 GB | 100 GB |"
     assert line in cost.table().splitlines()
     assert "| 2.6 TB | 100 GB |" in cost.table()
-    (tmp_path / "clean.json").write_text('{"machine": "4 cores", "rows": []}')
-    with pytest.raises(KeyError, match=r"no row 'clean': run 'python -m benchmarks\.clean'"):
+    (tmp_path / "scale_cleaning.json").write_text('{"machine": "4 cores", "rows": []}')
+    with pytest.raises(
+        KeyError, match=r"no row 'cleaned .*: run 'python -m benchmarks\.scale clea"
+    ):
         cost.works()
 
 
@@ -70,19 +76,21 @@ def test_the_guide_shows_the_costs():
     assert readme.fill(text, {"cost": cost.table()}) == text, "run 'python -m benchmarks.cost'"
 
 
-def test_marks_tell_the_steady_part_of_a_run(monkeypatch):
-    clock = iter([0.0, 30.0, 40.0, 50.0, 52.0])
+def test_marks_tell_the_rate_of_a_run_and_of_its_parts(monkeypatch):
+    clock, spent = iter([0.0, 30.0, 40.0, 50.0, 52.0]), iter([7.0, 8.0, 9.0, 10.0, 11.0])
     monkeypatch.setattr(scale.time, "perf_counter", lambda: next(clock))
+    monkeypatch.setattr(scale, "spent", lambda: next(spent))
     marks = scale.Marks()
     with marks(total=9) as bar:
         for count in (scale.CHUNK, scale.CHUNK, scale.CHUNK, 8):
             bar.update(count)
-    assert marks.steady() == (2 * scale.CHUNK + 8) / 22
-    assert marks.between(scale.CHUNK, 2 * scale.CHUNK)[:2] == (10.0, scale.CHUNK)
+    assert marks.rate() == (3 * scale.CHUNK + 8) / 52
+    assert marks.written_by_one_processor() == (3 * scale.CHUNK + 8) / 4
+    assert marks.between(scale.CHUNK, 2 * scale.CHUNK) == (10.0, scale.CHUNK, 1.0)
 
 
 def test_a_timed_job_does_what_the_job_does_and_knows_when(tmp_path, monkeypatch):
-    clock = iter([100.0, 130.0, 140.0, 150.0])
+    clock = iter([100.0, 120.0, 130.0, 140.0, 150.0])
     monkeypatch.setattr(scale.time, "time", lambda: next(clock))
     job = scale.StandIn("", 1, cost=0)
     timed = copy.deepcopy(scale.Timed(job, tmp_path / "times"))  # as it travels: by its parts
@@ -92,9 +100,9 @@ def test_a_timed_job_does_what_the_job_does_and_knows_when(tmp_path, monkeypatch
     for count in (20, 20, 10):
         readings = [timed.prepare(row, None) for row in rows[:count]]
         assert compute(readings)["index"].to_pylist() == list(range(count))
-    assert timed.times() == [(30.0, 20), (40.0, 20), (50.0, 10)]
-    assert timed.steady() == 30 / 20
-    assert timed.first() == pytest.approx(30 - 20 / 1.5)
+    assert timed.loaded() == 20
+    assert timed.count() == 50
+    assert timed.rate() == 50 / 30
 
 
 def test_ways_take_turns():

@@ -299,17 +299,30 @@ def test_pinned_data_gives_what_nltk_gives(pinned_folder, arrays, monkeypatch):
     check_tokens(plain, naive, ["fr", "en", "de", "it", "ru", "zz"], list(filter(None, lines)))
 
 
+def check_every_row(paths, folder, arrays, naive):
+    """Clean the products of files and compare all columns; returns the number of rows."""
+    frame = pd.concat([pd.read_csv(path) for path in paths])
+    frame = frame[["designation", "description"]].astype("str").fillna("")
+    columns = text.clean(frame, arrays, folder=folder, threads=1, **OPTIONS)
+    expected = [naive.clean(*row, **OPTIONS) for row in frame.itertuples(index=False)]
+    rows = list(zip(*columns.values(), strict=True))
+    assert [i for i, row in enumerate(rows) if row != expected[i]] == []
+    return len(rows)
+
+
+@pytest.mark.slow
+def test_clean_equals_naive_on_the_sample(built_repository, pinned_folder, arrays, monkeypatch):
+    naive = Naive(pinned_folder, monkeypatch)
+    paths = [built_repository / "data/X_train.csv"]
+    assert check_every_row(paths, pinned_folder, arrays, naive) == 1350
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(not EXCERPT.exists(), reason="the excerpt of the challenge is not here")
 def test_clean_equals_naive_on_the_excerpt(pinned_folder, arrays, monkeypatch):
     naive = Naive(pinned_folder, monkeypatch)
-    frames = [pd.read_csv(path) for path in sorted(EXCERPT.glob("*/X_*.csv"))]
-    frame = pd.concat(frames)[["designation", "description"]].astype("str").fillna("")
-    columns = text.clean(frame, arrays, folder=pinned_folder, threads=1, **OPTIONS)
-    expected = [naive.clean(*row, **OPTIONS) for row in frame.itertuples(index=False)]
-    rows = list(zip(*columns.values(), strict=True))
-    assert len(rows) > 4000
-    assert [i for i, row in enumerate(rows) if row != expected[i]] == []
+    paths = sorted(EXCERPT.glob("*/X_*.csv"))
+    assert check_every_row(paths, pinned_folder, arrays, naive) > 4000
 
 
 def test_nltk_without_its_optional_packages_leaves_them_to_others():
