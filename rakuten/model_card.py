@@ -97,7 +97,8 @@ def _opening(reports: "Reports") -> str:
         "and the\n  hollow marks of one picture;\n"
         "- **published** by the original study for the challenge's data: in a section of their "
         "own;\n"
-        "- **measured on REAL rows**, an excerpt: in [best_models.md](best_models.md) alone.\n"
+        "- **measured on REAL rows**, an excerpt: in [best_models.md](best_models.md) and "
+        "[speed.md](speed.md) alone.\n"
     )
 
 
