@@ -1,6 +1,9 @@
 """Reading files that nobody has checked: every row comes through, with its faults."""
 
+import csv
+import io
 import itertools
+import random
 import zipfile
 
 import pandas as pd
@@ -104,6 +107,28 @@ def test_a_long_field_of_many_lines_is_one_row(table, monkeypatch, end, text):
     assert found.rows == 3
     marked = open_table(found.path, every=1)
     assert [next(read_rows(marked, mark)).line for mark in marked.marks] == [2, 3, third]
+
+
+def test_drawn_files_have_the_rows_that_the_csv_module_finds_without_a_limit(monkeypatch):
+    pieces = ["a", "bb", '"', '""', ",", "\n", "\r\n", "\r", 'c"d', '"x', 'y"']
+    draws, compared = random.Random(1), 0
+    for _ in range(3000):
+        content = "".join(draws.choices(pieces, k=draws.randint(1, 40)))
+        lines = io.StringIO(content + "\nend\n", newline="").readlines()
+        lines = [line for text in lines for line in text.splitlines(keepends=True)]
+        *expected, last = filter(None, csv.reader(lines))
+        if last != ["end"]:
+            continue  # a quote was never closed
+        with monkeypatch.context() as patch:
+            patch.setattr(product_files, "MAX_FIELD", 12)
+            read = product_files._Lines(io.BytesIO("".join(lines).encode()))
+            *found, _ = product_files._csv_records(read)
+        assert len(found) == len(expected), content
+        for (_, _, fields, fault), right in zip(found, expected, strict=True):
+            assert bool(fault) or fields == right, content
+            assert bool(fault) >= any(len(field) > 12 for field in right), content
+            compared += bool(fault)
+    assert compared > 500
 
 
 def test_a_quote_that_is_never_closed_costs_no_rows_beyond_the_limit(table, monkeypatch):
