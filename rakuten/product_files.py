@@ -35,9 +35,6 @@ MAX_FIELD = 16 << 20  # characters (bytes in Parquet); a quote never closed ends
 HEAD = 4096  # characters of a record in which its first fields are looked for if it is unreadable
 BATCH = 256  # rows of a Parquet file read at once
 MEBIBYTE = 1 << 20
-OPEN = re.compile(  # a line whose last field begins with a quote and does not end
-    r"""(?:(?:"(?:[^"]++|"")*+"[^,]*+|(?!")[^,]*+),)*+"(?:[^"]++|"")*+\Z"""
-)
 INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
 ID = re.compile(products.INTEGER)
 SURROGATES = re.compile("[\ud800-\udfff]")
@@ -369,15 +366,33 @@ class _Lines:
             The lines behind the record, or, where its quote is never closed, behind the one in
             which it was given up.
         """
-        if not OPEN.match(self.last if self.number == begun + 1 else f'"{self.last}'):
+        if not _ends_quoted(self.last, quoted=self.number > begun + 1):
             return lines
         offset, number = self.offset, self.number
         for line in lines:
-            if not OPEN.match(f'"{line}'):
+            if not _ends_quoted(line, quoted=True):
                 return lines
         self._file.seek(offset)
         self.offset, self.number = offset, number
         return iter(self)
+
+
+def _ends_quoted(line: str, *, quoted: bool) -> bool:
+    """Tell whether a line of CSV ends within quotes, given whether it begins there."""
+    at = 0
+    while True:
+        if not quoted and line.startswith('"', at):
+            quoted, at = True, at + 1
+        end = line.find('"', at) if quoted else at
+        if end < 0:
+            return True
+        if quoted and line.startswith('""', end):  # a quote that is meant
+            at = end + 2
+            continue
+        at = line.find(",", end) + 1
+        if not at:
+            return False
+        quoted = False
 
 
 def _csv_records(lines: _Lines) -> Iterator[tuple[int, int, list[str], str]]:
