@@ -38,7 +38,7 @@ STORE = 1 << 30
 """Bytes of Ray's shared memory."""
 
 PICTURES = {"int8": 8 * CHUNK, "float32": 4 * CHUNK}
-TURNS = {"int8": 3, "float32": 2}
+TURNS = {"int8": 2, "float32": 1}
 WITH_PICTURES = 2 * CHUNK
 TITLES = 40 * CHUNK
 CLEANED = 300_000
