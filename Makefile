@@ -43,14 +43,14 @@ $(VENV)/installed-scale: requirements-scale.txt $(VENV)/installed-dev
 	@touch $@
 
 repro: install  ## rebuild everything from data.dvc, mirror it to MLflow, show the figures
-	@python -m rakuten.recovery
+	@python -m rakuten.tracking.recovery
 	dvc pull --quiet data.dvc
 	dvc repro
 	-python -m rakuten.tracking sync
 	@$(MAKE) --no-print-directory results
 
 results: install  ## show the figures of the last `make repro`
-	@python -m rakuten.readme show
+	@python -m rakuten.reports.readme show
 	@echo
 	@echo "Compare the runs in a browser:  $(VENV)/bin/mlflow ui"
 
@@ -60,11 +60,11 @@ ui: install  ## open the runs: http://127.0.0.1:5000
 	mlflow ui
 
 plots: install  ## draw the plots of dvc.yaml as a page, also without a network: dvc_plots/
-	-python -m rakuten.plots_page
+	-python -m rakuten.reports.plots_page
 	dvc plots show
 
 sweep: install  ## try the grid of sweep.yaml, two experiments at a time, and name the best
-	python -m rakuten.sweep
+	python -m rakuten.tracking.sweep
 
 ##@ Use
 
@@ -106,7 +106,7 @@ kill: install  ## kill a small pipeline at 20 random moments and see it finish t
 	rm -rf build/killed
 	git clone --quiet . build/killed/rakuten && ln -s $(CURDIR)/$(VENV) build/killed/rakuten/$(VENV)
 	cd build/killed/rakuten && python -m rakuten.sample --products 108 --floor 4 ../small \
-		&& python -m rakuten.data import ../small
+		&& python -m rakuten.data.importing import ../small
 	python tests/kill_and_resume.py build/killed/rakuten
 	rm -rf build/killed
 
@@ -115,13 +115,13 @@ kill: install  ## kill a small pipeline at 20 random moments and see it finish t
 sample: install  ## write the embedded catalogue anew and import it
 	rm -rf build/sample
 	python -m rakuten.sample --products 1350 --seed 1 --quality 36 build/sample
-	python -m rakuten.data import --name "synthetic sample" build/sample
+	python -m rakuten.data.importing import --name "synthetic sample" build/sample
 	dvc push data.dvc
 
 readme: install  ## write the figures of reports/ into README.md and docs/, and draw the pipeline
-	python -m rakuten.readme write
-	python -m rakuten.cards write
-	python -m rakuten.dag write
+	python -m rakuten.reports.readme write
+	python -m rakuten.reports.cards write
+	python -m rakuten.reports.dag write
 
 lock:  ## compile requirements*.txt from requirements*.in (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url \

@@ -6,7 +6,8 @@ import pandas as pd
 import pytest
 
 from benchmarks import measure
-from rakuten import storage, text
+from rakuten import storage
+from rakuten.text import cleaning
 from tests.naive_text import Naive
 
 PRODUCTS, NAIVE_PRODUCTS = 84_916, 2_000
@@ -25,7 +26,9 @@ def main() -> None:
         found = {}
 
         def clean() -> None:
-            found["ours"] = text.clean(table, languages, folder=NLTK, threads=threads, **OPTIONS)
+            found["ours"] = cleaning.clean(
+                table, languages, folder=NLTK, threads=threads, **OPTIONS
+            )
 
         def row_by_row() -> None:
             pairs = some[["designation", "description"]].fillna("").itertuples(index=False)

@@ -6,7 +6,8 @@ Writes the table of docs/scale.md. Core-hours are those of the machine that meas
 from dataclasses import dataclass
 
 from benchmarks import measure
-from rakuten import markdown, readme, storage
+from rakuten import storage
+from rakuten.reports import markdown, readme
 
 PRECISIONS = ("float32", "int8")
 

@@ -6,8 +6,9 @@ import numpy as np
 from tqdm import tqdm
 
 from benchmarks import measure
-from rakuten import backbones, determinism, extraction, images, storage
+from rakuten import determinism, storage
 from rakuten.determinism import keras
+from rakuten.image import backbones, extraction, preprocessing
 
 PICTURES, DECODED = 128, 64
 
@@ -73,7 +74,7 @@ def decoded(names: list[str], archive: storage.ImageArchive, section: dict) -> N
     """Prepare pictures and do nothing with them."""
     wanted = ("views", "crop_borders", "border_tolerance", "size")
     for name in names[:DECODED]:
-        images.prepare(archive.read(name), **{key: section[key] for key in wanted})
+        preprocessing.prepare(archive.read(name), **{key: section[key] for key in wanted})
 
 
 if __name__ == "__main__":

@@ -17,7 +17,8 @@ import numpy as np
 import pandas as pd
 import psutil
 
-from rakuten import products, storage
+from rakuten import storage
+from rakuten.data import products
 from rakuten.sample.catalogue import write_sample
 
 ROOT = Path(__file__).parents[1]

@@ -12,9 +12,10 @@ import numpy as np
 from scipy import sparse
 
 from benchmarks import measure
-from rakuten import determinism, models, storage, training
+from rakuten import determinism, storage
+from rakuten.data.examples import Examples
 from rakuten.determinism import keras
-from rakuten.examples import Examples
+from rakuten.models import nets, training
 
 TRAIN, VALIDATION = 59_441, 8_492
 TERMS, TERMS_A_PRODUCT, FEATURES = 5_035, 25, 512
@@ -60,8 +61,8 @@ def build(name: str, params: dict) -> keras.Model:
     """Build a net as its stage does."""
     net = {key: value for key, value in params[name].items() if not isinstance(value, dict)}
     if name == "fusion":
-        return models.fusion_net(FEATURES, **net)
-    return models.dense_net(TERMS if name == "text" else FEATURES, **net)
+        return nets.fusion_net(FEATURES, **net)
+    return nets.dense_net(TERMS if name == "text" else FEATURES, **net)
 
 
 def ours(name: str, params: dict, given: Examples) -> list[float]:

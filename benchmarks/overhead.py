@@ -14,7 +14,7 @@ ARCHIVE = 2_200_000_000
 
 IMPORTS = "import {module}, sys; assert 'tensorflow' not in sys.modules"
 LIGHT = (
-    "resources", "clean", "split", "vectorize", "encode", "best_text", "best_image", "best_fusion",
+    "resources", "clean", "split", "vectorize", "encode", "text_ensemble", "image_ensemble", "late_fusion",
     "robust_text", "audit", "package", "evaluate", "explore",
 )  # fmt: skip
 """The stages that need no TensorFlow."""

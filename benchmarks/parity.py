@@ -17,20 +17,12 @@ import numpy as np
 import pandas as pd
 
 from benchmarks import measure
-from rakuten import (
-    backbones,
-    determinism,
-    extraction,
-    image_ensemble,
-    journal,
-    models,
-    products,
-    splits,
-    storage,
-    training,
-)
+from rakuten import determinism, stage_log, storage
+from rakuten.data import products, splits
+from rakuten.data.examples import Examples, join
 from rakuten.determinism import keras
-from rakuten.examples import Examples, join
+from rakuten.image import backbones, extraction
+from rakuten.models import image_ensemble, nets, training
 
 FOLDS = 5
 """In each deal every product is tested once, by models that were trained on others."""
@@ -61,7 +53,7 @@ def rounded(root: Path, params: dict) -> tuple[dict, dict]:
             archive,
             build,
             storage.Shards(Path(folder), "parity"),
-            journal.progress,
+            stage_log.progress,
             settings,
             backbone.widths,
         )
@@ -81,7 +73,7 @@ def net(params: dict, exact: Examples, other: Examples) -> Found:
     """Train an image net on exact features; what it says of the test rows of either kind."""
     keras.utils.set_random_seed(params["seed"])
     layers = {key: value for key, value in params["image"].items() if not isinstance(value, dict)}
-    model = models.dense_net(exact.features.shape[1], **layers)
+    model = nets.dense_net(exact.features.shape[1], **layers)
     fitting = params["image"]["training"]
     training.fit(model, exact, seed=params["seed"], on_epoch=lambda *_: None, **fitting)
     return tuple(
@@ -94,7 +86,7 @@ def ensemble(
     params: dict, examples: Examples, groups: np.ndarray, kinds: list[dict], facts: pd.DataFrame
 ) -> Found:
     """Fit the best image model on exact features; what it says of the test rows of either kind."""
-    settings = image_ensemble.Settings(**params["best_image"])
+    settings = image_ensemble.Settings(**params["image_ensemble"])
     train, test = examples.rows("train"), examples.rows("test")
     labels = examples.labels[train]
     inner = splits.folds(labels, groups[train], count=settings.folds, seed=params["seed"])
@@ -140,7 +132,7 @@ def main() -> None:
     of_exact, of_rounded = join(table, parts, **exact), join(table, parts, **features)
     right: dict[str, list[np.ndarray]] = {"image net": [], "best image model": []}
     rounds = list(itertools.product(range(DEALS), range(FOLDS)))
-    for deal, fold in journal.progress(
+    for deal, fold in stage_log.progress(
         rounds, total=len(rounds), unit="fold", description="models"
     ):
         chosen = params | {"seed": params["seed"] + deal}

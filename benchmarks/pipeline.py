@@ -43,7 +43,7 @@ def rebuild(folder: Path, products: int, images: int) -> dict[str, tuple[float, 
     steps = {
         "sample": measure.python("-m", "rakuten.sample", *scale, catalogue),
         "import": [
-            *measure.python("-m", "rakuten.data", "import"),
+            *measure.python("-m", "rakuten.data.importing", "import"),
             "--allow-missing-images",
             catalogue,
         ],
@@ -70,7 +70,15 @@ def state() -> str:
     """Name what the rebuilds depend on: git's ids of the committed stages, code and settings."""
     stages = storage.read_yaml(measure.ROOT / "dvc.yaml")["stages"].values()
     code = {path for stage in stages for path in stage["deps"] if path.endswith(".py")}
-    command = ["git", "ls-tree", "-r", "HEAD", "dvc.yaml", "params.yaml", "resources.yaml"]
+    command = [
+        "git",
+        "ls-tree",
+        "-r",
+        "HEAD",
+        "dvc.yaml",
+        "params.yaml",
+        "rakuten/data/resources.yaml",
+    ]
     command += ["requirements.txt", "rakuten/sample", *sorted(code)]
     return subprocess.run(
         command, cwd=measure.ROOT, capture_output=True, text=True, check=True

@@ -7,16 +7,23 @@ import numpy as np
 from scipy import sparse
 
 from benchmarks import measure
-from rakuten import inference, storage, text, vectorize
-from rakuten.classifier import Product, ProductClassifier
-from rakuten.examples import sparse_features
+from rakuten import storage
+from rakuten.data.examples import sparse_features
+from rakuten.models import inference
 from rakuten.sample.catalogue import plan
 from rakuten.sample.draws import Draws
 from rakuten.sample.text import write_text
+from rakuten.serving.classifier import Product, ProductClassifier
+from rakuten.text import cleaning, tfidf
 
 ITEMS, TITLES, PRODUCTS, REPEATS = 40_000, 20_000, 2_000, 9
 BUILD = measure.ROOT / "build"
-START = ("-m", "rakuten.predict", "--title", "Piscine hors sol ronde 3 m avec pompe")
+START = (
+    "-m",
+    "rakuten.serving.batch_prediction",
+    "--title",
+    "Piscine hors sol ronde 3 m avec pompe",
+)
 
 
 def net(stage: str) -> inference.Net:
@@ -32,29 +39,29 @@ class TextModel:
         params = storage.read_yaml(measure.ROOT / "params.yaml")
         languages = storage.read_arrays(BUILD / "resources/langid.npz")
         nltk = BUILD / "resources/nltk"
-        self._cleaner = text.Cleaner(nltk, languages, **params["clean"])
+        self._cleaner = cleaning.Cleaner(nltk, languages, **params["clean"])
         self._vocabulary = storage.read_json(BUILD / "vectorize/vocabulary.json")
         self._idf = storage.read_array(BUILD / "vectorize/idf.npy")
         chosen = params["vectorize"]
         self._counting = {name: chosen[name] for name in ("ngram_max", "sublinear_tf")}
-        self._net = net("train_text")
+        self._net = net("text")
 
     def __call__(self, titles: list[str]) -> np.ndarray:
         """Classify titles: their categories' indices int64 (n,)."""
         tokens = self._cleaner.clean(titles, [""] * len(titles))["tokens"]
-        features = vectorize.transform(tokens, self._vocabulary, self._idf, **self._counting)
+        features = tfidf.transform(tokens, self._vocabulary, self._idf, **self._counting)
         return self._net.probabilities(features, threads=os.cpu_count() or 1).argmax(axis=1)
 
 
 def keras_fusion():
     """Make the study's way: three Keras models, one `predict` after the other."""
-    from rakuten import checkpoints, models  # not at the top: TensorFlow is slow to start
+    from rakuten.models import checkpoints, nets  # not at the top: TensorFlow is slow to start
 
     text_net, image_net, fusion = (
-        checkpoints.read(BUILD / f"train_{name}") for name in ("text", "image", "fusion")
+        checkpoints.read(BUILD / name) for name in ("text", "image", "fusion")
     )
     hidden = [
-        models.keras.Model(model.inputs, model.get_layer(models.HIDDEN).output)
+        nets.keras.Model(model.inputs, model.get_layer(nets.HIDDEN).output)
         for model in (text_net, image_net)
     ]
 
@@ -70,7 +77,7 @@ def keras_fusion():
 
 def numpy_fusion():
     """Make ours: the same nets in NumPy."""
-    text_net, image_net, fusion = (net(f"train_{name}") for name in ("text", "image", "fusion"))
+    text_net, image_net, fusion = (net(name) for name in ("text", "image", "fusion"))
     threads = os.cpu_count() or 1
     width = len(text_net.layers[-1][0])
 
@@ -122,7 +129,7 @@ def main() -> None:
             measure.rate("text alone, raw title to category", "titles", took[1:], count, note)
         )
     starts = [measure.watch(measure.python(*START), measure.ROOT)[0] for _ in range(REPEATS)]
-    note = "`python -m rakuten.predict --title` until its answer; no TensorFlow"
+    note = "`python -m rakuten.serving.batch_prediction --title` until its answer; no TensorFlow"
     table.append(measure.Row("start for text alone", measure.median(starts), "s", note=note))
     measure.keep("predict", table)
 

@@ -26,11 +26,14 @@ import pyarrow as pa
 import pytest
 
 from benchmarks import measure
-from rakuten import extraction, journal, predict, product_files, products, storage
-from rakuten.classifier import Prepared
+from rakuten import stage_log, storage
+from rakuten.data import products
 from rakuten.distributed import engine, jobs
-from rakuten.predict import CHUNK, Reading
+from rakuten.image import extraction
 from rakuten.sample.catalogue import write_sample
+from rakuten.serving import batch_prediction, product_files
+from rakuten.serving.batch_prediction import CHUNK, Reading
+from rakuten.serving.classifier import Prepared
 
 BUILD = measure.ROOT / "build"
 PROCESSORS = os.cpu_count() or 1
@@ -44,7 +47,7 @@ TITLES = 40 * CHUNK
 CLEANED = 300_000
 FEW, MANY = (2, 4, 8, 16), (32, 64)
 TOP = 5
-"""Choices a product, as `rakuten.predict` gives where nothing is said."""
+"""Choices a product, as `rakuten.serving.batch_prediction` gives where nothing is said."""
 
 COST = 0.2
 """Seconds that a stand-in takes for a chunk, less than the classifier for texts alone."""
@@ -73,7 +76,7 @@ class Marks:
         self.began, self._spent = time.perf_counter(), spent()
 
     def __call__(self, *_, **__) -> "Marks":
-        """Stand in for `journal.progress`."""
+        """Stand in for `stage_log.progress`."""
         return self
 
     def __enter__(self) -> "Marks":
@@ -208,7 +211,7 @@ class StandIn(jobs.Prediction):
             rows = [
                 [reading.row.index, 10, "livres_adulte", 0.5, 1.0, None] for reading in readings
             ]
-            return predict.tabulate(predict.columns_of(1), rows)
+            return batch_prediction.tabulate(batch_prediction.columns_of(1), rows)
 
         return compute
 
@@ -252,7 +255,7 @@ def marked() -> Iterator[Marks]:
     """Note what the engine tells its bar."""
     with pytest.MonkeyPatch.context() as patch:
         marks = Marks()
-        patch.setattr(journal, "progress", marks)
+        patch.setattr(stage_log, "progress", marks)
         yield marks
 
 
@@ -308,7 +311,8 @@ def texts(folder: Path, count: int) -> Path:
 
 def overhead() -> list[measure.Row]:
     """Extract the same pictures by Ray and by one process, in turns, on the same processors."""
-    from rakuten import backbones, determinism
+    from rakuten import determinism
+    from rakuten.image import backbones
 
     rows = []
     with measure.scratch("scale") as folder:

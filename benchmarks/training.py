@@ -12,9 +12,10 @@ from scipy import sparse
 from sklearn.linear_model import SGDClassifier
 
 from benchmarks import measure
-from rakuten import storage, text, vectorize
+from rakuten import storage
 from rakuten.categories import NUM_CATEGORIES
 from rakuten.distributed.batches import Labels, batches
+from rakuten.text import cleaning, tfidf
 
 PRODUCTS, SAMPLE, PARTITION = 300_000, 30_000, 8_192
 EPOCHS, SIZE, BUFFER = 3, 1_024, 65_536
@@ -30,7 +31,7 @@ class Terms:
 
     def __call__(self, tokens: pa.ChunkedArray) -> sparse.csr_array:
         """Weigh the terms of products: float32 CSR (n, d)."""
-        return vectorize.transform(
+        return tfidf.transform(
             tokens.to_pylist(), self._vocabulary, self._idf, ngram_max=1, sublinear_tf=False
         )
 
@@ -87,7 +88,7 @@ def prepare(folder: Path) -> tuple[Path, Path]:
     languages = storage.read_arrays(measure.ROOT / "build/resources/langid.npz")
     options = storage.read_params("clean", path=measure.ROOT / "params.yaml")
     nltk = measure.ROOT / "build/resources/nltk"
-    columns = text.clean(table, languages, folder=nltk, threads=os.cpu_count() or 1, **options)
+    columns = cleaning.clean(table, languages, folder=nltk, threads=os.cpu_count() or 1, **options)
     test = np.random.default_rng(0).random(PRODUCTS) < 0.1
     storage.write_arrays(
         folder / "labels.npz", ids=table["id"].to_numpy(), labels=table["label"].to_numpy(),
@@ -95,7 +96,7 @@ def prepare(folder: Path) -> tuple[Path, Path]:
     )  # fmt: skip
     written = pa.table({"index": table["id"].to_numpy(), **columns})
     sample = written["tokens"].filter(pa.array(~test)).to_pylist()[:SAMPLE]
-    vocabulary, idf = vectorize.fit(sample, max_features=5035, min_df=1, max_df=1.0, ngram_max=1)
+    vocabulary, idf = tfidf.fit(sample, max_features=5035, min_df=1, max_df=1.0, ngram_max=1)
     storage.write_json(folder / "vocabulary.json", vocabulary)
     storage.write_array(folder / "idf.npy", idf)
     orders = {

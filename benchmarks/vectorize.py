@@ -3,7 +3,8 @@
 import os
 
 from benchmarks import measure
-from rakuten import storage, text
+from rakuten import storage
+from rakuten.text import cleaning
 
 PRODUCTS = 84_916
 
@@ -16,7 +17,7 @@ def main() -> None:
         languages = storage.read_arrays(measure.ROOT / "build/resources/langid.npz")
         settings = storage.read_params("clean", path=measure.ROOT / "params.yaml")
         nltk = measure.ROOT / "build/resources/nltk"
-        columns = text.clean(table, languages, folder=nltk, threads=threads, **settings)
+        columns = cleaning.clean(table, languages, folder=nltk, threads=threads, **settings)
         table = table.assign(**columns)
         storage.write_table(folder / "build/clean/products.parquet", table)
         parts = table[["id"]].assign(part="train")

@@ -9,8 +9,10 @@ import pandas as pd
 from PIL import Image
 
 from demo.paths import ARCHIVE, DATASET, PARTS, PREDICTIONS, PRODUCTS
-from rakuten import images, products, storage
-from rakuten.markup import plain_text
+from rakuten import storage
+from rakuten.data import products
+from rakuten.image import preprocessing
+from rakuten.text.html import plain_text
 
 SYNTHETIC = "synthetic sample"
 """What data/dataset.json calls the embedded sample."""
@@ -64,8 +66,8 @@ class Catalogue:
         if content is None:
             return None
         try:
-            return data_address(images.decode(content))
-        except images.ImageError:
+            return data_address(preprocessing.decode(content))
+        except preprocessing.ImageError:
             return None
 
     def _text(self, product: int, field: str) -> str:

@@ -1,5 +1,7 @@
 """How the page names categories, groups and models; codes are those of `rakuten.categories`."""
 
+from rakuten.model_names import TABLE
+
 CATEGORIES: dict[int, dict[str, str]] = {
     10: {"fr": "Livres pour adultes", "en": "Books for adults"},
     40: {"fr": "Jeux vidéo importés", "en": "Imported video games"},
@@ -38,25 +40,7 @@ GROUPS: dict[str, dict[str, str]] = {
 }
 """Display name of each of `rakuten.categories.GROUPS`."""
 
-MODELS: dict[str, dict[str, str]] = {
-    "text": {"fr": "Réseau de texte", "en": "Text net"},
-    "text_logistic_regression": {
-        "fr": "Régression logistique, texte",
-        "en": "Logistic regression, text",
-    },
-    "text_linear_svm": {"fr": "SVM linéaire, texte", "en": "Linear SVM, text"},
-    "text_naive_bayes": {"fr": "Bayes naïf, texte", "en": "Naive Bayes, text"},
-    "image": {"fr": "Réseau d'image", "en": "Image net"},
-    "image_logistic_regression": {
-        "fr": "Régression logistique, image",
-        "en": "Logistic regression, image",
-    },
-    "image_random_forest": {"fr": "Forêt aléatoire, image", "en": "Random forest, image"},
-    "fusion": {"fr": "Réseau de fusion", "en": "Fusion net"},
-    "best_text": {"fr": "Meilleur texte", "en": "Best text"},
-    "best_image": {"fr": "Meilleure image", "en": "Best image"},
-    "best_fusion": {"fr": "Meilleure fusion", "en": "Best fusion"},
-}
+MODELS = {model.name: {"fr": model.title_fr, "en": model.title} for model in TABLE}
 """Display name of each model of reports/evaluate."""
 
 

@@ -1,6 +1,6 @@
 """The classifier behind the page: loaded once, one call at a time, answers kept.
 
-`rakuten.classifier` is imported before anything can load TensorFlow: see `rakuten.encoder`.
+`rakuten.serving.classifier` is imported before anything can load TensorFlow: see `rakuten.text.encoder`.
 """
 
 import hashlib
@@ -12,9 +12,13 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from demo.paths import PACKAGE, POOLED, VECTORS
-from rakuten import classifier as classifiers  # before TensorFlow
-from rakuten import encoder, ensembles, explanation, extraction, neighbours, storage
-from rakuten.classifier import Prediction, Prepared, Probabilities, Product
+from rakuten import storage
+from rakuten.image import extraction
+from rakuten.models import ensemble_files
+from rakuten.serving import classifier as classifiers  # before TensorFlow
+from rakuten.serving import explanation, neighbours
+from rakuten.serving.classifier import Prediction, Prepared, Probabilities, Product
+from rakuten.text import encoder
 
 KEPT = 64
 """Answers held in memory, the latest; one takes some 200 KB."""
@@ -75,7 +79,7 @@ class Engine:
 
     def __init__(self, train: np.ndarray):
         self._classifier = Locked(classifiers.ProductClassifier.load(PACKAGE))
-        self._pool = ensembles.read_fusion(PACKAGE / "fusion")
+        self._pool = ensemble_files.read_fusion(PACKAGE / "fusion")
         self._settings = extraction.Settings(**self._classifier.summary["extract"])
         self._lock = threading.Lock()
         self._answers: OrderedDict[str, Answer] = OrderedDict()
@@ -110,7 +114,7 @@ class Engine:
         """Classify a product, or recall what was said of it.
 
         Raises:
-            rakuten.images.ImageError: If the picture cannot be decoded.
+            rakuten.image.preprocessing.ImageError: If the picture cannot be decoded.
         """
         key = _key(title, description, picture)
         with self._lock:
@@ -165,7 +169,7 @@ class Engine:
         if prepared.picture is None or not len(self._pictures):
             return []
         if self._network is None:
-            from rakuten import backbones  # TensorFlow, which texts do without
+            from rakuten.image import backbones  # TensorFlow, which texts do without
 
             self._network = backbones.extractor(
                 self._settings.backbone,

@@ -3,7 +3,7 @@
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from rakuten import images
+from rakuten.image import preprocessing
 
 FOR, AGAINST = (13, 148, 136), (234, 120, 20)
 """Colours of parts that speak for and against the category: teal and orange."""
@@ -16,9 +16,9 @@ SIDE = 560
 OPACITY = 0.72
 
 
-def product_part(content: bytes, facts: images.Facts, *, crop: bool) -> np.ndarray:
+def product_part(content: bytes, facts: preprocessing.Facts, *, crop: bool) -> np.ndarray:
     """Cut out of a picture what the network sees, uint8 (height, width, 3)."""
-    pixels = images.decode(content)
+    pixels = preprocessing.decode(content)
     if crop:
         pixels = pixels[facts.top : facts.bottom, facts.left : facts.right]
     return pixels

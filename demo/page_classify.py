@@ -13,7 +13,8 @@ from demo.engine import Answer
 from demo.paths import MODELS_NEED, PRODUCTS_NEED
 from demo.shared import catalogue, complete, engine, heading, language, words
 from demo.wording import number, percent
-from rakuten import explanation, images
+from rakuten.image import preprocessing
+from rakuten.serving import explanation
 
 _LOG = logging.getLogger(__name__)
 
@@ -161,7 +162,7 @@ def _answer(request: Request) -> Answer | None:
     with st.spinner(words("loading" if not st.session_state.get("loaded") else "working")):
         try:
             found = engine().answer(request.title, request.description, request.picture)
-        except (images.ImageError, ValueError, OSError, RuntimeError) as error:
+        except (preprocessing.ImageError, ValueError, OSError, RuntimeError) as error:
             _LOG.warning("a product could not be classified", exc_info=error)
             st.error(words("fault_other", reason=str(error)))
             return None

@@ -9,9 +9,9 @@ from demo.shared import complete, heading, language, words
 from demo.wording import percent
 from rakuten import storage
 
-BEST = "best_fusion"
+BEST = "late_fusion"
 _FORMS = {"accuracy": ".0%", "loss": "d"}
-RELIABLE = ("fusion", "best_text", "best_image", "best_fusion")
+RELIABLE = ("fusion", "text_ensemble", "image_ensemble", "late_fusion")
 """Models whose reliability is drawn at first."""
 
 

@@ -3,7 +3,9 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-PACKAGE = Path("build/package")  # rakuten.classifier.PACKAGE, without loading the classifier
+PACKAGE = Path(
+    "build/package"
+)  # rakuten.serving.classifier.PACKAGE, without loading the classifier
 VECTORS = Path("build/encode/vectors.npz")
 POOLED = Path("build/extract/pooled.npz")
 PRODUCTS = Path("build/clean/products.parquet")
@@ -11,7 +13,7 @@ PARTS = Path("build/split/parts.parquet")
 ARCHIVE = Path("data/images.zip")
 DATASET = Path("data/dataset.json")
 TABLES = Path("reports/evaluate/tables")
-PREDICTIONS = TABLES / "predictions_best_fusion.csv"
+PREDICTIONS = TABLES / "predictions_late_fusion.csv"
 
 NETS = ("text", "image", "fusion")
 """The study's nets, which have training curves."""
@@ -22,7 +24,7 @@ PRODUCTS_NEED = (PRODUCTS, PARTS, ARCHIVE, DATASET, PREDICTIONS)
 
 def history(net: str) -> Path:
     """Name the file of a net's training curves."""
-    return Path(f"reports/train_{net}/history.csv")
+    return Path(f"reports/{net}/history.csv")
 
 
 REPORTS_NEED = (

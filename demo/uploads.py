@@ -1,6 +1,6 @@
 """What a visitor may hand in, checked before the model sees it."""
 
-from rakuten import images
+from rakuten.image import preprocessing
 
 MAX_BYTES = 10_000_000
 """Larger files are refused; the challenge's pictures have 26 KB on average."""
@@ -22,9 +22,9 @@ def fault(content: bytes) -> str | None:
     if not any(content[at : at + len(mark)] == mark for at, mark in _SIGNATURES.values()):
         return "fault_wrong_type"
     try:
-        images.decode(content)
-    except images.TooLargeError:
+        preprocessing.decode(content)
+    except preprocessing.TooLargeError:
         return "fault_pixels"
-    except images.ImageError:
+    except preprocessing.ImageError:
         return "fault_broken"
     return None

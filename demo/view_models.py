@@ -9,8 +9,8 @@ from demo.category_names import category, model
 from demo.snippets import Bar, Mark, Side
 from demo.wording import number, percent, say
 from rakuten.categories import CODES, GROUPS
-from rakuten.classifier import Prediction
-from rakuten.explanation import FIELDS, WordEffect
+from rakuten.serving.classifier import Prediction
+from rakuten.serving.explanation import FIELDS, WordEffect
 
 CONFIDENCE = ((0.9, "confidence_high"), (0.7, "confidence_good"), (0.4, "confidence_low"))
 """Least probabilities of the words for them."""

@@ -2,15 +2,18 @@
 
 import os
 
-from rakuten import audit, journal, markup, products, storage
+from rakuten import stage_log, storage
+from rakuten.data import products
+from rakuten.evaluation import audit
+from rakuten.text import html
 
-MODELS = ("best_text", "best_image", "best_fusion")
+MODELS = ("text_ensemble", "image_ensemble", "late_fusion")
 
 
 def main() -> None:
     """Read texts, pictures and what the best models say; write tables of ids and a summary."""
     settings, threads = storage.read_params("audit"), os.cpu_count() or 1
-    with journal.stage("audit") as log, storage.ImageArchive("data/images.zip") as archive:
+    with stage_log.stage("audit") as log, storage.ImageArchive("data/images.zip") as archive:
         table = storage.read_table("build/clean/products.parquet")
         parts = storage.read_table("build/split/parts.parquet")
         facts = storage.read_table("build/extract/images.parquet")
@@ -20,18 +23,18 @@ def main() -> None:
 
         names = [f"image_train/{name}" for name in products.image_names(table)]
         hashes = audit.hash_pictures(
-            archive.read, names, facts, threads=threads, progress=journal.progress
+            archive.read, names, facts, threads=threads, progress=stage_log.progress
         )
-        texts = list(map(" ".join, zip(*markup.plain_texts(table), strict=True)))
+        texts = list(map(" ".join, zip(*html.plain_texts(table), strict=True)))
         judged = audit.judge(rows["id"].to_numpy(), rows["label"].to_numpy(), outputs)
         tables, summary = audit.leakage(
-            rows, texts, hashes, judged, threads=threads, progress=journal.progress, **settings
+            rows, texts, hashes, judged, threads=threads, progress=stage_log.progress, **settings
         )
         train = rows["part"].eq("train").to_numpy()
         tables["suspect_labels"], tables["suspect_classes"] = audit.suspect_labels(
             rows["id"].to_numpy()[train],
             rows["label"].to_numpy()[train],
-            judged["best_fusion"][0][train],
+            judged["late_fusion"][0][train],
         )
         summary["suspect_labels"] = len(tables["suspect_labels"])
         for name, values in tables.items():

@@ -2,12 +2,14 @@
 
 import os
 
-from rakuten import journal, products, storage, text
+from rakuten import stage_log, storage
+from rakuten.data import products
+from rakuten.text import cleaning
 
 
 def main() -> None:
     """Read the catalogue and the language resources, write the product table and its report."""
-    with journal.stage("clean") as log:
+    with stage_log.stage("clean") as log:
         settings = storage.read_params("clean")
         table = products.join(
             storage.read_csv("data/X_train.csv", **products.CSV_FORMAT),
@@ -16,16 +18,16 @@ def main() -> None:
         languages = storage.read_arrays("build/resources/langid.npz")
         log.received(f"{len(table):,} products")
 
-        columns = text.clean(
+        columns = cleaning.clean(
             table,
             languages,
             folder="build/resources/nltk",
             threads=os.cpu_count() or 1,
-            progress=journal.progress,
+            progress=stage_log.progress,
             **settings,
         )
         table = table.assign(**columns)
-        report = {"dataset": storage.read_json("data/dataset.json"), **text.summarize(table)}
+        report = {"dataset": storage.read_json("data/dataset.json"), **cleaning.summarize(table)}
         storage.write_table("build/clean/products.parquet", table)
         storage.write_json("reports/clean.json", report)
         log.wrote(f"{report['distinct_tokens']:,} distinct tokens")

@@ -2,24 +2,25 @@
 
 import os
 
-from rakuten import encoder, journal, markup, storage
+from rakuten import stage_log, storage
+from rakuten.text import encoder, html
 
 NETWORK = "build/resources/encoder/sentence_encoder.onnx"
 
 
 def main() -> None:
     """Read the products and the pinned network, write both as vectors."""
-    with journal.stage("encode") as log:
+    with stage_log.stage("encode") as log:
         settings = storage.read_params("encode")
         products = storage.read_table("build/clean/products.parquet")
-        titles, bodies = markup.plain_texts(products)
+        titles, bodies = html.plain_texts(products)
         log.received(f"{len(products):,} products, encoder {settings['encoder']}")
         shards = storage.Shards(storage.SCRATCH / "encode", encoder.fingerprint(NETWORK))
         vectors = encoder.encode(
             NETWORK,
             {"title": titles, "description": bodies},
             threads=os.cpu_count() or 1,
-            progress=journal.progress,
+            progress=stage_log.progress,
             shards=shards,
             **settings,
         )

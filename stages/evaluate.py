@@ -1,6 +1,10 @@
 """Measure every model on every part, and on test in detail: tables and figures."""
 
-from rakuten import evaluation, figures, journal, results, storage, tracking
+from rakuten import stage_log, storage
+from rakuten.evaluation import metrics as evaluation
+from rakuten.model_names import STUDY
+from rakuten.reports import charts
+from rakuten.tracking import results, runs
 
 MODALITIES = ("text", "image")
 REPORTS = "reports/evaluate"
@@ -12,7 +16,7 @@ def main() -> None:
     What the best models said of train rows is out of fold, so their train figures are of rows that
     a model had not seen; those of the study's nets and of the baselines are of rows they fitted.
     """
-    with journal.stage("evaluate") as log:
+    with stage_log.stage("evaluate") as log:
         seed, settings = storage.read_params("seed", "evaluate")
         data = storage.read_json("reports/clean.json")["dataset"]["name"]
         products = storage.read_table("build/clean/products.parquet")
@@ -21,10 +25,8 @@ def main() -> None:
             model: storage.read_arrays(f"build/{stage}/outputs.npz")
             for stage, model in results.MODELS.items()
         }
-        histories = {
-            net: storage.read_csv(f"reports/train_{net}/history.csv") for net in evaluation.STUDY
-        }
-        others = {m: storage.read_arrays(f"build/train_{m}/baselines.npz") for m in MODALITIES}
+        histories = {net: storage.read_csv(f"reports/{net}/history.csv") for net in STUDY}
+        others = {m: storage.read_arrays(f"build/{m}/baselines.npz") for m in MODALITIES}
         scores = evaluation.gather(products["id"].to_numpy(), outputs, others)
         rows = evaluation.describe(products, parts, others["image"]["present"])
         log.received(f"{len(rows):,} products, {len(scores)} models")
@@ -34,14 +36,14 @@ def main() -> None:
         tables = evaluation.tables(metrics, rows, scores, seed=seed, **settings)
         labels = rows["label"].to_numpy()
         counts = {model: evaluation.confusion(labels, scores[model]) for model in outputs}
-        pictures = figures.model_pictures(tables, counts, histories, data)
+        pictures = charts.model_pictures(tables, counts, histories, data)
         storage.write_json(f"{REPORTS}/metrics.json", evaluation.headline(metrics))
         storage.write_json(f"{REPORTS}/models.json", metrics)
         for name, table in tables.items():
             storage.write_csv(f"{REPORTS}/tables/{name}.csv", table)
         for name, picture in pictures.items():
             storage.write_figure(f"{REPORTS}/pictures/{name}.png", picture)
-        tracking.publish_workspace("evaluate")
+        runs.publish_workspace("evaluate")
         log.wrote(evaluation.sentence(metrics))
 
 

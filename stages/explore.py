@@ -1,13 +1,15 @@
 """Describe the catalogue: balance, gaps, texts, languages, pictures; tables and figures."""
 
-from rakuten import exploration, figures, journal, storage
+from rakuten import stage_log, storage
+from rakuten.evaluation import exploration
+from rakuten.reports import charts
 
 REPORTS = "reports/explore"
 
 
 def main() -> None:
     """Read cleaned products, facts on pictures and features; write tables and pictures."""
-    with journal.stage("explore") as log:
+    with stage_log.stage("explore") as log:
         seed, settings = storage.read_params("seed", "explore")
         data = storage.read_json("reports/clean.json")["dataset"]["name"]
         products = storage.read_table("build/clean/products.parquet")
@@ -19,7 +21,7 @@ def main() -> None:
 
         tables = exploration.tables(catalogue, features, seed=seed, **settings)
         lengths = exploration.text_lengths(catalogue)
-        pictures = figures.catalogue_pictures(tables, lengths, exploration.LENGTHS, data)
+        pictures = charts.catalogue_pictures(tables, lengths, exploration.LENGTHS, data)
         storage.write_json(f"{REPORTS}/summary.json", summary)
         for name, table in tables.items():
             storage.write_csv(f"{REPORTS}/tables/{name}.csv", table)

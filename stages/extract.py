@@ -2,12 +2,14 @@
 
 from functools import partial
 
-from rakuten import backbones, determinism, extraction, journal, products, storage
+from rakuten import determinism, stage_log, storage
+from rakuten.data import products
+from rakuten.image import backbones, extraction
 
 
 def main() -> None:
     """Read the products' pictures and the pinned weights, write features and facts."""
-    with journal.stage("extract") as log, storage.ImageArchive("data/images.zip") as archive:
+    with stage_log.stage("extract") as log, storage.ImageArchive("data/images.zip") as archive:
         threads, section = storage.read_params("threads", "extract")
         settings = extraction.Settings(**section)
         determinism.configure(seed=0, threads=threads)  # nothing is drawn here
@@ -22,7 +24,7 @@ def main() -> None:
         network = {"size": settings.size, "precision": settings.precision}
         build = partial(backbones.extractor, settings.backbone, weights, **network)
         arrays, facts = extraction.extract(
-            pictures, archive, build, shards, journal.progress, settings, widths
+            pictures, archive, build, shards, stage_log.progress, settings, widths
         )
         features, pooled, table = extraction.spread(
             pictures, table["id"].to_numpy(), arrays, facts, settings.views

@@ -1,12 +1,13 @@
 """Fetch what the other stages would otherwise download: pinned, verified, in canonical form."""
 
-from rakuten import journal, resources, storage
+from rakuten import stage_log, storage
+from rakuten.data import resources
 
 
 def main() -> None:
     """Read the table of resources, write each that the parameters need."""
-    with journal.stage("resources") as log:
-        table = storage.read_yaml("resources.yaml")
+    with stage_log.stage("resources") as log:
+        table = storage.read_yaml("rakuten/data/resources.yaml")
         backbone, encoder = storage.read_params("extract.backbone", "encode.encoder")
         wanted = resources.choose(table, backbone=backbone, encoder=encoder)
         log.received(f"{len(wanted)} of {len(table)} resources pinned in resources.yaml needed")

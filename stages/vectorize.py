@@ -1,11 +1,13 @@
 """Weigh the terms of every product: TF-IDF fitted on the train part alone."""
 
-from rakuten import examples, journal, storage, vectorize
+from rakuten import stage_log, storage
+from rakuten.data import examples
+from rakuten.text import tfidf
 
 
 def main() -> None:
     """Read tokens and parts, write vocabulary, idf and features."""
-    with journal.stage("vectorize") as log:
+    with stage_log.stage("vectorize") as log:
         settings = storage.read_params("vectorize")
         sublinear_tf = settings.pop("sublinear_tf")
         products = storage.read_table("build/clean/products.parquet")
@@ -14,8 +16,8 @@ def main() -> None:
         train = products.loc[parts["part"] == "train", "tokens"].tolist()
         log.received(f"tokens of {len(products):,} products, {len(train):,} of the train part")
 
-        vocabulary, idf = vectorize.fit(train, **settings)
-        features = vectorize.transform(
+        vocabulary, idf = tfidf.fit(train, **settings)
+        features = tfidf.transform(
             products["tokens"].tolist(),
             vocabulary,
             idf,

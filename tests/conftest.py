@@ -135,8 +135,8 @@ def project(tmp_path, monkeypatch, empty_store):
     storage.write_text("params.yaml", "seed: 1\n")
     storage.write_text(
         "dvc.yaml",
-        "stages:\n  train_text:\n    cmd: python -m stages.train_text\n    deps: [params.yaml]\n"
-        "    params: [seed]\n    outs: [build/train_text/outputs.npz]\n",
+        "stages:\n  text:\n    cmd: python -m stages.text\n    deps: [params.yaml]\n"
+        "    params: [seed]\n    outs: [build/text/outputs.npz]\n",
     )
     return tmp_path
 
@@ -144,9 +144,9 @@ def project(tmp_path, monkeypatch, empty_store):
 @pytest.fixture
 def mirror(project):
     """The store of the project's runs, which have yet to be mirrored."""
-    from rakuten import tracking
+    from rakuten.tracking import runs
 
-    return tracking.Mirror(tracking.SYNC_PATIENCE)
+    return runs.Mirror(runs.SYNC_PATIENCE)
 
 
 @pytest.fixture
@@ -154,7 +154,7 @@ def heard(monkeypatch, tmp_path):
     """A network that notes each text it is given; its file is there but holds nothing."""
     from test_encoder import vector
 
-    from rakuten import encoder
+    from rakuten.text import encoder
 
     texts = []
 

@@ -3,7 +3,7 @@
 A first run, forced through every stage, is the one to compare with. Each round then forces a random
 stage and all that follow, kills the whole process group (SIGKILL) at a random moment, the last one
 while DVC writes dvc.lock, and lets `dvc repro` finish without the run cache, after
-`python -m rakuten.recovery` as in `make repro`. dvc.lock must hold what it held after the first
+`python -m rakuten.tracking.recovery` as in `make repro`. dvc.lock must hold what it held after the first
 run, and no temporary file may be left in an output.
 """
 
@@ -96,7 +96,7 @@ def main() -> int:
         moment = None if in_write else draw.uniform(1.0, left[stage])
         output = kill(folder, repro(folder, "--force", "--downstream", stage), moment)
         ran = [line.split("'")[1] for line in output.splitlines() if "Running stage" in line]
-        recover = [sys.executable, "-m", "rakuten.recovery"]
+        recover = [sys.executable, "-m", "rakuten.tracking.recovery"]
         mended = subprocess.run(recover, cwd=folder, stderr=subprocess.PIPE, text=True, check=True)
         finish(folder)
         same = records(folder) == built and not leftovers(folder)

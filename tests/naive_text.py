@@ -1,4 +1,4 @@
-"""The text steps as the original study has them: what `rakuten.text` is held against."""
+"""The text steps as the original study has them: what `rakuten.text.cleaning` is held against."""
 
 import random
 import warnings
@@ -13,7 +13,7 @@ from nltk.corpus.reader.wordnet import WordNetCorpusReader
 from nltk.stem import WordNetLemmatizer
 from nltk.tokenize import word_tokenize
 
-from rakuten import text
+from rakuten.text import cleaning
 
 
 class Naive:
@@ -36,7 +36,7 @@ class Naive:
         self.lemmatizer = WordNetLemmatizer()
 
     def sentences_of(self, code):
-        name = text.LANGUAGES.get(code, "french")
+        name = cleaning.LANGUAGES.get(code, "french")
         return name if nltk.tokenize.punkt_model_available(name) else "french"
 
     def clean(self, designation, description, *, min_token_length, lemmatize, remove_stopwords):
@@ -45,7 +45,7 @@ class Naive:
             return False, "", "", 0
         code = langid.classify(plain)[0]
         both = self.stop_words["french"] | self.stop_words["english"]
-        stop_words = self.stop_words.get(text.LANGUAGES.get(code), both)
+        stop_words = self.stop_words.get(cleaning.LANGUAGES.get(code), both)
         tokens = []
         for word in word_tokenize(plain, self.sentences_of(code)):
             token = word.lower()

@@ -17,6 +17,8 @@ import pytest
 from conftest import ROOT, clone, run, share_environment
 from mlflow import MlflowClient
 
+from rakuten.model_names import ENSEMBLES, named
+
 pytestmark = pytest.mark.slow
 
 
@@ -69,19 +71,25 @@ def stages_run(log):
 
 def test_one_command_ends_with_the_figures_and_the_way_to_the_runs(repro_log):
     _, log = repro_log
-    assert {"extract", "train_text", "train_image", "train_fusion"} <= set(stages_run(log))
-    assert {"best_text", "best_image", "best_fusion"} <= set(stages_run(log))
+    assert {"extract", "text", "image", "fusion"} <= set(stages_run(log))
+    assert {"text_ensemble", "image_ensemble", "late_fusion"} <= set(stages_run(log))
     end = log[-3000:]
-    for words in ("Best text", "Best image", "Best fusion", "published accuracy", "mlflow ui"):
+    for words in (
+        "Text ensemble",
+        "Image ensemble",
+        "Late fusion",
+        "published accuracy",
+        "mlflow ui",
+    ):
         assert words in end
 
 
 def test_fusion_beats_text_and_text_beats_image(built_repository):
     accuracy = {net: parts["test"]["accuracy"] for net, parts in metrics(built_repository).items()}
     assert accuracy["image"] < accuracy["text"] < accuracy["fusion"]
-    assert accuracy["best_image"] < accuracy["best_text"] < accuracy["best_fusion"]
+    assert accuracy["image_ensemble"] < accuracy["text_ensemble"] < accuracy["late_fusion"]
     for net in ("text", "image", "fusion"):
-        assert accuracy[net] < accuracy[f"best_{net}"]
+        assert accuracy[net] < accuracy[named("ensemble", net)]
 
 
 def test_nothing_is_left_to_do(built_repository):
@@ -92,7 +100,7 @@ def test_nothing_is_left_to_do(built_repository):
 def test_mlflow_shows_each_net_once_beside_the_published_ones(built_repository):
     found = [r for r in runs(built_repository) if "@" not in r.info.run_name]  # @: older commits
     assert sorted(r.info.run_name for r in found) == [
-        "best_fusion", "best_image", "best_text",
+        "late_fusion", "image_ensemble", "text_ensemble",
         "fusion", "fusion (published)", "image", "image (published)", "text", "text (published)",
     ]  # fmt: skip
     measured = {r.info.run_name: r for r in found if r.data.tags["source"] == "measured"}
@@ -101,7 +109,7 @@ def test_mlflow_shows_each_net_once_beside_the_published_ones(built_repository):
     shared = {f"{part}/accuracy" for part in ("train", "validation", "test")} | {"test/ece"}
     for name, run_ in measured.items():
         assert shared <= names[name]
-        assert name.startswith("best") or per_epoch <= names[name]
+        assert name in ENSEMBLES or per_epoch <= names[name]
         figures = metrics(built_repository)[name]["test"]
         assert run_.data.metrics["test/accuracy"] == figures["accuracy"]
         assert run_.data.metrics["test/macro_f1"] == figures["macro_f1"]
@@ -119,7 +127,7 @@ def test_mlflow_shows_each_net_once_beside_the_published_ones(built_repository):
 def test_one_changed_parameter_runs_what_follows_from_it_alone(experiments_repository):
     folder = experiments_repository
     log = run(["dvc", "exp", "run", "-n", "less-dropout", "-S", "fusion.dropout=0.3"], folder)
-    assert stages_run(log) == ["train_fusion", "evaluate"]
+    assert stages_run(log) == ["fusion", "evaluate"]
     (new,) = runs(folder, "tags.dvc.experiment = 'less-dropout'")
     assert new.data.params["fusion.dropout"] == "0.3"
     assert new.data.metrics["test/accuracy"] == metrics(folder)["fusion"]["test"]["accuracy"]
@@ -135,14 +143,14 @@ def test_twelve_queued_and_a_temporary_run_reach_the_one_database(experiments_re
     run(["dvc", "exp", "run", "--queue", *grid, *quick], folder)
     run(["dvc", "queue", "start", "--jobs", "2"], folder)
     log = run(["dvc", "exp", "run", "--temp", "-S", "fusion.dropout=0.7", *quick], folder)
-    assert stages_run(log) == ["train_fusion", "evaluate"]
+    assert stages_run(log) == ["fusion", "evaluate"]
     while re.search("Running|Queued", status := run(["dvc", "queue", "status"], folder)):
         run(["sleep", "2"], folder)
     assert status.count("Success") == 12, status
 
     names = re.findall(r"[0-9a-f]{7} +(\S+) .*Success", status)
     logs = "".join(run(["dvc", "queue", "logs", name], folder) for name in names)
-    assert stages_run(logs).count("train_fusion") == 12
+    assert stages_run(logs).count("fusion") == 12
     assert "extract" not in stages_run(logs)
     assert "cannot be used" not in logs
     assert "locked" not in logs
@@ -162,13 +170,13 @@ def test_a_sweep_tries_the_grid_and_names_the_best(experiments_repository):
     folder = experiments_repository
     declared = (ROOT / "sweep.yaml").read_text().replace("[0.25, 0.5, 1.0]", "[0.25, 1.0]")
     (folder / "short.yaml").write_text(declared.replace("[0.1, 0.3, 1.0]", "[0.3]"))
-    log = run(["python", "-m", "rakuten.sweep", "short.yaml"], folder)
-    lines = re.findall(r"(\d\.\d{4})  (sweep-\d+-0\d)  best_image.frame=(\S+)", log)
+    log = run(["python", "-m", "rakuten.tracking.sweep", "short.yaml"], folder)
+    lines = re.findall(r"(\d\.\d{4})  (sweep-\d+-0\d)  image_ensemble.frame=(\S+)", log)
     assert {frame for _, _, frame in lines} == {"0.25", "1.0"}
     assert [value for value, _, _ in lines] == sorted(value for value, _, _ in lines)
     assert log.rstrip().endswith(f"dvc exp apply {lines[0][1]}")
     logs = "".join(run(["dvc", "queue", "logs", name], folder) for _, name, _ in lines)
-    assert stages_run(logs).count("best_image") == 2
+    assert stages_run(logs).count("image_ensemble") == 2
     assert not {"extract", "encode"} & set(stages_run(logs))
 
 
@@ -215,7 +223,7 @@ def test_other_data_and_back_recomputes_nothing(built_repository, tmp_path):
     assert "up to date" in run(["dvc", "status"], folder)
 
     run("python -m rakuten.sample --products 54 --floor 2 --seed 5 ../other", folder)
-    run("python -m rakuten.data import ../other", folder)
+    run("python -m rakuten.data.importing import ../other", folder)
     archive = folder / "data" / "images.zip"
     assert archive.stat().st_nlink > 1, "expected a link into the cache, not a copy"
     assert "extract" in stages_run(run(["dvc", "repro"], folder))
@@ -258,7 +266,7 @@ def test_everything_lands_on_a_tracking_server(server, experiments_repository):
     landed = client.search_runs([experiment.experiment_id], "tags.source = 'measured'")
     names = [found.info.run_name for found in landed if "@" not in found.info.run_name]
     assert len(names) == 6
-    assert {"image", "text", "best_text", "best_image", "best_fusion"} < set(names)
+    assert {"image", "text", "text_ensemble", "image_ensemble", "late_fusion"} < set(names)
     for found in landed:
         assert found.data.metrics["test/accuracy"] > 0
         assert client.list_artifacts(found.info.run_id, "evaluate/pictures")
@@ -279,7 +287,7 @@ def test_killed_at_random_moments_it_finishes_the_same(built_repository, tmp_pat
     folder = clone(tmp_path / "rakuten")
     share_environment(folder, built_repository)
     run("python -m rakuten.sample --products 108 --floor 4 --seed 5 ../small", folder)
-    run("python -m rakuten.data import --name small ../small", folder)
+    run("python -m rakuten.data.importing import --name small ../small", folder)
     script = str(ROOT / "tests/kill_and_resume.py")
     log = run(["python", script, str(folder), "--kills", "2", "--seed", "1"], folder)
     assert "2 kills, 0 different" in log

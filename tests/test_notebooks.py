@@ -12,7 +12,10 @@ import pytest
 from conftest import ROOT
 from nbclient import NotebookClient
 
-from rakuten import audit, evaluation, exploration, robustness, storage
+from rakuten import storage
+from rakuten.evaluation import audit, exploration, robustness
+from rakuten.evaluation import metrics as evaluation
+from rakuten.model_names import named
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
@@ -27,7 +30,7 @@ WRITES = re.compile(
 PICTURES = {
     "reports/explore": "balance missing lengths languages borders colours projection",
     "reports/evaluate": "comparison categories curves calibration "
-    "confusion_text confusion_image confusion_fusion confusion_best_fusion",
+    "confusion_text confusion_image confusion_fusion confusion_late_fusion",
 }
 
 DOT = base64.b64decode(
@@ -91,8 +94,8 @@ def write_reports(root, *, has_text=True, has_image=True):
     storage.write_table(root / "build/extract/images.parquet", images)
     storage.write_json(root / "reports/clean.json", {"dataset": {"name": "test rows"}})
     storage.write_json(
-        root / "reports/timings/train_text.json",
-        {"fit_seconds": 3.0, "measured_on": {"build/train_text/weights.npz": "0"}},
+        root / "reports/timings/text.json",
+        {"fit_seconds": 3.0, "measured_on": {"build/text/weights.npz": "0"}},
     )
     storage.write_text(root / "dvc.yaml", "stages: {}\n")
 
@@ -113,19 +116,19 @@ def write_reports(root, *, has_text=True, has_image=True):
         "image": sure if has_image else absent,
         "fusion": sure,
     }
-    scores |= {f"best_{model}": values for model, values in scores.items()}
+    scores |= {named("ensemble", model): values for model, values in scores.items()}
     metrics = evaluation.measure_parts(described, scores)
     tables = evaluation.tables(metrics, described, scores, resamples=20, confidence=0.9, seed=0)
     for name, table in tables.items():
         storage.write_csv(root / f"reports/evaluate/tables/{name}.csv", table)
-    model = {("best_text", "plain"): lambda name: sure}
+    model = {("text_ensemble", "plain"): lambda name: sure}
     for kind, names in (("text", robustness.TEXTS), ("image", robustness.PICTURES)):
         table = robustness.table(kind, labels, model, names)
         storage.write_csv(root / f"reports/robust_{kind}/table.csv", table)
     near = audit.near_duplicate_texts(
         ids, ["texte"] * rows, labels, parts["part"].to_numpy(str), text_similarity=0.9, threads=1
     )
-    table = audit.leakage_table(ids, {"best_text": np.ones(rows)}, near, near)
+    table = audit.leakage_table(ids, {"text_ensemble": np.ones(rows)}, near, near)
     storage.write_csv(root / "reports/audit/tables/leakage.csv", table)
     for folder, names in PICTURES.items():
         for name in names.split():

@@ -101,9 +101,9 @@ def test_a_model_is_added_as_the_recipe_has_it(repository):
     ran = set(re.findall(r"Running stage '(\w+)'", said))
     cached = set(re.findall(r"Stage '(\w+)' is cached", said))  # where the recipe ran before
     assert {"text_neighbours", "evaluate"} <= ran | cached
-    assert not {"extract", "encode", "best_text", "best_image", "best_fusion"} & ran
+    assert not {"extract", "encode", "text_ensemble", "image_ensemble", "late_fusion"} & ran
     table = pd.read_csv(repository / "reports/evaluate/tables/comparison.csv", index_col="model")
-    assert 0.3 < table["accuracy"]["text_neighbours"] < table["accuracy"]["best_fusion"]
+    assert 0.3 < table["accuracy"]["text_neighbours"] < table["accuracy"]["late_fusion"]
     assert "Neighbours on text" in (repository / "README.md").read_text()
     assert "Neighbours on text" in (repository / "docs/model_card.md").read_text()
     from test_end_to_end import runs

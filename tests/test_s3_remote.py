@@ -11,7 +11,8 @@ import pytest
 import s3_server
 from conftest import clone
 
-from rakuten import packaging, storage
+from rakuten import storage
+from rakuten.serving import package
 
 boto3 = pytest.importorskip("boto3", reason="make test-scale installs it")
 
@@ -90,8 +91,8 @@ def test_what_is_pushed_is_pulled_in_whole_or_in_part(bucket, origin, tmp_path):
     assert names(other / "data") == ["Y_train.csv"]
     call(other, "dvc", "pull", "--quiet", "data.dvc")
     assert names(other / "data") == FILES
-    assert packaging.digest(other / "data") == packaging.digest(origin / "data")
-    assert f"{packaging.digest(other / 'data')}.dir" == tracked
+    assert package.digest(other / "data") == package.digest(origin / "data")
+    assert f"{package.digest(other / 'data')}.dir" == tracked
 
 
 def cut(data, folder, rows):
@@ -137,7 +138,16 @@ def test_a_second_drop_is_pushed_and_pulled_by_itself(bucket, origin, tmp_path):
     call(other, "dvc", "pull", "--quiet", "drops/2")
     assert names(other / "drops") == ["2/X_train.csv", "2/Y_train.csv", "2/images.zip"]
     call(other, "dvc", "pull", "--quiet", "drops.dvc")
-    call(other, "rakuten.data", "import", "--drops", "drops/1", "drops/2", "--name", "two drops")
+    call(
+        other,
+        "rakuten.data.importing",
+        "import",
+        "--drops",
+        "drops/1",
+        "drops/2",
+        "--name",
+        "two drops",
+    )
     data = [folder / "data" for folder in (origin, other)]
     assert storage.digest(data[0] / "images.zip") == storage.digest(data[1] / "images.zip")
     pd.testing.assert_frame_equal(*(pd.read_csv(folder / "X_train.csv") for folder in data))
@@ -176,14 +186,23 @@ def test_a_second_drop_costs_its_own_products(bucket, origin, built_repository, 
     other = copy_of(folder, tmp_path / "other")
     shutil.copytree(built_repository / "build/resources", other / "build/resources")
     call(other, "dvc", "pull", "--quiet", "drops/1")
-    call(other, "rakuten.data", "import", "drops/1", "--name", "one drop")
+    call(other, "rakuten.data.importing", "import", "drops/1", "--name", "one drop")
     list(build(other))
 
     deliver(2, second)
     call(other, "git", "pull", "--quiet")
     call(other, "dvc", "pull", "--quiet", "drops/2")
-    call(other, "rakuten.data", "import", "--drops", "drops/1", "drops/2", "--name", "two drops")
-    told = call(other, "rakuten.reuse")
+    call(
+        other,
+        "rakuten.data.importing",
+        "import",
+        "--drops",
+        "drops/1",
+        "drops/2",
+        "--name",
+        "two drops",
+    )
+    told = call(other, "rakuten.image.reuse")
     texts, pictures = re.findall(r"(\d+) of (\d+) distinct", told)
     _, extracted, encoded = build(other)
     taken, total = map(int, re.search(r"features: .*?\| (\d+)/(\d+) ", extracted).groups())

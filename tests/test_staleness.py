@@ -1,7 +1,5 @@
 """What DVC itself calls stale after an edit, asked in a fresh clone of the committed state."""
 
-from pathlib import Path
-
 import pytest
 import yaml
 from conftest import ROOT, clone
@@ -11,8 +9,8 @@ from test_pipeline import PARAMS, STAGES, reached, read_params_calls
 FILES = [
     str(path.relative_to(ROOT))
     for folder in ("rakuten", "stages")
-    for path in sorted((ROOT / folder).glob("*.py"))
-    if (folder, path.stem) != ("stages", "__init__")
+    for path in sorted((ROOT / folder).rglob("*.py"))
+    if path.stem not in ("__init__", "__main__")
 ]
 
 
@@ -70,9 +68,9 @@ def edited_repository(tmp_path_factory):
 def test_editing_a_file_makes_exactly_its_users_stale(edited_repository):
     reach = {stage: reached(ROOT / "stages" / f"{stage}.py") for stage in STAGES}
     for name in FILES:
-        stem = Path(name).stem
-        users = {stage for stage in STAGES if stem in reach[stage]}
-        expected = users if name.startswith("rakuten/") else {stem}
+        folder, _, module = name.removesuffix(".py").partition("/")
+        users = {stage for stage in STAGES if module.replace("/", ".") in reach[stage]}
+        expected = users if folder == "rakuten" else {module}
         stale = {stage for stage, found in edited_repository.items() if name in found}
         assert stale == expected, name
 

@@ -1,7 +1,7 @@
 """The heavy stages on a Ray cluster: `python -m rakuten.distributed clean|extract PRODUCTS -o OUT`.
 
 Exit status: 0 all fine; 1 finished, but some rows are in the errors partitions; 2 the run failed.
-Prediction is `python -m rakuten.predict --engine ray`.
+Prediction is `python -m rakuten.serving.batch_prediction --engine ray`.
 """
 
 import argparse
@@ -9,9 +9,11 @@ import sys
 
 import pyarrow as pa
 
-from rakuten import extraction, product_files, storage
+from rakuten import storage
 from rakuten.distributed import engine
-from rakuten.predict import Summary
+from rakuten.image import extraction
+from rakuten.serving import product_files
+from rakuten.serving.batch_prediction import Summary
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 
 from rakuten.distributed.places import locate
-from rakuten.product_files import InputError
+from rakuten.serving.product_files import InputError
 
 
 class Labels:

@@ -17,8 +17,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from rakuten import extraction, journal, product_files
-from rakuten.classifier import Prepared
+from rakuten import stage_log
 from rakuten.distributed import pictures as catalogue
 from rakuten.distributed.jobs import Cleaning, Extraction, Prediction
 from rakuten.distributed.output import Done, Output
@@ -33,8 +32,11 @@ from rakuten.distributed.partitions import (
     unpack,
     write_stream,
 )
-from rakuten.predict import Reading, Summary
-from rakuten.product_files import InputError, Mark
+from rakuten.image import extraction
+from rakuten.serving import product_files
+from rakuten.serving.batch_prediction import Reading, Summary
+from rakuten.serving.classifier import Prepared
+from rakuten.serving.product_files import InputError, Mark
 
 if TYPE_CHECKING:
     import ray
@@ -190,7 +192,7 @@ def _run_on(
     done = output.finished(partitions)
     missing = [partition for partition in partitions if partition.name not in done]
     rows = sum(partition.rows for partition in partitions)
-    with journal.progress(
+    with stage_log.progress(
         (),
         total=rows,
         unit="product",

@@ -12,12 +12,15 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from rakuten import extraction, images, predict, product_files, storage, text
-from rakuten.classifier import Prepared, ProductClassifier
+from rakuten import storage
 from rakuten.distributed.pictures import IndexedPictures
 from rakuten.distributed.places import locate
-from rakuten.predict import Reading
-from rakuten.product_files import Row
+from rakuten.image import extraction, preprocessing
+from rakuten.serving import batch_prediction, product_files
+from rakuten.serving.batch_prediction import Reading
+from rakuten.serving.classifier import Prepared, ProductClassifier
+from rakuten.serving.product_files import Row
+from rakuten.text import cleaning
 
 
 @dataclass(frozen=True)
@@ -33,8 +36,8 @@ class Cleaning:
 
     resources: str
     settings: dict
-    chunk: int = text.BATCH
-    partition: int = 8 * text.BATCH
+    chunk: int = cleaning.BATCH
+    partition: int = 8 * cleaning.BATCH
 
     name = "texts"
     threads = 1
@@ -53,7 +56,7 @@ class Cleaning:
     def load(self) -> Callable[[Sequence[Reading]], pa.Table]:
         """Load what cleaning needs; what is returned makes a table of readings."""
         languages = storage.read_arrays(Path(self.resources, "langid.npz"))
-        cleaner = text.Cleaner(Path(self.resources, "nltk"), languages, **self.settings)
+        cleaner = cleaning.Cleaner(Path(self.resources, "nltk"), languages, **self.settings)
 
         def compute(readings: Sequence[Reading]) -> pa.Table:
             products = [reading.prepared for reading in readings]
@@ -76,8 +79,8 @@ class Prediction:
 
     package: str
     top: int
-    chunk: int = predict.CHUNK
-    partition: int = 32 * predict.CHUNK
+    chunk: int = batch_prediction.CHUNK
+    partition: int = 32 * batch_prediction.CHUNK
 
     name = "predictions"
 
@@ -98,15 +101,15 @@ class Prediction:
 
     def prepare(self, row: Row, pictures: IndexedPictures | None) -> Reading:
         """Do what the local engine does."""
-        return predict.prepare_row(row, _classifier(self.package), pictures)
+        return batch_prediction.prepare_row(row, _classifier(self.package), pictures)
 
     def load(self) -> Callable[[Sequence[Reading]], pa.Table]:
         """Load the classifier; what is returned makes a table of readings."""
         classifier = ProductClassifier.load(self.package)
 
         def compute(readings: Sequence[Reading]) -> pa.Table:
-            part = predict.classify_chunk(list(readings), classifier, self.top)
-            return predict.tabulate(predict.columns_of(self.top), part["rows"])
+            part = batch_prediction.classify_chunk(list(readings), classifier, self.top)
+            return batch_prediction.tabulate(batch_prediction.columns_of(self.top), part["rows"])
 
         return compute
 
@@ -126,8 +129,8 @@ class Extraction:
     weights: str
     settings: extraction.Settings
     threads: int
-    chunk: int = predict.CHUNK
-    partition: int = 4 * predict.CHUNK
+    chunk: int = batch_prediction.CHUNK
+    partition: int = 4 * batch_prediction.CHUNK
 
     name = "features"
 
@@ -148,13 +151,13 @@ class Extraction:
 
     def prepare(self, row: Row, pictures: IndexedPictures | None) -> Reading:
         """Find and decode the picture of a row."""
-        content, fault = predict.find_picture(row, pictures)
+        content, fault = batch_prediction.find_picture(row, pictures)
         faults = [*row.faults, *([fault] if fault else [])]
         picture = None
         if content is not None:
             try:
                 picture = extraction.prepare(content, self.settings)
-            except images.ImageError as error:
+            except preprocessing.ImageError as error:
                 reason = product_files.one_line(error)
                 faults.append(f"picture {row.image} cannot be used: {reason}")
         missing = content is None and not fault
@@ -162,7 +165,8 @@ class Extraction:
 
     def network(self) -> tuple[extraction.Extractor, Mapping[str, int]]:
         """Load the backbone: the network, and how many numbers it gives of each kind."""
-        from rakuten import backbones, determinism
+        from rakuten import determinism
+        from rakuten.image import backbones
 
         determinism.configure(seed=0, threads=self.threads)
         network = backbones.extractor(
@@ -206,10 +210,10 @@ class Extraction:
             # some are null.
             ends = pa.array(np.cumsum([0, *(width * has)]), pa.int32())
             columns[kind] = pa.ListArray.from_arrays(ends, pa.array(values), mask=pa.array(~has))
-        facts = np.full((len(readings), len(images.Facts._fields)), np.nan)
+        facts = np.full((len(readings), len(preprocessing.Facts._fields)), np.nan)
         if found:
             facts[has] = found["facts"]
-        for field, column in zip(images.Facts._fields, facts.T, strict=True):
+        for field, column in zip(preprocessing.Facts._fields, facts.T, strict=True):
             columns[field] = pa.array(column, mask=~has)
         return pa.table(columns)
 

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from rakuten.distributed.partitions import Partition
 from rakuten.distributed.places import Place, locate
-from rakuten.product_files import InputError
+from rakuten.serving.product_files import InputError
 
 MANIFEST = "manifest.json"
 KINDS = ("texts", "features", "predictions")

@@ -1,7 +1,7 @@
 """A catalogue in partitions, and its rows in the chunks that the local engine would make.
 
 Rounding depends on which products go through the networks together. The chunks are therefore those
-of `rakuten.predict`, and a partition is a whole number of them.
+of `rakuten.serving.batch_prediction`, and a partition is a whole number of them.
 """
 
 import itertools
@@ -13,8 +13,16 @@ import numpy as np
 import pyarrow as pa
 
 from rakuten.distributed.places import Place, locate
-from rakuten.predict import Reading
-from rakuten.product_files import FORMATS, InputError, Mark, Row, Table, open_table, read_rows
+from rakuten.serving.batch_prediction import Reading
+from rakuten.serving.product_files import (
+    FORMATS,
+    InputError,
+    Mark,
+    Row,
+    Table,
+    open_table,
+    read_rows,
+)
 
 
 class Partition(NamedTuple):

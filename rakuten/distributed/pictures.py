@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rakuten.data.sources import READ_FAULTS
 from rakuten.distributed.places import Place, locate
-from rakuten.product_files import InputError, one_line, read_picture
-from rakuten.sources import READ_FAULTS
+from rakuten.serving.product_files import InputError, one_line, read_picture
 
 OPEN_ARCHIVES = 8  # kept open by a process
 

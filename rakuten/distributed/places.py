@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import pyarrow.fs as fs
 
-from rakuten.product_files import InputError
+from rakuten.serving.product_files import InputError
 
 EDGE = 1 << 20  # bytes hashed at each end of a file
 

@@ -23,7 +23,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rakuten import journal, storage
+from rakuten import stage_log, storage
 from rakuten.categories import CODES, NUM_CATEGORIES, SIZES
 from rakuten.sample.draws import Draws
 from rakuten.sample.images import draw_image
@@ -214,7 +214,7 @@ def write_sample(
     try:
         make_one = functools.partial(make, seed=seed, quality=quality, images=images)
         made = _make_all([*recipes, *recipes_test], make_one, processes)
-        made = journal.progress(
+        made = stage_log.progress(
             made, total=products + test_products, unit="product", description="sample"
         )
         _write_files(partial, recipes, recipes_test, iter(made), quality is not None)

@@ -9,8 +9,7 @@ import logging
 import os
 import sys
 
-from rakuten import results, tracking
-from rakuten.tracking import registry
+from rakuten.tracking import registry, results, runs
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -24,11 +23,11 @@ def main(arguments: list[str] | None = None) -> int:
     """
     given = _parser().parse_args(arguments)
     try:
-        return given.run(tracking.Mirror(tracking.SYNC_PATIENCE), given)
+        return given.run(runs.Mirror(runs.SYNC_PATIENCE), given)
     except registry.RegistryError as error:
         print(f"error: {error}")
         return 2
-    except tracking.failures() as error:
+    except runs.failures() as error:
         address = os.environ.get("MLFLOW_TRACKING_URI", "mlflow.db")
         print(f"MLflow at {address} cannot be used: {error}\nMend that, then run this again.")
         return 1 if given.run is _sync else 2
@@ -61,8 +60,8 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _sync(mirror: tracking.Mirror, _: argparse.Namespace) -> int:
-    counts = tracking.sync(mirror, results.root())
+def _sync(mirror: runs.Mirror, _: argparse.Namespace) -> int:
+    counts = runs.sync(mirror, results.root())
     print("MLflow runs: " + ", ".join(f"{n} {what}" for what, n in counts.items()))
     restored = registry.restore(mirror, results.root())
     if restored:
@@ -70,14 +69,14 @@ def _sync(mirror: tracking.Mirror, _: argparse.Namespace) -> int:
     return 0
 
 
-def _register(mirror: tracking.Mirror, _: argparse.Namespace) -> int:
+def _register(mirror: runs.Mirror, _: argparse.Namespace) -> int:
     version, new = registry.register(mirror, results.root())
     said = "registered as" if new else "is already"
     print(f"{registry.PACKAGE} {said} version {version} of {registry.NAME}")
     return 0
 
 
-def _promote(mirror: tracking.Mirror, given: argparse.Namespace) -> int:
+def _promote(mirror: runs.Mirror, given: argparse.Namespace) -> int:
     record = results.root() / registry.RECORD
     before = record.read_bytes() if record.exists() else None
     decision = registry.promote(
@@ -89,7 +88,7 @@ def _promote(mirror: tracking.Mirror, given: argparse.Namespace) -> int:
     return 0 if decision.is_champion else 1
 
 
-def _champion(mirror: tracking.Mirror, _: argparse.Namespace) -> int:
+def _champion(mirror: runs.Mirror, _: argparse.Namespace) -> int:
     print(registry.champion(mirror, results.root()))
     return 0
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from rakuten import evaluation
+from rakuten.evaluation import metrics
 
 MEASURES = ("weighted_f1", "accuracy")
 """What is compared; the first, the challenge's own measure, decides."""
@@ -22,7 +22,7 @@ def compare(
 
     Args:
         candidate: ids (n,), ascending, labels (n,), probabilities (n, 27), as
-            `rakuten.packaging.predictions` has them.
+            `rakuten.serving.package.predictions` has them.
         champion: Likewise (m,), (m, 27).
         resamples: Draws behind the interval.
         confidence: Share of the draws inside it, in 0..1.
@@ -51,10 +51,8 @@ def compare(
             f"first id {ids[different[0]]}: expected the same labels"
         )
     both = candidate["probabilities"][ours], champion["probabilities"][theirs]
-    ours, theirs = (evaluation.measure(labels, scores) for scores in both)
-    drawn = [
-        evaluation.bootstrap(labels, scores, resamples=resamples, seed=seed) for scores in both
-    ]
+    ours, theirs = (metrics.measure(labels, scores) for scores in both)
+    drawn = [metrics.bootstrap(labels, scores, resamples=resamples, seed=seed) for scores in both]
     found = {"rows": int(ids.size)}
     for name in MEASURES:
         low, high = np.quantile(

@@ -17,9 +17,11 @@ from typing import NamedTuple
 import mlflow
 from mlflow.entities.model_registry import ModelVersion
 
-from rakuten import packaging, results, storage
-from rakuten.tracking import KEY, Mirror, requirements
+from rakuten import storage
+from rakuten.serving import package as packaging
+from rakuten.tracking import requirements, results
 from rakuten.tracking.comparison import compare, describe
+from rakuten.tracking.runs import KEY, Mirror
 
 NAME = "rakuten-product-classifier"
 """The registered model."""

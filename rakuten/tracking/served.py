@@ -20,8 +20,8 @@ from mlflow.pyfunc import PythonModel
 from mlflow.types.schema import Array, ColSpec, Object, ParamSchema, ParamSpec, Property, Schema
 
 from rakuten.categories import NUM_CATEGORIES
-from rakuten.classifier import Prediction, Product, ProductClassifier
-from rakuten.images import ImageError
+from rakuten.image.preprocessing import ImageError
+from rakuten.serving.classifier import Prediction, Product, ProductClassifier
 
 MAX_ROWS = 256
 """Products of a request: at an eighth of a second each, a picture apiece keeps well below the

@@ -1,0 +1,1 @@
+"""The product table: import, sources, splits, examples, pinned resources."""

@@ -1,0 +1,350 @@
+"""What is in the catalogue: tables on balance, gaps, text, languages, frames, colours, features.
+
+Pure: the product table in, small tables out. A table per category has 27 rows in the order of the
+codes, whatever is missing; a measure of products that do not exist is NaN.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from rakuten.categories import CODES, GROUPS, NAMES, NUM_CATEGORIES, SIZES
+from rakuten.data.examples import check_ids
+
+LENGTHS = {
+    "title": "title, characters",
+    "description": "description, characters",
+    "tokens": "tokens kept after cleaning",
+}
+"""What the length of a text is measured in."""
+
+COLOURS = ("red", "green", "blue")
+
+DIGITS = 6
+"""Decimals kept: what lies beyond is noise, and would show in every diff."""
+
+
+def join(products: pd.DataFrame, images: pd.DataFrame) -> pd.DataFrame:
+    """Put text and image facts of each product side by side.
+
+    Args:
+        products: Table of the clean stage, n products in ascending id.
+        images: Table of the extract stage, the same products in the same order.
+
+    Returns:
+        n rows in ascending id: the columns of both tables, and `has_description` (bool): the
+        description holds more than white space.
+
+    Raises:
+        ValueError: If the two tables hold other products or another order.
+    """
+    check_ids(products["id"].to_numpy(), images["id"].to_numpy(), "images")
+    described = products["description"].fillna("").str.strip().ne("").to_numpy(bool)
+    images = images.drop(columns="id").set_axis(products.index)
+    return pd.concat([products, images], axis=1).assign(has_description=described)
+
+
+def tables(
+    catalogue: pd.DataFrame,
+    features: Mapping[str, np.ndarray],
+    *,
+    points: int,
+    words: int,
+    seed: int,
+) -> dict[str, pd.DataFrame]:
+    """Make all tables of the stage `explore`, by file name.
+
+    Args:
+        catalogue: Table of `join`, n products.
+        features: Arrays `ids` (n,), `present` (n,) and `features` (n, d) of the extract stage.
+        points: Number of products in the projection.
+        words: Number of typical words of each category.
+        seed: Seed of the draw of these products.
+
+    Returns:
+        `balance`, `missing`, `lengths`, `texts`, `languages`, `images`, `projection`.
+    """
+    return {
+        "balance": balance_table(catalogue),
+        "missing": missing_table(catalogue),
+        "lengths": length_table(catalogue),
+        "texts": text_table(catalogue, num_words=words),
+        "languages": language_table(catalogue),
+        "images": image_table(catalogue),
+        "projection": projection_table(catalogue, **features, points=points, seed=seed),
+    }
+
+
+def balance_table(catalogue: pd.DataFrame) -> pd.DataFrame:
+    """Count the products of each category, beside the challenge's own sizes.
+
+    Args:
+        catalogue: Table of `join`, n products.
+
+    Returns:
+        27 rows: `code`, `name`, `group` (of alike categories, "" for none), `products`, `share`
+        of all, `challenge_share` in the challenge's 84,916 training rows.
+    """
+    counts = _counts(catalogue["label"])
+    groups = {code: group for group, codes in GROUPS.items() for code in codes}
+    sizes = np.array([SIZES[code] for code in CODES])
+    return _categories().assign(
+        group=[groups.get(code, "") for code in CODES],
+        products=counts,
+        share=np.round(counts / max(counts.sum(), 1), DIGITS),
+        challenge_share=np.round(sizes / sizes.sum(), DIGITS),
+    )
+
+
+def missing_table(catalogue: pd.DataFrame) -> pd.DataFrame:
+    """Count what is missing in each category.
+
+    Args:
+        catalogue: Table of `join`, n products.
+
+    Returns:
+        27 rows: `code`, `name`, `products`, and of them those with `no_description`, `no_text`
+        (neither title nor description) and `no_image`.
+    """
+    gaps = {
+        "no_description": ~catalogue["has_description"],
+        "no_text": ~catalogue["has_text"],
+        "no_image": ~catalogue["has_image"],
+    }
+    counts = {name: _counts(catalogue["label"][gap]) for name, gap in gaps.items()}
+    return _categories().assign(products=_counts(catalogue["label"]), **counts)
+
+
+def length_table(catalogue: pd.DataFrame) -> pd.DataFrame:
+    """Describe how long titles, descriptions and cleaned texts are.
+
+    Args:
+        catalogue: Table of `join`, n products.
+
+    Returns:
+        One row per entry of `LENGTHS`: `measure`, `products` that have one, and their `mean`,
+        `min`, `q25`, `median`, `q75`, `max`.
+    """
+    records = []
+    for name, values in text_lengths(catalogue).items():
+        low, quarter, median, three, high = (
+            np.quantile(values, [0, 0.25, 0.5, 0.75, 1]) if values.size else [np.nan] * 5
+        )
+        mean = np.round(values.mean(), 1) if values.size else np.nan
+        records.append(
+            (LENGTHS[name], values.size, mean, low, quarter, median, three, high)
+        )  # fmt: skip
+    columns = ["measure", "products", "mean", "min", "q25", "median", "q75", "max"]
+    return pd.DataFrame(records, columns=columns)
+
+
+def text_lengths(catalogue: pd.DataFrame) -> dict[str, np.ndarray]:
+    """Measure the texts that are there.
+
+    Args:
+        catalogue: Table of `join`, n products.
+
+    Returns:
+        For each key of `LENGTHS` an int64 array, one value per product that has such a text, in
+        product order: characters of raw titles and descriptions, tokens of cleaned texts.
+    """
+    titles = catalogue["designation"].dropna().str.len()
+    descriptions = catalogue["description"][catalogue["has_description"]].str.len()
+    tokens = catalogue["num_tokens"][catalogue["has_text"]]
+    lengths = {"title": titles, "description": descriptions, "tokens": tokens}
+    return {name: values.to_numpy(np.int64) for name, values in lengths.items()}
+
+
+def text_table(catalogue: pd.DataFrame, *, num_words: int) -> pd.DataFrame:
+    """Describe the text of each category: lengths, languages, typical words.
+
+    A word is typical if its share of the category's tokens is high against its share of all
+    tokens, both smoothed: ordered by p(word | category) * log(p(word | category) / p(word)).
+
+    Args:
+        catalogue: Table of `join`, n products.
+        num_words: Number of typical words to name.
+
+    Returns:
+        27 rows: `code`, `name`, `products` that have text, medians `title_characters`,
+        `description_characters`, `tokens`, the share of products in French, English and other
+        languages (`fr`, `en`, `other`), and `words`, joined by spaces, most typical first.
+    """
+    texts = catalogue[catalogue["has_text"]]
+    language = texts["language"].where(texts["language"].isin(["fr", "en"]), "other")
+    measures = pd.DataFrame(
+        {
+            "label": texts["label"],
+            "title_characters": texts["designation"].str.len().astype(np.float64),
+            "description_characters": texts["description"]
+            .where(texts["has_description"])
+            .str.len()
+            .astype(np.float64),
+            "tokens": texts["num_tokens"].astype(np.float64),
+            **{name: language.eq(name).astype(np.float64) for name in ("fr", "en", "other")},
+        }
+    )
+    grouped = measures.groupby("label")
+    medians = grouped[["title_characters", "description_characters", "tokens"]].median()
+    shares = grouped[["fr", "en", "other"]].mean().round(DIGITS)
+    per_category = pd.concat([medians, shares], axis=1).reindex(range(NUM_CATEGORIES))
+    return _categories().assign(
+        products=_counts(texts["label"]),
+        **{name: per_category[name].to_numpy() for name in per_category},
+        words=_typical_words(texts, num_words),
+    )
+
+
+def language_table(catalogue: pd.DataFrame) -> pd.DataFrame:
+    """Count the languages of the texts, as langid sees them.
+
+    Args:
+        catalogue: Table of `join`, n products.
+
+    Returns:
+        `language` (langid's code; "none" for products without text), `products`, `share` of all
+        products; most frequent first, then by code.
+    """
+    language = catalogue["language"].where(catalogue["has_text"], "none")
+    counts = language.value_counts().rename_axis("language").reset_index(name="products")
+    counts = counts.sort_values(["products", "language"], ascending=[False, True])
+    share = np.round(counts["products"] / max(len(catalogue), 1), DIGITS)
+    return counts.assign(share=share).reset_index(drop=True)
+
+
+def image_table(catalogue: pd.DataFrame) -> pd.DataFrame:
+    """Describe the pictures of each category: white frame and mean colour of the product.
+
+    Args:
+        catalogue: Table of `join`, n products.
+
+    Returns:
+        27 rows: `code`, `name`, `products` that have an image, `border_q25`, `border_median`,
+        `border_q75`: quartiles of the share of the frame that is border, and `red`, `green`,
+        `blue` (means of the products' mean colours, 0..255) with `red_std`, `green_std`,
+        `blue_std` (sample deviations, NaN for fewer than two products).
+    """
+    pictures = catalogue[catalogue["has_image"]]
+    by_label = pictures.groupby("label")
+    quartiles = by_label["border_share"].quantile([0.25, 0.5, 0.75]).unstack()
+    quartiles = quartiles.reindex(index=range(NUM_CATEGORIES), columns=[0.25, 0.5, 0.75])
+    colours = by_label[[f"mean_{colour}" for colour in COLOURS]]
+    mean = colours.mean().reindex(range(NUM_CATEGORIES)).to_numpy(np.float64)
+    deviation = colours.std().reindex(range(NUM_CATEGORIES)).to_numpy(np.float64)
+    table = _categories().assign(products=_counts(pictures["label"]))
+    for column, name in enumerate(("border_q25", "border_median", "border_q75")):
+        table[name] = np.round(quartiles.to_numpy(np.float64)[:, column], DIGITS)
+    for column, colour in enumerate(COLOURS):
+        table[colour] = np.round(mean[:, column], 2)
+        table[f"{colour}_std"] = np.round(deviation[:, column], 2)
+    return table
+
+
+def projection_table(
+    catalogue: pd.DataFrame,
+    ids: np.ndarray,
+    present: np.ndarray,
+    features: np.ndarray,
+    *,
+    points: int,
+    seed: int,
+) -> pd.DataFrame:
+    """Project the image features onto their two main directions.
+
+    Principal components of all features; the largest loading of each is made positive, so that
+    the picture does not flip between runs.
+
+    Args:
+        catalogue: Table of `join`, n products.
+        ids: int64 (n,), the ids of the feature rows, in the order of `catalogue`.
+        present: bool (n,), whether the product has an image.
+        features: float32 (n, d).
+        points: Number of products listed, drawn at random if there are more with an image.
+        seed: Seed of the draw.
+
+    Returns:
+        At most `points` rows in ascending id: `id`, `code`, `name`, `x`, `y`, and `x_variance`,
+        `y_variance`: the share of the features' variance along each axis, the same in all rows.
+        Empty if fewer than three products have an image.
+
+    Raises:
+        ValueError: If `ids` are not those of the catalogue.
+    """
+    check_ids(catalogue["id"].to_numpy(), ids, "features")
+    rows = np.flatnonzero(present)
+    variance, places = np.zeros(2), np.zeros((0, 2))
+    if rows.size < 3:
+        rows = rows[:0]
+    else:
+        from sklearn.decomposition import PCA  # slow to import
+
+        components = PCA(n_components=2, svd_solver="covariance_eigh")
+        places = components.fit_transform(features[rows].astype(np.float64))  # (m, 2)
+        variance = components.explained_variance_ratio_
+    if rows.size > points:
+        drawn = np.random.default_rng(seed).choice(rows.size, points, replace=False)
+        drawn = np.sort(drawn)
+        rows, places = rows[drawn], places[drawn]
+    codes = np.asarray(CODES)[catalogue["label"].to_numpy()[rows]]
+    return pd.DataFrame(
+        {
+            "id": ids[rows],
+            "code": codes,
+            "name": [NAMES[code] for code in codes.tolist()],
+            "x": np.round(places[:, 0], 4),
+            "y": np.round(places[:, 1], 4),
+            "x_variance": np.round(variance[0], DIGITS),
+            "y_variance": np.round(variance[1], DIGITS),
+        }
+    )
+
+
+def summary(catalogue: pd.DataFrame) -> dict[str, int]:
+    """Count what the catalogue holds: products, those with each modality, languages."""
+    texts = catalogue[catalogue["has_text"]]
+    return {
+        "products": len(catalogue),
+        "with_text": len(texts),
+        "with_description": int(catalogue["has_description"].sum()),
+        "with_image": int(catalogue["has_image"].sum()),
+        "categories": int(catalogue["label"].nunique()),
+        "languages": int(texts["language"].nunique()),
+    }
+
+
+def sentence(counts: Mapping[str, int]) -> str:
+    """Say in a line what the catalogue holds, from `summary`."""
+    return (
+        f"{counts['products']:,} products of {counts['categories']} categories: "
+        f"{counts['with_text']:,} with text, {counts['with_image']:,} with image"
+    )
+
+
+def _categories() -> pd.DataFrame:
+    """Begin a table per category: code and name, 27 rows."""
+    return pd.DataFrame({"code": CODES, "name": [NAMES[code] for code in CODES]})
+
+
+def _counts(labels: pd.Series) -> np.ndarray:
+    """Count the products of each class: int64 (27,)."""
+    return np.bincount(labels.to_numpy(np.int64), minlength=NUM_CATEGORIES)
+
+
+def _typical_words(texts: pd.DataFrame, num_words: int) -> list[str]:
+    """Name the words that set each category apart: 27 strings."""
+    words = texts["tokens"].str.split().set_axis(texts["label"].to_numpy()).explode().dropna()
+    if words.empty:
+        return [""] * NUM_CATEGORIES
+    codes, vocabulary = pd.factorize(words.to_numpy(object), sort=True)
+    cells = words.index.to_numpy(np.int64) * len(vocabulary) + codes
+    counts = np.bincount(cells, minlength=NUM_CATEGORIES * len(vocabulary))
+    counts = counts.reshape(NUM_CATEGORIES, len(vocabulary))
+    overall = counts.sum(axis=0) / counts.sum()
+    typical = []
+    for own in counts:
+        share = own / max(own.sum(), 1)
+        weight = share * np.log((share + 1e-12) / overall)
+        best = np.argsort(-weight, kind="stable")[:num_words]
+        typical.append(" ".join(vocabulary[best[weight[best] > 0]]))
+    return typical

@@ -1,0 +1,1 @@
+"""Product images: preprocessing, backbones, feature extraction."""

@@ -1,0 +1,80 @@
+"""Every model of the project, once: what it is called, what it reads, which stage makes it.
+
+To add a model, add a row to `TABLE`. Reports list models in this order.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Model:
+    """One model.
+
+    Attributes:
+        name: Its key in files, tables, MLflow and the command line.
+        modality: "text", "image" or "fusion".
+        stage: The stage of `dvc.yaml` that makes it.
+        title: Its name in reports, in English.
+        title_fr: Its name in the French demo.
+        role: "study" (a net of the published study), "ensemble" or "baseline".
+        colour: Its colour in charts, "#rrggbb"; told apart by colour-blind readers too (Okabe and
+            Ito, 2008).
+    """
+
+    name: str
+    modality: str
+    stage: str
+    title: str
+    title_fr: str
+    role: str
+    colour: str
+
+
+TABLE = (
+    Model("text", "text", "text", "Text net", "Réseau texte", "study", "#0072b2"),
+    Model("text_logistic_regression", "text", "text", "Logistic regression on text",
+          "Régression logistique, texte", "baseline", "#99c7e0"),
+    Model("text_linear_svm", "text", "text", "Linear SVM on text",
+          "SVM linéaire, texte", "baseline", "#99c7e0"),
+    Model("text_naive_bayes", "text", "text", "Naive Bayes on text",
+          "Bayes naïf, texte", "baseline", "#99c7e0"),
+    Model("image", "image", "image", "Image net", "Réseau image", "study", "#d55e00"),
+    Model("image_logistic_regression", "image", "image", "Logistic regression on images",
+          "Régression logistique, image", "baseline", "#eebf99"),
+    Model("image_random_forest", "image", "image", "Random forest on images",
+          "Forêt aléatoire, image", "baseline", "#eebf99"),
+    Model("fusion", "fusion", "fusion", "Fusion net", "Réseau fusion", "study", "#009e73"),
+    Model("text_ensemble", "text", "text_ensemble", "Text ensemble",
+          "Ensemble texte", "ensemble", "#00456b"),
+    Model("image_ensemble", "image", "image_ensemble", "Image ensemble",
+          "Ensemble image", "ensemble", "#803800"),
+    Model("late_fusion", "fusion", "late_fusion", "Late fusion",
+          "Fusion tardive", "ensemble", "#005f45"),
+)  # fmt: skip
+"""The models in the order of the reports: each net, its baselines, then the ensembles."""
+
+BY_NAME = {model.name: model for model in TABLE}
+
+STUDY = tuple(model.name for model in TABLE if model.role == "study")
+"""The nets of the published study."""
+
+ENSEMBLES = tuple(model.name for model in TABLE if model.role == "ensemble")
+"""The ensembles; their scores of train rows are out of fold."""
+
+TRAINED = STUDY + ENSEMBLES
+"""The models with a stage of their own; every other one is a baseline of such a stage."""
+
+
+def named(role: str, modality: str) -> str:
+    """Find the model of a role and a modality, e.g. "ensemble" and "text".
+
+    Returns:
+        The name of the first such model in `TABLE`.
+
+    Raises:
+        KeyError: If there is none.
+    """
+    for model in TABLE:
+        if (model.role, model.modality) == (role, modality):
+            return model.name
+    raise KeyError(f"no {role} reads {modality}: rakuten/model_names.py has {', '.join(BY_NAME)}")

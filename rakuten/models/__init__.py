@@ -1,0 +1,1 @@
+"""Nets, baselines and ensembles."""

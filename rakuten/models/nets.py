@@ -1,0 +1,132 @@
+"""The study's nets as Keras builders, and their form on disk: weights plus JSON, never code."""
+
+import keras
+import numpy as np
+from keras import layers
+
+from rakuten.categories import CODES, NUM_CATEGORIES
+from rakuten.models.inference import check_description
+
+HIDDEN = "hidden"
+"""Name of the layer whose activations the fusion net reads."""
+
+
+def dense_net(num_inputs: int, *, hidden_units: int, dropout: float) -> keras.Model:
+    """Build the net of one modality: inputs -> Dense relu -> Dropout -> softmax.
+
+    The study's text net is `dense_net(5035, hidden_units=256, dropout=0.7)`: 1,296,155 parameters.
+
+    Args:
+        num_inputs: Width of the input, e.g. the number of terms or of image features.
+        hidden_units: Width of the layer named `HIDDEN`.
+        dropout: Share of hidden activations dropped in training, in [0, 1).
+
+    Returns:
+        An uncompiled model, float32 (batch, num_inputs) -> probabilities (batch, 27).
+    """
+    inputs = keras.Input((num_inputs,), name="features")
+    x = layers.Dense(hidden_units, activation="relu", name=HIDDEN)(inputs)
+    x = layers.Dropout(dropout, name="dropout")(x)
+    outputs = layers.Dense(NUM_CATEGORIES, activation="softmax", name="probabilities")(x)
+    return keras.Model(inputs, outputs, name="dense_net")
+
+
+def fusion_net(
+    num_inputs: int,
+    *,
+    hidden_units: int,
+    first_dropout: float,
+    dropout: float,
+    norm_momentum: float,
+) -> keras.Model:
+    """Build the study's fusion net on the hidden layers of both modalities, side by side.
+
+    Input -> BatchNorm -> Dense relu -> BatchNorm -> Dropout -> Dense relu -> BatchNorm -> Dropout
+    -> softmax. `fusion_net(512, hidden_units=1024, ...)` has 1,612,827 parameters, 5,120 of them
+    (the moving means and variances) not trainable.
+
+    Args:
+        num_inputs: Width of both hidden layers together.
+        hidden_units: Width of each of the two dense layers.
+        first_dropout: Share dropped after the first dense layer, in [0, 1).
+        dropout: Share dropped before the softmax, in [0, 1).
+        norm_momentum: Share of the old moving mean and variance kept at each step, in (0, 1).
+
+    Returns:
+        An uncompiled model, float32 (batch, num_inputs) -> probabilities (batch, 27).
+    """
+    inputs = keras.Input((num_inputs,), name="features")
+    x = layers.BatchNormalization(momentum=norm_momentum, name="input_norm")(inputs)
+    x = layers.Dense(hidden_units, activation="relu", name="first_hidden")(x)
+    x = layers.BatchNormalization(momentum=norm_momentum, name="first_norm")(x)
+    x = layers.Dropout(first_dropout, name="first_dropout")(x)
+    x = layers.Dense(hidden_units, activation="relu", name=HIDDEN)(x)
+    x = layers.BatchNormalization(momentum=norm_momentum, name="norm")(x)
+    x = layers.Dropout(dropout, name="dropout")(x)
+    outputs = layers.Dense(NUM_CATEGORIES, activation="softmax", name="probabilities")(x)
+    return keras.Model(inputs, outputs, name="fusion_net")
+
+
+BUILDERS = {"dense_net": dense_net, "fusion_net": fusion_net}
+"""The builders that a saved description may name."""
+
+
+def describe(model: keras.Model, **arguments: float) -> dict:
+    """Describe a model so that `restore` can build it again.
+
+    Args:
+        model: A model of this room.
+        **arguments: The keyword arguments that its builder was called with.
+
+    Returns:
+        Plain values for JSON: builder, number of inputs, arguments, number of parameters,
+        categories in the order of the outputs.
+    """
+    return {
+        "builder": model.name,
+        "num_inputs": int(model.input_shape[-1]),
+        "arguments": arguments,
+        "parameters": int(model.count_params()),
+        "categories": list(CODES),
+    }
+
+
+def weights(model: keras.Model) -> dict[str, np.ndarray]:
+    """Read a model's weights, trainable or not, by `layer/variable`, in the model's order."""
+    return {
+        f"{layer.name}/{variable.name}": np.asarray(variable)
+        for layer in model.layers
+        for variable in layer.variables
+        if "seed_generator" not in variable.path
+    }
+
+
+def restore(description: dict, arrays: dict[str, np.ndarray]) -> keras.Model:
+    """Build the model that `describe` and `weights` were taken from.
+
+    Args:
+        description: What `describe` returned.
+        arrays: What `weights` returned.
+
+    Returns:
+        A model that predicts as the original did.
+
+    Raises:
+        ValueError: If the builder is unknown, the categories differ from this project's, or the
+            names or shapes of the weights do not fit.
+    """
+    check_description(description, BUILDERS)
+    model = BUILDERS[description["builder"]](description["num_inputs"], **description["arguments"])
+    expected = {name: array.shape for name, array in weights(model).items()}
+    received = {name: array.shape for name, array in arrays.items()}
+    if expected != received:
+        raise ValueError(
+            f"weights do not fit {description['builder']}: expected {expected}, received "
+            f"{received}; take weights.npz and model.json from the same training"
+        )
+    for layer in model.layers:
+        for variable in layer.variables:
+            name = f"{layer.name}/{variable.name}"
+            if name in arrays:
+                variable.assign(arrays[name])
+    return model

@@ -1,0 +1,1 @@
+"""Charts, README tables and cards."""

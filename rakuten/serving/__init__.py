@@ -1,0 +1,1 @@
+"""The packaged classifier: prediction, explanation, product files."""

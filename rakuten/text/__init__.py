@@ -1,0 +1,1 @@
+"""Titles and descriptions: HTML, language, tokens, TF-IDF, sentence vectors."""

@@ -1,0 +1,46 @@
+"""Fit the best light image classifier on pooled features, calibrated out of fold."""
+
+from rakuten import stage_log, storage
+from rakuten.data import splits
+from rakuten.data.examples import join, out_of_fold_outputs
+from rakuten.models import image_ensemble
+
+
+def main() -> None:
+    """Read features, labels and parts; write the classifier and what it says of products."""
+    seed, section = storage.read_params("seed", "image_ensemble")
+    settings = image_ensemble.Settings(**section)
+    with stage_log.stage("image_ensemble") as log:
+        products = storage.read_table("build/clean/products.parquet")
+        parts = storage.read_table("build/split/parts.parquet")
+        pooled = storage.read_arrays("build/extract/pooled.npz")
+        facts = storage.read_table("build/extract/images.parquet")
+        examples = join(products, parts, pooled["ids"], pooled["present"], None)
+        train = examples.rows("train")
+        log.received(f"{len(train):,} train rows with an image, views {', '.join(pooled['views'])}")
+
+        with log.timed("fit_seconds"):
+            ensemble, left_out = image_ensemble.fit(
+                image_ensemble.views(pooled, facts, train),
+                examples.labels[train],
+                splits.folds(
+                    examples.labels[train], parts["group"].to_numpy()[train],
+                    count=settings.folds, seed=seed,
+                ),
+                settings,
+                seed=seed,
+            )  # fmt: skip
+        outputs = out_of_fold_outputs(
+            examples,
+            left_out,
+            lambda rows: ensemble.probabilities(image_ensemble.views(pooled, facts, rows)),
+        )
+        storage.write_arrays("build/image_ensemble/weights.npz", **ensemble.arrays())
+        storage.write_arrays("build/image_ensemble/outputs.npz", **outputs)
+        storage.write_json("reports/image_ensemble/metrics.json", ensemble.summary())
+        log.measured_on("build/image_ensemble/weights.npz")
+        log.wrote(f"{ensemble.summary()['landmarks']:,} landmarks")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,740 @@
+import hashlib
+import io
+import itertools
+import re
+import signal
+import subprocess
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from rakuten import categories, storage
+from rakuten.data import importing, products
+
+EXCERPT = Path(__file__).parents[3] / "shared" / "rakuten_excerpt"
+
+X, Y, X_TEST = "X_train_update.csv", "Y_train_CVw08PX.csv", "X_test_update.csv"
+HEADER = ",designation,description,productid,imageid"
+NAMES = [f"image_{100 + number}_product_{4200872200 + number}.jpg" for number in range(12)]
+MEMBERS = [f"images/image_train/{name}" for name in NAMES]
+TEST_MEMBER = "images/image_test/image_7_product_8.jpg"
+
+
+def jpeg(quality, size=(16, 12), kind="JPEG"):
+    content = io.BytesIO()
+    picture = Image.linear_gradient("L").resize(size).convert("RGB")
+    picture.save(content, kind, quality=quality)
+    return content.getvalue()
+
+
+IMAGES = [jpeg(quality) for quality in range(40, 88, 4)]
+
+
+def x_of(titles):
+    rows = [f"{3 * n},{titles[n]},,{4200872200 + n},{100 + n}" for n in range(12)]
+    return "\r\n".join([HEADER, *rows, ""]).encode()
+
+
+TITLES = [f'"Titre n° {number}, ""été"""' for number in range(12)]
+CODES = [f"{3 * number},{categories.CODES[number]}" for number in reversed(range(12))]
+GIVEN = {
+    X: x_of(TITLES),
+    Y: "\n".join([",prdtypecode", *CODES, ""]).encode(),
+    X_TEST: f"{HEADER}\n84916,Tasse,,8,7\n".encode(),
+    TEST_MEMBER: IMAGES[0],
+    **dict(zip(MEMBERS, IMAGES, strict=True)),
+}
+TABLES = {name: content for name, content in GIVEN.items() if name.endswith(".csv")}
+PICTURES = {name: content for name, content in GIVEN.items() if name not in TABLES}
+
+
+def given(changes):
+    """The challenge's files with changes; None leaves one out."""
+    return {name: body for name, body in {**GIVEN, **changes}.items() if body is not None}
+
+
+def write(folder, contents):
+    for name, content in contents.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    return folder
+
+
+def zipped(contents, method=zipfile.ZIP_DEFLATED):
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", method) as archive:
+        for name, content in contents.items():
+            archive.writestr(name, content)
+    return file.getvalue()
+
+
+def tarred(contents, mode):
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode=mode) as archive:
+        for name, content in contents.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
+    return file.getvalue()
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def digest(folder):
+    return {p.name: hashlib.md5(p.read_bytes()).hexdigest() for p in sorted(folder.iterdir())}
+
+
+def track(root):
+    """Stand in for DVC: a data.dvc that tells what data/ holds."""
+    storage.write_json(root / "data.dvc", digest(root / "data"))
+
+
+def make_repository(path):
+    return write(path, {".dvc/config": b"[core]\n    no_scm = true\n    analytics = false\n"})
+
+
+def assert_consistent(root):
+    """Assert that data.dvc tells what data/ holds and that nothing else is left."""
+    assert storage.read_json(root / "data.dvc") == digest(root / "data")
+    assert names(root) == [".dvc", "data", "data.dvc"]
+    assert names(root / ".dvc" / "tmp") == ["import.lock"]
+
+
+def is_old(root):
+    return (root / "data" / "X_train.csv").read_bytes() == b"old"
+
+
+@pytest.fixture
+def root(tmp_path):
+    """A repository that holds older data."""
+    root = make_repository(tmp_path / "repository")
+    write(root, {"data/X_train.csv": b"old", "data/images.zip": b"old"})
+    track(root)
+    return root
+
+
+@pytest.fixture
+def load(root, tmp_path):
+    """Import the given files from a folder."""
+
+    def load(contents, **options):
+        folder = write(tmp_path / "given", contents)
+        return importing.import_data([folder], root, **{"track": track, **options})
+
+    return load
+
+
+@pytest.fixture
+def refuse(load, root):
+    """Assert that the given files are refused and nothing changes; give the whole message."""
+
+    def refuse(changes, **options):
+        with pytest.raises(products.InvalidProductsError) as caught:
+            load(given(changes), **options)
+        assert_consistent(root)
+        assert is_old(root)
+        return str(caught.value)
+
+    return refuse
+
+
+@pytest.fixture(scope="module")
+def expected(tmp_path_factory):
+    """What data/ holds after an import of the files from a folder."""
+    root = make_repository(tmp_path_factory.mktemp("repository"))
+    importing.import_data([write(tmp_path_factory.mktemp("given"), GIVEN)], root, track=track)
+    return digest(root / "data")
+
+
+def test_writes_the_tables_as_they_are_and_one_stored_archive(root, load):
+    assert load(GIVEN) == importing.Summary(
+        products=12,
+        categories=12,
+        test_products=1,
+        images=13,
+        image_bytes=sum(map(len, [*IMAGES, IMAGES[0]])),
+        without_text=0,
+        without_title=0,
+        without_image=0,
+        unused_images=0,
+    )
+    folder = root / "data"
+    assert names(folder) == [
+        "X_test.csv", "X_train.csv", "Y_train.csv", "dataset.json", "images.zip"
+    ]  # fmt: skip
+    assert (folder / "dataset.json").read_text() == '{\n  "name": "imported data"\n}\n'
+    assert (folder / "X_train.csv").read_bytes() == GIVEN[X]
+    assert (folder / "Y_train.csv").read_bytes() == GIVEN[Y]
+    assert (folder / "X_test.csv").read_bytes() == GIVEN[X_TEST]
+    with zipfile.ZipFile(folder / "images.zip") as archive:
+        members = archive.infolist()
+    assert [member.filename for member in members] == [
+        "image_test/image_7_product_8.jpg",
+        *(f"image_train/{name}" for name in NAMES),
+    ]
+    assert {member.compress_type for member in members} == {zipfile.ZIP_STORED}
+    assert {member.date_time for member in members} == {(1980, 1, 1, 0, 0, 0)}
+    with storage.ImageArchive(folder / "images.zip") as archive:
+        assert [archive.read(f"image_train/{name}") for name in NAMES] == IMAGES
+    assert_consistent(root)
+
+
+@pytest.mark.parametrize(
+    "contents",
+    [
+        {f"a/b/{name}": body for name, body in GIVEN.items()},
+        {"rakuten.zip": zipped(dict(reversed(GIVEN.items())))},
+        {**TABLES, "images.zip": zipped(PICTURES, zipfile.ZIP_STORED)},
+        {"all.zip": zipped({**TABLES, "deep/images.zip": zipped(PICTURES)})},
+        {"all.tar": tarred(GIVEN, "w")},
+        {**TABLES, "images.tar.gz": tarred(PICTURES, "w:gz")},
+        {"all.zip": zipped({**TABLES, "images.tgz": tarred(PICTURES, "w:gz")})},
+        {**TABLES, **{f"all/{Path(name).name}": body for name, body in PICTURES.items()}},
+        {name.replace(".jpg", ".JPEG"): body for name, body in GIVEN.items()},
+        {"all.zip": zipped({name.replace("/", "\\"): body for name, body in GIVEN.items()})},
+        {"all.zip": zipped(GIVEN), **{f"all/{name}": body for name, body in GIVEN.items()}},
+        {
+            "X_train.csv": GIVEN[X],
+            "Y_train.csv": GIVEN[Y],
+            "X_test.csv": GIVEN[X_TEST],
+            "images.zip": zipped({name[len("images/") :]: body for name, body in PICTURES.items()}),
+        },
+    ],
+    ids=[
+        "deep-folder",
+        "zip",
+        "tables-beside-zip",
+        "zip-in-zip",
+        "tar",
+        "tar.gz",
+        "tgz-in-zip",
+        "flat",
+        "other-ending",
+        "backslashes",
+        "zip-and-its-content",
+        "data-folder",
+    ],
+)
+def test_equal_files_give_equal_bytes_however_they_are_packed(root, load, expected, contents):
+    load(contents)
+    assert digest(root / "data") == expected
+
+
+def test_several_paths_are_one_import(root, tmp_path, expected):
+    pictures = write(tmp_path / "pictures", PICTURES)
+    tables = write(tmp_path / "tables", {"tables.zip": zipped({X: GIVEN[X], Y: GIVEN[Y]})})
+    single = write(tmp_path / "single", {X_TEST: GIVEN[X_TEST]})
+    importing.import_data(
+        [str(pictures), tables / "tables.zip", single / X_TEST], root, track=track
+    )
+    assert digest(root / "data") == expected
+
+
+def in_drops(*bounds, header=HEADER):
+    """The catalogue cut into drops, each with the pictures of its rows, lines ending with LF."""
+    x, y = x_of(TITLES).decode().split("\r\n")[1:-1], CODES[::-1]
+    return [
+        {
+            X: "\n".join([header if start else HEADER, *x[start:end]]).encode(),
+            Y: "\n".join([",prdtypecode", *y[start:end], ""]).encode(),
+            **dict(zip(MEMBERS[start:end], IMAGES[start:end], strict=True)),
+        }
+        for start, end in itertools.pairwise(bounds)
+    ]
+
+
+def test_drops_are_joined_in_their_order(root, tmp_path):
+    """Three drops give what one would, to the byte; the first's bytes come first."""
+    paths = [write(tmp_path / str(n), drop) for n, drop in enumerate(in_drops(0, 7, 9, 12))]
+    assert importing.import_data(paths, root, drops=True, track=track).products == 12
+    joined = digest(root / "data")
+    (whole,) = in_drops(0, 12)
+    assert importing.import_data([write(tmp_path / "w", whole)], root, track=track).products == 12
+    assert digest(root / "data") == joined
+    with pytest.raises(products.InvalidProductsError, match=r"or --drops if they are drops of"):
+        importing.import_data(paths, root, track=track)
+    assert digest(root / "data") == joined
+
+
+def test_drops_that_do_not_fit_are_refused(root, tmp_path):
+    first, other = in_drops(0, 7, 12, header=HEADER.replace("designation", "title"))
+    paths = [write(tmp_path / "1", first), write(tmp_path / "2", other)]
+    with pytest.raises(products.InvalidProductsError) as caught:
+        importing.import_data(paths, root, drops=True, track=track)
+    assert "drops of X_train.csv with another first line (1): 2/" in str(caught.value)
+    assert is_old(root)
+    same = in_drops(0, 7)[0] | {X: in_drops(0, 7)[0][X].replace(b"Titre", b"Autre")}
+    with pytest.raises(products.InvalidProductsError, match="ids repeated in X_train"):
+        importing.import_data(
+            [paths[0], write(tmp_path / "3", same)], root, drops=True, track=track
+        )
+
+
+def test_takes_its_own_output_again(root, load, expected):
+    load(GIVEN)
+    importing.import_data([root / "data"], root, track=track)
+    assert digest(root / "data") == expected
+
+
+def test_without_x_test_only_train_images_are_taken(root, load):
+    summary = load(given({X_TEST: None, "more/image_1_product_1.jpg": IMAGES[0]}))
+    assert (summary.images, summary.unused_images, summary.test_products) == (12, 2, None)
+    assert names(root / "data") == ["X_train.csv", "Y_train.csv", "dataset.json", "images.zip"]
+
+
+def test_an_image_of_the_other_part_is_not_taken(refuse):
+    moved = MEMBERS[0].replace("image_train", "image_test")
+    message = refuse({MEMBERS[0]: None, moved: IMAGES[0]})
+    assert f"images that X_train.csv names and that are not there (1): {NAMES[0]}: " in message
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({X: None}, "files not found in what was given (1): X_train_update.csv: pass"),
+        ({Y: None}, "files not found in what was given (1): Y_train_CVw08PX.csv: pass"),
+        (
+            {X: GIVEN[X].replace(b"description", b"details")},
+            "columns missing from X_train.csv (1): 'description': expected the header",
+        ),
+        (
+            {X_TEST: GIVEN[X_TEST].replace(b"description", b"description,price")},
+            "columns of X_test.csv that do not belong (1): 'price': expected the header",
+        ),
+        (
+            {Y: GIVEN[Y].replace(b"\n0,10\n", b"\n0,11\n")},
+            "rows of Y_train.csv with an unknown prdtypecode (1): 0 has 11: expected one of",
+        ),
+        (
+            {Y: GIVEN[Y].replace(b"\n0,10\n", b"\n")},
+            "rows of X_train.csv without a row in Y_train.csv (1): 0: ",
+        ),
+        (
+            {Y: GIVEN[Y] + b"99,10\n"},
+            "rows of Y_train.csv without a row in X_train.csv (1): 99: ",
+        ),
+        ({X: GIVEN[X].replace(b"\n3,", b"\n0,")}, "ids repeated in X_train.csv (1): 0: "),
+        (
+            {X: GIVEN[X].replace(b"\n3,", b"\n3.0,")},
+            "rows of X_train.csv whose id is not an integer (1): row 2 '3.0': expected digits",
+        ),
+        (
+            {X: x_of(['""', "   ", *TITLES[2:]])},
+            "ids of X_train.csv without a title (2): 0, 3: complete them, or pass "
+            "--allow-missing-titles",
+        ),
+        (
+            {X_TEST: GIVEN[X_TEST].replace(b"84916", b"33")},
+            "ids in both X_train.csv and X_test.csv (1): 33: ",
+        ),
+        (
+            {MEMBERS[0]: None, MEMBERS[5]: None},
+            f"images that X_train.csv names and that are not there (2): {NAMES[0]}, {NAMES[5]}: "
+            "pass the folder or archive that holds them, or --allow-missing-images",
+        ),
+        (
+            {TEST_MEMBER: None},
+            "images that X_test.csv names and that are not there (1): image_7_product_8.jpg: ",
+        ),
+        (
+            {f"again/{X}": x_of(TITLES[::-1])},
+            f"different files that could be X_train.csv (2): given/{X}, given/again/{X}: ",
+        ),
+        (
+            {f"again/{MEMBERS[4]}": IMAGES[5]},
+            f"images of one name that differ (1): given/again/{MEMBERS[4]} and given/{MEMBERS[4]}",
+        ),
+        (
+            {"a.zip": zipped({f"../{NAMES[0]}": IMAGES[0]})},
+            f"members that would escape the target folder (1): given/a.zip/../{NAMES[0]}: ",
+        ),
+        (
+            {X: GIVEN[X].decode().encode("latin-1")},
+            "tables that are no CSV in UTF-8 (1): X_train.csv ('utf-8' codec can't decode",
+        ),
+        (
+            {X: GIVEN[X] + b'99,"left open'},
+            "tables that are no CSV in UTF-8 (1): X_train.csv (Error tokenizing data",
+        ),
+        ({Y: b""}, "tables that are no CSV in UTF-8 (1): Y_train.csv (No columns to parse"),
+    ],
+)
+def test_refuses(refuse, changes, message):
+    assert message in refuse(changes)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (jpeg(90, (300, 300))[:-500], "image file is truncated"),
+        (IMAGES[3][:65], "65 bytes"),
+        (b"", "no JPEG, 0 bytes"),
+        (b"<html>not found</html>", "no JPEG, 22 bytes"),
+        (jpeg(80, kind="PNG"), "no JPEG"),
+        (
+            IMAGES[3].replace(b"\x00\x0c\x00\x10\x03", b"\x13\x88\x17\x70\x03"),
+            "6000x5000 pixels, more than 25000000",
+        ),
+    ],
+    ids=["truncated", "header-only", "empty", "web-page", "png", "bomb"],
+)
+@pytest.mark.parametrize("place", [MEMBERS[3], "elsewhere/image_1_product_1.jpg"])
+def test_refuses_unreadable_images_by_name_whatever_is_allowed(refuse, content, message, place):
+    told = refuse({place: content}, allow_missing_images=True, allow_missing_titles=True)
+    assert f"images that cannot be read (1): given/{place} (" in told
+    assert message in told
+
+
+def test_refuses_images_damaged_within_an_archive(refuse):
+    archive = zipped(PICTURES, zipfile.ZIP_STORED).replace(IMAGES[3], IMAGES[3][:-9] + bytes(9))
+    message = refuse({**dict.fromkeys(PICTURES), "images.zip": archive})
+    assert f"given/images.zip/{MEMBERS[3]} (Bad CRC-32 for file" in message
+
+
+def test_refuses_images_under_a_password(refuse):
+    archive = bytearray(zipped({MEMBERS[3]: IMAGES[3]}))
+    for header, offset in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        archive[archive.index(header) + offset] |= 1
+    message = refuse({MEMBERS[3]: None, "images.zip": bytes(archive)})
+    assert f"images that cannot be read (1): given/images.zip/{MEMBERS[3]} (File" in message
+    assert "is encrypted" in message
+
+
+def test_lists_every_kind_of_fault_at_once(refuse):
+    message = refuse(
+        {
+            X: x_of(['""', *TITLES[1:]]).replace(b",100\r", b",101.5\r") + b"0,Titre,,1,1\r\n",
+            Y: GIVEN[Y].replace(b",40\n", b",41\n") + b"99,10\n",
+            X_TEST: GIVEN[X_TEST].replace(b"designation", b"title"),
+            MEMBERS[5]: None,
+            MEMBERS[6]: IMAGES[6][:100],
+            "a.zip": zipped({"/etc/cron": b""}),
+            "b.zip": b"nothing",
+        }
+    )
+    kinds = [re.match(r"  - (.*?) \(\d+\): ", line)[1] for line in message.splitlines()[1:]]
+    assert message.startswith("12 kinds of fault in the product files:\n")
+    assert sorted(kinds) == [
+        "archive members that would escape the target folder",
+        "archives that cannot be read",
+        "columns missing from X_test.csv",
+        "columns of X_test.csv that do not belong",
+        "ids of X_test.csv without a title",
+        "ids of X_train.csv without a title",
+        "ids repeated in X_train.csv",
+        "images that X_train.csv names and that are not there",
+        "images that cannot be read",
+        "rows of X_train.csv whose imageid is not an integer",
+        "rows of Y_train.csv with an unknown prdtypecode",
+        "rows of Y_train.csv without a row in X_train.csv",
+    ]
+
+
+def test_missing_images_may_be_allowed(root, load):
+    summary = load(given({MEMBERS[0]: None, TEST_MEMBER: None}), allow_missing_images=True)
+    assert (summary.images, summary.without_image) == (11, 2)
+    with storage.ImageArchive(root / "data" / "images.zip") as archive:
+        assert archive.names() == [f"image_train/{name}" for name in NAMES[1:]]
+
+
+def test_without_any_image_the_archive_is_there_and_empty(root, load):
+    summary = load(TABLES, allow_missing_images=True)
+    assert (summary.images, summary.without_image) == (0, 13)
+    with storage.ImageArchive(root / "data" / "images.zip") as archive:
+        assert archive.names() == []
+
+
+def test_missing_titles_may_be_allowed(root, load):
+    rows = x_of(['""'] * 12).replace(b'\n0,"",,', b'\n0,"",Une description,')
+    summary = load(given({X: rows}), allow_missing_titles=True)
+    assert (summary.without_title, summary.without_text, summary.images) == (12, 11, 13)
+    assert (root / "data" / "X_train.csv").read_bytes() == rows
+
+
+def test_products_with_nothing_are_refused_whatever_is_allowed(refuse, load):
+    allowed = {"allow_missing_images": True, "allow_missing_titles": True}
+    changes = {X: x_of(['""', '""', *TITLES[2:]]), MEMBERS[1]: None, MEMBERS[2]: None}
+    message = refuse(changes, **allowed)
+    assert message.splitlines()[1:] == [
+        "  - ids of X_train.csv with neither text nor image (1): 3: there is nothing to classify "
+        "them by, leave them out"
+    ]
+
+
+def test_old_files_that_are_links_into_the_cache_are_not_written_through(root, load, tmp_path):
+    cached = []
+    for path in sorted((root / "data").iterdir()):
+        cached.append(tmp_path / f"cached-{path.name}")
+        path.chmod(0o444)
+        cached[-1].hardlink_to(path)
+    load(GIVEN)
+    assert [path.read_bytes() for path in cached] == [b"old", b"old"]
+    assert {path.stat().st_nlink for path in cached} == {1}
+    assert (root / "data" / "X_train.csv").read_bytes() == GIVEN[X]
+
+
+def fail_to_track(root):
+    track(root)
+    raise importing.DataError("no space left")
+
+
+def be_interrupted(root):
+    track(root)
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(
+    ("tracker", "error"),
+    [(fail_to_track, importing.DataError), (be_interrupted, KeyboardInterrupt)],
+)
+def test_a_failure_after_the_swap_puts_everything_back(root, load, tracker, error):
+    with pytest.raises(error):
+        load(GIVEN, track=tracker)
+    assert is_old(root)
+    assert_consistent(root)
+
+
+def test_a_failed_first_import_leaves_no_data(tmp_path):
+    root = make_repository(tmp_path / "repository")
+    folder = write(tmp_path / "given", GIVEN)
+    with pytest.raises(importing.DataError, match="no space left"):
+        importing.import_data([folder], root, track=fail_to_track)
+    assert names(root) == [".dvc"]
+    importing.import_data([folder], root, track=track)
+    assert_consistent(root)
+
+
+@pytest.mark.parametrize("which", [1, 2])
+def test_a_failed_rename_puts_everything_back(root, load, monkeypatch, which):
+    rename, calls = Path.rename, []
+
+    def fail(self, target):
+        calls.append(target)
+        if len(calls) == which:
+            raise OSError("disk on fire")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", fail)
+    with pytest.raises(OSError, match="disk on fire"):
+        load(GIVEN)
+    assert is_old(root)
+    assert_consistent(root)
+
+
+KILL = """
+import os, signal, sys, zipfile
+from pathlib import Path
+from rakuten import storage
+from rakuten.data import importing
+
+def kill_at(room, name, is_now):
+    real = getattr(room, name)
+    def call(*arguments, **options):
+        if is_now(*arguments):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return real(*arguments, **options)
+    setattr(room, name, call)
+
+def track(root):
+    storage.write_json(root / "data.dvc", {"half": "written"})
+    if point in ("tracked", "put back"):
+        kill_at(Path, "rename", lambda path, target: path.name == "old")
+        raise KeyboardInterrupt if point == "put back" else os.kill(os.getpid(), signal.SIGKILL)
+
+point, given, root = sys.argv[1:]
+moments = {
+    "written": (zipfile.ZipFile, "writestr", lambda _, info, content: "_105_" in info.filename),
+    "set aside": (Path, "rename", lambda path, target: path.name == "data"),
+    "put in place": (Path, "rename", lambda path, target: path.name == "new"),
+    "committed": (Path, "unlink", lambda path, *_: path.name == "begun"),
+}
+if point in moments:
+    kill_at(*moments[point])
+importing.import_data([given], root, track=track)
+"""
+
+
+@pytest.mark.parametrize(
+    ("point", "held"),
+    [
+        ("written", b"old"),
+        ("set aside", b"old"),
+        ("put in place", None),
+        ("tracked", GIVEN[X]),
+        ("committed", GIVEN[X]),
+        ("put back", None),
+    ],
+)
+def test_a_kill_is_undone_by_the_next_import(root, tmp_path, point, held):
+    """Killed before data/ is ..., a process leaves whole data or none; the next one mends it."""
+    folder = write(tmp_path / "given", GIVEN)
+    command = [sys.executable, "-c", KILL, point, folder, root]
+    killed = subprocess.run(command, cwd=Path(importing.__file__).parents[2], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    table = root / "data" / "X_train.csv"
+    assert (table.read_bytes() if table.exists() else None) == held
+    with pytest.raises(products.InvalidProductsError):
+        importing.import_data([tmp_path / "nothing"], root, track=track)
+    assert is_old(root)
+    assert_consistent(root)
+    importing.import_data([folder], root, track=track)
+    assert not is_old(root)
+    assert_consistent(root)
+
+
+def test_two_imports_at_once_are_refused(root, load, tmp_path):
+    def import_meanwhile(root):
+        with pytest.raises(importing.DataError, match="another import runs"):
+            importing.import_data([tmp_path / "given"], root, track=track)
+        track(root)
+
+    load(GIVEN, track=import_meanwhile)
+    assert_consistent(root)
+    assert not is_old(root)
+
+
+def test_foreign_files_in_data_are_not_thrown_away(root, load):
+    write(root, {"data/notes.txt": b"mine"})
+    with pytest.raises(
+        importing.DataError, match=r"data/ holds notes\.txt, .* move the rest elsewhere"
+    ):
+        load(GIVEN)
+    assert (root / "data" / "notes.txt").read_bytes() == b"mine"
+
+
+def test_a_linked_data_folder_is_refused(root, load, tmp_path):
+    (root / "data").rename(tmp_path / "disk")
+    (root / "data").symlink_to(tmp_path / "disk")
+    with pytest.raises(importing.DataError, match="data/ is a link"):
+        load(GIVEN)
+
+
+def test_outside_a_dvc_repository_nothing_is_done(tmp_path):
+    with pytest.raises(
+        importing.DataError, match=r"is not the root of a DVC repository: .*'dvc init'"
+    ):
+        importing.import_data([tmp_path], tmp_path)
+    assert names(tmp_path) == []
+
+
+def test_too_small_a_disk_is_told_before_anything_is_written(root, load, monkeypatch):
+    monkeypatch.setattr(
+        importing.shutil, "disk_usage", lambda _: importing.shutil._ntuple_diskusage(9, 9, 9)
+    )
+    with pytest.raises(
+        importing.DataError, match=r"the images need .* 0\.0 GB are free beside data/"
+    ):
+        load(GIVEN)
+    assert is_old(root)
+    assert_consistent(root)
+
+
+def test_command_line_refuses_without_a_traceback(root, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(root)
+    folder = write(tmp_path / "given", given({MEMBERS[2]: IMAGES[2][:80]}))
+    assert importing.main(["import", str(folder), "--allow-missing-images"]) == 1
+    error = capsys.readouterr().err
+    assert "error: nothing was imported: 1 kind of fault in the product files:\n" in error
+    assert f"images that cannot be read (1): given/{MEMBERS[2]} (" in error
+    assert "Traceback" not in error
+    monkeypatch.chdir(tmp_path)
+    assert importing.main(["import", str(folder)]) == 1
+    assert "is not the root of a DVC repository" in capsys.readouterr().err
+
+
+def test_command_line_imports_with_dvc(tmp_path, monkeypatch, capsys, expected):
+    """The one quick test with the real DVC: the archive it tracks is the one that was written."""
+    root = make_repository(tmp_path / "repository")
+    monkeypatch.chdir(root)
+    assert importing.main(["import", str(write(tmp_path / "given", GIVEN))]) == 0
+    assert capsys.readouterr().out == (
+        "imported 12 products in 12 categories, 1 products to predict, 13 images (0.0 MB)\n"
+        "missing: 0 titles (0 products have no text), 0 images; left out: 0 images that no row "
+        "names\ndata/ and data.dvc are written; next: dvc repro\n"
+    )
+    assert digest(root / "data") == expected
+    assert storage.read_yaml(root / "data.dvc")["outs"][0]["nfiles"] == 5
+    cached = root / ".dvc/cache/files/md5"
+    assert all((cached / md5[:2] / md5[2:]).exists() for md5 in expected.values())
+
+
+@pytest.mark.slow
+def test_a_failing_dvc_leaves_everything_as_it_was(root, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(root)
+    (root / ".dvc" / "config").write_text("[cache]\n    type = nonsense\n")
+    assert importing.main(["import", str(write(tmp_path / "given", GIVEN))]) == 1
+    assert "'dvc add data' failed: " in capsys.readouterr().err
+    assert is_old(root)
+    assert storage.read_json(root / "data.dvc") == digest(root / "data")
+
+
+@pytest.mark.slow
+def test_import_over_linked_data_keeps_the_cache_whole(tmp_path, monkeypatch):
+    """Twice with the real DVC and hard links: the older version can still be checked out."""
+
+    def dvc(*words):
+        subprocess.run([sys.executable, "-m", "dvc", *words], check=True, capture_output=True)
+
+    root = make_repository(tmp_path / "repository")
+    (root / ".dvc" / "config").write_text(
+        "[core]\nno_scm = true\n[cache]\ntype = 'hardlink,copy'\n"
+    )
+    monkeypatch.chdir(root)
+    folder = write(tmp_path / "given", GIVEN)
+    assert importing.main(["import", str(folder)]) == 0
+    assert (root / "data" / "images.zip").stat().st_nlink == 2
+    first, pointer = digest(root / "data"), (root / "data.dvc").read_bytes()
+    write(folder, {X: x_of(TITLES[::-1])})
+    assert importing.main(["import", str(folder)]) == 0
+    assert digest(root / "data") != first
+    (root / "data.dvc").write_bytes(pointer)
+    dvc("checkout", "data.dvc")
+    assert digest(root / "data") == first
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not EXCERPT.exists(), reason="the excerpt of the challenge is not here")
+@pytest.mark.parametrize(
+    ("folders", "options", "imported"),
+    [
+        (["multimodal"], {}, (840, 840, 0, 0)),
+        (["multimodal", "challenge_test"], {}, (840, 960, 0, 0)),
+        (["text_only"], {"allow_missing_images": True}, (3000, 0, 0, 3000)),
+        (["image_only"], {"allow_missing_titles": True}, (408, 408, 408, 0)),
+    ],
+)
+def test_real_rows_are_imported(root, folders, options, imported):
+    paths = [EXCERPT / folder for folder in folders]
+    summary = importing.import_data(paths, root, track=track, **options)
+    assert imported == (
+        summary.products,
+        summary.images,
+        summary.without_title,
+        summary.without_image,
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not EXCERPT.exists(), reason="the excerpt of the challenge is not here")
+@pytest.mark.parametrize(
+    ("folders", "message"),
+    [
+        (["text_only"], r"not there \(3000\)"),
+        (["image_only"], r"without a title \(408\)"),
+        (["challenge_test"], r"not found in what was given \(2\): X_train_update.csv, Y_train_CVw"),
+        (["corrupt_images"], r"cannot be read \(1\): corrupt_images/image_973610497_product_2692"),
+        (["multimodal", "corrupt_images"], r"cannot be read \(1\): corrupt_images/image_97361049"),
+    ],
+)
+def test_real_faults_are_refused(root, folders, message):
+    with pytest.raises(products.InvalidProductsError, match=message):
+        importing.import_data([EXCERPT / folder for folder in folders], root, track=track)
+    assert is_old(root)
+    assert_consistent(root)

@@ -1,0 +1,658 @@
+import hashlib
+import http.server
+import io
+import json
+import logging
+import socket
+import subprocess
+import tarfile
+import threading
+import time
+import zipfile
+from pathlib import Path
+
+import h5py
+import numpy as np
+import onnx
+import pytest
+
+from rakuten import storage
+from rakuten.data import resources
+
+ROOT = Path(__file__).parents[2]
+CONTENT = b"les stop words" * 1000
+PACKAGE = "small-data==1.0"
+
+
+def md5(content):
+    return hashlib.md5(content).hexdigest()
+
+
+def sha256(content):
+    return hashlib.sha256(content).hexdigest()
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    """Serves `files`; /cut ends early, /slow never answers in time."""
+
+    files: dict[str, bytes]
+
+    def do_GET(self):
+        if self.path == "/slow":
+            time.sleep(2)
+        content = self.files.get(self.path.lstrip("/"))
+        if content is None:
+            self.send_error(404)
+            return
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content[:100] if self.path == "/cut" else content)
+
+    def log_message(self, *_):
+        """Keep quiet."""
+
+
+@pytest.fixture
+def address():
+    """The address of a web server on loopback."""
+    handler = type("Files", (Handler,), {"files": {"data.zip": CONTENT, "cut": CONTENT}})
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def nowhere():
+    """An address at which nothing listens."""
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        port = closed.getsockname()[1]
+    return f"http://127.0.0.1:{port}/data.zip"
+
+
+@pytest.fixture
+def wheel(tmp_path, monkeypatch):
+    """A wheel that pip finds, in a folder and nowhere else."""
+    folder = tmp_path / "wheels"
+    folder.mkdir()
+    path = folder / "small_data-1.0-py3-none-any.whl"
+    about = "small_data-1.0.dist-info"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("small_data/data.zip", CONTENT)
+        archive.writestr("small_data/other.txt", b"other")
+        archive.writestr(
+            f"{about}/METADATA", "Metadata-Version: 2.1\nName: small-data\nVersion: 1.0\n"
+        )
+        archive.writestr(
+            f"{about}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        )
+        archive.writestr(f"{about}/RECORD", "")
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
+    return path
+
+
+@pytest.fixture
+def no_packages(tmp_path, monkeypatch):
+    """A pip that knows no package."""
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
+
+
+def url_source(url, content=CONTENT):
+    return {"url": url, "md5": md5(content)}
+
+
+def wheel_source(path, member="small_data/data.zip"):
+    return {"package": PACKAGE, "sha256": sha256(path.read_bytes()), "member": member}
+
+
+def resource(tmp_path, *sources, content=CONTENT, name="data.zip"):
+    output = str(tmp_path / "build" / name)
+    return {"output": output, "sha256": sha256(content), "form": "file", "sources": list(sources)}
+
+
+def fetch(tmp_path, **table):
+    return resources.fetch(table, list(table), cache=tmp_path / "cache")
+
+
+def built(tmp_path, name="data.zip"):
+    return (tmp_path / "build" / name).read_bytes()
+
+
+def test_the_official_address_comes_first(tmp_path, address, wheel, monkeypatch):
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: pytest.fail("asked for a package"))
+    sources = [url_source(f"{address}/data.zip"), wheel_source(wheel)]
+    assert fetch(tmp_path, data=resource(tmp_path, *sources)) == {"data": f"{address}/data.zip"}
+    assert built(tmp_path) == CONTENT
+
+
+def test_an_unreachable_address_falls_to_the_package(tmp_path, nowhere, wheel, caplog):
+    sources = [url_source(nowhere), wheel_source(wheel)]
+    with caplog.at_level(logging.INFO, logger="rakuten.data.resources"):
+        assert fetch(tmp_path, data=resource(tmp_path, *sources)) == {"data": PACKAGE}
+    assert built(tmp_path) == CONTENT
+    failed, served = caplog.messages
+    assert failed.startswith(f"data         not from {nowhere}: ")
+    assert "refused" in failed
+    assert served == f"data         from {PACKAGE}, hash as pinned"
+
+
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        ("missing", "HTTP 404"),
+        ("slow", "no answer within 0.4 s"),
+        ("cut", "the connection ended after 100 of 14,000 bytes"),
+    ],
+)
+def test_an_address_that_does_not_serve_falls_to_the_next(
+    tmp_path, address, path, reason, caplog, monkeypatch
+):
+    monkeypatch.setattr(resources, "CONNECT_SECONDS", 0.4)
+    sources = [url_source(f"{address}/{path}"), url_source(f"{address}/data.zip")]
+    if path == "slow":
+        sources[1]["url"] = sources[1]["url"].replace("127.0.0.1", "localhost")
+    start = time.monotonic()
+    with caplog.at_level(logging.INFO, logger="rakuten.data.resources"):
+        served = fetch(tmp_path, data=resource(tmp_path, *sources))
+    assert served == {"data": sources[1]["url"]}
+    assert reason in caplog.messages[0]
+    assert time.monotonic() - start < 2
+    assert built(tmp_path) == CONTENT
+
+
+def test_a_name_that_is_looked_up_forever_falls_to_the_package(tmp_path, wheel, monkeypatch):
+    """The time limit of a connection does not cover the lookup of its name."""
+    finish = threading.Event()
+
+    def look_up(*_, **__):
+        finish.wait(30)
+        raise socket.gaierror("not found after all")
+
+    monkeypatch.setattr(resources, "CONNECT_SECONDS", 0.2)
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    sources = [url_source("http://data.example/data.zip"), wheel_source(wheel)]
+    start = time.monotonic()
+    assert fetch(tmp_path, data=resource(tmp_path, *sources)) == {"data": PACKAGE}
+    assert time.monotonic() - start < 25
+    finish.set()
+
+
+def test_a_host_that_does_not_answer_is_asked_once(tmp_path, nowhere, address, caplog):
+    alive = url_source(f"{address}/data.zip")
+    table = {n: resource(tmp_path, url_source(nowhere), alive, name=n) for n in ("one", "two")}
+    table["two"] |= {"sha256": sha256(CONTENT[:5]), "sources": table["one"]["sources"]}
+    caplog.set_level(logging.INFO, logger="rakuten.data.resources")
+    with pytest.raises(resources.ResourceError, match="two in canonical form"):
+        fetch(tmp_path, **table)
+    refused, _, skipped = caplog.messages
+    assert "refused" in refused
+    assert skipped.endswith("did not answer a moment ago")
+
+
+def test_other_bytes_at_the_address_are_an_error(tmp_path, address, wheel):
+    sources = [url_source(f"{address}/data.zip", content=b"what was pinned"), wheel_source(wheel)]
+    expected = md5(b"what was pinned")
+    with pytest.raises(
+        resources.ResourceError, match=f"expected md5 {expected}, received {md5(CONTENT)}"
+    ):
+        fetch(tmp_path, data=resource(tmp_path, *sources))
+    assert not (tmp_path / "build").exists()
+    assert not (tmp_path / "cache").exists()
+
+
+def test_another_wheel_of_the_version_is_an_error(tmp_path, wheel):
+    source = wheel_source(wheel)
+    with zipfile.ZipFile(wheel, "a") as archive:
+        archive.writestr("small_data/more.py", "import os")
+    with pytest.raises(resources.ResourceError, match=f"from {PACKAGE} is not what resources.yaml"):
+        fetch(tmp_path, data=resource(tmp_path, source))
+
+
+def test_another_canonical_form_is_an_error(tmp_path, address):
+    pinned = resource(tmp_path, url_source(f"{address}/data.zip"), content=b"else")
+    with pytest.raises(resources.ResourceError, match="data in canonical form is not what"):
+        fetch(tmp_path, data=pinned)
+    assert not (tmp_path / "build").exists()
+
+
+def test_nothing_reachable_lists_every_source_and_the_remedy(tmp_path, nowhere, no_packages):
+    sources = [url_source(nowhere), {"package": PACKAGE, "sha256": "0" * 64, "member": "x"}]
+    with pytest.raises(resources.ResourceError) as caught:
+        fetch(tmp_path, data=resource(tmp_path, *sources))
+    first, url, package, remedy = str(caught.value).splitlines()
+    assert first == "data could not be fetched, expected one of 2 sources to answer:"
+    assert url.startswith(f"  - {nowhere}: ")
+    assert package.startswith(f"  - {PACKAGE}: pip download: ERROR: No matching distribution")
+    assert remedy.startswith("connect to a network that reaches one of them")
+
+
+def test_what_can_be_had_is_written_though_others_fail(tmp_path, nowhere, address):
+    table = {
+        "gone": resource(tmp_path, url_source(nowhere), name="gone"),
+        "wrong": resource(tmp_path, url_source(f"{address}/data.zip"), content=b"?", name="wrong"),
+        "data": resource(tmp_path, url_source(f"{address}/data.zip")),
+    }
+    with pytest.raises(resources.ResourceError) as caught:
+        fetch(tmp_path, **table)
+    assert "gone could not be fetched" in str(caught.value)
+    assert "wrong in canonical form is not" in str(caught.value)
+    assert [path.name for path in (tmp_path / "build").iterdir()] == ["data.zip"]
+
+
+def test_a_wheel_is_downloaded_once_for_all_its_members(tmp_path, wheel, monkeypatch):
+    calls = []
+    run = subprocess.run
+    monkeypatch.setattr(subprocess, "run", lambda *a, **k: calls.append(a) or run(*a, **k))
+    other = wheel_source(wheel, "small_data/other.txt")
+    served = fetch(
+        tmp_path,
+        data=resource(tmp_path, wheel_source(wheel)),
+        other=resource(tmp_path, other, content=b"other", name="other.txt"),
+    )
+    assert served == {"data": PACKAGE, "other": PACKAGE}
+    assert built(tmp_path, "other.txt") == b"other"
+    assert len(calls) == 1
+
+
+def test_the_cache_serves_a_later_build(tmp_path, address, nowhere):
+    fetch(tmp_path, data=resource(tmp_path, url_source(f"{address}/data.zip")))
+    (tmp_path / "build" / "data.zip").unlink()
+    served = fetch(tmp_path, data=resource(tmp_path, url_source(nowhere)))
+    assert served == {"data": f"the cache {tmp_path / 'cache'}"}
+    assert built(tmp_path) == CONTENT
+
+
+def test_a_damaged_cache_is_not_used(tmp_path, address):
+    pinned = resource(tmp_path, url_source(f"{address}/data.zip"))
+    fetch(tmp_path, data=pinned)
+    (cached,) = (tmp_path / "cache").iterdir()
+    cached.write_bytes(CONTENT[:-1] + b"!")
+    assert fetch(tmp_path, data=pinned) == {"data": f"{address}/data.zip"}
+    assert cached.read_bytes() == built(tmp_path) == CONTENT
+
+
+def test_a_cache_that_cannot_be_written_does_not_stop_the_build(tmp_path, address):
+    (tmp_path / "cache").write_text("a file where the folder should be")
+    fetch(tmp_path, data=resource(tmp_path, url_source(f"{address}/data.zip")))
+    assert built(tmp_path) == CONTENT
+
+
+def test_the_cache_lies_where_the_system_keeps_caches(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert resources.user_cache() == tmp_path / "rakuten"
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert resources.user_cache() == tmp_path / ".cache" / "rakuten"
+
+
+@pytest.fixture
+def tarball(tmp_path, monkeypatch):
+    """A package that npm has, and files beside it that must not be read for those of the folder."""
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w:gz") as archive:
+        for name, data in (
+            ("package/model/a.bin", CONTENT),
+            ("package/model/deeper/a.bin", b"deeper"),
+            ("package/a.bin", b"above"),
+            ("../../package/model/b.bin", b"outside"),
+        ):
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            archive.addfile(member, io.BytesIO(data))
+        link = tarfile.TarInfo("package/model/c.bin")
+        link.type, link.linkname = tarfile.SYMTYPE, "/etc/hostname"
+        archive.addfile(link)
+    path = tmp_path / "small-1.0.0.tgz"
+    path.write_bytes(content.getvalue())
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    npm = folder / "npm"
+    npm.write_text(
+        "#!/bin/sh\n"
+        f'echo "$@" >> {tmp_path}/calls\n'
+        'for last; do :; done; if [ "$last" != small@1.0.0 ]; then\n'
+        '  echo "npm warn not this" >&2; echo "npm error code E404" >&2\n'
+        '  echo "npm error 404 Not Found" >&2; echo "npm error A complete log" >&2; exit 1; fi\n'
+        'while [ "$1" != --pack-destination ]; do shift; done\n'
+        f'cp {path} "$2"\n'
+    )
+    npm.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
+    return path
+
+
+def npm_source(path, package="small@1.0.0"):
+    content = path.read_bytes()
+    return {"npm": package, "sha256": sha256(content), "folder": "package/model", "holds": "files"}
+
+
+def test_npm_serves_the_files_of_one_folder(tmp_path, tarball, monkeypatch):
+    """Only whole files of that very folder, and nothing of the tarball reaches the disk."""
+    received = {}
+
+    def form(content):
+        received.update(content)
+        return b"canonical"
+
+    monkeypatch.setitem(resources.CANONICAL_FORMS, "file", form)
+    pinned = resource(tmp_path, npm_source(tarball), content=b"canonical")
+    assert fetch(tmp_path, data=pinned) == {"data": "small@1.0.0"}
+    assert received == {"files": {"a.bin": CONTENT}}
+    assert built(tmp_path) == b"canonical"
+    assert not list(tmp_path.parent.rglob("b.bin"))
+
+
+def test_npm_is_asked_once_runs_no_scripts_and_caches_nothing_in_the_home(
+    tmp_path, tarball, monkeypatch
+):
+    monkeypatch.setitem(resources.CANONICAL_FORMS, "file", lambda _: CONTENT)
+    table = {n: resource(tmp_path, npm_source(tarball), name=n) for n in ("one", "two")}
+    table["two"] |= {"sha256": sha256(b"else")}
+    with pytest.raises(resources.ResourceError, match="two in canonical form"):
+        fetch(tmp_path, **table)
+    (call,) = (tmp_path / "calls").read_text().splitlines()
+    words = call.split()
+    assert words[0] == "pack"
+    assert words[-1] == "small@1.0.0"
+    assert "--ignore-scripts" in words
+    folder = words[words.index("--pack-destination") + 1]
+    assert words[words.index("--cache") + 1].startswith(folder)
+    assert not Path(folder).exists()
+
+
+def test_what_npm_cannot_find_falls_to_the_next(tmp_path, tarball, wheel, caplog):
+    sources = [npm_source(tarball, "large@1.0.0"), wheel_source(wheel)]
+    caplog.set_level(logging.INFO, logger="rakuten.data.resources")
+    assert fetch(tmp_path, data=resource(tmp_path, *sources)) == {"data": PACKAGE}
+    reason = "data         not from large@1.0.0: npm pack: code E404; 404 Not Found"
+    assert reason in caplog.messages
+
+
+def test_without_npm_its_packages_are_unreachable(tmp_path, tarball, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(resources.ResourceError, match=r"small@1\.0\.0: npm is not installed"):
+        fetch(tmp_path, data=resource(tmp_path, npm_source(tarball)))
+
+
+def test_another_tarball_of_the_version_is_an_error(tmp_path, tarball):
+    source = npm_source(tarball)
+    tarball.write_bytes(tarball.read_bytes() + b"more")
+    with pytest.raises(resources.ResourceError, match=r"from small@1\.0\.0 is not what resources"):
+        fetch(tmp_path, data=resource(tmp_path, source))
+
+
+def test_packages_are_held_while_a_later_resource_needs_them(tmp_path, wheel, monkeypatch):
+    held = []
+    forget = resources._forget_packages
+    monkeypatch.setattr(
+        resources,
+        "_forget_packages",
+        lambda seen, later: (forget(seen, later), held.append(sorted(seen))),
+    )
+    names = ("one", "two", "three")
+    table = {n: resource(tmp_path, wheel_source(wheel), name=n) for n in names}
+    other = {"package": "other==1", "sha256": "0" * 64, "member": "x"}
+    table["three"] |= {"sha256": sha256(b"other"), "sources": [other]}
+    with pytest.raises(resources.ResourceError, match="three could not be fetched"):
+        fetch(tmp_path, **table)
+    assert held == [[PACKAGE], [], ["other==1"]]
+
+
+OPTIONAL = {
+    "base": {"output": "build/resources/base", "licence": "MIT"},
+    "resnet50": {"optional": True},
+    "sentence_encoder": {"optional": True},
+}
+
+
+@pytest.mark.parametrize(
+    ("backbone", "encoder", "expected"),
+    [
+        ("vgg16", "none", ["base"]),
+        ("resnet50", "none", ["base", "resnet50"]),
+        ("vgg16", "use_multilingual", ["base", "sentence_encoder"]),
+        ("resnet50", "use_multilingual", ["base", "resnet50", "sentence_encoder"]),
+    ],
+)
+def test_parameters_choose_the_optional_resources(backbone, encoder, expected):
+    assert resources.choose(OPTIONAL, backbone=backbone, encoder=encoder) == expected
+
+
+@pytest.mark.parametrize(
+    ("backbone", "encoder", "message"),
+    [
+        ("vgg19", "none", "extract.backbone is 'vgg19', expected one of vgg16, resnet50: correct"),
+        ("vgg16", "bert", "encode.encoder is 'bert', expected one of none, use_multilingual: corr"),
+        ("vgg16", None, "encode.encoder is None, expected one of none, use_multilingual"),
+    ],
+)
+def test_an_unknown_choice_is_refused_with_the_known_ones(backbone, encoder, message):
+    with pytest.raises(ValueError, match=message):
+        resources.choose(OPTIONAL, backbone=backbone, encoder=encoder)
+
+
+def optional_table(tmp_path, *names):
+    folder = tmp_path / "optional"
+    table = {
+        name: {"output": str(folder / f"{name}.npz"), "sha256": name, "licence": "MIT"}
+        for name in names
+    }
+    base = {"output": str(tmp_path / "base.npz"), "sha256": "base", "licence": "BSD"}
+    return {n: pinned | {"optional": True} for n, pinned in table.items()} | {"base": base}, folder
+
+
+def test_the_folder_of_optional_resources_holds_what_is_wanted_and_an_index(tmp_path):
+    table, folder = optional_table(tmp_path, "one", "two")
+    (folder / "old").mkdir(parents=True)
+    for path in ("one.npz", "two.npz", "older.onnx", "old/file", "index.json"):
+        (folder / path).write_text("earlier")
+    (tmp_path / "base.npz").write_text("base")
+    resources.tidy_optional(table, ["base", "two"])
+    assert sorted(path.name for path in folder.iterdir()) == ["index.json", "two.npz"]
+    expected = {"two": {"file": "two.npz", "sha256": "two", "licence": "MIT"}}
+    assert json.loads((folder / "index.json").read_text()) == expected
+    assert (folder / "two.npz").read_text() == "earlier"
+    assert (tmp_path / "base.npz").read_text() == "base"
+
+
+def test_the_folder_of_optional_resources_exists_though_none_is_wanted(tmp_path):
+    table, folder = optional_table(tmp_path, "one", "two")
+    resources.tidy_optional(table, ["base"])
+    assert [path.name for path in folder.iterdir()] == ["index.json"]
+    assert json.loads((folder / "index.json").read_text()) == {}
+
+
+def test_an_unknown_name_is_refused():
+    with pytest.raises(KeyError, match=r"resources\.yaml has no 'vgg19': it has vgg16; add it"):
+        resources.fetch({"vgg16": {}}, ["vgg19"])
+
+
+@pytest.fixture(scope="module")
+def layers():
+    """Small kernels (height, width, in, out) and biases for every layer, in float32."""
+    generator = np.random.default_rng(0)
+    return {
+        layer: (
+            generator.normal(size=(3, 3, 2, 4)).astype(np.float32),
+            generator.normal(size=4).astype(np.float32),
+        )
+        for layer in resources.VGG16_LAYERS
+    }
+
+
+@pytest.mark.parametrize(
+    ("kernel", "bias"),
+    [("{0}_W_1:0", "{0}_b_1:0"), ("{0}/kernel:0", "{0}/bias:0")],
+    ids=["Keras 1", "Keras 2"],
+)
+def test_keras_file_and_onnx_model_give_the_same_bytes(layers, kernel, bias):
+    """Keras's file has groups by layer, those without weights too; ONNX other axes and names."""
+    content = io.BytesIO()
+    with h5py.File(content, "w") as file:
+        file.attrs["layer_names"] = [b"input_1", b"block1_conv1", b"block1_pool"]
+        file.create_group("input_1")
+        file.create_group("block1_pool")
+        for layer, (weights, offsets) in layers.items():
+            group = file.create_group(layer)
+            group.attrs["weight_names"] = [kernel.format(layer), bias.format(layer)]
+            group[bias.format(layer)] = offsets
+            group[kernel.format(layer)] = weights
+    tensors = []
+    for layer, (weights, offsets) in reversed(layers.items()):
+        for name, array in (
+            ("Squeeze:0", offsets),
+            ("convolution/ReadVariableOp:0", weights.transpose(3, 2, 0, 1)),
+        ):
+            name = f"functional_1/{layer}_1/{name}"
+            tensors.append(onnx.numpy_helper.from_array(np.ascontiguousarray(array), name))
+    model = onnx.helper.make_model(onnx.helper.make_graph([], "g", [], [], initializer=tensors))
+
+    form = resources.CANONICAL_FORMS["vgg16"]
+    canonical = form({"keras_h5": content.getvalue()})
+    assert form({"onnx": model.SerializeToString()}) == canonical
+    with np.load(io.BytesIO(canonical), allow_pickle=False) as arrays:
+        assert arrays.files[:3] == [
+            "block1_conv1/kernel",
+            "block1_conv1/bias",
+            "block1_conv2/kernel",
+        ]
+        assert len(arrays.files) == 26
+        for layer, (weights, offsets) in layers.items():
+            np.testing.assert_array_equal(arrays[f"{layer}/kernel"], weights)
+            np.testing.assert_array_equal(arrays[f"{layer}/bias"], offsets)
+
+
+def resnet50_arrays():
+    """Small arrays for every layer of ResNet50, in float32, under Keras's names."""
+    generator = np.random.default_rng(0)
+    arrays = {}
+    for layer in resources.RESNET50_LAYERS:
+        if layer.endswith("_conv"):
+            arrays[f"{layer}/kernel"] = generator.normal(size=(1, 2, 3, 4)).astype(np.float32)
+            arrays[f"{layer}/bias"] = generator.normal(size=4).astype(np.float32)
+        else:
+            for part in ("gamma", "beta", "moving_mean", "moving_variance"):
+                arrays[f"{layer}/{part}"] = generator.normal(size=4).astype(np.float32)
+    return arrays
+
+
+def tfjs_model(arrays, num_shards):
+    """The files of a TensorFlow.js model: shards of equal size cut arrays anywhere."""
+    data = b"".join(array.tobytes() for array in arrays.values())
+    step = -(-len(data) // num_shards)
+    shards = {f"s{n}": data[n * step : (n + 1) * step] for n in range(num_shards)}
+    weights = [
+        {"name": name, "shape": list(array.shape), "dtype": "float32"}
+        for name, array in arrays.items()
+    ]
+    manifest = {"weightsManifest": [{"paths": list(shards), "weights": weights}]}
+    return shards | {"model.json": json.dumps(manifest).encode()}
+
+
+def old_name(name):
+    """What Keras called a variable of ResNet50 before 2.2.5."""
+    layer, part = name.split("/")
+    if layer in {"conv1_conv", "conv1_bn"}:
+        return f"{'conv1' if layer == 'conv1_conv' else 'bn_conv1'}/{part}"
+    stage, block, number, kind = layer.split("_")
+    letter = "abcdef"[int(block.removeprefix("block")) - 1]
+    branch = {"0": "1", "1": "2a", "2": "2b", "3": "2c"}[number]
+    prefix = "res" if kind == "conv" else "bn"
+    return f"{prefix}{stage.removeprefix('conv')}{letter}_branch{branch}/{part}"
+
+
+def test_resnet50s_three_sources_give_the_same_bytes():
+    """Keras's file in its own order; TensorFlow.js's in another, the classifier with it or not."""
+    arrays = resnet50_arrays()
+    content = io.BytesIO()
+    with h5py.File(content, "w") as file:
+        file.attrs["layer_names"] = [b"input_1", *map(str.encode, resources.RESNET50_LAYERS)]
+        file.create_group("input_1").attrs["weight_names"] = np.zeros(0)
+        for layer in resources.RESNET50_LAYERS:
+            group = file.create_group(layer)
+            names = [name for name in arrays if name.startswith(f"{layer}/")]
+            group.attrs["weight_names"] = [f"{name}:0".encode() for name in names]
+            for name in reversed(names):
+                group[f"{name}:0"] = arrays[name]
+    classifier = {"fc1000/kernel": np.ones((4, 3), np.float32), "fc1000/bias": np.ones(3, "f4")}
+    named = {old_name(name): array for name, array in sorted(arrays.items())} | classifier
+    assert "bn4f_branch2b/moving_mean" in named
+    assert "res5a_branch1/kernel" in named
+
+    form = resources.CANONICAL_FORMS["resnet50"]
+    canonical = form({"keras_h5": content.getvalue()})
+    assert form({"tfjs": tfjs_model(dict(sorted(arrays.items())), 5)}) == canonical
+    assert form({"tfjs": tfjs_model(named, 7)}) == canonical
+    with np.load(io.BytesIO(canonical), allow_pickle=False) as found:
+        assert found.files == list(arrays)
+        assert len(found.files) == 318
+        for name, array in arrays.items():
+            np.testing.assert_array_equal(found[name], array)
+
+
+FOLDERS = {
+    "resnet50": "build/resources/backbone/",
+    "sentence_encoder": "build/resources/encoder/",
+}
+
+
+def test_every_resource_of_the_project_is_pinned():
+    table = storage.read_yaml(ROOT / "rakuten/data/resources.yaml")
+    assert {"vgg16", "wordnet", "stopwords", "punkt_tab", "langid"} <= set(table)
+    for name, pinned in table.items():
+        keys = {"output", "sha256", "form", "licence", "sources"}
+        assert set(pinned) - {"optional"} == keys, name
+        folder = FOLDERS[name] if "optional" in pinned else "build/resources/"
+        assert pinned["output"].startswith(folder)
+        assert len(bytes.fromhex(pinned["sha256"])) == 32
+        assert pinned["form"] in resources.CANONICAL_FORMS
+        for source in pinned["sources"]:
+            (kind,) = set(source) & set(resources.SOURCE_KINDS)
+            if kind == "url":
+                assert source["url"].startswith("https://")
+                assert len(bytes.fromhex(source["md5"])) == 16
+            if kind == "package":
+                assert source["package"].count("==") == 1
+                assert len(bytes.fromhex(source["sha256"])) == 32
+                assert source["member"]
+            if kind == "npm":
+                assert len(source["npm"].split("@")) == 2
+                assert len(bytes.fromhex(source["sha256"])) == 32
+                assert source["folder"]
+    packaged = {"langid", "sentence_encoder"}  # there is no address of the file itself
+    urls = ["url" in pinned["sources"][0] for name, pinned in table.items() if name not in packaged]
+    assert all(urls), "the official address comes first"
+
+
+def test_every_optional_resource_can_be_chosen():
+    table = storage.read_yaml(ROOT / "rakuten/data/resources.yaml")
+    optional = {name for name, pinned in table.items() if pinned.get("optional")}
+    chosen = {name for values in resources.CHOICES.values() for name in values.values()}
+    assert optional == chosen - {None} == {"resnet50", "sentence_encoder"}
+    assert {pinned.get("optional") for pinned in table.values()} == {None, True}
+
+
+@pytest.mark.slow
+def test_the_pinned_vgg16_is_the_known_network(tmp_path):
+    """Parameters and statistics (mean, deviation, least, greatest) of Keras's own weights."""
+    pinned = storage.read_yaml(ROOT / "rakuten/data/resources.yaml")["vgg16"]
+    path = tmp_path / "vgg16.npz"
+    resources.fetch({"vgg16": pinned | {"output": str(path)}}, ["vgg16"])
+    arrays = storage.read_arrays(path)
+    assert sum(array.size for array in arrays.values()) == 14_714_688
+    assert arrays["block5_conv3/kernel"].shape == (3, 3, 512, 512)
+    known = {
+        "block1_conv1/kernel": (-0.0024379087, 0.20669945, -0.67140007, 0.6085159),
+        "block1_conv1/bias": (0.5013912, 0.32847992, -0.015828926, 2.064037),
+        "block5_conv3/kernel": (-0.0010818949, 0.008478405, -0.09288482, 0.28699666),
+        "block5_conv3/bias": (0.14986369, 0.4928213, -0.50036746, 9.431553),
+    }
+    for name, statistics in known.items():
+        array = arrays[name]
+        received = (array.mean(), array.std(), array.min(), array.max())
+        np.testing.assert_allclose(received, statistics, rtol=1e-6, atol=1e-9)

@@ -1,0 +1,242 @@
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.model_selection import train_test_split
+
+from rakuten import categories
+from rakuten.data import splits
+
+SHARES = {"test_share": 0.2, "validation_share": 0.1}
+OPTIONS = SHARES | {"keep_duplicates_together": True, "seed": 7}
+
+
+def catalogue(seed: int = 0, per_category: int = 60) -> tuple[pd.DataFrame, list[str]]:
+    """Four categories, ids in random order, a fifth of the products with twins."""
+    generator = np.random.default_rng(seed)
+    codes = np.repeat([10, 40, 50, 60], per_category)
+    count = len(codes)
+    texts = np.array([f"mot {row}" for row in range(count)], dtype=object)
+    digests = np.array([f"{row:032x}" for row in range(count)], dtype=object)
+    for values in (texts, digests):
+        rows = generator.choice(count - 1, count // 10, replace=False)
+        values[rows] = values[rows + 1]
+    texts[::9] = ""
+    digests[4::9] = ""
+    order = generator.permutation(count)
+    frame = pd.DataFrame({"id": 1000 + order, "tokens": texts, "prdtypecode": codes})
+    return frame, digests.tolist()
+
+
+def naive_groups(ids, texts, digests) -> list[int]:
+    """Spread the smaller id over every resemblance until nothing changes."""
+    groups, changed = list(ids), True
+    while changed:
+        changed = False
+        for a in range(len(ids)):
+            for b in range(len(ids)):
+                alike = texts[a] == texts[b] != "" or digests[a] == digests[b] != ""
+                if alike and groups[b] < groups[a]:
+                    groups[a], changed = groups[b], True
+    return groups
+
+
+def test_groups_by_text_by_image_and_through_others():
+    ids = np.array([9, 3, 5, 7, 1, 2, 8])
+    texts = ["livre", "livre", "", "", "jeu", "lampe", "jeux"]
+    digests = ["", "aa", "aa", "", "", "", "bb"]
+    groups = splits.duplicate_groups(ids, texts, digests)
+    assert groups.tolist() == [3, 3, 3, 7, 1, 2, 8]
+    assert groups.dtype == np.int64
+
+
+def test_a_text_is_no_twin_of_an_image_of_the_same_name():
+    assert splits.duplicate_groups(np.array([1, 2]), ["aa", ""], ["", "aa"]).tolist() == [1, 2]
+
+
+def test_groups_equal_a_naive_search():
+    frame, digests = catalogue(per_category=20)
+    ids, texts = frame["id"].to_numpy(), frame["tokens"].tolist()
+    groups = splits.duplicate_groups(ids, texts, digests)
+    assert groups.tolist() == naive_groups(ids, texts, digests)
+    assert len(np.unique(groups)) < len(ids)
+
+
+def test_parts_are_disjoint_complete_and_no_group_crosses():
+    frame, digests = catalogue()
+    parts, _ = splits.split(frame, digests, **OPTIONS)
+    assert parts["id"].tolist() == frame["id"].tolist()
+    assert parts.columns.tolist() == ["id", "part", "group"]
+    assert set(parts["part"]) == {"train", "validation", "test"}
+    assert (parts.groupby("group")["part"].nunique() == 1).all()
+    assert parts["group"].duplicated().sum() > 20
+
+
+def test_without_duplicates_the_counts_are_scikit_learns():
+    """The challenge's sizes: 16,984 of 84,916 products are tested on, as in the study."""
+    codes = np.repeat(list(categories.SIZES), list(categories.SIZES.values()))
+    ids = np.arange(len(codes))
+    parts = splits.assign_parts(ids, codes, ids, **SHARES, seed=0)
+    counts = pd.crosstab(codes, parts)
+    assert counts.sum(axis=0).to_dict() == {"test": 16_984, "train": 59_440, "validation": 8_492}
+    _, test = train_test_split(codes, test_size=0.2, stratify=codes, random_state=0)
+    assert counts["test"].sum() == len(test)
+    for part, share in (("test", 0.2), ("validation", 0.1)):
+        assert (counts[part] - counts.sum(axis=1) * share).abs().max() < 1
+
+
+def test_with_duplicates_categories_stay_proportional_within_a_group():
+    frame, _ = catalogue()
+    ids, codes = frame["id"].to_numpy(), frame["prdtypecode"].to_numpy()
+    groups = ids - ids % 3  # groups of three and fewer, across categories
+    codes = pd.Series(codes).groupby(groups).transform("min").to_numpy()
+    parts = splits.assign_parts(ids, codes, groups, **SHARES, seed=1)
+    counts = pd.crosstab(codes, parts)
+    for part, share in (("test", 0.2), ("validation", 0.1)):
+        assert (counts[part] - counts.sum(axis=1) * share).abs().max() < 3
+
+
+def test_permuting_rows_moves_no_product():
+    frame, digests = catalogue()
+    expected, report = splits.split(frame, digests, **OPTIONS)
+    order = np.random.default_rng(5).permutation(len(frame))
+    parts, permuted = splits.split(frame.iloc[order], np.array(digests)[order], **OPTIONS)
+    pd.testing.assert_frame_equal(parts, expected.iloc[order].reset_index(drop=True))
+    assert permuted == report
+
+
+def test_the_seed_decides_who_goes_where():
+    frame, digests = catalogue()
+    first, again, other = (
+        splits.split(frame, digests, **OPTIONS | {"seed": seed})[0] for seed in (1, 1, 2)
+    )
+    pd.testing.assert_frame_equal(first, again)
+    assert (first["part"] != other["part"]).mean() > 0.2
+
+
+def test_report_counts_what_a_division_by_rows_would_tear_apart():
+    frame, digests = catalogue()
+    together, report = splits.split(frame, digests, **OPTIONS)
+    by_row, loose = splits.split(frame, digests, **OPTIONS | {"keep_duplicates_together": False})
+    assert report["torn_apart"] == {"groups": 0, "test_products_with_twin_in_train": 0}
+    assert report["torn_apart_row_by_row"] == loose["torn_apart"] == loose["torn_apart_row_by_row"]
+    torn = by_row.groupby("group")["part"].nunique() > 1
+    assert report["torn_apart_row_by_row"]["groups"] == torn.sum() > 0
+    trained_on = set(by_row.loc[by_row["part"] == "train", "group"])
+    leaked = by_row[(by_row["part"] == "test") & by_row["group"].isin(trained_on)]
+    assert report["torn_apart_row_by_row"]["test_products_with_twin_in_train"] == len(leaked) > 0
+    assert report["kept_together"] is True
+    assert report["parts"] == together["part"].value_counts().to_dict()
+
+
+def test_report_counts_duplicates_literally():
+    frame = pd.DataFrame(
+        {
+            "id": range(8),
+            "tokens": ["a b", "a b", "a b", "", "", "c", "d", "e"],
+            "prdtypecode": [10, 10, 40, 40, 40, 10, 10, 10],
+        }
+    )
+    digests = ["", "", "x", "x", "", "y", "", "y"]
+    _, report = splits.split(frame, digests, **OPTIONS)
+    assert report["products"] == 8
+    assert report["products_sharing"] == {"text": 3, "image": 4}
+    assert report["duplicates"] == {
+        "groups": 2,
+        "products": 6,
+        "largest_group": 4,
+        "groups_of_several_categories": 1,
+    }
+    assert report["categories"]["40"]["products"] == 3
+
+
+def test_categories_too_small_to_spread_go_to_train():
+    codes = np.array([10] * 20 + [40] * 2 + [50] + [60] * 4)
+    ids = np.arange(len(codes))
+    groups = np.where(codes == 60, 23, ids)  # four products, one group
+    parts = splits.assign_parts(ids, codes, groups, **SHARES, seed=0)
+    assert set(parts[codes != 10]) == {"train"}
+    assert pd.Series(parts[codes == 10]).value_counts().to_dict() == {
+        "train": 14,
+        "test": 4,
+        "validation": 2,
+    }
+
+
+def test_every_category_keeps_a_product_to_train_on():
+    codes = np.repeat([10, 40], 3)
+    ids = np.arange(6)
+    parts = splits.assign_parts(ids, codes, ids, test_share=0.6, validation_share=0.35, seed=0)
+    assert set(codes[parts == "train"]) == {10, 40}
+
+
+def test_a_group_of_several_categories_counts_as_the_commonest():
+    """One product of category 10 counts with the nine of 40 that it is tied to: 10 and 20 rows."""
+    codes = np.array([10] * 11 + [40] * 19)
+    ids = np.arange(30)
+    groups = np.where(ids >= 10, np.where(ids < 20, 10, ids), ids)
+    parts = splits.assign_parts(ids, codes, groups, **SHARES, seed=0)
+    assert set(parts[10:20]) == {"train"}
+    assert np.bincount(codes[parts == "test"])[[10, 40]].tolist() == [2, 4]
+
+
+@pytest.mark.parametrize(("test", "validation"), [(0.9, 0.1), (-0.1, 0.1), (0.2, -0.2)])
+def test_impossible_shares_are_refused(test, validation):
+    ids = np.arange(10)
+    with pytest.raises(ValueError, match=f"test_share {test} and validation_share {validation}"):
+        splits.assign_parts(ids, ids % 2, ids, test_share=test, validation_share=validation, seed=0)
+
+
+def test_no_part_is_needed():
+    ids = np.arange(12)
+    parts = splits.assign_parts(ids, ids % 2, ids, test_share=0.25, validation_share=0.0, seed=0)
+    assert pd.Series(parts).value_counts().to_dict() == {"train": 9, "test": 3}
+
+
+def folds_of(per_category=30, seed=0, count=5):
+    """Four categories in groups of one to three rows, a group within one category."""
+    labels = np.repeat([0, 3, 11, 26], per_category)
+    groups = np.arange(len(labels)) // np.tile([1, 2, 3], len(labels))[: len(labels)]
+    groups = groups * 100 + labels
+    return labels, groups, splits.folds(labels, groups, count=count, seed=seed)
+
+
+@pytest.mark.parametrize("count", [2, 5, 7])
+def test_folds_keep_twins_together_and_share_groups_out_evenly(count):
+    labels, groups, folds = folds_of(count=count)
+    frame = pd.DataFrame({"label": labels, "group": groups, "fold": folds})
+    assert len(np.unique(groups)) < len(groups)
+    assert (frame.groupby("group")["fold"].nunique() == 1).all()
+    dealt = frame.drop_duplicates("group")
+    assert np.ptp(np.bincount(dealt["fold"], minlength=count)) <= 1
+    counts = pd.crosstab(dealt["label"], dealt["fold"])
+    assert counts.shape == (4, count)
+    assert (counts.max(axis=1) - counts.min(axis=1) <= 1).all()
+    assert folds.dtype == np.int64
+
+
+def test_permuting_rows_moves_no_row_to_another_fold():
+    labels, groups, folds = folds_of()
+    order = np.random.default_rng(5).permutation(len(labels))
+    moved = splits.folds(labels[order], groups[order], count=5, seed=0)
+    np.testing.assert_array_equal(moved, folds[order])
+
+
+def test_the_seed_decides_the_folds():
+    first, again, other = (folds_of(seed=seed)[2] for seed in (1, 1, 2))
+    np.testing.assert_array_equal(first, again)
+    assert (first != other).mean() > 0.3
+
+
+def test_folds_of_few_rows():
+    none = np.zeros(0, np.int64)
+    assert splits.folds(none, none, count=5, seed=0).shape == (0,)
+    assert splits.folds(np.array([3]), np.array([8]), count=5, seed=0).tolist() == [0]
+    one_group = splits.folds(np.array([3, 3, 4]), np.array([8, 8, 8]), count=2, seed=0)
+    assert one_group.tolist() == [0, 0, 0]
+    three = splits.folds(np.array([3, 3, 4]), np.array([1, 2, 3]), count=5, seed=0)
+    assert sorted(three) == [0, 1, 2]
+
+
+def test_one_fold_is_refused():
+    with pytest.raises(ValueError, match="folds is 1: at least 2"):
+        splits.folds(np.array([3]), np.array([8]), count=1, seed=0)

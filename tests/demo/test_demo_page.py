@@ -1,0 +1,439 @@
+"""The page in a headless Chromium, against a server in a built repository, and without a build.
+
+Screenshots are left in build/demo/screenshots.
+"""
+
+import io
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+
+import psutil
+import pytest
+from conftest import ROOT
+from PIL import Image
+
+from demo import category_names, paths
+from rakuten import storage
+from rakuten.data import products
+
+SCREENSHOTS = ROOT / "build" / "demo" / "screenshots"
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
+PATIENCE = 90_000  # milliseconds: the first answer loads the networks, on two busy cores
+CHART = "[data-testid=stVegaLiteChart] canvas, [data-testid=stVegaLiteChart] svg"
+
+slow = pytest.mark.slow
+
+
+def test_without_a_build_the_page_says_what_to_run(tmp_path, monkeypatch):
+    from streamlit.testing.v1 import AppTest
+
+    monkeypatch.chdir(tmp_path)
+    page = AppTest.from_file(str(ROOT / "demo" / "app.py"), default_timeout=60).run()
+    assert not page.exception
+    (fault,) = page.error
+    assert "make repro" in fault.value
+    assert "build/package/package.json" in fault.value
+    page.radio(key="language").set_value("en").run()
+    assert "Run 'make repro'" in page.error[0].value
+
+
+@pytest.fixture(scope="module")
+def server(built_repository):
+    """The page's process and its address."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    address = f"http://127.0.0.1:{port}"
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    log = SCREENSHOTS.parent / "server.log"
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "demo", "--port", str(port)],
+            cwd=built_repository,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        for _ in range(240):
+            assert process.poll() is None, f"the server ended:\n{log.read_text()[-3000:]}"
+            try:
+                urllib.request.urlopen(f"{address}/_stcore/health", timeout=5).close()
+                break
+            except (urllib.error.URLError, OSError):
+                time.sleep(0.5)
+        else:
+            pytest.fail(f"{address} does not answer:\n{log.read_text()[-3000:]}")
+        yield process, address
+        assert process.poll() is None, f"the server ended:\n{log.read_text()[-3000:]}"
+        assert "Traceback" not in log.read_text(), log.read_text()[-6000:]
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    """A browser."""
+    from playwright.sync_api import sync_playwright
+
+    path = shutil.which("chromium")
+    if path is None:
+        pytest.fail("Chromium is not there: install it (Debian: apt-get install chromium)")
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=path, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visit(server, chromium):
+    """Open the page; at the end nothing was asked of other hosts and the console has no error."""
+    faults, contexts = [], []
+
+    def open_page(viewport=None, **options):
+        context = chromium.new_context(viewport=viewport or DESKTOP, **options)
+        contexts.append(context)
+        context.set_default_timeout(PATIENCE)
+        page = context.new_page()
+        local = (server[1], server[1].replace("http", "ws"), "data:", "blob:")
+        page.on("pageerror", lambda error: faults.append(f"error: {error}"))
+        page.on("console", lambda m: m.type == "error" and faults.append(f"console: {m.text}"))
+        page.on("request", lambda r: r.url.startswith(local) or faults.append(f"asked {r.url}"))
+        page.on("websocket", lambda w: w.url.startswith(local) or faults.append(f"asked {w.url}"))
+        page.goto(server[1])
+        page.locator(".st-key-samples button").nth(11).wait_for()
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert not faults
+    remote = {c.raddr.ip for c in psutil.Process(server[0].pid).net_connections() if c.raddr}
+    assert remote <= {"127.0.0.1", "::1"}
+
+
+def send(page, *, title="", description="", file=None):
+    """Fill the form and send it."""
+    page.get_by_label("Titre", exact=True).fill(title)
+    page.get_by_label("Description (facultative)").fill(description)
+    if file:
+        page.locator("input[type=file]").set_input_files(file)
+        page.get_by_test_id("stFileChip").wait_for()
+    page.get_by_role("button", name="Classer", exact=True).click()
+
+
+def pick(page, label, option):
+    """Take an option of a list.
+
+    A list closes again where the page around it still grows: then it is opened once more.
+    """
+    from playwright.sync_api import TimeoutError
+
+    box, choice = page.get_by_label(label, exact=True), page.get_by_role("option", name=option)
+    for _ in range(PATIENCE // 5_000):
+        box.press("ArrowDown")
+        try:
+            choice.click(timeout=5_000)
+        except TimeoutError:
+            continue
+        return
+    pytest.fail(f"{label} does not offer {option}")
+
+
+def verdict(page):
+    """Wait for the answer and read its category."""
+    page.locator(".rk-verdict").wait_for()
+    return page.locator(".rk-name").inner_text()
+
+
+def file(name, content, kind="image/jpeg"):
+    return {"name": name, "mimeType": kind, "buffer": content}
+
+
+def shoot(page, name):
+    """Keep a picture of the whole page."""
+    size = page.viewport_size
+    height = page.evaluate("document.querySelector('[data-testid=stMain]').scrollHeight")
+    page.set_viewport_size({"width": size["width"], "height": max(size["height"], height)})
+    page.wait_for_timeout(700)
+    page.screenshot(path=SCREENSHOTS / f"{name}.png")
+    page.set_viewport_size(size)
+
+
+def fits(page):
+    """Tell whether nothing is wider than the screen."""
+    return page.evaluate(
+        """() => [document.documentElement, document.querySelector('[data-testid=stMain]')]
+        .every(part => part.scrollWidth <= window.innerWidth)"""
+    )
+
+
+@slow
+def test_the_page_loads(visit):
+    page = visit()
+    assert page.locator("h1").inner_text() == "Classer un produit"
+    tabs = ["Classer", "Comparer les modèles", "Confusions"]
+    assert page.get_by_role("tab").all_inner_texts() == tabs
+    assert page.get_by_text("Les produits sont synthétiques").is_visible()
+    assert page.locator(".st-key-samples button").count() == 12
+    assert page.locator("html").get_attribute("lang") == "fr"
+    shoot(page, "start")
+
+
+@slow
+def test_a_text_alone(visit):
+    page = visit()
+    send(page, title="Piscine hors sol ronde 3,60 m avec pompe", description="Liner bleu")
+    assert verdict(page) == "Piscine et spa"
+    assert page.get_by_text("il n'y a pas de photo", exact=False).first.is_visible()
+    assert page.locator(".rk-bars li").count() == 5
+    page.locator("mark.rk-for", has_text="Piscine").wait_for()
+    page.get_by_text("Il n'y a pas de photo à examiner.").wait_for()
+    page.locator(".rk-cards li").nth(3).wait_for()
+    assert page.locator(".rk-cards li").count() == 4
+
+
+@slow
+def test_a_picture_alone(visit, built_repository):
+    table = storage.read_table(built_repository / paths.PRODUCTS)
+    with storage.ImageArchive(built_repository / paths.ARCHIVE) as archive:
+        content = archive.read(f"image_train/{products.image_names(table.head(1))[0]}")
+    page = visit()
+    send(page, file=file("produit.jpg", content))
+    assert verdict(page) in {names["fr"] for names in category_names.CATEGORIES.values()}
+    assert page.get_by_text("Il n'y a pas de texte").is_visible()
+    page.get_by_text("Il n'y a pas de mot à examiner.").wait_for()
+    page.locator(".st-key-heat img").wait_for()
+    assert page.locator(".rk-cards li").count() == 4
+
+
+@slow
+@pytest.mark.parametrize("form", ["PNG", "WEBP"])
+def test_other_pictures_are_taken_too(visit, form):
+    content = io.BytesIO()
+    Image.new("RGBA", (80, 50), (20, 120, 30, 90)).save(content, form)
+    page = visit()
+    send(page, title="Livre", file=file(f"x.{form.lower()}", content.getvalue()))
+    assert verdict(page)
+
+
+@slow
+def test_a_sample_that_the_model_gets_wrong(visit):
+    """Text and picture: the answer first, its reasons, the true category, similar products."""
+    page = visit()
+    page.locator(".st-key-samples button", has_text="Le modèle se trompe").click()
+    name = verdict(page)
+    truth = page.locator(".rk-wrong").inner_text()
+    assert truth.startswith("Faux")
+    assert name not in truth
+    assert page.get_by_label("Titre", exact=True).input_value()
+    assert page.get_by_role("checkbox", name="Garder la photo de l'exemple").is_checked()
+    page.locator(".st-key-heat img").wait_for()
+    assert page.locator(".st-key-heat img").get_attribute("alt").startswith("La photo du produit")
+    page.locator(".rk-cards li").nth(7).wait_for()
+    shoot(page, "answer")
+    page.get_by_role("tab", name="Comparer les modèles").click()
+    page.get_by_role("heading", name="Tous les modèles").wait_for()
+    page.get_by_role("tab", name="Classer").click()
+    assert verdict(page) == name
+    assert page.get_by_label("Titre", exact=True).input_value()
+
+
+@slow
+def test_the_samples_without_a_picture_or_a_description(visit):
+    page = visit()
+    page.locator(".st-key-samples button", has_text="Sans photo").click()
+    page.locator(".rk-verdict").wait_for()
+    assert page.get_by_text("il n'y a pas de photo", exact=False).first.is_visible()
+    page.locator(".st-key-samples button", has_text="Sans description").click()
+    page.get_by_role("checkbox", name="Garder la photo de l'exemple").wait_for()
+    assert not page.get_by_label("Description (facultative)").input_value()
+
+
+@slow
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("liste.txt", b"a, b, c", "n'est pas une photo JPEG, PNG ou WebP"),
+        ("photo.jpg", b"%PDF-1.7 not a picture", "n'est pas une photo JPEG, PNG ou WebP"),
+        ("coupee.jpg", b"cut", "est abîmé ou incomplet"),
+        ("grande.jpg", b"large", "pèse 10,5 Mo"),
+    ],
+)
+def test_bad_files_are_refused_in_words(visit, name, content, said):
+    if content == b"cut":
+        whole = io.BytesIO()
+        Image.effect_noise((300, 300), 90).convert("RGB").save(whole, "JPEG")
+        content = whole.getvalue()[:9000]
+    elif content == b"large":
+        content = b"\xff\xd8\xff" + bytes(10_499_997)
+    page = visit()
+    send(page, title="Livre", file=file(name, content))
+    alert = page.get_by_test_id("stAlert")
+    alert.wait_for()
+    assert said in alert.inner_text()
+    assert name in alert.inner_text()
+    assert not page.locator(".rk-verdict").count()
+
+
+@slow
+def test_an_empty_form_is_refused_in_words(visit):
+    page = visit()
+    send(page, title="   ")
+    page.get_by_text("Rien à classer").wait_for()
+    send(page, title="Livre")
+    assert verdict(page)
+    page.get_by_text("Rien à classer").wait_for(state="hidden")
+
+
+@slow
+@pytest.mark.parametrize(
+    "title",
+    [
+        "!!!",
+        "é" * 1000,
+        "<b>Livre</b> <script>alert(1)</script>",
+        "漢字 \U0001f3b2 \u202e ",
+        "a\x00b",
+    ],
+)
+def test_no_product_breaks_the_page(visit, title):
+    page = visit()
+    send(page, title=title, description="$x$ **y** [z](http://x)")
+    assert verdict(page)
+    page.get_by_text("Il n'y a pas de photo à examiner.").wait_for()
+    assert not page.get_by_test_id("stException").count()
+    assert not page.get_by_test_id("stAlert").count()
+    assert fits(page)
+
+
+@slow
+def test_english_keeps_the_tab_and_the_answer(visit):
+    page = visit()
+    send(page, title="Piscine hors sol ronde")
+    verdict(page)
+    page.get_by_test_id("stRadio").get_by_text("English").click()
+    page.get_by_role("heading", name="Classify a product").wait_for()
+    page.get_by_text("Pools and spas").first.wait_for()
+    assert page.locator("html").get_attribute("lang") == "en"
+    assert page.get_by_label("Title", exact=True).input_value() == "Piscine hors sol ronde"
+    page.get_by_role("tab", name="Compare models").click()
+    page.get_by_role("heading", name="All models").wait_for()
+    page.get_by_test_id("stRadio").get_by_text("Français").click()
+    page.get_by_role("heading", name="Tous les modèles").wait_for()
+    selected = page.locator("[role=tab][aria-selected=true]")
+    assert selected.inner_text() == "Comparer les modèles"
+
+
+@slow
+def test_the_keyboard_is_enough(visit):
+    """From the language over tabs and samples to the form, in reading order, and an answer."""
+    page = visit()
+    page.locator("h1").click()
+    order = []
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        kind = page.evaluate(
+            """() => { const at = document.activeElement;
+            if (at.matches('[type=radio]')) return 'language';
+            if (at.matches('[role=tab]')) return 'tab';
+            if (at.closest('.st-key-samples')) return 'sample';
+            return at.getAttribute('aria-label') || at.tagName; }"""
+        )
+        order.append(kind)
+        if kind == "Titre":
+            break
+    assert list(dict.fromkeys(order)) == ["language", "tab", "sample", "Titre"]
+    assert order.count("sample") == 12
+    page.keyboard.type("Piscine hors sol ronde")
+    page.keyboard.press("Enter")
+    assert verdict(page) == "Piscine et spa"
+    page.locator("[role=tab]").first.focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Enter")
+    page.get_by_role("heading", name="Tous les modèles").wait_for()
+
+
+@slow
+def test_every_input_has_a_name(visit):
+    page = visit()
+    unnamed = page.evaluate(
+        """() => [...document.querySelectorAll('input, textarea, button, select')]
+        .filter(one => one.offsetParent && !one.labels?.length && !one.innerText.trim()
+          && !one.getAttribute('aria-label')
+          && getComputedStyle(one, '::after').content === 'none')
+        .map(one => one.outerHTML.slice(0, 200))"""
+    )
+    assert not unnamed
+
+
+@slow
+def test_a_phone_needs_no_sideways_scrolling(visit):
+    page = visit(PHONE, has_touch=True, is_mobile=True)
+    assert fits(page)
+    page.locator(".st-key-samples button", has_text="Livres et magazines").first.click()
+    page.locator(".st-key-heat img").wait_for()
+    assert fits(page)
+    shoot(page, "phone-answer")
+    page.get_by_role("tab", name="Comparer les modèles").click()
+    page.locator(CHART).nth(4).wait_for()
+    assert fits(page)
+    shoot(page, "phone-compare")
+    page.get_by_role("tab", name="Confusions").click()
+    page.locator(".rk-wide li").first.wait_for()
+    assert fits(page)
+    shoot(page, "phone-confusions")
+
+
+@slow
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_models_are_compared(visit, scheme):
+    page = visit(color_scheme=scheme)
+    page.get_by_role("tab", name="Comparer les modèles").click()
+    rows = page.get_by_role("region", name="Tous les modèles").locator("tbody tr")
+    rows.first.wait_for()
+    assert rows.count() == len(category_names.MODELS)
+    page.locator(CHART).nth(4).wait_for()
+    before = page.get_by_role("region", name="Erreurs les plus fréquentes").inner_text()
+    pick(page, "Modèle à examiner", "Réseau de texte")
+    pick(page, "Catégories", "Livres et magazines")
+    page.wait_for_function(
+        "before => document.querySelector('[aria-label=\"Erreurs les plus fréquentes\"]')"
+        "?.innerText !== before",
+        arg=before,
+    )
+    page.wait_for_timeout(1500)
+    shoot(page, f"compare-group-{scheme}")
+    other = visit(color_scheme=scheme)
+    other.get_by_role("tab", name="Comparer les modèles").click()
+    other.locator(CHART).nth(4).wait_for()
+    shoot(other, f"compare-{scheme}")
+
+
+@slow
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_confusions_are_shown_with_products(visit, scheme):
+    page = visit(color_scheme=scheme)
+    page.get_by_role("tab", name="Confusions").click()
+    cards = page.locator(".rk-wide li")
+    cards.first.wait_for()
+    page.wait_for_timeout(1500)
+    assert cards.count() >= 8
+    assert page.locator(".rk-wide li img").count() == cards.count()
+    assert cards.first.locator(".rk-first").inner_text().startswith("Vraie")
+    shoot(page, f"confusions-{scheme}")

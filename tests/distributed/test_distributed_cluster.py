@@ -1,0 +1,241 @@
+"""The packaged classifier, the stages' features and texts, on nodes of `ray start` and on S3."""
+
+import contextlib
+import io
+import json
+import os
+import secrets
+import subprocess
+import sys
+import time
+import zipfile
+
+import numpy as np
+import pandas as pd
+import psutil
+import pyarrow.fs as fs
+import pyarrow.parquet as pq
+import pytest
+from s3_server import CREDENTIALS, free_port, serve
+
+from rakuten import storage
+
+pytest.importorskip("ray", reason="make test-scale installs it")
+pytest.importorskip("moto", reason="make test-scale installs it")
+
+FILES, ROWS = 6, 12  # a partition never spans two files
+NODE = ["--num-cpus", "2", "--object-store-memory", str(200 << 20), "--disable-usage-stats"]
+QUICK = {"RAY_health_check_period_ms": "500", "RAY_health_check_failure_threshold": "4"}
+ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+ENVIRONMENT |= CREDENTIALS | QUICK | {"RAY_AUTH_MODE": "token"}
+
+LOCAL = """
+import functools, sys
+import numpy as np, pandas as pd
+from rakuten import extraction, predict, storage
+from rakuten.serving.classifier import ProductClassifier
+
+kept = functools.lru_cache(ProductClassifier.load)
+for number in range(int(sys.argv[2])):
+    words = [f"{sys.argv[1]}/products/{number}.csv", "--images", "data/images.zip", "-o"]
+    assert predict.main([*words, f"{sys.argv[1]}/{number}.parquet"], kept) == 0
+
+from rakuten import backbones, determinism
+threads, section = storage.read_params("threads", "extract")
+settings = extraction.Settings(**section)
+determinism.configure(seed=0, threads=threads)
+weights = storage.read_arrays("build/resources/vgg16.npz")
+network = backbones.extractor(
+    "vgg16", weights, size=settings.size, precision=settings.precision
+)
+table = pd.read_csv(f"{sys.argv[1]}/products/0.csv", index_col=0)
+pictures = []
+with storage.ImageArchive("data/images.zip") as archive:
+    for image, product in zip(table["imageid"], table["productid"]):
+        name = f"image_train/image_{image}_product_{product}.jpg"
+        if name in archive:
+            pictures.append(extraction.prepare(archive.read(name), settings))
+found = extraction.take_through(
+    iter(pictures), len(pictures), network, settings.batch_size, lambda _: None
+)
+np.savez(f"{sys.argv[1]}/features.npz", **found)
+"""
+"""What one process gives: the predictions of each file, the features of the first one's chunk."""
+
+
+def call(folder, *words):
+    """Run a module of Python, and return what it printed."""
+    command = [sys.executable, "-m", *map(str, words)]
+    done = subprocess.run(
+        command, cwd=folder, env=ENVIRONMENT, text=True, check=False,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+    assert done.returncode == 0, f"{words}:\n{done.stdout[-4000:]}"
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def catalogue(built_repository, tmp_path_factory):
+    """Files of the sample, zip shards of their pictures, and what one process makes of them."""
+    folder = tmp_path_factory.mktemp("catalogue")
+    (folder / "products").mkdir()
+    (folder / "shards").mkdir()
+    lines = (built_repository / "data" / "X_train.csv").read_text(encoding="utf-8")
+    table = pd.read_csv(io.StringIO(lines), index_col=0)
+    table.loc[table.index[1], "imageid"] = 1  # of which there is no picture
+    with storage.ImageArchive(built_repository / "data" / "images.zip") as archive:
+        for number in range(FILES):
+            part = table.iloc[number * ROWS : (number + 1) * ROWS]
+            part.to_csv(folder / "products" / f"{number}.csv")
+            with zipfile.ZipFile(folder / "shards" / f"{number}.zip", "w") as shard:
+                for image, product in zip(part["imageid"], part["productid"], strict=True):
+                    name = f"image_{image}_product_{product}.jpg"
+                    if f"image_train/{name}" in archive:
+                        shard.writestr(name, archive.read(f"image_train/{name}"))
+    command = [sys.executable, "-c", LOCAL, str(folder), str(FILES)]
+    subprocess.run(command, cwd=built_repository, check=True)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def nodes(tmp_path_factory):
+    """A head and one more node, started as the guide says: the address, and their processes."""
+    logs = tmp_path_factory.mktemp("nodes")
+    (logs / "token").write_text(secrets.token_hex(32))
+    ENVIRONMENT["RAY_AUTH_TOKEN_PATH"] = str(logs / "token")
+    address = f"127.0.0.1:{free_port()}"
+    head = ["--head", "--port", address.split(":")[1], "--node-ip-address", "127.0.0.1"]
+    head += ["--include-dashboard", "false", "--ray-client-server-port", str(free_port())]
+    started = []
+    try:
+        for words in (head, ["--address", address]):
+            log = logs / f"{len(started)}.log"
+            command = [sys.executable, "-m", "ray.scripts.scripts", "start", "--block", *words]
+            with log.open("w") as file:
+                process = psutil.Popen([*command, *NODE], env=ENVIRONMENT, stdout=file, stderr=file)
+            started.append(process)
+            wait(lambda log=log: "Ray runtime started" in log.read_text(), log.read_text)
+        yield address, started
+    finally:
+        for process in reversed(started):
+            kill(process)
+
+
+def wait(reached, told, seconds=120):
+    end = time.monotonic() + seconds
+    while not reached():
+        assert time.monotonic() < end, told()
+        time.sleep(0.1)
+
+
+def descendants(process):
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return [process, *process.children(recursive=True)]
+    return []
+
+
+def kill(node):
+    """Kill all processes of a node, as a power failure would."""
+    every = descendants(node)
+    for process in every:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+    psutil.wait_procs(every, timeout=20)
+
+
+def actors(node):
+    """Find the processes of a node that hold the networks."""
+    found = []
+    for process in descendants(node):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            found += [process] if "MapWorker" in " ".join(process.cmdline()) else []
+    return found
+
+
+@pytest.mark.scale
+def test_the_classifier_on_s3_and_two_nodes_of_which_one_dies(
+    built_repository, catalogue, nodes, tmp_path
+):
+    """Rows, zip shards and partitions on S3: the local command's values, row for row."""
+    address, (_, second) = nodes
+    with serve(tmp_path / "moto.log") as host:
+        options = {"endpoint_override": host, "scheme": "http"}
+        store = fs.S3FileSystem(
+            access_key="test", secret_key="test", region="us-east-1",
+            allow_bucket_creation=True, **options,
+        )  # fmt: skip
+        store.create_dir("shop")
+        fs.copy_files(str(catalogue / "products"), "shop/products", destination_filesystem=store)
+        fs.copy_files(str(catalogue / "shards"), "shop/shards", destination_filesystem=store)
+        uri = f"s3://shop/{{}}?scheme=http&endpoint_override={host}"
+        words = [
+            "rakuten.serving.batch_prediction",
+            uri.format("products"),
+            "--images",
+            uri.format("shards"),
+        ]
+        words += ["-o", uri.format("found"), "--package", "build/package"]
+        log = tmp_path / "run.log"
+        with log.open("w") as file:
+            run = subprocess.Popen(
+                [sys.executable, "-m", *words, "--engine", "ray", "--address", address],
+                cwd=built_repository, env=ENVIRONMENT, stdout=file, stderr=file,
+            )  # fmt: skip
+
+        def parts():
+            selector = fs.FileSelector("shop/found/predictions", allow_not_found=True)
+            return [i.path for i in store.get_file_info(selector) if i.path.endswith(".parquet")]
+
+        wait(lambda: (parts() and actors(second)) or run.poll() is not None, log.read_text)
+        assert run.poll() is None, log.read_text()
+        kill(second)
+        assert 0 < len(parts()) < FILES
+        assert run.wait(timeout=300) == 0, log.read_text()
+
+        manifest = json.loads(store.open_input_file("shop/found/manifest.json").read())
+        assert manifest["complete"]
+        assert manifest["rows"] == FILES * ROWS
+        found = [pq.read_table(path, filesystem=store).to_pandas() for path in sorted(parts())]
+    assert pd.concat(found)["row"].tolist() == list(range(FILES * ROWS))
+    for number, part in enumerate(found):
+        expected = pd.read_parquet(catalogue / f"{number}.parquet")
+        pd.testing.assert_frame_equal(part.drop(columns="row"), expected, check_exact=True)
+
+
+@pytest.mark.scale
+def test_features_are_those_of_the_same_chunk_in_one_process(
+    built_repository, catalogue, nodes, tmp_path
+):
+    words = ["rakuten.distributed", "extract", catalogue / "products" / "0.csv"]
+    words += ["--images", catalogue / "shards", "-o", tmp_path / "out", "--address", nodes[0]]
+    call(built_repository, *words)
+    written = pd.read_parquet(tmp_path / "out" / "features")
+    with np.load(catalogue / "features.npz") as archive:
+        local = {name: archive[name] for name in archive}
+    has = written["has_image"].to_numpy()
+    assert has.tolist() == [row != 1 for row in range(ROWS)]
+    for kind in ("average", "grid", "middle"):
+        values = np.stack(written[kind][has])
+        expected = local[kind] if kind == "average" else local[kind][0]
+        assert values.dtype == expected.dtype
+        np.testing.assert_array_equal(values, expected)
+        assert written[kind][~has].isna().all()
+
+    # The stage's batches are others, so that the last bits differ.
+    stage = storage.read_arrays(built_repository / "build" / "extract" / "features.npz")
+    at = np.searchsorted(stage["ids"], written["index"])
+    assert written["index"].tolist() == stage["ids"][at].tolist()
+    np.testing.assert_allclose(
+        np.stack(written["average"][has]), stage["features"][at][has], rtol=1e-3, atol=1e-4
+    )
+
+
+@pytest.mark.scale
+def test_texts_are_those_of_the_stage(built_repository, nodes, tmp_path):
+    """The whole sample, on a cluster of its own."""
+    words = ["rakuten.distributed", "clean", "data/X_train.csv", "-o", tmp_path]
+    call(built_repository, *words)
+    stage = pd.read_parquet(built_repository / "build" / "clean" / "products.parquet")
+    found = pd.read_parquet(tmp_path / "texts").drop(columns="row").rename(columns={"index": "id"})
+    pd.testing.assert_frame_equal(found, stage[found.columns.tolist()], check_exact=True)
+    assert len(found.columns) == 5

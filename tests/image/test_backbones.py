@@ -1,0 +1,363 @@
+from collections.abc import Iterator
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from rakuten import storage
+from rakuten.categories import CODES
+from rakuten.data import resources
+from rakuten.image import backbones, extraction, preprocessing
+from rakuten.sample.draws import Draws
+from rakuten.sample.images import draw_image
+
+pytestmark = pytest.mark.tensorflow
+
+SIZE = 64
+ROOT = Path(__file__).parents[2]
+GENERATOR = np.random.default_rng
+NAMES = ["vgg16", pytest.param("resnet50", marks=pytest.mark.slow)]  # by default nobody uses it
+KINDS = ["average", "grid", "middle"]
+
+
+def resnet50_convolutions() -> Iterator[tuple[str, int, int, int]]:
+    """Each convolution's name without its ending, the side of its kernel, channels in and out."""
+    yield "conv1", 7, 3, 64
+    channels = 64
+    for stage, blocks in enumerate((3, 4, 6, 3), start=2):
+        width = 64 * 2 ** (stage - 2)
+        for block in range(1, blocks + 1):
+            name = f"conv{stage}_block{block}"
+            if block == 1:
+                yield f"{name}_0", 1, channels, 4 * width
+            yield f"{name}_1", 1, channels, width
+            yield f"{name}_2", 3, width, width
+            yield f"{name}_3", 1, width, 4 * width
+            channels = 4 * width
+
+
+def vgg16_weights() -> dict[str, np.ndarray]:
+    generator, arrays, channels = GENERATOR(0), {}, 3
+    for layer in resources.VGG16_LAYERS:
+        out = min(64 * 2 ** (int(layer[5]) - 1), 512)
+        scale = np.sqrt(2 / (9 * channels))
+        arrays[f"{layer}/kernel"] = generator.normal(0, scale, (3, 3, channels, out))
+        arrays[f"{layer}/bias"] = generator.normal(0, 0.1, out)
+        channels = out
+    return arrays
+
+
+def resnet50_weights() -> dict[str, np.ndarray]:
+    generator, arrays = GENERATOR(0), {}
+    for name, side, channels, out in resnet50_convolutions():
+        scale = np.sqrt(2 / (side**2 * channels)) / (50 if name == "conv1" else 1)
+        arrays[f"{name}_conv/kernel"] = generator.normal(0, scale, (side, side, channels, out))
+        arrays[f"{name}_conv/bias"] = generator.normal(0, 0.1, out)
+        gain = 0.5 if name.endswith("_3") else 1
+        arrays[f"{name}_bn/gamma"] = gain * generator.uniform(0.5, 1.5, out)
+        arrays[f"{name}_bn/beta"] = generator.normal(0, 0.1, out)
+        arrays[f"{name}_bn/moving_mean"] = generator.normal(0, 0.1, out)
+        arrays[f"{name}_bn/moving_variance"] = generator.uniform(0.5, 1.5, out)
+    return arrays
+
+
+@pytest.fixture(scope="module")
+def all_weights() -> dict[str, dict[str, np.ndarray]]:
+    """Random weights of the right shapes, scaled so that signals neither die nor explode."""
+    drawn = {"vgg16": vgg16_weights(), "resnet50": resnet50_weights()}
+    return {
+        name: {key: array.astype(np.float32) for key, array in arrays.items()}
+        for name, arrays in drawn.items()
+    }
+
+
+def extractor(name, weights, size=SIZE, precision="float32"):
+    return backbones.extractor(name, weights, size=size, precision=precision)
+
+
+@pytest.fixture(scope="module")
+def extractors(all_weights):
+    made = {}
+
+    def get(name):
+        if name not in made:
+            made[name] = backbones.extractor(
+                name, all_weights[name], size=SIZE, precision="float32"
+            )
+        return made[name]
+
+    return get
+
+
+@pytest.fixture(scope="module")
+def pixels() -> np.ndarray:
+    return GENERATOR(1).integers(0, 256, (5, SIZE, SIZE, 3), dtype=np.uint8)
+
+
+def windows(x: np.ndarray, side: int, pad: int, stride: int) -> np.ndarray:
+    """(n, h, w, c) -> (n, h', w', c, side, side), zeros around the picture."""
+    padded = np.pad(x, ((0, 0), (pad, pad), (pad, pad), (0, 0)))
+    view = np.lib.stride_tricks.sliding_window_view(padded, (side, side), axis=(1, 2))
+    return view[:, ::stride, ::stride]
+
+
+def convolve(x, weights, layer, *, pad=0, stride=1):
+    kernel = weights[f"{layer}/kernel"].astype(np.float64)
+    seen = windows(x, kernel.shape[0], pad, stride)
+    return np.tensordot(seen, kernel, axes=((4, 5, 3), (0, 1, 2))) + weights[f"{layer}/bias"]
+
+
+def as_caffe(pixels):
+    return pixels[..., ::-1].astype(np.float64) - (103.939, 116.779, 123.68)
+
+
+def naive_vgg16(pixels, weights):
+    """VGG16 by the book, in float64: the averages and the two activations that are tapped."""
+    x, tapped = as_caffe(pixels), {}
+    for layer in resources.VGG16_LAYERS:
+        x = tapped[layer] = np.maximum(convolve(x, weights, layer, pad=1), 0)
+        if layer in {"block1_conv2", "block2_conv2"} or layer.endswith("conv3"):
+            n, height, width, channels = x.shape
+            x = x.reshape(n, height // 2, 2, width // 2, 2, channels).max(axis=(2, 4))
+    return x.mean(axis=(1, 2)), tapped["block5_conv3"], tapped["block4_conv3"]
+
+
+def naive_resnet50(pixels, weights):
+    """ResNet50 by the book, in float64: the averages and the two activations that are tapped."""
+
+    def normalised(x, name, **options):
+        x = convolve(x, weights, f"{name}_conv", **options)
+        part = {p: weights[f"{name}_bn/{p}"] for p in ("gamma", "beta", "moving_mean")}
+        scale = part["gamma"] / np.sqrt(weights[f"{name}_bn/moving_variance"] + 1.001e-5)
+        return (x - part["moving_mean"]) * scale + part["beta"]
+
+    x = np.maximum(normalised(as_caffe(pixels), "conv1", pad=3, stride=2), 0)
+    x = windows(x, 3, 1, 2).max(axis=(4, 5))
+    stages = {}
+    for stage, blocks in enumerate((3, 4, 6, 3), start=2):
+        for block in range(1, blocks + 1):
+            name = f"conv{stage}_block{block}"
+            stride = 2 if stage > 2 and block == 1 else 1
+            shortcut = normalised(x, f"{name}_0", stride=stride) if block == 1 else x
+            x = np.maximum(normalised(x, f"{name}_1", stride=stride), 0)
+            x = np.maximum(normalised(x, f"{name}_2", pad=1), 0)
+            x = np.maximum(normalised(x, f"{name}_3") + shortcut, 0)
+        stages[stage] = x
+    return x.mean(axis=(1, 2)), stages[5], stages[4]
+
+
+def naive_quadrants(x):
+    """Means of the quadrants of an even number of rows and columns."""
+    height, width = x.shape[1] // 2, x.shape[2] // 2
+    corners = [(0, 0), (0, width), (height, 0), (height, width)]
+    means = [x[:, r : r + height, c : c + width].mean(axis=(1, 2)) for r, c in corners]
+    return np.concatenate(means, axis=1)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_features_equal_the_network_by_the_book(name, extractors, all_weights, pixels):
+    found = extractors(name)(pixels[:2])
+    naive = {"vgg16": naive_vgg16, "resnet50": naive_resnet50}[name]
+    average, last, middle = naive(pixels[:2], all_weights[name])
+    expected = {
+        "average": average,
+        "grid": naive_quadrants(last),
+        "middle": middle.mean(axis=(1, 2)),
+    }
+    widths = backbones.BACKBONES[name].widths
+    for kind, dtype, tolerance in zip(KINDS, ("f4", "f2", "f2"), (2e-4, 1e-3, 1e-3), strict=True):
+        assert found[kind].dtype == dtype
+        assert found[kind].shape == (2, widths[kind])
+        assert (expected[kind] > 0).mean() > 0.3
+        scale = tolerance * expected[kind].max()
+        np.testing.assert_allclose(found[kind], expected[kind], rtol=tolerance, atol=scale)
+
+
+def test_preprocessing_is_caffes():
+    pixels = np.array([[[[10, 20, 30], [255, 0, 0]]]], np.float32)
+    expected = [
+        [30 - 103.939, 20 - 116.779, 10 - 123.68],
+        [0 - 103.939, 0 - 116.779, 255 - 123.68],
+    ]
+    for backbone in backbones.BACKBONES.values():
+        prepared = backbone.preprocess(tf.constant(pixels), data_format="channels_last")
+        np.testing.assert_allclose(prepared.numpy()[0, 0], expected, rtol=1e-6)
+
+
+def test_quadrants_are_in_reading_order():
+    activations = np.array([[1, 1, 2, 2], [1, 1, 2, 2], [3, 3, 4, 4], [3, 3, 4, 8]], np.float32)
+    both = np.stack([activations, -activations], axis=-1)[None]
+    means = backbones.average_quadrants(both).numpy()
+    assert means.tolist() == [[1, -1, 2, -2, 3, -3, 5, -5]]
+
+
+def test_quadrants_share_the_middle_of_an_odd_number():
+    activations = np.arange(15, dtype=np.float32).reshape(1, 3, 5, 1)
+    means = backbones.average_quadrants(activations).numpy()
+    expected = [
+        np.mean([0, 1, 2, 5, 6, 7]),
+        np.mean([2, 3, 4, 7, 8, 9]),
+        np.mean([5, 6, 7, 10, 11, 12]),
+        np.mean([7, 8, 9, 12, 13, 14]),
+    ]
+    np.testing.assert_allclose(means[0], expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_permuting_pictures_permutes_features(name, extractors, pixels):
+    order = np.array([3, 0, 4, 1, 2])
+    features, permuted = extractors(name)(pixels), extractors(name)(pixels[order])
+    for kind, tolerance in zip(KINDS, (1e-5, 2e-3, 2e-3), strict=True):
+        scale = 1e-5 * features[kind].max().astype(np.float32)
+        np.testing.assert_allclose(
+            permuted[kind], features[kind][order], rtol=tolerance, atol=scale
+        )
+        assert np.abs(features[kind] - features[kind][order]).max() > 1e-2
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_features_do_not_depend_on_the_others_of_the_batch(name, extractors, pixels):
+    together = extractors(name)(pixels)
+    alone = [extractors(name)(pixels[row : row + 1]) for row in range(len(pixels))]
+    for kind, tolerance in zip(KINDS, (1e-5, 2e-3, 2e-3), strict=True):
+        rows = np.concatenate([features[kind] for features in alone])
+        scale = 1e-5 * together[kind].max().astype(np.float32)  # sums are added in another order
+        np.testing.assert_allclose(rows, together[kind], rtol=tolerance, atol=scale)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_same_pixels_give_the_same_bits(name, extractors, all_weights, pixels):
+    first, second = extractors(name)(pixels), extractors(name)(pixels)
+    again = extractor(name, all_weights[name])(pixels)
+    for kind in KINDS:
+        assert first[kind].tobytes() == second[kind].tobytes() == again[kind].tobytes()
+
+
+@pytest.mark.parametrize(
+    ("name", "title", "parameters", "last", "middle"),
+    [
+        ("vgg16", "VGG16", 14_714_688, (14, 14, 512), (28, 28, 512)),
+        pytest.param(
+            "resnet50", "ResNet50", 23_587_712, (7, 7, 2048), (14, 14, 1024), marks=pytest.mark.slow
+        ),
+    ],
+)
+def test_the_networks_are_the_known_ones(name, title, parameters, last, middle, all_weights):
+    backbone, network = (
+        backbones.BACKBONES[name],
+        backbones.build(name, all_weights[name], size=224),
+    )
+    assert backbone.title == title
+    assert network.count_params() == parameters
+    assert not network.trainable_weights
+    assert network.get_layer(backbone.last).output.shape == (None, *last)
+    assert network.get_layer(backbone.middle).output.shape == (None, *middle)
+    assert (backbone.num_features, backbone.num_middle) == (last[-1], middle[-1])
+    assert network.output_shape == (None, backbone.num_features)
+    assert isinstance(network.layers[-1], keras.layers.GlobalAveragePooling2D)
+
+
+def test_the_resources_carry_the_backbones():
+    """The weights' files, and the layers in the order in which Keras stores ResNet50."""
+    outputs = {
+        pinned["output"]
+        for pinned in storage.read_yaml(ROOT / "rakuten/data/resources.yaml").values()
+    }
+    assert {f"build/resources/{file}" for file in extraction.WEIGHTS.values()} <= outputs
+    assert list(extraction.WEIGHTS) == list(backbones.BACKBONES)
+    assert list(resources.CHOICES["extract.backbone"]) == list(backbones.BACKBONES)
+    network = keras.applications.ResNet50(include_top=False, weights=None)
+    weighted = tuple(layer.name for layer in network.layers if layer.weights)
+    assert weighted == resources.RESNET50_LAYERS
+
+
+def test_foreign_weights_are_refused_with_every_fault(all_weights):
+    broken = dict(all_weights["vgg16"])
+    del broken["block1_conv2/bias"]
+    broken["fc1/kernel"] = np.zeros(3, np.float32)
+    broken["block3_conv1/kernel"] = broken["block3_conv1/kernel"].transpose(3, 2, 0, 1)
+    broken["block5_conv3/bias"] = broken["block5_conv3/bias"].astype(np.float64)
+    with pytest.raises(ValueError, match="not those of VGG16's convolutions") as caught:
+        backbones.build("vgg16", broken, size=SIZE)
+    for fault in (
+        "block1_conv2/bias is missing",
+        "fc1/kernel is unknown",
+        "block3_conv1/kernel is float32 (256, 128, 3, 3), expected float32 (3, 3, 128, 256)",
+        "block5_conv3/bias is float64 (512,), expected float32 (512,)",
+    ):
+        assert fault in str(caught.value)
+
+
+def test_weights_of_the_other_network_are_refused(all_weights):
+    with pytest.raises(ValueError, match=r"ResNet50's .*conv1_bn/moving_mean is missing"):
+        backbones.build("resnet50", all_weights["vgg16"], size=SIZE)
+
+
+def test_fingerprint_names_the_weights(all_weights):
+    weights = all_weights["vgg16"]
+    name = backbones.fingerprint(weights)
+    assert name == backbones.fingerprint(dict(reversed(weights.items())))
+    bias = weights["block4_conv2/bias"].copy()
+    bias[17] += 1e-3
+    assert name != backbones.fingerprint(weights | {"block4_conv2/bias": bias})
+
+
+@pytest.fixture(scope="module")
+def pinned_weights(tmp_path_factory):
+    pinned = ROOT / "build/resources/vgg16.npz"
+    if not pinned.exists():
+        pinned = tmp_path_factory.mktemp("pinned") / "vgg16.npz"
+        resource = storage.read_yaml(ROOT / "rakuten/data/resources.yaml")["vgg16"]
+        resources.fetch({"vgg16": resource | {"output": str(pinned)}}, ["vgg16"])
+    return storage.read_arrays(pinned)
+
+
+@pytest.mark.slow
+def test_pinned_weights_give_known_features(pinned_weights):
+    """The expected figures are those of `naive_vgg16` in float64 under the pinned weights."""
+    rows, columns = np.mgrid[:224, :224]
+    disc = (rows - 112) ** 2 + (columns - 112) ** 2 < 80**2
+    pixels = np.full((1, 224, 224, 3), 255, np.uint8)
+    colours = np.stack([200 - rows // 4, 40 + columns // 4, 30 + rows // 2], axis=-1)
+    pixels[0, disc] = colours[disc]
+    features = extractor("vgg16", pinned_weights, size=224)(pixels)["average"][0]
+    strongest = np.argsort(-features)[:5]
+    assert strongest.tolist() == [230, 408, 245, 152, 248]
+    np.testing.assert_allclose(
+        features[strongest], [34.02895, 20.43713, 15.14381, 14.80101, 14.04736], rtol=1e-3
+    )
+    assert features.mean() == pytest.approx(0.9324287, rel=1e-3)
+
+
+def test_a_precision_that_the_network_has_not_is_refused(all_weights):
+    with pytest.raises(ValueError, match="'int4', expected one of float32, int8: correct it"):
+        extractor("vgg16", all_weights["vgg16"], precision="int4")
+    with pytest.raises(ValueError, match="'int8', which ResNet50 has not: set"):
+        extractor("resnet50", all_weights["resnet50"], precision="int8")
+    with pytest.raises(ValueError, match="block1_conv1/kernel is missing"):
+        extractor("vgg16", {}, precision="int8")
+
+
+def cosines(one, other):
+    one, other = one.astype(np.float64), other.astype(np.float64)
+    norms = np.linalg.norm(one, axis=1) * np.linalg.norm(other, axis=1)
+    return (one * other).sum(axis=1) / norms
+
+
+@pytest.mark.slow
+def test_rounding_hardly_turns_the_features_of_pictures(pinned_weights):
+    """The parity that params.yaml promises, on two drawn pictures of each category."""
+    drawn = [
+        preprocessing.prepare(
+            draw_image(Draws(5, 2, number), code, 92),
+            views=["product"], crop_borders=True, border_tolerance=16, size=224,
+        )[0][0]
+        for number, code in enumerate(CODES * 2)
+    ]  # fmt: skip
+    exact = extractor("vgg16", pinned_weights, size=224)(np.stack(drawn))
+    rounded = extractor("vgg16", pinned_weights, size=224, precision="int8")(np.stack(drawn))
+    for kind in KINDS:
+        assert not np.array_equal(exact[kind], rounded[kind])
+        assert cosines(exact[kind], rounded[kind]).min() > 0.99

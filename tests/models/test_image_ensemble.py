@@ -1,0 +1,202 @@
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from rakuten import storage
+from rakuten.models import image_ensemble, kernel_ridge
+from rakuten.models.image_ensemble import Settings
+
+SETTINGS = Settings(
+    average=1.0, grid=1.0, middle=0.3, frame=0.5, landmarks=200, ridge=0.3, offsets=1.0, folds=4
+)
+CENTRES = np.random.default_rng(0).random((27, 24)) ** 4
+
+
+def boxes(rows):
+    columns = ["width", "height", "left", "top", "right", "bottom"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def catalogue(views=1, seed=0, per_category=15):
+    """Pooled features of four categories that they tell apart, and where the products stand."""
+    generator = np.random.default_rng(seed)
+    labels = np.repeat([0, 6, 13, 26], per_category)
+    rows = len(labels)
+    noise = generator.random((views, rows, 24)) * 0.2
+    pooled = {
+        "grid": (CENTRES[labels] + noise)[:, :, :16].astype(np.float16),
+        "middle": (CENTRES[labels] + noise)[:, :, 16:].astype(np.float16),
+    }
+    left, top = generator.integers(0, 100, (2, rows))
+    facts = boxes(np.column_stack([np.full((rows, 2), 500), left, top, 500 - left, 500 - top]))
+    return pooled, facts, labels, np.arange(rows) % 4
+
+
+def prepared(**options):
+    pooled, facts, labels, folds = catalogue(**options)
+    return image_ensemble.views(pooled, facts, np.arange(len(labels))), labels, folds
+
+
+def check(probabilities, rows):
+    assert probabilities.dtype == np.float32
+    assert probabilities.shape == (rows, 27)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-5)
+
+
+def test_blocks_have_rows_of_length_one_but_for_the_frame():
+    pooled, facts, _, _ = catalogue()
+    blocks = image_ensemble.blocks(pooled["grid"][0], pooled["middle"][0], facts)
+    assert {name: block.shape for name, block in blocks.items()} == {
+        "average": (60, 4),
+        "grid": (60, 16),
+        "middle": (60, 8),
+        "frame": (60, 5),
+    }
+    assert {block.dtype for block in blocks.values()} == {np.dtype(np.float32)}
+    for name in ("average", "grid", "middle"):
+        np.testing.assert_allclose(np.linalg.norm(blocks[name], axis=1), 1, rtol=1e-5)
+
+
+def test_the_average_is_the_mean_of_the_quarters_and_roots_are_taken():
+    """Two channels by quarter: means 4 and 9, roots 2 and 3."""
+    grid = np.array([[1, 9, 3, 9, 5, 0, 7, 18]], np.float16)
+    facts = boxes([[10, 10, 0, 0, 10, 10]])
+    blocks = image_ensemble.blocks(grid, np.array([[16.0, 0.0]]), facts)
+    np.testing.assert_allclose(blocks["average"], np.array([[2, 3]]) / np.sqrt(13), rtol=1e-5)
+    np.testing.assert_allclose(blocks["grid"], np.sqrt(grid / grid.sum()), rtol=1e-3)
+    np.testing.assert_allclose(blocks["middle"], [[1, 0]])
+
+
+def test_frames_of_a_few_pictures():
+    facts = boxes([[500, 500, 0, 0, 500, 500], [500, 250, 100, 50, 200, 250], [8, 4, 7, 0, 8, 4]])
+    expected = [
+        [0, 1, 1, 0, 0],
+        [np.log(0.5), 0.2, 0.8, 0.2, 0.2],
+        [np.log(0.25), 0.125, 1, 0.875, 0],
+    ]
+    described = image_ensemble.frame(facts)
+    np.testing.assert_allclose(described, expected, rtol=1e-6)
+    assert described.dtype == np.float32
+    assert image_ensemble.frame(facts[:0]).shape == (0, 5)
+
+
+def test_views_take_the_rows_asked_for_whatever_the_index_says():
+    pooled, facts, _, _ = catalogue(views=2)
+    facts.index = facts.index[::-1] + 7
+    found = image_ensemble.views(pooled, facts, np.array([5, 2]))
+    assert len(found) == 2
+    for number, blocks in enumerate(found):
+        expected = image_ensemble.blocks(pooled["grid"][number], pooled["middle"][number], facts)
+        for name in expected:
+            np.testing.assert_array_equal(blocks[name], expected[name][[5, 2]])
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_it_classifies_pictures_it_has_not_seen(count):
+    views, labels, folds = prepared(views=count)
+    ensemble, left_out = image_ensemble.fit(views, labels, folds, SETTINGS, seed=3)
+    new, expected, _ = prepared(views=count, seed=1)
+    check(left_out, 60)
+    probabilities = ensemble.probabilities(new)
+    check(probabilities, 60)
+    assert (probabilities.argmax(axis=1) == expected).mean() > 0.9
+    assert (left_out.argmax(axis=1) == labels).mean() > 0.9
+
+
+def test_further_views_are_further_rows_and_their_scores_are_averaged():
+    views, labels, folds = prepared(views=2)
+    ensemble, left_out = image_ensemble.fit(views, labels, folds, SETTINGS, seed=3)
+    stacked = {name: np.concatenate([views[0][name], views[1][name]]) for name in views[0]}
+    kernel, scores = kernel_ridge.fit(
+        stacked, np.concatenate([labels, labels]), np.concatenate([folds, folds]),
+        weights={"average": 1.0, "grid": 1.0, "middle": 0.3, "frame": 0.5},
+        landmarks=200, regularization=0.3, seed=3,
+    )  # fmt: skip
+    assert len(kernel.projection) == 120
+    np.testing.assert_array_equal(ensemble.kernel.decide(views[0]), kernel.decide(views[0]))
+    expected = ensemble.pool.probabilities([(scores[:60] + scores[60:]) / 2])
+    np.testing.assert_allclose(left_out, expected, rtol=1e-5)
+    both = (kernel.decide(views[0]) + kernel.decide(views[1])) / 2
+    probabilities = ensemble.probabilities(views)
+    np.testing.assert_allclose(probabilities, ensemble.pool.probabilities([both]), rtol=1e-4)
+    assert np.abs(probabilities - ensemble.probabilities(views[:1])).max() > 0
+
+
+def test_a_picture_is_left_out_in_all_its_views(monkeypatch):
+    views, labels, folds = prepared(views=2)
+    caught = []
+    fit = image_ensemble.calibration.fit
+    monkeypatch.setattr(
+        image_ensemble.calibration, "fit", lambda s, *a, **o: caught.append(s[0]) or fit(s, *a, **o)
+    )
+    for values in (labels, np.where(folds == 1, 20, labels)):
+        image_ensemble.fit(views, values, folds, SETTINGS, seed=3)
+    own = folds == 1
+    np.testing.assert_allclose(caught[1][own], caught[0][own], atol=1e-5)
+    assert np.abs(caught[1] - caught[0])[~own].max() > 0.05
+
+
+def test_blocks_of_weight_zero_are_left_out():
+    settings = replace(SETTINGS, frame=0.0, grid=0.0)
+    assert settings.weights == {"average": 1.0, "middle": 0.3}
+    views, labels, folds = prepared()
+    ensemble, _ = image_ensemble.fit(views, labels, folds, settings, seed=3)
+    assert list(ensemble.kernel.landmarks) == ["average", "middle"]
+    expected = ensemble.probabilities(views)
+    moved = [views[0] | {"frame": views[0]["frame"] + 5}]
+    np.testing.assert_array_equal(ensemble.probabilities(moved), expected)
+
+
+def test_without_any_weight_there_is_nothing_to_fit():
+    views, labels, folds = prepared()
+    settings = replace(SETTINGS, average=0, grid=0, middle=0, frame=0)
+    with pytest.raises(ValueError, match="are all 0: expected at least one above 0"):
+        image_ensemble.fit(views, labels, folds, settings, seed=3)
+
+
+def test_saved_and_restored_it_predicts_identically(tmp_path):
+    views, labels, folds = prepared(views=2)
+    ensemble, _ = image_ensemble.fit(views, labels, folds, SETTINGS, seed=3)
+    storage.write_arrays(tmp_path / "weights.npz", **ensemble.arrays())
+    restored = image_ensemble.restore(storage.read_arrays(tmp_path / "weights.npz"))
+    assert restored.probabilities(views).tobytes() == ensemble.probabilities(views).tobytes()
+    assert restored.summary() == ensemble.summary()
+    assert ensemble.summary() == {
+        "features": 4 + 16 + 8 + 5,
+        "landmarks": 120,
+        "parameters": 27 * ensemble.kernel.projection.shape[1],
+    }
+
+
+def test_the_same_seed_gives_the_same_bytes():
+    views, labels, folds = prepared()
+    few = replace(SETTINGS, landmarks=20)
+    one, two, other = (
+        image_ensemble.fit(views, labels, folds, few, seed=seed) for seed in (3, 3, 4)
+    )
+    assert one[1].tobytes() == two[1].tobytes()
+    assert one[0].probabilities(views).tobytes() == two[0].probabilities(views).tobytes()
+    assert one[1].tobytes() != other[1].tobytes()
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_without_pictures_to_learn_from(count, tmp_path):
+    pooled, facts, labels, folds = catalogue(views=count)
+    none = image_ensemble.views(pooled, facts, np.zeros(0, np.int64))
+    ensemble, left_out = image_ensemble.fit(none, labels[:0], folds[:0], SETTINGS, seed=3)
+    assert left_out.shape == (0, 27)
+    storage.write_arrays(tmp_path / "weights.npz", **ensemble.arrays())
+    restored = image_ensemble.restore(storage.read_arrays(tmp_path / "weights.npz"))
+    assert restored.summary() == {"features": 0, "landmarks": 0, "parameters": 0}
+    with pytest.raises(ValueError, match="has seen no picture"):
+        restored.probabilities(prepared(views=count)[0])
+
+
+def test_one_picture():
+    views, labels, folds = prepared()
+    first = [{name: block[:1] for name, block in views[0].items()}]
+    ensemble, left_out = image_ensemble.fit(first, labels[:1], folds[:1], SETTINGS, seed=3)
+    check(left_out, 1)
+    assert ensemble.probabilities(views).argmax(axis=1).tolist() == [0] * 60

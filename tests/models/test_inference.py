@@ -1,0 +1,97 @@
+"""The nets in NumPy against the Keras models that they were taken from."""
+
+import keras
+import numpy as np
+import pytest
+from scipy import sparse
+
+from rakuten.models import inference, nets
+
+pytestmark = pytest.mark.tensorflow
+
+NETS = {
+    "dense_net": (40, {"hidden_units": 16, "dropout": 0.5}),
+    "fusion_net": (
+        12,
+        {"hidden_units": 32, "first_dropout": 0.2, "dropout": 0.5, "norm_momentum": 0.5},
+    ),
+}
+
+
+@pytest.fixture(params=NETS)
+def net(request):
+    """A net with weights as after a training, and what its files hold."""
+    inputs, arguments = NETS[request.param]
+    model = nets.BUILDERS[request.param](inputs, **arguments)
+    generator = np.random.default_rng(2)
+    for variable in model.variables:
+        if "seed_generator" not in variable.path:
+            drawn = generator.normal(scale=0.5, size=variable.shape)
+            variable.assign(np.abs(drawn) + 0.1 if "variance" in variable.name else drawn)
+    return model, nets.describe(model, **arguments), nets.weights(model)
+
+
+def features(inputs, rows=1100):
+    drawn = np.random.default_rng(3).normal(size=(rows, inputs)).astype(np.float32)
+    return drawn * (drawn > 0.3)
+
+
+def outputs(net, x, threads):
+    return net.probabilities(x, threads=threads), net.hidden(x, threads=threads)
+
+
+def test_outputs_equal_those_of_keras(net):
+    model, description, weights = net
+    x = features(description["num_inputs"])
+    reader = keras.Model(model.inputs, [model.outputs[0], model.get_layer(nets.HIDDEN).output])
+    expected = reader.predict(x, verbose=0)
+    restored = inference.restore(description, weights)
+    for given in (x, sparse.csr_array(x)):
+        for found, wanted in zip(outputs(restored, given, 2), expected, strict=True):
+            assert found.dtype == np.float32
+            np.testing.assert_allclose(found, wanted, rtol=2e-4, atol=2e-6)
+
+
+def test_no_thread_and_no_chunk_changes_a_bit(net):
+    _, description, weights = net
+    restored = inference.restore(description, weights)
+    x = features(description["num_inputs"])
+    alone = outputs(restored, x, 1)
+    for found, wanted in zip(outputs(restored, x, 3), alone, strict=True):
+        np.testing.assert_array_equal(found, wanted)
+    for found, wanted in zip(outputs(restored, x[: inference.CHUNK], 1), alone, strict=True):
+        np.testing.assert_array_equal(found, wanted[: inference.CHUNK])
+    assert [array.shape[0] for array in outputs(restored, x[:0], 2)] == [0, 0]
+
+
+def test_the_hidden_layer_is_written_among_other_columns(net):
+    _, description, weights = net
+    restored = inference.restore(description, weights)
+    x = features(description["num_inputs"])
+    alone = restored.hidden(x, threads=2)
+    wide = np.full((len(x), alone.shape[1] + 5), 7, np.float32)
+    for given in (x, sparse.csr_array(x)):
+        found = restored.hidden(given, threads=2, out=wide[:, 3:-2])
+        assert np.shares_memory(found, wide)
+        np.testing.assert_allclose(wide[:, 3:-2], alone, rtol=1e-5, atol=1e-6)
+        assert (wide[:, :3] == 7).all()
+        assert (wide[:, -2:] == 7).all()
+
+
+def test_the_epsilon_is_keras_s(net):
+    model = net[0]
+    norms = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
+    assert all(layer.epsilon == inference.NORM_EPSILON for layer in norms)
+
+
+def test_foreign_files_are_refused(net):
+    _, description, weights = net
+    with pytest.raises(ValueError, match="unknown model builder 'lambda'"):
+        inference.restore(description | {"builder": "lambda"}, weights)
+    with pytest.raises(ValueError, match="predicts 2 categories, not the 27"):
+        inference.restore(description | {"categories": [1, 2]}, weights)
+    less = {name: array for name, array in weights.items() if name != "hidden/bias"}
+    with pytest.raises(ValueError, match="hidden/bias not there; take"):
+        inference.restore(description, less)
+    with pytest.raises(ValueError, match="features have 3 columns, the net expects"):
+        inference.restore(description, weights).hidden(np.zeros((2, 3), np.float32), threads=1)

@@ -1,0 +1,193 @@
+import keras
+import numpy as np
+import pytest
+from scipy import sparse
+
+from rakuten import determinism
+from rakuten.data.examples import Examples
+from rakuten.models import nets, training
+
+pytestmark = pytest.mark.tensorflow
+
+FITTING = {
+    "learning_rate": 0.02,
+    "batch_size": 4,
+    "epochs": 40,
+    "patience": 40,
+    "class_weights": "none",
+    "seed": 1,
+}
+NETS = {
+    "dense": lambda width: nets.dense_net(width, hidden_units=32, dropout=0.1),
+    "fusion": lambda width: nets.fusion_net(
+        width, hidden_units=32, first_dropout=0.1, dropout=0.1, norm_momentum=0.9
+    ),
+}
+
+
+def small_examples(as_sparse=False, train=8, others=4):
+    """Eight train rows of eight categories, then others for validation; one lacks the modality."""
+    generator = np.random.default_rng(0)
+    n = train + others
+    features = generator.normal(size=(n, 6)).astype(np.float32)
+    present = np.ones(n, bool)
+    present[-1] = False
+    features[-1] = 0
+    return Examples(
+        ids=np.arange(n) * 3,
+        features=sparse.csr_array(features) if as_sparse else features,
+        present=present,
+        labels=np.arange(n) % 8,
+        parts=np.array(["train"] * train + ["validation"] * others),
+    )
+
+
+def fit(net, examples, **changes):
+    seen = []
+    curves = training.fit(
+        net, examples, on_epoch=lambda epoch, logs: seen.append((epoch, logs)), **FITTING | changes
+    )
+    return curves, seen
+
+
+@pytest.mark.parametrize(
+    ("name", "as_sparse", "changes"),
+    [
+        pytest.param("dense", False, {}, marks=pytest.mark.slow),
+        ("dense", True, {}),
+        pytest.param(
+            "fusion",
+            False,
+            {"learning_rate": 0.003, "batch_size": 8, "epochs": 80},
+            marks=pytest.mark.slow,
+        ),
+    ],
+)
+def test_each_net_overfits_eight_rows(name, as_sparse, changes):
+    examples = small_examples(as_sparse, others=0)
+    examples.present[:] = True
+    net = NETS[name](6)
+    fit(net, examples, **changes)
+    said = training.outputs(net, examples, trained=True)["probabilities"].argmax(axis=1)
+    assert said.tolist() == examples.labels.tolist()
+
+
+def test_sparse_and_dense_features_give_the_same_outputs():
+    net = NETS["dense"](6)
+    dense = training.outputs(net, small_examples(), trained=True)
+    from_sparse = training.outputs(net, small_examples(True), trained=True)
+    for name in dense:
+        np.testing.assert_allclose(dense[name], from_sparse[name], rtol=1e-6)
+
+
+@pytest.mark.parametrize("as_sparse", [pytest.param(False, marks=pytest.mark.slow), True])
+def test_the_same_seed_gives_the_same_weights_and_another_gives_others(as_sparse):
+    trained = []
+    for seed in (3, 3, 4):
+        determinism.configure(seed=seed, threads=2)
+        net = NETS["dense"](6)
+        fit(net, small_examples(as_sparse), epochs=3, seed=seed)
+        trained.append(b"".join(array.tobytes() for array in nets.weights(net).values()))
+    assert trained[0] == trained[1] != trained[2]
+
+
+def test_training_stops_early_and_keeps_the_best_epoch():
+    examples = small_examples()
+    net = NETS["dense"](6)
+    curves, seen = fit(net, examples, patience=2, learning_rate=0.05)
+    best = curves["validation_loss"].idxmin()
+    assert len(curves) == best + 3 < FITTING["epochs"]
+    assert [epoch for epoch, _ in seen] == curves["epoch"].tolist()
+    assert seen[best][1]["validation_loss"] == curves["validation_loss"][best]
+    rows = examples.rows("validation")
+    said = training.outputs(net, examples, trained=True)["probabilities"][rows]
+    loss = -np.log(said[np.arange(len(rows)), examples.labels[rows]]).mean()
+    assert loss == pytest.approx(curves["validation_loss"][best], rel=1e-4)
+
+
+def test_products_without_the_modality_get_the_prior_and_zeros():
+    examples = small_examples()
+    said = training.outputs(NETS["dense"](6), examples, trained=True)
+    np.testing.assert_array_equal(said["probabilities"][-1], examples.prior())
+    assert not said["hidden"][-1].any()
+    assert said["present"].tolist() == examples.present.tolist()
+    np.testing.assert_array_equal(said["ids"], examples.ids)
+    np.testing.assert_allclose(said["probabilities"].sum(axis=1), 1, rtol=1e-5)
+
+
+def test_no_train_row_with_the_modality_leaves_everything_to_the_prior():
+    examples = small_examples()
+    examples.present[:8] = False
+    net = NETS["dense"](6)
+    curves, seen = fit(net, examples)
+    assert (len(curves), seen) == (0, [])
+    said = training.outputs(net, examples, trained=False)
+    assert not said["present"].any()
+    np.testing.assert_array_equal(said["probabilities"], np.tile(examples.prior(), (12, 1)))
+    figures = training.summary(curves, {"parameters": 7})
+    assert figures == {"parameters": 7, "epochs": 0, "best_epoch": 0}
+    assert "untrained" in training.sentence(figures)
+
+
+def test_hidden_is_what_the_hidden_layer_says():
+    examples = small_examples()
+    net = NETS["dense"](6)
+    kernel, bias = net.get_layer("hidden").get_weights()
+    hidden = training.outputs(net, examples, trained=True)["hidden"]
+    expected = np.maximum(examples.features @ kernel + bias, 0)
+    expected[-1] = 0
+    np.testing.assert_allclose(hidden, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_balanced_weights_make_categories_count_the_same():
+    labels = np.array([0, 0, 0, 5])
+    weights = training._class_weights(labels, "balanced")
+    assert weights[:3].sum() == pytest.approx(weights[3])
+    assert weights[3] == pytest.approx(4 / 27)
+    with pytest.raises(ValueError, match="class_weights is 'balance': expected 'none' or"):
+        training._class_weights(labels, "balance")
+
+
+def test_batches_cover_every_row_once_in_a_new_order_each_epoch():
+    features = sparse.csr_array(np.arange(10, dtype=np.float32).reshape(10, 1))
+    batches = training.SparseBatches(features, np.arange(10), None, batch_size=4, seed=0)
+    epochs = []
+    for _ in range(2):
+        read = [batches[i] for i in range(len(batches))]
+        assert [len(x) for x, _ in read] == [4, 4, 2]
+        for x, y in read:
+            np.testing.assert_array_equal(x[:, 0], y)
+        epochs.append(np.concatenate([y for _, y in read]).tolist())
+        batches.on_epoch_end()
+    assert sorted(epochs[0]) == sorted(epochs[1]) == list(range(10))
+    assert epochs[0] != epochs[1]
+
+
+def test_a_misspelt_parameter_is_named():
+    with pytest.raises(TypeError, match="learning_rat"):
+        fit(NETS["dense"](6), small_examples(), learning_rat=1)
+    with pytest.raises(TypeError, match="dropuot"):
+        nets.dense_net(6, hidden_units=2, dropuot=0.1)
+
+
+def test_threads_cannot_change_later():
+    keras.ops.ones(1)
+    with pytest.raises(RuntimeError, match="cannot be modified"):
+        determinism.configure(seed=1, threads=1)
+
+
+def test_the_fused_adam_takes_keras_s_steps():
+    generator = np.random.default_rng(4)
+    start = {shape: generator.normal(size=shape) for shape in ((30, 20), (20,))}
+    gradients = [{shape: generator.normal(size=shape) for shape in start} for _ in range(50)]
+    ended = []
+    for optimizer in (keras.optimizers.Adam(0.01), training.FusedAdam(0.01)):
+        variables = [keras.Variable(value, dtype="float32") for value in start.values()]
+        optimizer.build(variables)
+        for step in gradients:
+            optimizer.apply([keras.ops.cast(g, "float32") for g in step.values()], variables)
+        ended.append([np.asarray(variable) for variable in variables])
+        assert int(optimizer.iterations) == len(gradients)
+    for plain, fused, begun in zip(*ended, start.values(), strict=True):
+        np.testing.assert_allclose(fused, plain, rtol=1e-4, atol=1e-6)
+        assert np.abs(fused - begun).max() > 0.1

@@ -1,0 +1,90 @@
+import hashlib
+import io
+import re
+import tarfile
+
+import dvc_render.vega
+import pytest
+import yaml
+from conftest import ROOT
+
+from rakuten.reports import plots_page
+
+PAGE = (ROOT / ".dvc/plots/page.html").read_text()
+
+
+def test_the_page_loads_the_versions_that_dvc_itself_loads():
+    versions = re.findall(r"npm/([\w-]+@[\d.]+)", dvc_render.vega.VegaRenderer.SCRIPTS)
+    assert list(plots_page.SCRIPTS) == versions
+    assert re.findall(r"npm/([\w-]+@[\d.]+)", PAGE) == versions
+
+
+def test_the_page_asks_the_own_folder_first():
+    for package in plots_page.SCRIPTS:
+        name = package.partition("@")[0]
+        local = PAGE.index(f'src="../{plots_page.FOLDER}/{name}.min.js"')
+        assert local < PAGE.index(f"npm/{package}")
+
+
+def test_the_page_says_what_its_bytes_mean_and_has_dvcs_places():
+    assert '<meta charset="utf-8">' in PAGE
+    for place in ("{plot_divs}", "{refresh_tag}"):
+        assert place in PAGE
+    assert "html_template = plots/page.html" in (ROOT / ".dvc/config").read_text()
+
+
+@pytest.fixture
+def npm(tmp_path, monkeypatch):
+    """An npm on the path that serves one package, and says on which calls."""
+    script = b"draw();"
+    with tarfile.open(tmp_path / "served.tgz", "w:gz") as archive:
+        member = tarfile.TarInfo("package/build/draw.min.js")
+        member.size = len(script)
+        archive.addfile(member, io.BytesIO(script))
+    client = tmp_path / "npm"
+    client.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/calls\ncp {tmp_path}/served.tgz "$4"\n')
+    client.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    monkeypatch.chdir(tmp_path)
+    return hashlib.sha256(script).hexdigest()
+
+
+def test_a_script_is_fetched_once(npm, tmp_path):
+    plots_page.fetch("draw@1.0", npm)
+    plots_page.fetch("draw@1.0", npm)
+    assert (tmp_path / "build/plots/draw.min.js").read_bytes() == b"draw();"
+    assert len((tmp_path / "calls").read_text().splitlines()) == 1
+
+
+def test_another_script_is_refused(npm, tmp_path):
+    with pytest.raises(plots_page.ScriptError, match="expected sha256 0000"):
+        plots_page.fetch("draw@1.0", "0" * 64)
+    assert not (tmp_path / "build").exists()
+
+
+def test_without_npm_the_command_says_what_follows(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    assert plots_page.main([]) == 1
+    assert "the page wants the web" in capsys.readouterr().err
+
+
+def test_plots_are_drawn_from_what_stages_write_with_titles_and_axes():
+    plots = yaml.safe_load((ROOT / "dvc.yaml").read_text())["plots"]
+    for plot in plots:
+        if isinstance(plot, str):
+            assert (ROOT / plot).exists(), plot
+            continue
+        ((name, options),) = plot.items()
+        assert {"title", "template", "x_label", "y_label"} <= set(options), name
+        for path, columns in options["y"].items():
+            header = (ROOT / path).read_text().splitlines()[0].split(",")
+            used = [columns] if isinstance(columns, str) else columns
+            x = options["x"]
+            assert {*used, x if isinstance(x, str) else x[path]} <= set(header), (name, path)
+
+
+def test_a_stage_draws_nothing_by_itself():
+    """Else the page has every curve twice, the second time without title and axes."""
+    stages = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+    assert not [name for name, stage in stages.items() if "plots" in stage]

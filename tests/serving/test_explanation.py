@@ -1,0 +1,153 @@
+"""Explanations of a stand-in classifier whose reasons are known, against literal effects."""
+
+import numpy as np
+import pytest
+
+from rakuten.models.calibration import Pool
+from rakuten.serving import explanation
+from rakuten.serving.classifier import Prepared, Probabilities
+
+POOL = Pool(np.array([1.0, 2.0]), np.zeros(27))
+PRIOR = np.full(27, 1 / 27, np.float32)
+
+
+def towards(*scores):
+    """Rows of probabilities whose first category is e^score times as likely as each other one."""
+    odds = np.ones((len(scores), 27))
+    odds[:, 0] = np.exp(scores)
+    return (odds / odds.sum(axis=1, keepdims=True)).astype(np.float32)
+
+
+class StandIn:
+    """Its text model counts "pool" for and "book" against; its image model sees one red corner."""
+
+    def __init__(self):
+        self.calls = []
+
+    def probabilities(self, products):
+        self.calls.append(products)
+        words = [f"{one.title} {one.description}".split() for one in products]
+        text = towards(*(2.0 * w.count("pool") - w.count("book") for w in words))
+        text[[not w for w in words]] = np.nan
+        reds = [
+            0.0 if one.picture is None else (one.picture[0][0, :2, :2, 0] == 255).mean()
+            for one in products
+        ]
+        image = towards(*(3.0 * red for red in reds))
+        image[[one.picture is None for one in products]] = np.nan
+        fused = np.where(np.isnan(text), image, text)
+        fused[np.isnan(fused)] = 1 / 27
+        return Probabilities(text, image, fused.astype(np.float32))
+
+
+def picture():
+    """Black, with a red corner at the top left: 8x8 in one view."""
+    pixels = np.zeros((1, 8, 8, 3), np.uint8)
+    pixels[0, :2, :2, 0] = 255
+    return pixels, ("facts",)
+
+
+def said_of(classifier, product):
+    """What the classifier says, fused as POOL does."""
+    from rakuten.models import late_fusion
+
+    said = classifier.probabilities([product])
+    fused = late_fusion.fuse(POOL, said.text, said.image)
+    fused[np.isnan(fused).any(axis=1)] = PRIOR
+    classifier.calls.clear()
+    return Probabilities(said.text, said.image, fused)
+
+
+def test_words_are_letters_and_digits_with_what_joins_them():
+    text = "L'été à 1,5 m - porte-clés (rouge), n° 12."
+    found = [text[start:end] for start, end in explanation.find_words(text)]
+    assert found == ["L'été", "à", "1,5", "m", "porte-clés", "rouge", "n", "12"]
+    assert explanation.find_words(" - ") == []
+
+
+def test_effects_of_words_without_a_picture():
+    classifier, product = StandIn(), Prepared("pool round", "book", None)
+    effects = explanation.word_effects(classifier, POOL, product, said_of(classifier, product))
+    expected = {
+        ("title", 0, 4, "pool"): 2.0,
+        ("title", 5, 10, "round"): 0.0,
+        ("description", 0, 4, "book"): -1.0,
+    }
+    assert [(e.field, e.start, e.end, e.word) for e in effects] == list(expected)
+    np.testing.assert_allclose([e.effect for e in effects], list(expected.values()), atol=1e-5)
+    assert effects[0].effect > 0 > effects[2].effect
+
+
+def test_beside_a_picture_words_count_as_the_pool_weighs_them():
+    """The picture is judged once, not with every word."""
+    classifier, product = StandIn(), Prepared("pool round", "", picture())
+    said = said_of(classifier, product)
+    effects = explanation.word_effects(classifier, POOL, product, said)
+    np.testing.assert_allclose([e.effect for e in effects], [2.0, 0.0], atol=1e-5)
+    assert all(one.picture is None for call in classifier.calls for one in call)
+
+
+def test_the_last_word_leaves_the_picture_or_the_prior():
+    classifier = StandIn()
+    for shown, expected in ((picture(), (2 + 2 * 3) - 3), (None, 2)):
+        product = Prepared("pool", "", shown)
+        said = said_of(classifier, product)
+        (word,) = explanation.word_effects(classifier, POOL, product, said)
+        assert word.effect == pytest.approx(expected, abs=1e-5)
+
+
+def test_only_the_first_words_are_left_out():
+    classifier, product = StandIn(), Prepared("pool a", "b c", None)
+    said = said_of(classifier, product)
+    effects = explanation.word_effects(classifier, POOL, product, said, max_words=3)
+    assert [e.word for e in effects] == ["pool", "a", "b"]
+    assert explanation.word_effects(classifier, POOL, Prepared("", "", picture()), said) == []
+
+
+def test_the_part_that_speaks_for_the_category_is_found():
+    classifier, product = StandIn(), Prepared("round", "", picture())
+    said = said_of(classifier, product)
+    steps = []
+    effects = explanation.region_effects(
+        classifier, POOL, product, said, grid=4, advance=lambda *step: steps.append(step)
+    )
+    expected = np.zeros((4, 4))
+    expected[0, 0] = 2 * 3.0
+    np.testing.assert_allclose(effects, expected, atol=1e-5)
+    assert steps == [(7, 16), (14, 16), (16, 16)]
+    assert all(not one.title for call in classifier.calls for one in call)
+
+
+def test_rows_run_from_the_top_and_the_picture_stays_as_it_was():
+    pixels, facts = picture()
+    flipped = np.ascontiguousarray(pixels[:, ::-1])
+
+    class Bottom(StandIn):
+        def probabilities(self, products):
+            turned = [
+                Prepared(p.title, p.description, (p.picture[0][:, ::-1], facts)) for p in products
+            ]
+            return super().probabilities(turned)
+
+    classifier, product = Bottom(), Prepared("", "", (flipped, facts))
+    effects = explanation.region_effects(
+        classifier, POOL, product, said_of(classifier, product), grid=2
+    )
+    assert np.unravel_index(effects.argmax(), effects.shape) == (1, 0)
+    np.testing.assert_array_equal(flipped, pixels[:, ::-1])
+
+
+def test_without_a_picture_there_are_no_parts():
+    product = Prepared("pool", "", None)
+    classifier = StandIn()
+    with pytest.raises(ValueError, match="no picture"):
+        explanation.region_effects(classifier, POOL, product, said_of(classifier, product))
+
+
+def test_the_surest_answer_has_reasons_too():
+    """A probability near 1 hardly moves; the odds do."""
+    classifier, product = StandIn(), Prepared("pool " * 8, "", None)
+    said = said_of(classifier, product)
+    assert said.fused[0, 0] > 0.99999
+    effects = explanation.word_effects(classifier, POOL, product, said)
+    np.testing.assert_allclose([e.effect for e in effects], 2.0, atol=1e-3)

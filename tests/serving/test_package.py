@@ -1,0 +1,57 @@
+import numpy as np
+import pytest
+from dvc_data.hashfile.hash_info import HashInfo
+from dvc_data.hashfile.tree import Tree
+
+from rakuten import storage
+from rakuten.categories import CODES
+from rakuten.data.examples import Examples
+from rakuten.serving import package
+
+
+def test_the_summary_holds_what_prediction_needs():
+    parts = np.array(["train", "train", "test", "train"])
+    examples = Examples(np.arange(4), None, np.ones(4, bool), np.array([0, 0, 5, 26]), parts)
+    certain = np.eye(27, dtype=np.float32)[[0, 0, 5, 26]]
+    outputs = {
+        "text": {"present": np.array([1, 0, 1, 1], bool), "probabilities": certain},
+        "image": {"present": np.zeros(4, bool), "probabilities": certain},
+    }
+    found = package.summarize(
+        examples, outputs, dataset={"name": "small"}, threads=2,
+        settings={"encode": {"encoder": "none"}},
+    )  # fmt: skip
+    assert found["models"] == {"text": True, "image": False}
+    assert found["test"]["text"]["accuracy"] == 1.0
+    assert found["test"]["text"]["rows"] == 1
+    assert found["test"]["image"]["accuracy"] is None
+    assert found["categories"] == list(CODES)
+    np.testing.assert_allclose([found["prior"][0], found["prior"][26]], [2 / 3, 1 / 3], rtol=1e-6)
+    assert (found["dataset"], found["threads"]) == ({"name": "small"}, 2)
+    assert found["encode"] == {"encoder": "none"}
+
+
+def test_predictions_are_those_of_test_products_that_can_be_judged():
+    parts = np.array(["test", "train", "test", "test"])
+    labels = np.array([3, 4, 5, 6])
+    examples = Examples(np.array([2, 4, 6, 8]), None, np.ones(4, bool), labels, parts)
+    certain = np.eye(27)[labels]
+    said = {"present": np.array([1, 1, 0, 1], bool), "probabilities": certain}
+    found = package.predictions(examples, said)
+    assert (found["ids"].tolist(), found["labels"].tolist()) == ([2, 8], [3, 6])
+    np.testing.assert_array_equal(found["probabilities"], certain[[0, 3]])
+    kinds = {name: array.dtype.name for name, array in found.items()}
+    assert kinds == {"ids": "int64", "labels": "int64", "probabilities": "float32"}
+    assert storage.pack_arrays(**found) == storage.pack_arrays(**found)
+
+
+def test_a_folder_has_the_digest_that_dvc_gives_it(tmp_path):
+    tree = Tree()
+    for name in ("b/é.txt", "b.txt", "a", "b/c/d"):
+        storage.write_text(tmp_path / name, name)
+        md5 = storage.digest(tmp_path / name)
+        tree.add(tuple(name.split("/")), None, HashInfo("md5", md5))
+    tree.digest()
+    assert f"{package.digest(tmp_path)}.dir" == tree.hash_info.value
+    with pytest.raises(FileNotFoundError, match="holds no file: run 'dvc repro'"):
+        package.digest(tmp_path / "absent")

@@ -1,0 +1,276 @@
+"""Registering and promoting, with packages of a few kilobytes that hold no model."""
+
+import functools
+import json
+import re
+import shutil
+import sys
+
+import numpy as np
+import pytest
+from test_comparison import predictions
+from test_results import commit
+from test_runs import shown
+
+from rakuten import storage
+from rakuten.categories import CODES
+from rakuten.serving import package
+from rakuten.tracking import registry, results, runs
+from rakuten.tracking.__main__ import main
+
+LABELS = np.arange(40) % 4
+
+
+def write_package(root, wrong=4, data="abc", ids=None, labels=LABELS):
+    """Write a package that is wrong on the first `wrong` of its 40 test products; its digest."""
+    said = np.where(np.arange(40) < wrong, 9, labels)
+    tested = predictions(np.arange(40) if ids is None else ids, labels, said)
+    folder = root / "build/package"
+    figures = {"weighted_f1": 1 - wrong / 40, "accuracy": 1 - wrong / 40, "ece": None, "rows": 40}
+    summary = {
+        "dataset": {"name": "tiny", "digest": data},
+        "models": {"text": False, "image": False, "fusion": False},
+        "test": {"fusion": figures},
+        "threads": 1,
+        "extract": {
+            "backbone": "vgg16", "precision": "float32", "views": ["product"], "size": 32,
+            "crop_borders": True, "border_tolerance": 16, "batch_size": 2,
+        },
+        "encode": {"encoder": "none"},
+        "text_ensemble": {},
+        "categories": list(CODES),
+        "prior": [1 / 27] * 27,
+    }  # fmt: skip
+    storage.write_arrays(folder / "test.npz", **tested)
+    storage.write_arrays(folder / "fusion/weights.npz", weights=np.ones(2), offsets=np.zeros(27))
+    storage.write_json(folder / "package.json", summary)
+    return package.digest(folder)
+
+
+pinned = functools.cache(registry.requirements.pinned)
+
+
+@pytest.fixture
+def packaged(project, monkeypatch):
+    """A repository with a package; what prediction needs is worked out once for all tests."""
+    monkeypatch.setattr(registry.requirements, "pinned", pinned)
+    storage.write_text("params.yaml", "seed: 1\nevaluate:\n  resamples: 200\n  confidence: 0.95\n")
+    write_package(project)
+    commit(project)
+    return project
+
+
+def champion(mirror):
+    found = mirror.do("get_model_version_by_alias", registry.NAME, registry.CHAMPION)
+    return int(found.version)
+
+
+def record(root):
+    return json.loads((root / registry.RECORD).read_text())
+
+
+def test_a_package_is_registered_once(packaged, mirror, monkeypatch):
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)  # whatever the environment says
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    assert registry.register(mirror, packaged) == (1, True)
+    assert registry.register(mirror, packaged) == (1, False)
+    version = mirror.do("get_model_version", registry.NAME, "1")
+    digest = package.digest(packaged / "build/package")
+    assert version.tags == {
+        "package.digest": digest, "data.name": "tiny", "data.digest": "abc",
+        "git.commit": results.head(packaged), "test.weighted_f1": "0.9", "test.accuracy": "0.9",
+        "test.rows": "40",
+    }  # fmt: skip
+    assert "weighted F1 90.0%, accuracy 90.0% on 40 test products" in version.description
+    run = mirror.do("get_run", version.run_id)
+    assert (run.info.run_name, run.info.status) == (f"package {digest[:7]}", "FINISHED")
+    assert run.data.metrics["test/weighted_f1"] == 0.9
+    assert run.inputs.dataset_inputs[0].dataset.digest == "abc"
+
+    logged = next((packaged / "mlartifacts/models").iterdir()) / "artifacts"
+    files = {path.relative_to(logged).as_posix() for path in logged.rglob("*") if path.is_file()}
+    assert {
+        "served.py",
+        "artifacts/package/test.npz",
+        "code/rakuten/serving/classifier.py",
+    } <= files
+    endings = {name.rpartition(".")[2] for name in files}
+    assert not endings & {"pkl", "pickle", "joblib", "pyc", "pt", "h5"}
+    for path in logged.rglob("*"):
+        assert not path.is_file() or not re.match(rb"\x80[\x02-\x05]", path.read_bytes()), path
+    pinned = (logged / "requirements.txt").read_text().split()
+    assert "dvc" not in {line.partition("==")[0] for line in pinned}
+
+    write_package(packaged, wrong=3)
+    assert registry.register(mirror, packaged) == (2, True)
+    assert "MLFLOW_TRACKING_URI" not in registry.os.environ  # MLflow sets it on its own
+
+    before = shown(mirror)
+    assert runs.sync(mirror, packaged) == {"kept": 0, "completed": 0, "rebuilt": 1}
+    assert len(before) == 0  # a package is no measured model
+    assert len(shown(mirror)) == 1
+
+
+def test_a_killed_registration_is_made_again(packaged, mirror):
+    key = f"package-{package.digest(packaged / 'build/package')}"
+    mirror.create("package", {runs.KEY: key})
+    assert registry.register(mirror, packaged) == (1, True)
+    (run,) = mirror.runs(key)
+    assert run.info.status == "FINISHED"
+
+
+def test_a_deleted_version_is_made_again(packaged, mirror):
+    """The way to a version of the same arrays with another state of the library's code."""
+    registry.register(mirror, packaged)
+    mirror.do("delete_model_version", registry.NAME, "1")
+    assert registry.register(mirror, packaged) == (2, True)
+    assert len(mirror.runs(f"package-{package.digest(packaged / 'build/package')}")) == 1
+
+
+def test_a_package_of_links_is_registered(packaged, mirror, tmp_path_factory):
+    """As `dvc config cache.type symlink` has them."""
+    kept = tmp_path_factory.mktemp("cache") / "test.npz"
+    path = packaged / "build/package/test.npz"
+    path.replace(kept)
+    path.symlink_to(kept)
+    assert registry.register(mirror, packaged) == (1, True)
+
+
+def test_what_is_no_package_is_refused(packaged, mirror):
+    (packaged / "build/package/test.npz").unlink()
+    with pytest.raises(registry.RegistryError, match=r"no test\.npz: run 'dvc repro package'"):
+        registry.register(mirror, packaged)
+    shutil.rmtree(packaged / "build/package")
+    with pytest.raises(registry.RegistryError, match="has no version, and build/package is not"):
+        registry.promote(mirror, packaged)
+
+
+def test_the_champion_is_shown_or_the_way_to_one(packaged, mirror, capsys):
+    assert main(["champion"]) == 2
+    assert "run 'python -m rakuten.tracking promote' first" in capsys.readouterr().out
+    storage.write_json(packaged / registry.RECORD, {"package": "f" * 32})
+    assert main(["champion"]) == 2
+    assert "run 'python -m rakuten.tracking sync' first" in capsys.readouterr().out
+    (packaged / registry.RECORD).unlink()
+    main(["promote"])
+    capsys.readouterr()
+    assert main(["champion"]) == 0
+    assert "version 1 of rakuten-product-classifier. Trained on tiny" in capsys.readouterr().out
+
+
+def test_the_better_one_becomes_champion(packaged, mirror, capsys):
+    assert main(["promote"]) == 0
+    assert "there was none to compare with" in capsys.readouterr().out
+    assert champion(mirror) == 1
+    first = record(packaged)
+    assert (first["reason"], first["comparison"]) == ("first champion", None)
+    assert first["test"] == {"weighted_f1": 0.9, "accuracy": 0.9, "rows": 40}
+
+    assert main(["promote"]) == 0
+    assert "version 1" in (told := capsys.readouterr().out)
+    assert "is the champion already" in told
+
+    write_package(packaged, wrong=8)
+    assert main(["promote"]) == 1
+    told = capsys.readouterr().out
+    assert "accuracy     80.00% against 90.00%: -10.00 points" in told
+    assert "not better by weighted F1: the champion stays" in told
+    assert champion(mirror) == 1
+    assert record(packaged) == first
+
+    digest = write_package(packaged, wrong=1)
+    assert main(["promote"]) == 0
+    told = capsys.readouterr().out
+    assert "accuracy     97.50% against 90.00%: +7.50 points" in told
+    assert "40 test products" in told
+    assert "better by weighted F1: it is the champion now" in told
+    assert champion(mirror) == 3
+    now = record(packaged)
+    assert (now["package"], now["reason"]) == (digest, "compared")
+    assert now["comparison"]["champion"] == first["package"]
+    assert now["comparison"]["accuracy"]["difference"] == 0.075
+    low, high = (now["comparison"]["weighted_f1"][key] for key in ("low", "high"))
+    assert 0 <= low < now["comparison"]["weighted_f1"]["difference"] < high
+
+    write_package(packaged, wrong=0)
+    assert main(["promote"]) == 0
+    assert "better by weighted F1, though the interval holds 0: it is" in capsys.readouterr().out
+
+    assert main(["promote", "--version", "2"]) == 1
+    assert main(["promote", "--version", "7"]) == 2
+    assert "no version 7: expected one of 1, 2, 3, 4" in capsys.readouterr().out
+
+
+def test_figures_of_other_data_are_not_compared(packaged, mirror, capsys):
+    assert main(["promote"]) == 0
+    write_package(packaged, wrong=0, data="def")
+    assert main(["promote"]) == 2
+    told = capsys.readouterr().out
+    assert "tiny (def)" in told
+    assert "tiny (abc)" in told
+    assert "--replace" in told
+    assert champion(mirror) == 1
+    assert main(["promote", "--replace"]) == 0
+    assert "nothing was compared" in capsys.readouterr().out
+    assert champion(mirror) == 2
+    assert record(packaged)["reason"] == "replaced without comparison"
+
+
+def test_other_test_products_are_not_compared(packaged, mirror, capsys):
+    main(["promote"])
+    write_package(packaged, wrong=0, ids=np.arange(100, 140))
+    assert main(["promote"]) == 2
+    assert "no product in common" in capsys.readouterr().out
+    write_package(packaged, wrong=0, labels=LABELS + 1)
+    assert main(["promote"]) == 2
+    assert "changed their category" in capsys.readouterr().out
+
+
+def test_sync_gives_the_champion_back(packaged, mirror, empty_store, capsys):
+    assert registry.restore(mirror, packaged) is None  # never promoted: nothing to say
+    main(["promote"])
+    kept = record(packaged)
+    shutil.rmtree(packaged / "mlartifacts")
+    mirror._client._tracking_client.store.engine.dispose()
+    mirror._client._get_registry_client().store.engine.dispose()
+    (packaged / "mlflow.db").unlink()
+    shutil.copy(empty_store, packaged / "mlflow.db")
+    capsys.readouterr()
+    assert main(["sync"]) == 0
+    line = capsys.readouterr().out.splitlines()[-1]
+    assert line == f"champion: version 1 of {registry.NAME}, rebuilt"
+    assert champion(mirror) == 1
+    assert record(packaged) == kept
+
+    better = write_package(packaged, wrong=1)
+    registry.register(mirror, packaged)
+    mirror.do("set_registered_model_alias", registry.NAME, registry.CHAMPION, "2")
+    assert registry.restore(mirror, packaged).endswith(
+        "version 1 of " + registry.NAME + ", alias restored"
+    )
+    assert champion(mirror) == 1
+    assert registry.restore(mirror, packaged).endswith("kept")
+
+    storage.write_json(packaged / registry.RECORD, kept | {"package": "f" * 32})
+    told = registry.restore(mirror, packaged)
+    assert "package fffffff of reports/champion.json is neither in MLflow nor in build" in told
+    assert main(["promote"]) == 2  # the record names a champion: it is not overwritten unseen
+    assert "pass --replace" in capsys.readouterr().out
+    storage.write_json(packaged / registry.RECORD, kept | {"package": better})
+    assert registry.restore(mirror, packaged).startswith("champion: version 2")
+
+
+def test_a_champion_named_in_mlflow_alone_counts(packaged, mirror):
+    registry.register(mirror, packaged)
+    mirror.do("set_registered_model_alias", registry.NAME, registry.CHAMPION, "1")
+    decision = registry.promote(mirror, packaged)
+    assert decision.is_champion
+    assert record(packaged)["reason"] == "named in MLflow"
+
+
+def test_a_store_that_is_down_is_an_error(packaged, monkeypatch, capsys):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    for name in ("MLFLOW_HTTP_REQUEST_TIMEOUT", "MLFLOW_HTTP_REQUEST_MAX_RETRIES"):
+        monkeypatch.delenv(name, raising=False)
+    assert main(["promote"]) == 2
+    assert "cannot be used" in capsys.readouterr().out

@@ -1,0 +1,416 @@
+"""The classifier behind MLflow's interface: by itself, and over HTTP as `make serve` starts it."""
+
+import base64
+import contextlib
+import io
+import json
+import os
+import signal
+import socket
+import struct
+import subprocess
+import time
+import urllib.error
+import urllib.request
+import zlib
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import ROOT, run
+from mlflow.exceptions import MlflowException
+from mlflow.pyfunc.scoring_server import predictions_to_json
+from PIL import Image
+
+from rakuten import storage
+from rakuten.categories import CODES, NAMES
+from rakuten.image.preprocessing import ImageError
+from rakuten.serving import package
+from rakuten.serving.classifier import Choice, Prediction, Product, ProductClassifier
+from rakuten.tracking import registry, served
+from rakuten.tracking.served import ServedClassifier
+
+
+def picture(colour=(20, 90, 200), size=(200, 150)):
+    content = io.BytesIO()
+    Image.new("RGB", size, colour).save(content, "JPEG")
+    return content.getvalue()
+
+
+def base64_of(content):
+    return base64.b64encode(content).decode()
+
+
+def bomb():
+    """A PNG of a kilobyte that claims 3.6 gigapixels."""
+
+    def chunk(kind, content):
+        check = struct.pack(">I", zlib.crc32(kind + content))
+        return struct.pack(">I", len(content)) + kind + content + check
+
+    header = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)
+    rows = zlib.compress(bytes(1_000_000))
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows)
+
+
+class Echo:
+    """Stands in for the classifier: a product's category is the length of its title."""
+
+    busy = 0
+
+    def prepare(self, product):
+        if product.image == b"no picture":
+            raise ImageError("cannot decode 10 bytes")
+        return product
+
+    def classify(self, products, *, top):
+        self.busy += 1
+        time.sleep(0.01)
+        assert self.busy == 1, "two requests at once"
+        self.busy -= 1
+        found = []
+        for product in products:
+            labels = [(len(product.title) + k) % 27 for k in range(top)]
+            choices = [Choice(CODES[k], NAMES[CODES[k]], 0.5) for k in labels]
+            image = None if product.image is None else -0.25
+            found.append(Prediction(tuple(choices), 1.5 if product.title else None, image))
+        return found
+
+
+@pytest.fixture
+def model(tmp_path, monkeypatch):
+    monkeypatch.setattr(served.ProductClassifier, "load", lambda folder: Echo())
+    made = ServedClassifier()
+    made.load_context(type("Context", (), {"artifacts": {"package": str(tmp_path)}}))
+    return made
+
+
+def problems(model, rows, **params):
+    with pytest.raises(MlflowException) as caught:
+        model.predict(None, pd.DataFrame(rows), params)
+    assert caught.value.get_http_status_code() == 400
+    said = json.loads(caught.value.serialize_as_json())
+    told = said["message"]
+    for one in said["problems"]:
+        place = "" if one["row"] is None else f"row {one['row']}"
+        place = ", ".join(part for part in (place, one["column"]) if part)
+        assert (f"{place}: {one['reason']}" if place else one["reason"]) in told
+    return [tuple(problem.values()) for problem in said["problems"]]
+
+
+def test_each_row_is_answered_in_its_order(model):
+    rows = [
+        {"title": "abc", "image": base64_of(b"a picture")},
+        {"title": "", "image": base64_of(b"another")},
+        {"title": "a", "description": None},
+    ]
+    given = pd.DataFrame(rows, index=[7, 3, 5])
+    found = model.predict(None, given, {"top_k": 2})
+    assert found.index.tolist() == [7, 3, 5]
+    assert found["prdtypecode"].tolist() == [CODES[3], CODES[0], CODES[1]]
+    assert found["name"].tolist() == [NAMES[code] for code in found["prdtypecode"]]
+    assert found["text"].tolist() == [1.5, None, 1.5]
+    assert found["image"].tolist() == [-0.25, -0.25, None]
+    assert found["top"][7] == [
+        {"code": code, "name": NAMES[code], "probability": 0.5} for code in CODES[3:5]
+    ]
+    assert [found[name].dtype.name for name in ("prdtypecode", "probability")] == [
+        "int64",
+        "float64",
+    ]
+    answer = io.StringIO()
+    predictions_to_json(found, answer)
+    shown = json.loads(answer.getvalue(), parse_constant=pytest.fail)["predictions"]  # no NaN
+    assert (shown[1]["text"], shown[2]["image"]) == (None, None)
+    assert {row["problem"] for row in shown} == {""}
+    assert list(shown[0]) == registry_columns()
+
+
+def registry_columns():
+    return served.SIGNATURE.outputs.input_names()
+
+
+def test_five_categories_are_named_by_default_and_no_row_is_no_error(model):
+    for params in (None, {}, {"top_k": None}):
+        assert len(model.predict(None, pd.DataFrame({"title": ["a"]}), params)["top"][0]) == 5
+    empty = model.predict(None, pd.DataFrame({"title": []}))
+    assert empty.columns.tolist() == registry_columns()
+    assert len(empty) == 0
+
+
+def test_what_is_wrong_is_told_by_row_and_column(model):
+    rows = [
+        {"title": "good", "image": None},
+        {"title": 5, "image": "pas du base64 !"},
+        {"title": ["a"], "image": 7},
+        {"title": np.nan, "image": ""},
+        {"title": "x" * (served.MAX_TEXT + 1), "image": "A" * (served.MAX_PICTURE * 2)},
+        {"title": "x", "image": base64_of(bytes(served.MAX_PICTURE + 3))},
+    ]
+    found = problems(model, rows)
+    assert [(row, column) for row, column, _ in found] == [
+        (1, "title"), (1, "image"), (2, "title"), (2, "image"), (3, ""), (4, "title"),
+        (4, "image"), (5, "image"),
+    ]  # fmt: skip
+    reasons = [reason for *_, reason in found]
+    assert reasons[0] == "expected text, received int 5"
+    assert "expected the base64 of a picture's file, received 'pas du base64 !'" in reasons[1]
+    assert "received list ['a']" in reasons[2]
+    assert "received int 7" in reasons[3]
+    assert "all missing" in reasons[4]
+    assert "100,001 characters, at most 100,000" in reasons[5]
+    assert "characters of base64, of a file of at most 8,388,608 bytes" in reasons[6]
+    assert "a file of 8,388,611 bytes, at most 8,388,608" in reasons[7]
+
+
+def test_a_bad_product_may_spare_the_others(model):
+    """What Spark needs, where a batch that raises fails the job."""
+    rows = [
+        {"title": "abc"},
+        {"title": None},
+        {"title": 5, "description": ["a"]},
+        {"title": "a", "image": base64_of(b"no picture")},
+        {"title": "ab", "image": base64_of(b"a picture")},
+    ]
+    found = model.predict(None, pd.DataFrame(rows), {"on_error": "null", "top_k": 1})
+    assert found["prdtypecode"].tolist() == [CODES[3], None, None, None, CODES[2]]
+    assert found["probability"].tolist() == [0.5, None, None, None, 0.5]
+    assert found["name"].tolist() == [NAMES[CODES[3]], "", "", "", NAMES[CODES[2]]]
+    assert found["image"].tolist() == [None, None, None, None, -0.25]
+    assert [len(top) for top in found["top"]] == [1, 0, 0, 0, 1]
+    assert found["problem"].tolist() == [
+        "",
+        "title, description and image are all missing: give one of them",
+        "title: expected text, received int 5; description: expected text, received list ['a']",
+        "image: cannot decode 10 bytes",
+        "",
+    ]
+    answer = io.StringIO()
+    predictions_to_json(found, answer)
+    json.loads(answer.getvalue(), parse_constant=pytest.fail)  # no NaN
+    none = model.predict(None, pd.DataFrame(rows[1:2]), {"on_error": "null"})
+    assert none["prdtypecode"].tolist() == [None]
+
+
+def test_what_is_wrong_with_the_whole_request_is_refused_all_the_same(model):
+    ((row, column, reason),) = problems(model, {"title": ["x"] * 257}, on_error="null")
+    assert (row, "257 rows, at most 256" in reason) == (None, True)
+    ((_, column, reason),) = problems(model, {"title": ["x"]}, on_error="ignore")
+    assert (column, reason) == ("on_error", "expected raise or null, received str ignore")
+    assert problems(model, {"title": [None]}, on_error="raise")[0][0] == 0
+
+
+def test_limits_hold_at_their_edge(model):
+    rows = [{"title": "x" * served.MAX_TEXT, "image": base64_of(bytes(served.MAX_PICTURE))}]
+    assert len(model.predict(None, pd.DataFrame(rows))) == 1
+    assert len(model.predict(None, pd.DataFrame({"title": ["x"] * served.MAX_ROWS}))) == 256
+    ((row, _, reason),) = problems(model, {"title": ["x"] * (served.MAX_ROWS + 1)})
+    assert (row, "257 rows, at most 256" in reason) == (None, True)
+    for wrong in (0, 28):
+        ((_, column, reason),) = problems(model, {"title": ["x"]}, top_k=wrong)
+        assert (column, reason) == ("top_k", f"expected 1 to 27 categories, received {wrong}")
+
+
+def test_pictures_that_cannot_be_decoded_are_told_in_one_answer(model):
+    bad = base64_of(b"no picture")
+    found = problems(model, {"title": ["a"] * 30, "image": [None, *[bad] * 29]})
+    assert len(found) == served.MAX_PROBLEMS
+    assert found[0] == (1, "image", "cannot decode 10 bytes")
+
+
+def test_requests_at_once_wait_for_each_other(model):
+    def ask(length):
+        return model.predict(None, pd.DataFrame({"title": ["x" * length]}))["prdtypecode"][0]
+
+    with ThreadPoolExecutor(8) as threads:
+        assert list(threads.map(ask, range(1, 25))) == list(CODES[1:25])
+
+
+# Over HTTP, with the package of the sample.
+
+
+@pytest.fixture(scope="module")
+def address(built_repository, tmp_path_factory):
+    """`mlflow models serve` with the built package as champion of a store of its own."""
+    root = tmp_path_factory.mktemp("store")
+    (root / "build").mkdir()
+    (root / "build/package").symlink_to(built_repository / "build/package")
+    command = ["python", "-m", "rakuten.tracking", "promote"]
+    assert "is the champion now" in run(command, built_repository, DVC_ROOT=str(root))
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    command = ["mlflow", "models", "serve", "-m", f"models:/{registry.NAME}@{registry.CHAMPION}"]
+    command += ["--env-manager", "local", "--port", str(port)]
+    folder = built_repository / ".venv/bin"
+    environment = os.environ | {
+        "MLFLOW_TRACKING_URI": f"sqlite:///{root / 'mlflow.db'}",
+        "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}",
+    }
+    command[0] = str(folder / "mlflow")
+    with (root / "server.log").open("w") as log:
+        process = subprocess.Popen(
+            command, cwd=root, env=environment, start_new_session=True, stdout=log, stderr=log
+        )
+    found = f"http://127.0.0.1:{port}"
+    try:
+        for _ in range(120):
+            with contextlib.suppress(OSError), urllib.request.urlopen(f"{found}/ping"):
+                break
+            assert process.poll() is None, (root / "server.log").read_text()
+            time.sleep(1)
+        yield found, process
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def post(address, body):
+    """Send a body, give status and answer."""
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    request = urllib.request.Request(
+        f"{address}/invocations", content, {"Content-Type": "application/json"}
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=120) as answer:
+            return answer.status, json.load(answer)
+    except urllib.error.HTTPError as error:
+        return error.code, json.load(error)
+
+
+def memory(process):
+    """Megabytes of the server and its children."""
+    listed = subprocess.run(
+        ["ps", "-o", "rss=", "-g", str(process.pid)], capture_output=True, text=True, check=True
+    )
+    return sum(map(int, listed.stdout.split())) // 1024
+
+
+def records(*rows, **params):
+    return {"dataframe_records": rows} | ({"params": params} if params else {})
+
+
+GOOD = {"title": "Piscine hors sol ronde", "image": base64_of(picture())}
+BAD = {
+    "malformed JSON": (b'{"dataframe_records": [{"title": "x"', "Expecting ',' delimiter"),
+    "no JSON object": ([1], "Received a list"),
+    "truncated JPEG": (
+        records({"title": "a"}, {"title": "b", "image": base64_of(picture()[:500])}),
+        "row 1, image: cannot decode 500 bytes",
+    ),
+    "decompression bomb": (records({"title": "a", "image": base64_of(bomb())}), "row 0, image"),
+    "nothing in a row": (records({"title": None, "image": None}), "row 0: title, description and"),
+    "no title column": (records({"description": "x"}), "missing inputs ['title']"),
+    "an unknown column": (records({"designation": "x"}), "extra inputs: ['designation']"),
+    "a number for a title": (records({"title": 5}), "row 0, title: expected text, received int 5"),
+    "no base64": (records({"title": "x", "image": "été"}), "row 0, image: expected the base64"),
+    "too many rows": (records(*[{"title": "x"}] * 257), "257 rows, at most 256"),
+    "top_k of 0": (records({"title": "x"}, top_k=0), "expected 1 to 27"),
+    "top_k in words": (records({"title": "x"}, top_k="many"), "top_k"),
+    "50 MB in an image": (records({"title": "x", "image": "A" * (50 << 20)}), "row 0, image"),
+    "50 MB in a title": (records({"title": "x" * (50 << 20)}), "row 0, title"),
+    "50 MB of rows": (records(*[{"title": "x" * 200}] * 230_000), "at most 256"),
+    "50 MB of no JSON": (b"x" * (50 << 20), "Expecting value"),
+}
+
+
+@pytest.mark.slow
+def test_the_server_answers_as_the_classifier_does_whatever_it_is_sent(built_repository, address):
+    """Texts first, then pictures, then everything bad; after each the good answer is the same."""
+    url, process = address
+    classifier = ProductClassifier.load(built_repository / "build/package")
+    table = storage.read_table(built_repository / "build/clean/products.parquet").head(4)
+    with storage.ImageArchive(built_repository / "data/images.zip") as archive:
+        pictures = [archive.read(name) for name in archive.names()[:4]]
+    given = [
+        Product(t, image=c) for t, c in zip(table["designation"].fillna(""), pictures, strict=True)
+    ]
+    given += [
+        Product(given[0].title or "x"),
+        Product(image=pictures[1]),
+        Product("Piscine", "ronde"),
+    ]
+    rows = [
+        {
+            "title": p.title or None,
+            "description": p.description or None,
+            "image": base64_of(p.image) if p.image else None,
+        }
+        for p in given
+    ]
+
+    def same(found, expected):
+        assert found["prdtypecode"] == expected.code
+        assert found["name"] == expected.name
+        shown = [found["probability"], *(one["probability"] for one in found["top"])]
+        said = [expected.probability, *(choice.probability for choice in expected.top)]
+        np.testing.assert_allclose(shown, said, rtol=1e-4)
+        for part in ("text", "image"):
+            if (value := getattr(expected, part)) is None:
+                assert found[part] is None
+            else:
+                assert found[part] == pytest.approx(value, abs=1e-3)
+
+    expected = classifier.predict(given, top=3)
+    order = [4, 6, 5, 0, 1, 2, 3]  # a text before the first picture, a picture alone
+    for number in order:
+        status, answer = post(url, records(rows[number], top_k=3))
+        assert status == 200, answer
+        same(answer["predictions"][0], expected[number])
+    status, answer = post(url, records(*rows, top_k=3))
+    assert [p["prdtypecode"] for p in answer["predictions"]] == [e.code for e in expected]
+
+    with ThreadPoolExecutor(8) as threads:
+        for number, (status, answer) in enumerate(
+            threads.map(lambda k: post(url, records(rows[k % 7], top_k=3)), range(24))
+        ):
+            assert status == 200
+            same(answer["predictions"][0], expected[number % 7])
+
+    (good,) = classifier.predict([Product(GOOD["title"], image=picture())])
+    for what, (body, told) in BAD.items():
+        status, answer = post(url, body)
+        assert 400 <= status < 500, what
+        assert told in answer["message"], what
+        assert "stack_trace" not in answer, what
+        status, answer = post(url, records(GOOD))
+        assert status == 200
+        same(answer["predictions"][0], good)
+
+    large = [
+        body if isinstance(body, bytes) else json.dumps(body).encode() for body, _ in BAD.values()
+    ]
+    large = [body for body in large if len(body) > 40 << 20]
+    assert len(large) == 4
+    settled = memory(process)
+    for _ in range(3):
+        for body in large:
+            assert post(url, body)[0] == 400
+    assert memory(process) < settled + 300  # MB; twelve bodies of 50 MB went through
+
+
+@pytest.mark.slow
+def test_the_package_knows_its_data_and_its_own_digest(built_repository):
+    tracked = storage.read_yaml(built_repository / "data.dvc")["outs"][0]["md5"]
+    summary = storage.read_json(built_repository / "build/package/package.json")
+    assert f"{summary['dataset']['digest']}.dir" == tracked
+    locked = storage.read_yaml(built_repository / "dvc.lock")["stages"]["package"]["outs"][0]
+    assert f"{package.digest(built_repository / 'build/package')}.dir" == locked["md5"]
+    tested = storage.read_arrays(built_repository / "build/package/test.npz")
+    assert len(tested["ids"]) == summary["test"]["fusion"]["rows"]
+
+
+@pytest.mark.slow
+def test_serving_without_a_champion_says_what_to_do(tmp_path):
+    """`make serve` in a repository whose registry is empty."""
+    (tmp_path / "Makefile").write_text((ROOT / "Makefile").read_text())
+    (tmp_path / ".venv").symlink_to(ROOT / ".venv")
+    (tmp_path / "requirements.txt").write_text("")
+    (tmp_path / "rakuten").symlink_to(ROOT / "rakuten")
+    done = subprocess.run(
+        ["make", "--no-print-directory", "-o", "install", "serve"],
+        cwd=tmp_path, env=os.environ | {"DVC_ROOT": str(tmp_path)}, text=True,
+        capture_output=True, check=False,
+    )  # fmt: skip
+    assert done.returncode != 0
+    assert "run 'python -m rakuten.tracking promote'" in done.stdout + done.stderr
+    assert not (tmp_path / "mlartifacts").exists()

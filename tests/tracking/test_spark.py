@@ -1,0 +1,107 @@
+"""The registered classifier on Spark, by the very code of docs/scale.md. Minutes, and PySpark."""
+
+import os
+import re
+import subprocess
+import sys
+
+import pandas as pd
+import pytest
+from conftest import ROOT, run
+
+from rakuten import storage
+from rakuten.serving.classifier import Product, ProductClassifier
+
+DOCUMENT = (ROOT / "docs/scale.md").read_text()
+(CODE,) = re.findall(r"## Spark\n.*?```python\n(.*?)```", DOCUMENT, re.DOTALL)
+
+STRICT = """
+strict = mlflow.pyfunc.spark_udf(
+    spark,
+    "models:/rakuten-product-classifier@champion",
+    env_manager="local",
+    result_type="prdtypecode long, name string, probability double",
+)
+try:
+    products.where("image is null").select(strict(*given)).write.parquet("refused")
+except Exception as error:
+    print("REFUSED", error)
+"""
+"""What follows it here: the same without on_error, where a bad product fails the job."""
+
+PRODUCTS = 12
+FILES = 2
+
+
+@pytest.fixture(scope="module")
+def folder(built_repository, tmp_path_factory):
+    """A store whose champion is the sample's package, beside products in several files."""
+    root = tmp_path_factory.mktemp("spark")
+    (root / "build").mkdir()
+    (root / "build/package").symlink_to(built_repository / "build/package")
+    command = ["python", "-m", "rakuten.tracking", "promote"]
+    assert "is the champion now" in run(command, built_repository, DVC_ROOT=str(root))
+    table = storage.read_table(built_repository / "build/clean/products.parquet").head(PRODUCTS)
+    with storage.ImageArchive(built_repository / "data/images.zip") as archive:
+        pictures = [archive.read(name) for name in archive.names()[:PRODUCTS]]
+    products = pd.DataFrame(
+        {
+            "id": table["id"],
+            "title": table["designation"],
+            "description": table["description"],
+            "image": pictures,
+        }
+    ).astype({"title": object, "description": object, "image": object})
+    products = products.where(products.notna(), None)
+    products.loc[3, "image"] = None  # text alone
+    products.loc[5, ["title", "description"]] = None  # a picture alone
+    products.loc[[8, 9], ["title", "description", "image"]] = None
+    products.at[9, "image"] = pictures[9][:200]
+    for part in range(FILES):
+        storage.write_table(root / f"products/{part}.parquet", products.iloc[part::FILES])
+    return root, products
+
+
+def submit(code, folder):
+    """Run a script on two local cores, apart from the repository: the model brings its code."""
+    environment = os.environ | {
+        "MLFLOW_TRACKING_URI": f"sqlite:///{folder / 'mlflow.db'}",
+        "PYSPARK_PYTHON": sys.executable,
+        "PYSPARK_SUBMIT_ARGS": "--master local[2] --conf spark.ui.enabled=false pyspark-shell",
+        "SPARK_LOCAL_IP": "127.0.0.1",
+    }
+    environment.pop("PYTHONPATH", None)
+    (folder / "job.py").write_text(code)
+    return subprocess.run(
+        [sys.executable, "job.py"], cwd=folder, env=environment, text=True, check=False,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+
+
+@pytest.mark.scale
+def test_spark_answers_as_the_classifier_does(built_repository, folder):
+    root, products = folder
+    done = submit(CODE + STRICT, root)
+    assert done.returncode == 0, done.stdout[-6000:]
+    refused = done.stdout.partition("REFUSED")[2]
+    assert re.search(r"row \d: title, description and image are all missing", refused)
+    assert not (root / "refused/_SUCCESS").exists()
+    assert len(list((root / "predictions").glob("part-*.parquet"))) >= 2  # partitions
+    found = pd.read_parquet(root / "predictions").sort_values("id", ignore_index=True)
+    assert found["id"].tolist() == products["id"].tolist()
+
+    bad = [8, 9]
+    assert found.loc[bad, ["prdtypecode", "name", "probability"]].isna().all(axis=None)
+    assert "all missing" in found["problem"][8]
+    assert found["problem"][9].startswith("image: cannot decode 200 bytes")
+
+    good = products.drop(bad)
+    given = [
+        Product(row.title or "", row.description or "", row.image) for row in good.itertuples()
+    ]
+    expected = ProductClassifier.load(built_repository / "build/package").predict(given)
+    found = found.drop(bad)
+    assert found["problem"].isna().all()
+    assert found["prdtypecode"].tolist() == [one.code for one in expected]
+    assert found["name"].tolist() == [one.name for one in expected]
+    assert found["probability"].tolist() == [one.probability for one in expected]
