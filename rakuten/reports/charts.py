@@ -21,7 +21,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocato
 from matplotlib.transforms import Bbox
 
 from rakuten.categories import CODES, GROUPS, NAMES, NUM_CATEGORIES, to_labels
-from rakuten.model_names import BY_NAME, ENSEMBLES, TRAINED
+from rakuten.model_names import BY_NAME, ENSEMBLES, TRAINED, named
 
 INK, GREY, LIGHT = "#222222", "#6b6b6b", "#d9d9d9"
 
@@ -320,7 +320,7 @@ def calibration(bins: pd.DataFrame, comparison: pd.DataFrame, data: str) -> Figu
         leaves to its accuracy (Wilson, 95 %).
     """
     models = [model for model in TRAINED if bins["model"].eq(model).any()]
-    named = comparison.set_index("model")
+    figures = comparison.set_index("model")
     columns = list(dict.fromkeys(BY_NAME[model].modality for model in models))
     roles = list(dict.fromkeys(BY_NAME[model].role for model in models))
     shape = (max(len(roles), 1), max(len(columns), 1))
@@ -347,8 +347,8 @@ def calibration(bins: pd.DataFrame, comparison: pd.DataFrame, data: str) -> Figu
                 own["confidence"], own["accuracy"], color=colour, linewidth=1.2,
                 marker=MARKERS[BY_NAME[model].modality], markersize=5,
             )  # fmt: skip
-            error = f"{named.loc[model, 'ece']:.1%}".replace("%", " %")
-            axes.set_title(f"{named.loc[model, 'title']}: ECE {error}", pad=10)
+            error = f"{figures.loc[model, 'ece']:.1%}".replace("%", " %")
+            axes.set_title(f"{figures.loc[model, 'title']}: ECE {error}", pad=10)
             axes.set_xlim(0, 1.02)
             axes.set_ylim(0, 1.02)
             axes.set_aspect("equal")
