@@ -95,7 +95,7 @@ def write_text(path: str | Path, text: str) -> None:
     write_bytes(path, text.encode("utf-8"))
 
 
-def read_json(path: str | Path) -> dict | list:
+def read_json(path: str | Path) -> Any:
     """Read a JSON file."""
     return json.loads(read_text(path))
 
@@ -110,7 +110,7 @@ def write_json(path: str | Path, value: dict | list) -> None:
     write_text(path, text + "\n")
 
 
-def parse_yaml(text: str | bytes) -> dict:
+def parse_yaml(text: str | bytes) -> dict[str, Any]:
     """Parse YAML 1.2, as DVC does: 1e-3 is a number.
 
     Raises:
@@ -119,12 +119,12 @@ def parse_yaml(text: str | bytes) -> dict:
     return YAML(typ="safe", pure=True).load(text)
 
 
-def read_yaml(path: str | Path) -> dict:
+def read_yaml(path: str | Path) -> dict[str, Any]:
     """Read a YAML 1.2 file, as `parse_yaml` does."""
     return parse_yaml(read_text(path))
 
 
-def read_params(*names: str, path: str | Path = "params.yaml") -> dict | tuple:
+def read_params(*names: str, path: str | Path = "params.yaml") -> Any:
     """Read entries of `params.yaml` by their names.
 
     Args:
@@ -143,13 +143,18 @@ def read_params(*names: str, path: str | Path = "params.yaml") -> dict | tuple:
     return entries if len(entries) > 1 else entries[0]
 
 
-def entry(values: dict, name: str, where: str) -> object:
+def entry(values: dict[str, Any], name: str, where: str) -> Any:
     """Look up a dotted name in nested dictionaries.
+
+    Args:
+        values: The dictionaries.
+        name: Keys joined by dots, e.g. "extract.backbone".
+        where: The file that they were read from, for the message.
 
     Raises:
         KeyError: If there is none of this name; the message lists those that exist there.
     """
-    found = values
+    found: Any = values
     for part in name.split("."):
         if not isinstance(found, dict) or part not in found:
             known = ", ".join(found) if isinstance(found, dict) else "nothing below it"
