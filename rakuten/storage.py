@@ -1,33 +1,43 @@
-"""The only room that opens project files: atomic writes, byte-stable formats, no pickle.
+"""Reading and writing of project files: atomic writes, byte-stable formats, no pickle.
 
-Every write goes to a temporary neighbour that replaces the target at the end, so a killed process
-leaves either the old file or the new one. Every format is canonical: the same values give the same
-bytes, whenever they are written.
+Every write goes to a temporary file beside the target that replaces it at the end, so a killed
+process leaves either the old file or the new one. Every format is canonical: the same values give
+the same bytes, whenever they are written.
 """
 
 import hashlib
 import io
 import json
 import os
-import re
 import shutil
+import tempfile
+import time
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Self
+from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
 import numpy as np
-import yaml
+from ruamel.yaml import YAML
 
-if TYPE_CHECKING:  # half a second that readers of other formats do without
+if TYPE_CHECKING:  # imported where it is used: half a second that other formats do not need
     import pandas as pd
 
 ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
-"""The date of every member of the archives written here: zip files cannot do without one."""
+"""The fixed date of every member of the archives written here, so that equal content is equal bytes."""
 
 SCRATCH = Path("build/scratch")
-"""Where unfinished work waits for the next run: ignored by git, unknown to DVC."""
+"""Folder of unfinished work that a later run continues: ignored by git, unknown to DVC."""
+
+MAX_PIXELS = 25_000_000
+"""Pixels above which an image is refused before it is decoded; the challenge's have 250,000."""
+
+ABANDONED = 3600.0
+"""Seconds without a write after which a temporary file is the leftover of a killed process."""
+
+TEMPORARY = ".tmp"
+"""How the names of temporary files end; git ignores them."""
 
 
 @contextmanager
@@ -42,10 +52,13 @@ def atomic(path: str | Path) -> Iterator[BinaryIO]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.tmp")  # what a kill leaves, the next write replaces
-    temporary.unlink(missing_ok=True)
+    prefix = f".{path.name}."
+    _remove_abandoned(path.parent, prefix)
+    # The name is unique: two processes may write the same target, and the last one wins.
+    descriptor, name = tempfile.mkstemp(TEMPORARY, prefix, path.parent)
+    temporary = Path(name)
     try:
-        with temporary.open("w+b") as file:
+        with open(descriptor, "w+b") as file:  # noqa: PTH123, a descriptor has no path
             yield file
             file.flush()
             os.fsync(file.fileno())
@@ -67,7 +80,7 @@ def read_bytes(path: str | Path) -> bytes:
 
 
 def copy(source: str | Path, target: str | Path) -> None:
-    """Copy a file atomically, a piece at a time."""
+    """Copy a file atomically, in chunks."""
     with _existing(source).open("rb") as original, atomic(target) as file:
         shutil.copyfileobj(original, file, 1 << 20)
 
@@ -78,11 +91,11 @@ def read_text(path: str | Path) -> str:
 
 
 def write_text(path: str | Path, text: str) -> None:
-    """Write a UTF-8 text file atomically, line ends as they are in `text`."""
+    """Write a UTF-8 text file atomically, with the line ends of `text`."""
     write_bytes(path, text.encode("utf-8"))
 
 
-def read_json(path: str | Path) -> dict | list:
+def read_json(path: str | Path) -> Any:
     """Read a JSON file."""
     return json.loads(read_text(path))
 
@@ -91,38 +104,27 @@ def write_json(path: str | Path, value: dict | list) -> None:
     """Write JSON in its canonical form: keys in the order given, two spaces, no NaN.
 
     Raises:
-        ValueError: If a number is not finite: JSON has no word for it, use None.
+        ValueError: If a number is not finite: JSON cannot express it, use None.
     """
     text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False, default=_plain)
     write_text(path, text + "\n")
 
 
-class _YamlLoader(yaml.SafeLoader):
-    """PyYAML's safe loader, with numbers as YAML 1.2 and DVC have them: 1e-3 is a number."""
+def parse_yaml(text: str | bytes) -> dict[str, Any]:
+    """Parse YAML 1.2, as DVC does: 1e-3 is a number.
+
+    Raises:
+        ruamel.yaml.YAMLError: If it is not YAML, or has a tag that would run code.
+    """
+    return YAML(typ="safe", pure=True).load(text)
 
 
-_YamlLoader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"[-+]?(\.\d+|\d+(\.\d*)?)([eE][-+]?\d+)?$|[-+]?\.(inf|Inf|INF)$|\.(nan|NaN|NAN)$"),
-    list("-+0123456789."),
-)
-
-
-def parse_yaml(text: str | bytes) -> dict:
-    """Parse YAML of plain values (no tags, hence no code)."""
-    loader = _YamlLoader(text)
-    try:
-        return loader.get_single_data()
-    finally:
-        loader.dispose()
-
-
-def read_yaml(path: str | Path) -> dict:
-    """Read a YAML file of plain values (no tags, hence no code)."""
+def read_yaml(path: str | Path) -> dict[str, Any]:
+    """Read a YAML 1.2 file, as `parse_yaml` does."""
     return parse_yaml(read_text(path))
 
 
-def read_params(*names: str, path: str | Path = "params.yaml") -> dict | tuple:
+def read_params(*names: str, path: str | Path = "params.yaml") -> Any:
     """Read entries of `params.yaml` by their names.
 
     Args:
@@ -141,13 +143,18 @@ def read_params(*names: str, path: str | Path = "params.yaml") -> dict | tuple:
     return entries if len(entries) > 1 else entries[0]
 
 
-def entry(values: dict, name: str, where: str) -> object:
+def entry(values: dict[str, Any], name: str, where: str) -> Any:
     """Look up a dotted name in nested dictionaries.
+
+    Args:
+        values: The dictionaries.
+        name: Keys joined by dots, e.g. "extract.backbone".
+        where: The file that they were read from, for the message.
 
     Raises:
         KeyError: If there is none of this name; the message lists those that exist there.
     """
-    found = values
+    found: Any = values
     for part in name.split("."):
         if not isinstance(found, dict) or part not in found:
             known = ", ".join(found) if isinstance(found, dict) else "nothing below it"
@@ -156,7 +163,7 @@ def entry(values: dict, name: str, where: str) -> object:
     return found
 
 
-def read_csv(path: str | Path, **options) -> "pd.DataFrame":
+def read_csv(path: str | Path, **options: Any) -> "pd.DataFrame":
     """Read a CSV file; `options` go to `pandas.read_csv`."""
     import pandas as pd
 
@@ -217,6 +224,7 @@ def write_arrays(path: str | Path, **arrays: np.ndarray) -> None:
 
 
 def _write_npz(file: BinaryIO, arrays: dict[str, np.ndarray]) -> None:
+    """Write the archive of `pack_arrays`."""
     with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
         for name, array in arrays.items():
             member = zipfile.ZipInfo(f"{name}.npy", ZIP_EPOCH)
@@ -241,7 +249,7 @@ def write_array(path: str | Path, array: np.ndarray) -> None:
 
 
 def write_figure(path: str | Path, figure) -> None:
-    """Write a matplotlib figure as PNG, without the stamp of the software's version.
+    """Write a matplotlib figure as PNG, without the software's version in its metadata.
 
     Args:
         path: The target file.
@@ -266,10 +274,10 @@ def digest(path: str | Path) -> str:
 
 
 class ImageArchive:
-    """The stored (not deflated) archive of product images, read by member name.
+    """The uncompressed archive of product images, read by member name.
 
-    One file instead of 85,000: DVC hashes, links and checks out one. Not safe to share between
-    threads or processes: give each its own.
+    One file instead of 85,000, because DVC hashes, links and checks out every file. Threads and
+    processes cannot share one: open one in each.
     """
 
     def __init__(self, path: str | Path):
@@ -338,8 +346,18 @@ class Shards:
         return self._folder / f"{number:06d}.npz"
 
 
+def _remove_abandoned(folder: Path, prefix: str) -> None:
+    """Remove the temporary files of a target that killed processes left."""
+    with os.scandir(folder) as entries:
+        left = [e for e in entries if e.name.startswith(prefix) and e.name.endswith(TEMPORARY)]
+    for entry in left:
+        with suppress(FileNotFoundError):  # its writer may have finished meanwhile
+            if time.time() - entry.stat().st_mtime > ABANDONED:
+                Path(entry.path).unlink()
+
+
 def _existing(path: str | Path) -> Path:
-    """Check that a file is there, and say what to do when it is not."""
+    """Check that a file exists, and name the remedy if it does not."""
     path = Path(path)
     if not path.exists():
         raise FileNotFoundError(

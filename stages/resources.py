@@ -5,12 +5,12 @@ from rakuten.data import resources
 
 
 def main() -> None:
-    """Read the table of resources, write each that the parameters need."""
+    """Read the table of resources and write those that the parameters need."""
     with stage_log.stage("resources") as log:
         table = storage.read_yaml("rakuten/data/resources.yaml")
         backbone, encoder = storage.read_params("extract.backbone", "encode.encoder")
         wanted = resources.choose(table, backbone=backbone, encoder=encoder)
-        log.received(f"{len(wanted)} of {len(table)} resources pinned in resources.yaml needed")
+        log.received(f"{len(wanted)} of {len(table)} resources of resources.yaml needed")
         served = resources.fetch(table, wanted)
         resources.tidy_optional(table, wanted)
         log.wrote(f"{len(served)} resources in build/resources, every hash as pinned")

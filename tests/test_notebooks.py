@@ -94,7 +94,7 @@ def write_reports(root, *, has_text=True, has_image=True):
     storage.write_table(root / "build/extract/images.parquet", images)
     storage.write_json(root / "reports/clean.json", {"dataset": {"name": "test rows"}})
     storage.write_json(
-        root / "reports/timings/text.json",
+        root / "build/timings/text.json",
         {"fit_seconds": 3.0, "measured_on": {"build/text/weights.npz": "0"}},
     )
     storage.write_text(root / "dvc.yaml", "stages: {}\n")

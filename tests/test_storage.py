@@ -1,14 +1,21 @@
 import hashlib
 import json
+import os
+import subprocess
+import sys
 import time
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
+from ruamel.yaml import YAMLError
 
 from rakuten import storage
+
+ROOT = Path(__file__).parents[1]
 
 
 def write_everything(folder):
@@ -62,6 +69,39 @@ def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path):
         raise RuntimeError("power cut")
     assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
     assert storage.read_text(tmp_path / "a.txt") == "old"
+
+
+def test_two_writers_of_one_file_do_not_disturb_each_other(tmp_path):
+    with storage.atomic(tmp_path / "a") as first:
+        first.write(b"first")
+        with storage.atomic(tmp_path / "a") as second:
+            second.write(b"second")
+        assert (tmp_path / "a").read_bytes() == b"second"
+    assert (tmp_path / "a").read_bytes() == b"first"
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+KILLED_WHILE_WRITING = """
+import os, signal, sys
+from rakuten import storage
+with storage.atomic(sys.argv[1]) as file:
+    file.write(b"half")
+    file.flush()
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_the_next_write_removes_what_a_killed_process_left_long_ago(tmp_path):
+    path = tmp_path / "a"
+    subprocess.run([sys.executable, "-c", KILLED_WHILE_WRITING, path], cwd=ROOT, check=False)
+    (left,) = tmp_path.iterdir()
+    assert left.name.startswith(".a.")
+    storage.write_text(path, "new")
+    assert left.exists(), "its process may still be writing"
+    long_ago = time.time() - storage.ABANDONED - 1
+    os.utime(left, (long_ago, long_ago))
+    storage.write_text(path, "newer")
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
 
 
 def test_a_write_does_not_reach_into_a_hard_linked_cache(tmp_path):
@@ -124,7 +164,7 @@ def test_an_entry_of_nested_dictionaries():
 def test_yaml_runs_no_code(tmp_path):
     path = tmp_path / "params.yaml"
     path.write_text("seed: !!python/object/apply:os.getcwd []\n")
-    with pytest.raises(storage.yaml.YAMLError):
+    with pytest.raises(YAMLError, match="could not determine a constructor"):
         storage.read_yaml(path)
 
 
@@ -186,7 +226,7 @@ def test_a_copy_is_whole_or_not_there(tmp_path, monkeypatch):
     def stop(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(storage.shutil, "copyfileobj", stop)
+    monkeypatch.setattr("shutil.copyfileobj", stop)
     with pytest.raises(KeyboardInterrupt):
         storage.copy(tmp_path / "source", tmp_path / "other")
     assert not (tmp_path / "other").exists()

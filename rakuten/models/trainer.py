@@ -7,12 +7,12 @@ import keras
 from rakuten import storage
 from rakuten.data.examples import Examples
 from rakuten.models import checkpoints, training
-from rakuten.stage_log import StageJournal
+from rakuten.stage_log import StageLog
 from rakuten.tracking import runs
 
 
 def train(
-    log: StageJournal,
+    log: StageLog,
     builder: Callable[..., keras.Model],
     examples: Examples,
     *,
@@ -26,7 +26,7 @@ def train(
     `rakuten.models.training.outputs`), reports/<stage>/history.csv and metrics.json.
 
     Args:
-        log: The journal of the stage, which names the folders.
+        log: The log of the stage, which names the folders.
         builder: A builder of `rakuten.models.nets`.
         examples: What to train on and predict.
         net: The builder's keyword arguments.

@@ -20,6 +20,7 @@ import pandas as pd
 
 from rakuten import storage
 from rakuten.model_names import BY_NAME, TRAINED
+from rakuten.stage_log import TIMINGS
 
 MODELS = {BY_NAME[name].stage: name for name in TRAINED}
 """The stages that make models, and the models that they make."""
@@ -130,8 +131,11 @@ class Result:
 
     @cached_property
     def timings(self) -> dict[str, float]:
-        """Seconds and rates of this very training, empty if they were measured on another."""
-        timings = self.snapshot.json(f"reports/timings/{self.stage}.json")
+        """Seconds and rates of this very training, empty if they were measured on another.
+
+        Git does not track timings, so those of the workspace are read for any snapshot.
+        """
+        timings = Snapshot(self.snapshot.root).json(f"{TIMINGS}/{self.stage}.json")
         digests = {out["path"]: out["md5"] for out in self._entry["outs"]}
         measured = timings.pop("measured_on", {})
         if not measured or any(digests.get(path) != md5 for path, md5 in measured.items()):

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from rakuten import storage
 from rakuten.categories import CODES
-from rakuten.data import resources
+from rakuten.data import conversion, resources
 from rakuten.image import backbones, extraction, preprocessing
 from rakuten.sample.draws import Draws
 from rakuten.sample.images import draw_image
@@ -40,7 +40,7 @@ def resnet50_convolutions() -> Iterator[tuple[str, int, int, int]]:
 
 def vgg16_weights() -> dict[str, np.ndarray]:
     generator, arrays, channels = GENERATOR(0), {}, 3
-    for layer in resources.VGG16_LAYERS:
+    for layer in conversion.VGG16_LAYERS:
         out = min(64 * 2 ** (int(layer[5]) - 1), 512)
         scale = np.sqrt(2 / (9 * channels))
         arrays[f"{layer}/kernel"] = generator.normal(0, scale, (3, 3, channels, out))
@@ -116,7 +116,7 @@ def as_caffe(pixels):
 def naive_vgg16(pixels, weights):
     """VGG16 by the book, in float64: the averages and the two activations that are tapped."""
     x, tapped = as_caffe(pixels), {}
-    for layer in resources.VGG16_LAYERS:
+    for layer in conversion.VGG16_LAYERS:
         x = tapped[layer] = np.maximum(convolve(x, weights, layer, pad=1), 0)
         if layer in {"block1_conv2", "block2_conv2"} or layer.endswith("conv3"):
             n, height, width, channels = x.shape
@@ -270,7 +270,7 @@ def test_the_resources_carry_the_backbones():
     assert list(resources.CHOICES["extract.backbone"]) == list(backbones.BACKBONES)
     network = keras.applications.ResNet50(include_top=False, weights=None)
     weighted = tuple(layer.name for layer in network.layers if layer.weights)
-    assert weighted == resources.RESNET50_LAYERS
+    assert weighted == conversion.RESNET50_LAYERS
 
 
 def test_foreign_weights_are_refused_with_every_fault(all_weights):

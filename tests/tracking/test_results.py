@@ -40,7 +40,7 @@ def write_project(folder, dropout=0.5, accuracy=0.8):
     storage.write_text(folder / "build/text/outputs.npz", f"outputs {dropout}")
     measured_on = {"build/text/outputs.npz": md5(folder / "build/text/outputs.npz")}
     timings = {"fit_seconds": 1.5, "measured_on": measured_on}
-    storage.write_json(folder / "reports/timings/text.json", timings)
+    storage.write_json(folder / "build/timings/text.json", timings)
 
     def file(path):
         return {"path": path, "md5": md5(folder / path)}
@@ -252,7 +252,7 @@ def test_an_evaluation_of_other_outputs_is_not_taken(project):
 
 
 def test_timings_of_another_training_are_not_taken(project):
-    path = project / "reports/timings/text.json"
+    path = project / "build/timings/text.json"
     timings = json.loads(path.read_text())
     timings["measured_on"] = {"build/text/outputs.npz": "0" * 32}
     storage.write_json(path, timings)
@@ -263,7 +263,7 @@ def test_timings_of_another_training_are_not_taken(project):
 def test_content_ignores_timings_and_sees_everything_else(project):
     (before,) = results.found_in(Snapshot(project))
     content = before.content()
-    path = project / "reports/timings/text.json"
+    path = project / "build/timings/text.json"
     storage.write_json(path, json.loads(path.read_text()) | {"fit_seconds": 9})
     (same,) = results.found_in(Snapshot(project))
     assert same.content() == content
