@@ -39,7 +39,7 @@ def main() -> None:
         (folder / "pictures").mkdir()
         for name in names:
             (folder / "pictures" / name.rpartition("/")[2]).write_bytes(archive.read(name))
-        pictures = extraction.find_pictures(names, archive)
+        pictures = extraction.find_images(names, archive)
         silent = partial(tqdm, disable=True)
 
         def extract(precision: str) -> None:

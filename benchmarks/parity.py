@@ -47,7 +47,7 @@ def rounded(root: Path, params: dict) -> tuple[dict, dict]:
         storage.ImageArchive(root / "data/images.zip") as archive,
         tempfile.TemporaryDirectory() as folder,
     ):
-        pictures = extraction.find_pictures(names, archive)
+        pictures = extraction.find_images(names, archive)
         arrays, facts = extraction.extract(
             pictures,
             archive,
@@ -58,7 +58,7 @@ def rounded(root: Path, params: dict) -> tuple[dict, dict]:
             backbone.widths,
         )
     ids = table["id"].to_numpy()
-    features, pooled, _ = extraction.spread(pictures, ids, arrays, facts, settings.views)
+    features, pooled, _ = extraction.to_products(pictures, ids, arrays, facts, settings.views)
     return features, pooled
 
 

@@ -282,7 +282,7 @@ def pictured(folder: Path, count: int) -> tuple[Path, Path]:
     write_sample(folder, products=count * 5 // 4, processes=PROCESSORS)
     source, images = folder / "X_train_update.csv", folder / "images.zip"
     with storage.ImageArchive(images) as archive:
-        found = extraction.find_pictures(names(source), archive)
+        found = extraction.find_images(names(source), archive)
     rows = np.unique(found.rows, return_index=True)[1][:count]
     assert len(rows) == count
     table = folder / "products.csv"
@@ -330,7 +330,7 @@ def overhead() -> list[measure.Row]:
 
             def local(source=source, chosen=chosen, network=network) -> Marks:
                 with storage.ImageArchive(images) as archive:
-                    found = extraction.find_pictures(names(source), archive)
+                    found = extraction.find_images(names(source), archive)
                     marks, widths = Marks(), backbones.BACKBONES["vgg16"].widths
                     build = partial(lambda network: network, network)
                     extraction.extract(

@@ -1,8 +1,6 @@
 """Take every title and description through the frozen sentence encoder once."""
 
-import os
-
-from rakuten import stage_log, storage
+from rakuten import prefetch, stage_log, storage
 from rakuten.text import encoder, html
 
 NETWORK = "build/resources/encoder/sentence_encoder.onnx"
@@ -19,7 +17,7 @@ def main() -> None:
         vectors = encoder.encode(
             NETWORK,
             {"title": titles, "description": bodies},
-            threads=os.cpu_count() or 1,
+            threads=prefetch.available_cpus(),
             progress=stage_log.progress,
             shards=shards,
             **settings,

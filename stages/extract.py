@@ -16,7 +16,7 @@ def main() -> None:
         weights = storage.read_arrays(f"build/resources/{settings.weights}")
         table = products.join(storage.read_csv("data/X_train.csv", **products.CSV_FORMAT))
         names = [f"image_train/{name}" for name in products.image_names(table)]
-        pictures = extraction.find_pictures(names, archive)
+        pictures = extraction.find_images(names, archive)
         log.received(f"{len(names):,} products, {len(pictures.names):,} distinct images")
         key = extraction.fingerprint(pictures, settings, backbones.fingerprint(weights))
         shards = storage.Shards(storage.SCRATCH / "extract", key)
@@ -26,7 +26,7 @@ def main() -> None:
         arrays, facts = extraction.extract(
             pictures, archive, build, shards, stage_log.progress, settings, widths
         )
-        features, pooled, table = extraction.spread(
+        features, pooled, table = extraction.to_products(
             pictures, table["id"].to_numpy(), arrays, facts, settings.views
         )
         storage.write_arrays("build/extract/features.npz", **features)

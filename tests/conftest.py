@@ -176,6 +176,6 @@ def heard(monkeypatch, tmp_path):
             return [vector(batch[0])[None]]
 
     monkeypatch.setattr(encoder.onnxruntime, "InferenceSession", Session)
-    monkeypatch.setattr(encoder, "_clashes", lambda: False)
+    monkeypatch.setattr(encoder, "tensorflow_imported_first", lambda: False)
     (tmp_path / "network.onnx").touch()
     return texts

@@ -14,7 +14,7 @@ def test_results_come_in_order_and_items_are_taken_a_little_ahead():
             taken.append(number)
             yield number
 
-    results = prefetch.mapped(lambda number: number**2, items(), threads=3, ahead=5)
+    results = prefetch.map_in_order(lambda number: number**2, items(), threads=3, buffer_size=5)
     assert taken == []
     assert list(itertools.islice(results, 10)) == [number**2 for number in range(10)]
     assert taken[-1] == 14
@@ -27,7 +27,7 @@ def test_an_error_comes_in_its_item_s_place():
             raise ValueError("four")
         return number
 
-    results = prefetch.mapped(fail, range(9), threads=2, ahead=3)
+    results = prefetch.map_in_order(fail, range(9), threads=2, buffer_size=3)
     assert list(itertools.islice(results, 4)) == [0, 1, 2, 3]
     with pytest.raises(ValueError, match="four"):
         next(results)
@@ -41,7 +41,7 @@ def test_whoever_stops_taking_leaves_the_rest_undone():
             gate.wait(5)
         done.append(number)
 
-    results = prefetch.mapped(work, range(100), threads=2, ahead=20)
+    results = prefetch.map_in_order(work, range(100), threads=2, buffer_size=20)
     next(results)
     threading.Timer(0.1, gate.set).start()
     results.close()

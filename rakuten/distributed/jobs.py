@@ -186,7 +186,7 @@ class Extraction:
             found = {}
             if present:
                 size = self.settings.batch_size
-                found = extraction.take_through(
+                found = extraction.compute_features(
                     iter(present), len(present), network, size, lambda _: None
                 )
             return self._table(readings, found, widths)

@@ -182,7 +182,9 @@ def extract(
     settings, count = replace(settings, views=["product"]), len(contents)
     prepared = (extraction.prepare(content, settings) for content in contents)
     with progress(None, total=count, unit="image", description="features") as bar:
-        found = extraction.take_through(prepared, count, compute, settings.batch_size, bar.update)
+        found = extraction.compute_features(
+            prepared, count, compute, settings.batch_size, bar.update
+        )
     facts = pd.DataFrame(found["facts"], columns=preprocessing.Facts._fields)
     return {"grid": found["grid"][0], "middle": found["middle"][0]}, facts
 

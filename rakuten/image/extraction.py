@@ -1,6 +1,6 @@
 """The pictures of a product table -> features and facts, without ever waiting for the decoder.
 
-Convolutions take nearly all the time. Pictures are therefore read and decoded ahead of them in the
+Convolutions take nearly all the time. ImageSet are therefore read and decoded ahead of them in the
 background, each distinct picture goes through the network once a view, and finished parts are kept
 so that an interrupted run goes on from where it was.
 """
@@ -9,7 +9,6 @@ import hashlib
 import inspect
 import itertools
 import json
-import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -19,8 +18,8 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 import PIL
 
+from rakuten import prefetch
 from rakuten.image import preprocessing
-from rakuten.prefetch import mapped
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -71,7 +70,7 @@ class Settings:
         size: Side of the network's input in pixels.
         crop_borders: Whether the near-white border is cut off.
         border_tolerance: Levels below 255 that still count as white.
-        batch_size: Pictures in one call of the network.
+        batch_size: ImageSet in one call of the network.
 
     Raises:
         ValueError: If the backbone or a view is unknown, or a view named twice, or there is none.
@@ -100,7 +99,7 @@ class Settings:
 
 
 @dataclass(frozen=True)
-class Pictures:
+class ImageSet:
     """The distinct pictures of n products.
 
     Attributes:
@@ -119,7 +118,7 @@ class Pictures:
         return self.rows >= 0
 
 
-def find_pictures(names: Sequence[str], archive: Archive) -> Pictures:
+def find_images(names: Sequence[str], archive: Archive) -> ImageSet:
     """Look up the pictures of products, those with the same bytes once.
 
     Args:
@@ -141,10 +140,10 @@ def find_pictures(names: Sequence[str], archive: Archive) -> Pictures:
             first[digest] = len(distinct)
             distinct.append(name)
         rows[row] = first[digest]
-    return Pictures(tuple(distinct), tuple(first), rows)
+    return ImageSet(tuple(distinct), tuple(first), rows)
 
 
-def fingerprint(pictures: Pictures, settings: Settings, network: str) -> str:
+def fingerprint(pictures: ImageSet, settings: Settings, network: str) -> str:
     """Name what finished parts belong to, so that none is taken for another's.
 
     Args:
@@ -162,7 +161,7 @@ def fingerprint(pictures: Pictures, settings: Settings, network: str) -> str:
 
 
 def extract(
-    pictures: Pictures,
+    pictures: ImageSet,
     archive: Archive,
     build: Callable[[], Extractor],
     shards: Shards,
@@ -211,7 +210,7 @@ def extract(
         ) as bar:
             for number in missing:
                 start, stop = spans[number]
-                part = take_through(
+                part = compute_features(
                     prepared, stop - start, compute, settings.batch_size, bar.update
                 )
                 shards.save(number, **part)
@@ -219,8 +218,8 @@ def extract(
     return whole, pd.DataFrame(whole.pop("facts"), columns=preprocessing.Facts._fields)
 
 
-def spread(
-    pictures: Pictures,
+def to_products(
+    pictures: ImageSet,
     ids: np.ndarray,
     arrays: Mapping[str, np.ndarray],
     facts: "pd.DataFrame",
@@ -269,7 +268,7 @@ def prepare(
     )
 
 
-def take_through(
+def compute_features(
     prepared: Iterator[tuple[np.ndarray, preprocessing.Facts]],
     count: int,
     compute: Extractor,
@@ -282,7 +281,7 @@ def take_through(
         prepared: What `prepare` gives of each picture.
         count: How many to take, at least 1.
         compute: The network.
-        batch_size: Pictures in one call of it.
+        batch_size: ImageSet in one call of it.
         advance: Told how many pictures each call took.
 
     Returns:
@@ -336,7 +335,12 @@ def _prepare_ahead(
     """
     contents = ((name, archive.read(name)) for name in names)
     prepare = partial(_prepare_named, settings=settings)
-    return mapped(prepare, contents, threads=os.cpu_count() or 1, ahead=2 * settings.batch_size)
+    return prefetch.map_in_order(
+        prepare,
+        contents,
+        threads=prefetch.available_cpus(),
+        buffer_size=2 * settings.batch_size,
+    )
 
 
 def _prepare_named(

@@ -22,7 +22,7 @@ import pandas as pd
 from rakuten import storage
 from rakuten.data import products
 from rakuten.image import extraction, preprocessing
-from rakuten.image.extraction import SHARD_BATCHES, Pictures
+from rakuten.image.extraction import SHARD_BATCHES, ImageSet
 from rakuten.text import html
 
 DATA = ("data/X_train.csv", "data/images.zip")
@@ -39,8 +39,8 @@ class ReuseError(RuntimeError):
 
 
 def parts(
-    pictures: Pictures,
-    before: Pictures,
+    pictures: ImageSet,
+    before: ImageSet,
     arrays: Mapping[str, np.ndarray],
     facts: pd.DataFrame,
     batch_size: int,
@@ -53,7 +53,7 @@ def parts(
         arrays: The earlier "average" float32 (n, d), "grid" and "middle" float16 (v, n, ...), in
             the order of those products.
         facts: n rows with the columns of `preprocessing.Facts`, in the same order.
-        batch_size: Pictures in one call of the network, then and now.
+        batch_size: ImageSet in one call of the network, then and now.
 
     Yields:
         Number and arrays of each part, as `storage.Shards` keeps them, all of whose pictures were
@@ -164,15 +164,15 @@ def _texts(table: pd.DataFrame) -> dict[str, list[str]]:
     return dict(zip(("title", "description"), html.plain_texts(table), strict=True))
 
 
-def _pictures(table: Path, archive: Path) -> Pictures:
+def _pictures(table: Path, archive: Path) -> ImageSet:
     """Find the distinct pictures of a catalogue, in the order of the stage."""
     rows = products.join(storage.read_csv(table, **products.CSV_FORMAT))
     with storage.ImageArchive(archive) as opened:
         names = [f"image_train/{name}" for name in products.image_names(rows)]
-        return extraction.find_pictures(names, opened)
+        return extraction.find_images(names, opened)
 
 
-def _key(root: Path, pictures: Pictures, settings: extraction.Settings, threads: int) -> str:
+def _key(root: Path, pictures: ImageSet, settings: extraction.Settings, threads: int) -> str:
     """Name the parts as the stage does."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # it complains where there is no GPU
     from rakuten import determinism  # TensorFlow, which is not wanted for a refusal

@@ -32,7 +32,7 @@ import pyarrow.parquet as pq
 from rakuten import categories, stage_log, storage
 from rakuten.data import products
 from rakuten.data.sources import READ_FAULTS
-from rakuten.prefetch import mapped
+from rakuten.prefetch import map_in_order
 from rakuten.serving import product_files
 from rakuten.serving.product_files import InputError, Pictures, Row, Table, open_table, read_rows
 
@@ -446,7 +446,9 @@ def _classify_missing(
     rows = (row for row in read_rows(table) if row.position // CHUNK not in done)
     prepare = partial(prepare_row, classifier=classifier, pictures=pictures)
     with ExitStack() as stack:
-        readings = stack.enter_context(closing(mapped(prepare, rows, threads=THREADS, ahead=AHEAD)))
+        readings = stack.enter_context(
+            closing(map_in_order(prepare, rows, threads=THREADS, buffer_size=AHEAD))
+        )
         bar = stack.enter_context(
             stage_log.progress(
                 (), total=table.rows, unit="product", description="predict", initial=before

@@ -251,7 +251,7 @@ class ProductClassifier:
 
             pictures = iter([products[row].picture for row in rows])
             size = self._settings.batch_size
-            features = extraction.take_through(
+            features = extraction.compute_features(
                 pictures, len(rows), self._network, size, lambda _: None
             )
             facts = pd.DataFrame(features["facts"], columns=preprocessing.Facts._fields)
@@ -266,7 +266,9 @@ class ProductClassifier:
             return {}
         try:
             network = self._encoder
-        except RuntimeError:  # the caller loaded TensorFlow first: a process of its own, then
+        except (
+            sentences.ImportOrderError
+        ):  # the caller loaded TensorFlow first: a process of its own, then
             path = self._folder / "encoder.onnx"
             return sentences.encode(path, kinds, encoder=encoder, threads=1)
         with ThreadPoolExecutor(self._threads) as workers:

@@ -45,6 +45,10 @@ class Shards(Protocol):
         """Keep part `number`."""
 
 
+class ImportOrderError(RuntimeError):
+    """TensorFlow was imported before ONNX Runtime: loading the encoder would crash the process."""
+
+
 class SentenceEncoder:
     """The network, loaded once.
 
@@ -52,13 +56,13 @@ class SentenceEncoder:
         path: The ONNX file of resources.yaml.
 
     Raises:
-        RuntimeError: If this process loaded TensorFlow before ONNX Runtime: their libraries clash,
+        ImportOrderError: If this process loaded TensorFlow before ONNX Runtime: their libraries clash,
             and the process would be killed. `encode` then uses another process.
     """
 
     def __init__(self, path: str | Path):
-        if _clashes():
-            raise RuntimeError(
+        if tensorflow_imported_first():
+            raise ImportOrderError(
                 "TensorFlow was loaded before ONNX Runtime in this process, which would crash it: "
                 "import rakuten.text.encoder first, or call rakuten.text.encoder.encode"
             )
@@ -214,7 +218,7 @@ def _encode_batches(
     """Encode batches in their order, in this process or in others."""
     if not batches:
         return
-    if processes == 1 and not _clashes():
+    if processes == 1 and not tensorflow_imported_first():
         encoder = SentenceEncoder(path)
         yield from map(encoder.encode, batches)
         return
@@ -223,7 +227,7 @@ def _encode_batches(
         yield from pool.map(_encode_in_worker, batches)
 
 
-def _clashes() -> bool:
+def tensorflow_imported_first() -> bool:
     """Tell whether this process imported TensorFlow before ONNX Runtime."""
     imported = list(sys.modules)  # in the order of their imports
     return "tensorflow" in imported[: imported.index("onnxruntime")]

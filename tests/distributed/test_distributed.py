@@ -534,7 +534,7 @@ def test_features_of_a_killed_and_a_failed_run_are_those_of_one_process(cluster,
             continue
         content = [f.read_bytes() for f, there in zip(files, has, strict=True) if there]
         pictures = iter([extraction.prepare(one, settings) for one in content])
-        local = extraction.take_through(pictures, sum(has), network, 2, lambda _: None)
+        local = extraction.compute_features(pictures, sum(has), network, 2, lambda _: None)
         for kind in WIDTHS:
             expected = local[kind] if kind == "average" else np.hstack(local[kind])
             np.testing.assert_array_equal(np.stack(chunk[kind][has]), expected)

@@ -55,7 +55,7 @@ with storage.ImageArchive("data/images.zip") as archive:
         name = f"image_train/image_{image}_product_{product}.jpg"
         if name in archive:
             pictures.append(extraction.prepare(archive.read(name), settings))
-found = extraction.take_through(
+found = extraction.compute_features(
     iter(pictures), len(pictures), network, settings.batch_size, lambda _: None
 )
 np.savez(f"{sys.argv[1]}/features.npz", **found)

@@ -82,14 +82,14 @@ def bar(items, **options) -> tqdm:
 
 
 def run(archive, names, shards, compute, settings=SETTINGS, progress=bar):
-    pictures = extraction.find_pictures(names, archive)
+    pictures = extraction.find_images(names, archive)
     return extraction.extract(
         pictures, archive, lambda: compute, shards, progress, settings, WIDTHS
     )
 
 
 def test_find_pictures_takes_equal_bytes_once(archive, names):
-    pictures = extraction.find_pictures(names, archive)
+    pictures = extraction.find_images(names, archive)
     assert len(pictures.names) == len(set(pictures.digests)) == 28
     assert pictures.rows[[4, 5, 6, 7, 11, 12, 13]].tolist() == [4, 5, 5, 6, 10, -1, 11]
     assert pictures.present.sum() == 29
@@ -100,7 +100,7 @@ def test_find_pictures_takes_equal_bytes_once(archive, names):
 def test_features_and_facts_are_those_of_each_picture(archive, names, tmp_path):
     compute = Counter()
     arrays, facts = run(archive, names, storage.Shards(tmp_path / "shards", "a"), compute)
-    pictures = extraction.find_pictures(names, archive)
+    pictures = extraction.find_images(names, archive)
     options = {"crop_borders": True, "border_tolerance": 16, "size": 16}
     assert {kind: array.shape for kind, array in arrays.items()} == {
         "average": (28, 3),
@@ -151,10 +151,10 @@ def test_permuting_products_permutes_features(archive, names, tmp_path):
     results = []
     for number, rows in enumerate((np.arange(len(names)), order)):
         chosen = [names[row] for row in rows]
-        pictures = extraction.find_pictures(chosen, archive)
+        pictures = extraction.find_images(chosen, archive)
         shards = storage.Shards(tmp_path / "shards", str(number))
         found = run(archive, chosen, shards, colours)
-        results.append(extraction.spread(pictures, rows, *found, ["product"]))
+        results.append(extraction.to_products(pictures, rows, *found, ["product"]))
     (arrays, pooled, table), (permuted, permuted_pooled, permuted_table) = results
     np.testing.assert_array_equal(permuted["features"], arrays["features"][order])
     np.testing.assert_array_equal(permuted["present"], arrays["present"][order])
@@ -188,7 +188,7 @@ def test_killed_at_80_percent_it_goes_on_with_the_same_bytes(archive, names, tmp
 def test_finished_parts_need_no_network(archive, names, tmp_path):
     shards = storage.Shards(tmp_path / "shards", "a")
     first, _ = run(archive, names, shards, Counter())
-    pictures = extraction.find_pictures(names, archive)
+    pictures = extraction.find_images(names, archive)
     again, _ = extraction.extract(
         pictures, archive, pytest.fail, shards, pytest.fail, SETTINGS, WIDTHS
     )
@@ -199,12 +199,12 @@ def test_text_only_products_need_no_network(tmp_path):
     with zipfile.ZipFile(tmp_path / "images.zip", "w"):
         pass
     with storage.ImageArchive(tmp_path / "images.zip") as archive:
-        pictures = extraction.find_pictures(["a.jpg", "b.jpg"], archive)
+        pictures = extraction.find_images(["a.jpg", "b.jpg"], archive)
         shards = storage.Shards(tmp_path / "shards", "a")
         found = extraction.extract(
             pictures, archive, pytest.fail, shards, pytest.fail, SETTINGS, WIDTHS
         )
-    arrays, pooled, table = extraction.spread(pictures, np.array([3, 8]), *found, ["product"])
+    arrays, pooled, table = extraction.to_products(pictures, np.array([3, 8]), *found, ["product"])
     assert arrays["features"].shape == (2, 3)
     assert pooled["grid"].shape == (1, 2, 12)
     assert not pooled["grid"].any()
@@ -216,11 +216,11 @@ def test_text_only_products_need_no_network(tmp_path):
 
 
 def test_spread_gives_twins_the_same_and_the_missing_zeros(archive, names, tmp_path):
-    pictures = extraction.find_pictures(names, archive)
+    pictures = extraction.find_images(names, archive)
     views = ["product", "dark"]
     settings = replace(SETTINGS, views=views)
     found = run(archive, names, storage.Shards(tmp_path / "shards", "a"), colours, settings)
-    arrays, pooled, table = extraction.spread(pictures, np.arange(100, 130), *found, views)
+    arrays, pooled, table = extraction.to_products(pictures, np.arange(100, 130), *found, views)
     assert list(arrays) == ["ids", "present", "features"]
     assert list(pooled) == ["ids", "present", "views", "grid", "middle"]
     assert pooled["views"].tolist() == views
@@ -264,7 +264,7 @@ def test_decoding_runs_ahead_of_the_network_but_not_far(archive, names, tmp_path
     monkeypatch.setattr(
         type(archive), "read", lambda self, name: read.append(name) or jpeg(len(read))
     )
-    pictures = extraction.Pictures(tuple(names), tuple(names), np.arange(len(names)))
+    pictures = extraction.ImageSet(tuple(names), tuple(names), np.arange(len(names)))
     ahead = []
 
     def compute(pixels):
@@ -281,8 +281,8 @@ def test_decoding_runs_ahead_of_the_network_but_not_far(archive, names, tmp_path
 
 
 def test_fingerprint_changes_with_everything_a_part_depends_on(archive, names):
-    pictures = extraction.find_pictures(names, archive)
-    fewer = extraction.find_pictures(names[1:], archive)
+    pictures = extraction.find_images(names, archive)
+    fewer = extraction.find_images(names[1:], archive)
     known = {
         extraction.fingerprint(pictures, SETTINGS, "weights"),
         extraction.fingerprint(fewer, SETTINGS, "weights"),

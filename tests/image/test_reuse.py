@@ -37,12 +37,12 @@ def catalogue(folder, numbers):
 def extract(archive, names, shards):
     """What the stage does, with the count of the pictures that went through the network."""
     network = Rounding()
-    pictures = extraction.find_pictures(names, archive)
+    pictures = extraction.find_images(names, archive)
     arrays, facts = extraction.extract(
         pictures, archive, lambda: network, shards, bar, SETTINGS, WIDTHS
     )
     ids = np.arange(len(names))
-    features, pooled, table = extraction.spread(pictures, ids, arrays, facts, SETTINGS.views)
+    features, pooled, table = extraction.to_products(pictures, ids, arrays, facts, SETTINGS.views)
     found = {"average": features["features"], "grid": pooled["grid"], "middle": pooled["middle"]}
     return pictures, found, table, network.pictures
 

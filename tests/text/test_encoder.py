@@ -182,7 +182,7 @@ def test_a_network_is_not_loaded_after_tensorflow(first, monkeypatch, tmp_path):
     """The process would crash, as the slow test below would if it did not get another process."""
     second = {"tensorflow": "onnxruntime", "onnxruntime": "tensorflow"}[first]
     monkeypatch.setattr(encoder.sys, "modules", {"os": 1, first: 1, second: 1})
-    assert encoder._clashes() == (first == "tensorflow")
+    assert encoder.tensorflow_imported_first() == (first == "tensorflow")
     if first == "tensorflow":
-        with pytest.raises(RuntimeError, match=r"import rakuten\.text\.encoder first"):
+        with pytest.raises(encoder.ImportOrderError, match=r"import rakuten\.text\.encoder first"):
             encoder.SentenceEncoder(tmp_path / "network.onnx")
