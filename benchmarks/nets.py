@@ -1,7 +1,7 @@
-"""One epoch of each net at the challenge's size, validation included, against Keras left alone.
+"""Time one epoch of each net at the challenge's size, validation included, against plain Keras.
 
-The features are drawn: the time does not depend on what they say. Keras left alone is `fit` on
-dense arrays with its own batch size of 32. Each net has a process of its own, as in its stage.
+The features are random, because the time does not depend on their values. Plain Keras is `fit` on
+dense arrays with its default batch size of 32. Each net runs in a separate process, as in its stage.
 """
 
 import multiprocessing
@@ -18,9 +18,9 @@ from rakuten.determinism import keras
 from rakuten.models import nets, training
 
 TRAIN, VALIDATION = 59_441, 8_492
-TERMS, TERMS_A_PRODUCT, FEATURES = 5_035, 25, 512
+TERMS, TERMS_PER_PRODUCT, FEATURES = 5_035, 25, 512
 EPOCHS = 8
-"""The first one also builds the graph and is not counted."""
+"""The first epoch also builds the graph and is not counted."""
 
 
 class Clock(keras.callbacks.Callback):
@@ -41,11 +41,11 @@ class Clock(keras.callbacks.Callback):
 
 
 def examples(sparse_terms: bool) -> Examples:
-    """Draw features, labels and parts."""
+    """Draw random features, labels and parts."""
     generator = np.random.default_rng(0)
     rows = TRAIN + VALIDATION
     if sparse_terms:
-        ends = np.arange(0, rows * TERMS_A_PRODUCT + 1, TERMS_A_PRODUCT, dtype=np.int32)
+        ends = np.arange(0, rows * TERMS_PER_PRODUCT + 1, TERMS_PER_PRODUCT, dtype=np.int32)
         values = generator.random(ends[-1], np.float32)
         columns = generator.integers(0, TERMS, ends[-1]).astype(np.int32)
         features = sparse.csr_array((values, columns, ends), shape=(rows, TERMS))
@@ -65,19 +65,19 @@ def build(name: str, params: dict) -> keras.Model:
     return nets.dense_net(TERMS if name == "text" else FEATURES, **net)
 
 
-def ours(name: str, params: dict, given: Examples) -> list[float]:
+def stage_training(name: str, params: dict, given: Examples) -> list[float]:
     """Train as the stage does, with the parameters of params.yaml, and time the epochs."""
     marks: list[float] = []
-    fitting = params[name]["training"] | {"epochs": EPOCHS, "patience": EPOCHS}
+    values = params[name]["training"] | {"epochs": EPOCHS, "patience": EPOCHS}
     training.fit(
-        build(name, params), given, seed=0, **fitting,
+        build(name, params), given, training.Settings(**values), seed=0,
         on_epoch=lambda *_: marks.append(time.perf_counter()),
     )  # fmt: skip
     return np.diff(marks).tolist()
 
 
-def alone(name: str, params: dict, given: Examples) -> list[float]:
-    """Train by Keras's own means and time the epochs."""
+def plain_keras(name: str, params: dict, given: Examples) -> list[float]:
+    """Train with plain Keras and time the epochs."""
     features = given.features.toarray() if sparse.issparse(given.features) else given.features
     model, clock = build(name, params), Clock()
     model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
@@ -90,11 +90,11 @@ def alone(name: str, params: dict, given: Examples) -> list[float]:
 
 
 def both_ways(name: str) -> tuple[list[float], list[float]]:
-    """Time the epochs of a net, ours and Keras's own."""
+    """Time the epochs of a net both ways."""
     params = storage.read_yaml(measure.ROOT / "params.yaml")
     determinism.configure(seed=0, threads=params["threads"])
     given = examples(sparse_terms=name == "text")
-    return ours(name, params, given), alone(name, params, given)
+    return stage_training(name, params, given), plain_keras(name, params, given)
 
 
 def main() -> None:

@@ -74,8 +74,8 @@ def net(params: dict, exact: Examples, other: Examples) -> Found:
     keras.utils.set_random_seed(params["seed"])
     layers = {key: value for key, value in params["image"].items() if not isinstance(value, dict)}
     model = nets.dense_net(exact.features.shape[1], **layers)
-    fitting = params["image"]["training"]
-    training.fit(model, exact, seed=params["seed"], on_epoch=lambda *_: None, **fitting)
+    settings = training.Settings(**params["image"]["training"])
+    training.fit(model, exact, settings, seed=params["seed"], on_epoch=lambda *_: None)
     return tuple(
         training.outputs(model, examples, trained=True)["probabilities"][examples.rows("test")]
         for examples in (exact, other)

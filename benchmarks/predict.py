@@ -6,10 +6,9 @@ import time
 import numpy as np
 from scipy import sparse
 
-from benchmarks import measure
+from benchmarks import measure, numpy_nets
 from rakuten import storage
 from rakuten.data.examples import sparse_features
-from rakuten.models import inference
 from rakuten.sample.catalogue import plan
 from rakuten.sample.draws import Draws
 from rakuten.sample.text import write_text
@@ -26,10 +25,10 @@ START = (
 )
 
 
-def net(stage: str) -> inference.Net:
+def net(stage: str) -> numpy_nets.Net:
     """Read a trained net of the last `dvc repro` for NumPy."""
     description = storage.read_json(BUILD / stage / "model.json")
-    return inference.restore(description, storage.read_arrays(BUILD / stage / "weights.npz"))
+    return numpy_nets.restore(description, storage.read_arrays(BUILD / stage / "weights.npz"))
 
 
 class TextModel:

@@ -1,14 +1,15 @@
-"""Train the fusion net on the hidden layers of the text and the image net, side by side."""
+"""Train the fusion net on the concatenated hidden layers of the text and the image net."""
 
 from rakuten import determinism, stage_log, storage
 from rakuten.data.examples import join, side_by_side
-from rakuten.models import nets, trainer
+from rakuten.models import checkpoints, nets, training
+from rakuten.tracking import runs
 
 
 def main() -> None:
-    """Read both nets' outputs, labels and parts; write the net, its outputs, its curves."""
+    """Read both nets' outputs, labels and parts; write the net, its outputs and curves."""
     net, seed, threads = storage.read_params("fusion", "seed", "threads")
-    fitting = net.pop("training")
+    settings = training.Settings(**net.pop("training"))
     with stage_log.stage("fusion") as log:
         determinism.configure(seed=seed, threads=threads)
         text = storage.read_arrays("build/text/outputs.npz")
@@ -16,8 +17,16 @@ def main() -> None:
         products = storage.read_table("build/clean/products.parquet")
         parts = storage.read_table("build/split/parts.parquet")
         examples = join(products, parts, **side_by_side(text, image))
-        log.received(f"{len(examples.rows('train')):,} train rows, both hidden layers")
-        trainer.train(log, nets.fusion_net, examples, net=net, fitting=fitting, seed=seed)
+        log.received(f"{len(examples.rows('train')):,} train rows with text or image")
+
+        model = nets.fusion_net(examples.features.shape[1], **net)
+        with runs.live_run("fusion") as run, log.timed("fit_seconds"):
+            curves = training.fit(model, examples, settings, seed=seed, on_epoch=run.log_epoch)
+        with log.timed("items_per_second", items=len(examples.ids)):
+            outputs = training.outputs(model, examples, trained=len(curves) > 0)
+        report = checkpoints.write_training("fusion", model, net, curves, outputs)
+        log.measured_on("build/fusion/weights.npz")
+        log.wrote(training.summary_line(report))
 
 
 if __name__ == "__main__":

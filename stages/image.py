@@ -1,14 +1,15 @@
-"""Train the image net on VGG16 features, and the classical image baselines beside it."""
+"""Train the image net and the classical image baselines on features of the backbone."""
 
 from rakuten import determinism, stage_log, storage
 from rakuten.data.examples import join
-from rakuten.models import baselines, nets, trainer
+from rakuten.models import baselines, checkpoints, nets, training
+from rakuten.tracking import runs
 
 
 def main() -> None:
-    """Read features, labels and parts; write the net, its outputs, its curves, the baselines."""
+    """Read features, labels and parts; write the net, its outputs and curves, the baselines."""
     net, seed, threads = storage.read_params("image", "seed", "threads")
-    fitting, classical = net.pop("training"), net.pop("baselines")
+    settings, classical = training.Settings(**net.pop("training")), net.pop("baselines")
     with stage_log.stage("image") as log:
         determinism.configure(seed=seed, threads=threads)
         arrays = storage.read_arrays("build/extract/features.npz")
@@ -21,7 +22,15 @@ def main() -> None:
         scores, timings = baselines.score(estimators, examples)
         storage.write_arrays("build/image/baselines.npz", **scores)
         log.timing(**timings)
-        trainer.train(log, nets.dense_net, examples, net=net, fitting=fitting, seed=seed)
+
+        model = nets.dense_net(examples.features.shape[1], **net)
+        with runs.live_run("image") as run, log.timed("fit_seconds"):
+            curves = training.fit(model, examples, settings, seed=seed, on_epoch=run.log_epoch)
+        with log.timed("items_per_second", items=len(examples.ids)):
+            outputs = training.outputs(model, examples, trained=len(curves) > 0)
+        report = checkpoints.write_training("image", model, net, curves, outputs)
+        log.measured_on("build/image/weights.npz")
+        log.wrote(training.summary_line(report))
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
-"""Divide the products into train, validation and test parts."""
+"""Split the products into train, validation and test parts."""
 
 from rakuten import stage_log, storage
 from rakuten.data import products, splits
 
 
 def main() -> None:
-    """Read the cleaned products and their pictures' digests, write parts and report."""
+    """Read cleaned products and image digests; write parts and report."""
     with stage_log.stage("split") as log, storage.ImageArchive("data/images.zip") as archive:
         seed, settings = storage.read_params("seed", "split")
         table = storage.read_table("build/clean/products.parquet")

@@ -185,7 +185,6 @@ def test_heavy_libraries_stay_in_their_rooms():
                 "backbones",
                 "determinism",
                 "nets",
-                "trainer",
                 "training",
             }, path
         if "onnxruntime" in used:

@@ -1,21 +1,23 @@
-"""Train, validation and test parts: stratified, and never a product's twin on the other side.
+"""Stratified train, validation and test parts and folds that keep duplicates together.
 
-Sellers list one product many times. Where twins fall on both sides of a split, a net is tested on
-what it learned by heart, and the test figure flatters it.
+Sellers list the same product many times. If duplicates fall into both train and test, a net is
+tested on rows that it has memorized, and its test accuracy is too high.
 """
 
 import math
+import warnings
 from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 from scipy import sparse
 from scipy.sparse.csgraph import connected_components
+from sklearn.model_selection import StratifiedGroupKFold
 
 from rakuten.data.examples import PARTS
 
 MIN_GROUPS = 3
-"""A category with fewer groups cannot be in every part: all of it goes to train."""
+"""A category with fewer groups goes entirely to train: it cannot be in every part."""
 
 
 def split(
@@ -27,20 +29,20 @@ def split(
     keep_duplicates_together: bool,
     seed: int,
 ) -> tuple[pd.DataFrame, dict]:
-    """Divide products into parts and report what was divided.
+    """Split products into parts and report the sizes and the duplicates.
 
     Args:
         products: Columns id, tokens, prdtypecode; n rows, unique ids, in any order.
-        digests: The n digests of their pictures' bytes, "" where there is none.
+        digests: Digests of the n images' bytes, "" where there is none.
         test_share: As for `assign_parts`.
         validation_share: As for `assign_parts`.
-        keep_duplicates_together: False divides product by product, duplicates or not.
+        keep_duplicates_together: If False, each product is assigned independently.
         seed: As for `assign_parts`.
 
     Returns:
         The table id, part, group (n rows, in the order of `products`); and the report: products per
-        part, each category's shares, duplicates, and how many of them a division product by
-        product with the same seed tears apart.
+        part, each category's shares, duplicates, and how many groups of duplicates a split without
+        groups, with the same seed, spreads over several parts.
 
     Raises:
         ValueError: As for `assign_parts`.
@@ -66,17 +68,17 @@ def split(
 
 
 def duplicate_groups(ids: np.ndarray, texts: Sequence[str], digests: Sequence[str]) -> np.ndarray:
-    """Find the products that share their text or their picture, directly or through others.
+    """Group products that share a text or an image, directly or through other products.
 
     Args:
         ids: int64 (n,), unique, in any order.
-        texts: The n texts as the text net sees them, that is cleaned: products that differ only in
-            markup, case, word endings or stop words are twins to it, whatever their raw titles.
-            "" where there is no text; that is no resemblance.
-        digests: The n digests of the pictures' bytes, "" where there is none.
+        texts: The n cleaned texts that the text net reads, so that products which differ only in
+            markup, case, word endings or stop words count as duplicates. "" where there is no
+            text; empty texts do not match each other.
+        digests: Digests of the n images' bytes, "" where there is none.
 
     Returns:
-        int64 (n,): the smallest id of each product's group; its own if it has no twin.
+        int64 (n,): the smallest id of each product's group, its own id without a duplicate.
     """
     count = len(ids)
     nodes, keys, offset = [], [], count
@@ -101,22 +103,22 @@ def assign_parts(
     validation_share: float,
     seed: int,
 ) -> np.ndarray:
-    """Divide products into parts that resemble each other in their categories.
+    """Assign products to parts, stratified by category.
 
-    Where every group is one product, test has ceil(test_share * n) rows and validation
-    ceil(validation_share * n), as in scikit-learn's `train_test_split`, and each category's rows in
-    a part differ from its share by less than one. Otherwise groups are taken whole, in random
-    order, while they fit: a category then falls short of its share by less than its smallest group
-    that was left out. A group that spans categories counts as the commonest of them. Categories
+    If every group is one product, test has ceil(test_share * n) rows and validation
+    ceil(validation_share * n), as in scikit-learn's `train_test_split`, and each category's row
+    count in a part differs from its share by less than one. Otherwise whole groups are assigned in
+    random order while they fit; a category then falls short of its share by less than the smallest
+    group that did not fit. A group that spans categories counts as its most common one. Categories
     with fewer than `MIN_GROUPS` groups go to train.
 
     Args:
-        ids: int64 (n,), unique, in any order: a product's part does not depend on its row.
+        ids: int64 (n,), unique, in any order; a product's part does not depend on its position.
         codes: int64 (n,), the category to stratify by.
-        groups: int64 (n,), equal for products that must stay together.
+        groups: int64 (n,), equal for products that must share a part.
         test_share: Share of all products, 0 to 1.
         validation_share: Share of all products, 0 to 1.
-        seed: Seed of the order in which groups are drawn.
+        seed: Seed of the order of the groups.
 
     Returns:
         str (n,), each one of `PARTS`, in the order of `ids`.
@@ -126,8 +128,8 @@ def assign_parts(
     """
     if min(test_share, validation_share) < 0 or test_share + validation_share >= 1:
         raise ValueError(
-            f"test_share {test_share} and validation_share {validation_share} must not be negative "
-            "and must sum to less than 1, so that products are left to train on"
+            f"test_share is {test_share} and validation_share {validation_share}: expected no "
+            "negative share and a sum below 1, so that train rows are left"
         )
     units = _units(codes, groups)
     eligible = units[units.groupby("code")["code"].transform("size") >= MIN_GROUPS]
@@ -147,32 +149,45 @@ def assign_parts(
 
 
 def folds(labels: np.ndarray, groups: np.ndarray, *, count: int, seed: int) -> np.ndarray:
-    """Deal rows into folds of about equal size and mix of categories, twins into one fold.
+    """Assign rows to folds of similar size and category mix; duplicates share a fold.
+
+    scikit-learn's `StratifiedGroupKFold` on rows in a fixed order, so that a row's fold does not
+    depend on its position.
 
     Args:
-        labels: int64 (n,), what is spread evenly.
-        groups: int64 (n,), equal for rows that must stay together.
-        count: Number of folds, at least 2.
-        seed: Seed of the deal.
+        labels: int64 (n,), class indices to stratify by.
+        groups: int64 (n,), equal for rows that must share a fold.
+        count: Number of folds, at least 2. Fewer are made if there are fewer groups or if no
+            category has as many rows.
+        seed: Seed of the shuffle.
 
     Returns:
-        int64 (n,) in 0..count-1. With fewer than two groups all are in fold 0.
+        int64 (n,) in 0..count-1, in the order of `labels`. All 0 with fewer than two groups or
+        without a category of at least two rows.
 
     Raises:
         ValueError: If count is below 2.
     """
     if count < 2:
-        raise ValueError(f"folds is {count}: at least 2 are needed to leave one out")
-    found, first, members = np.unique(groups, return_index=True, return_inverse=True)
-    draw = np.random.default_rng(seed).permutation(len(found))
-    order = np.lexsort([draw, labels[first]])  # by category, in random order within it
-    dealt = np.empty(len(found), np.int64)
-    dealt[order] = np.arange(len(found)) % count
-    return dealt[members]
+        raise ValueError(f"folds is {count}: expected at least 2, one to leave out of each fit")
+    assigned = np.zeros(len(labels), np.int64)
+    largest = max(np.unique(labels, return_counts=True)[1], default=0)
+    count = min(count, len(np.unique(groups)), int(largest))
+    if count < 2:
+        return assigned
+    order = np.lexsort([labels, groups])
+    splitter = StratifiedGroupKFold(count, shuffle=True, random_state=seed)
+    with warnings.catch_warnings():
+        # A category with fewer rows than folds is absent from some of them: no cause for concern.
+        warnings.filterwarnings("ignore", "The least populated class", UserWarning)
+        parts = splitter.split(order, labels[order], groups[order])
+        for fold, (_, held_out) in enumerate(parts):
+            assigned[order[held_out]] = fold
+    return assigned
 
 
 def _units(codes: np.ndarray, groups: np.ndarray) -> pd.DataFrame:
-    """List the groups in ascending order with their size and their commonest category."""
+    """List the groups in ascending order with their size and most common category."""
     pairs = pd.DataFrame({"group": groups, "code": codes})
     counts = pairs.groupby(["group", "code"]).size().reset_index(name="size")
     common = counts.sort_values(["group", "size", "code"], ascending=[True, False, True])
@@ -181,36 +196,36 @@ def _units(codes: np.ndarray, groups: np.ndarray) -> pd.DataFrame:
 
 
 def _quotas(sizes: pd.Series, share: float, limits: pd.Series) -> pd.Series:
-    """Divide ceil(share * sum of sizes) among the categories by largest remainder, up to limits."""
-    noise = 1e-9  # 0.1 * 30 is a little more than 3
+    """Distribute ceil(share * sum of sizes) over categories by largest remainder, up to limits."""
+    tolerance = 1e-9  # 0.1 * 30 is slightly more than 3
     exact = sizes * share
-    quotas = np.floor(exact + noise).astype(np.int64).clip(upper=limits)
-    total = math.ceil(sizes.sum() * share - noise)
-    room = (exact - quotas)[quotas < limits].sort_values(ascending=False, kind="stable")
-    quotas[room.index[: max(total - int(quotas.sum()), 0)]] += 1
+    quotas = np.floor(exact + tolerance).astype(np.int64).clip(upper=limits)
+    total = math.ceil(sizes.sum() * share - tolerance)
+    remainders = (exact - quotas)[quotas < limits].sort_values(ascending=False, kind="stable")
+    quotas[remainders.index[: max(total - int(quotas.sum()), 0)]] += 1
     return quotas
 
 
 def _count_sharing(values: Sequence[str]) -> int:
-    """Count the products that have the same text, or the same picture, as another one."""
+    """Count the products whose text, or image, another product shares."""
     known = pd.Series(np.asarray(values, dtype=object))
     return int(known[known != ""].duplicated(keep=False).sum())
 
 
 def _count_groups(codes: np.ndarray, groups: np.ndarray) -> dict[str, int]:
-    """Count the groups of two and more products."""
+    """Count the groups of at least two products."""
     sizes = pd.Series(codes).groupby(groups).agg(["size", "nunique"])
-    twins = sizes[sizes["size"] > 1]
+    duplicates = sizes[sizes["size"] > 1]
     return {
-        "groups": len(twins),
-        "products": int(twins["size"].sum()),
-        "largest_group": int(twins["size"].max()) if len(twins) else 0,
-        "groups_of_several_categories": int((twins["nunique"] > 1).sum()),
+        "groups": len(duplicates),
+        "products": int(duplicates["size"].sum()),
+        "largest_group": int(duplicates["size"].max()) if len(duplicates) else 0,
+        "groups_of_several_categories": int((duplicates["nunique"] > 1).sum()),
     }
 
 
 def _count_torn(groups: np.ndarray, parts: np.ndarray) -> dict[str, int]:
-    """Count the groups in more than one part and the products tested on a twin of a train row."""
+    """Count the groups in several parts and the test products with a duplicate in train."""
     crossing = pd.Series(parts).groupby(groups).nunique() > 1
     known = np.isin(groups, groups[parts == "train"])
     return {
@@ -220,7 +235,7 @@ def _count_torn(groups: np.ndarray, parts: np.ndarray) -> dict[str, int]:
 
 
 def _shares(codes: np.ndarray, parts: np.ndarray) -> dict[str, dict[str, float]]:
-    """Tell for each category its number of products and the share of them in each part."""
+    """List each category's number of products and the share of them in each part."""
     table = pd.crosstab(codes, parts).reindex(columns=list(PARTS), fill_value=0)
     return {
         str(code): {"products": int(row.sum())} | (row / row.sum()).round(4).to_dict()

@@ -1,23 +1,26 @@
-"""Trained nets on disk: `model.json` says how to build one, `weights.npz` what it learnt."""
+"""Trained nets on disk: `model.json` describes the architecture, `weights.npz` holds the weights."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import keras
+import numpy as np
+import pandas as pd
 
 from rakuten import storage
-from rakuten.models import nets
+from rakuten.models import nets, training
 
 
 def write(folder: str | Path, model: keras.Model, **arguments: float) -> dict:
     """Write a net of `rakuten.models.nets`; equal weights give equal bytes.
 
     Args:
-        folder: Where model.json and weights.npz go.
+        folder: Folder of model.json and weights.npz.
         model: The net.
-        **arguments: The keyword arguments that its builder was called with.
+        **arguments: The keyword arguments of its builder.
 
     Returns:
-        The description that was written.
+        The content of model.json.
     """
     description = nets.describe(model, **arguments)
     storage.write_arrays(Path(folder) / "weights.npz", **nets.weights(model))
@@ -26,11 +29,42 @@ def write(folder: str | Path, model: keras.Model, **arguments: float) -> dict:
 
 
 def read(folder: str | Path) -> keras.Model:
-    """Read a net that predicts as the one that was written; runs no code from the files.
+    """Read a net that predicts the same as the one that was written; executes no stored code.
 
     Raises:
         FileNotFoundError: If model.json or weights.npz is missing.
-        ValueError: If the two do not belong together or to this project.
+        ValueError: If the two files do not belong together or to this project.
     """
     description = storage.read_json(Path(folder) / "model.json")
     return nets.restore(description, storage.read_arrays(Path(folder) / "weights.npz"))
+
+
+def write_training(
+    stage: str,
+    model: keras.Model,
+    arguments: Mapping[str, float],
+    curves: pd.DataFrame,
+    outputs: Mapping[str, np.ndarray],
+) -> dict[str, int]:
+    """Write the files of a training stage.
+
+    Writes model.json, weights.npz and outputs.npz to build/<stage>, history.csv and metrics.json to
+    reports/<stage>.
+
+    Args:
+        stage: The stage's name in `dvc.yaml`.
+        model: The trained net.
+        arguments: The keyword arguments of its builder.
+        curves: The table that `training.fit` returned.
+        outputs: The arrays that `training.outputs` returned.
+
+    Returns:
+        The content of metrics.json, see `training.summary`.
+    """
+    build, reports = Path("build") / stage, Path("reports") / stage
+    description = write(build, model, **arguments)
+    report = training.summary(curves, parameters=description["parameters"])
+    storage.write_arrays(build / "outputs.npz", **outputs)
+    storage.write_csv(reports / "history.csv", curves)
+    storage.write_json(reports / "metrics.json", report)
+    return report

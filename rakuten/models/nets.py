@@ -1,14 +1,13 @@
-"""The study's nets as Keras builders, and their form on disk: weights plus JSON, never code."""
+"""Keras builders of the study's nets, and their conversion to arrays and JSON."""
 
 import keras
 import numpy as np
 from keras import layers
 
 from rakuten.categories import CODES, NUM_CATEGORIES
-from rakuten.models.inference import check_description
 
 HIDDEN = "hidden"
-"""Name of the layer whose activations the fusion net reads."""
+"""Name of the layer whose activations are the fusion net's input."""
 
 
 def dense_net(num_inputs: int, *, hidden_units: int, dropout: float) -> keras.Model:
@@ -19,7 +18,7 @@ def dense_net(num_inputs: int, *, hidden_units: int, dropout: float) -> keras.Mo
     Args:
         num_inputs: Width of the input, e.g. the number of terms or of image features.
         hidden_units: Width of the layer named `HIDDEN`.
-        dropout: Share of hidden activations dropped in training, in [0, 1).
+        dropout: Dropout rate of the hidden layer, in [0, 1).
 
     Returns:
         An uncompiled model, float32 (batch, num_inputs) -> probabilities (batch, 27).
@@ -39,18 +38,18 @@ def fusion_net(
     dropout: float,
     norm_momentum: float,
 ) -> keras.Model:
-    """Build the study's fusion net on the hidden layers of both modalities, side by side.
+    """Build the study's fusion net on the concatenated hidden layers of both modalities.
 
     Input -> BatchNorm -> Dense relu -> BatchNorm -> Dropout -> Dense relu -> BatchNorm -> Dropout
     -> softmax. `fusion_net(512, hidden_units=1024, ...)` has 1,612,827 parameters, 5,120 of them
     (the moving means and variances) not trainable.
 
     Args:
-        num_inputs: Width of both hidden layers together.
+        num_inputs: Width of the concatenated hidden layers.
         hidden_units: Width of each of the two dense layers.
-        first_dropout: Share dropped after the first dense layer, in [0, 1).
-        dropout: Share dropped before the softmax, in [0, 1).
-        norm_momentum: Share of the old moving mean and variance kept at each step, in (0, 1).
+        first_dropout: Dropout rate after the first dense layer, in [0, 1).
+        dropout: Dropout rate before the softmax, in [0, 1).
+        norm_momentum: Momentum of the moving mean and variance, in (0, 1).
 
     Returns:
         An uncompiled model, float32 (batch, num_inputs) -> probabilities (batch, 27).
@@ -68,15 +67,15 @@ def fusion_net(
 
 
 BUILDERS = {"dense_net": dense_net, "fusion_net": fusion_net}
-"""The builders that a saved description may name."""
+"""The builders that a stored description may name."""
 
 
 def describe(model: keras.Model, **arguments: float) -> dict:
-    """Describe a model so that `restore` can build it again.
+    """Describe how to build a model, for `restore`.
 
     Args:
-        model: A model of this room.
-        **arguments: The keyword arguments that its builder was called with.
+        model: A model made by one of `BUILDERS`.
+        **arguments: The keyword arguments of the builder.
 
     Returns:
         Plain values for JSON: builder, number of inputs, arguments, number of parameters,
@@ -92,7 +91,7 @@ def describe(model: keras.Model, **arguments: float) -> dict:
 
 
 def weights(model: keras.Model) -> dict[str, np.ndarray]:
-    """Read a model's weights, trainable or not, by `layer/variable`, in the model's order."""
+    """Return a model's weights, trainable or not, by `layer/variable`, in the model's order."""
     return {
         f"{layer.name}/{variable.name}": np.asarray(variable)
         for layer in model.layers
@@ -102,26 +101,36 @@ def weights(model: keras.Model) -> dict[str, np.ndarray]:
 
 
 def restore(description: dict, arrays: dict[str, np.ndarray]) -> keras.Model:
-    """Build the model that `describe` and `weights` were taken from.
+    """Build a model from its description and weights.
 
     Args:
         description: What `describe` returned.
         arrays: What `weights` returned.
 
     Returns:
-        A model that predicts as the original did.
+        A model that predicts the same as the original.
 
     Raises:
         ValueError: If the builder is unknown, the categories differ from this project's, or the
             names or shapes of the weights do not fit.
     """
-    check_description(description, BUILDERS)
-    model = BUILDERS[description["builder"]](description["num_inputs"], **description["arguments"])
+    builder = description["builder"]
+    if builder not in BUILDERS:
+        raise ValueError(
+            f"unknown model builder {builder!r}: expected one of {', '.join(BUILDERS)}; the file was "
+            "not written by this project"
+        )
+    if tuple(description["categories"]) != CODES:
+        raise ValueError(
+            f"the model predicts {len(description['categories'])} categories, expected the "
+            f"{NUM_CATEGORIES} of rakuten.categories.CODES: train it again"
+        )
+    model = BUILDERS[builder](description["num_inputs"], **description["arguments"])
     expected = {name: array.shape for name, array in weights(model).items()}
     received = {name: array.shape for name, array in arrays.items()}
     if expected != received:
         raise ValueError(
-            f"weights do not fit {description['builder']}: expected {expected}, received "
+            f"weights do not fit {builder}: expected {expected}, received "
             f"{received}; take weights.npz and model.json from the same training"
         )
     for layer in model.layers:

@@ -11,7 +11,7 @@ OPTIONS = SHARES | {"keep_duplicates_together": True, "seed": 7}
 
 
 def catalogue(seed: int = 0, per_category: int = 60) -> tuple[pd.DataFrame, list[str]]:
-    """Four categories, ids in random order, a fifth of the products with twins."""
+    """Four categories, ids in random order, a fifth of the products with duplicates."""
     generator = np.random.default_rng(seed)
     codes = np.repeat([10, 40, 50, 60], per_category)
     count = len(codes)
@@ -28,14 +28,14 @@ def catalogue(seed: int = 0, per_category: int = 60) -> tuple[pd.DataFrame, list
 
 
 def naive_groups(ids, texts, digests) -> list[int]:
-    """Spread the smaller id over every resemblance until nothing changes."""
+    """Propagate the smaller id over matching pairs until nothing changes."""
     groups, changed = list(ids), True
     while changed:
         changed = False
         for a in range(len(ids)):
             for b in range(len(ids)):
-                alike = texts[a] == texts[b] != "" or digests[a] == digests[b] != ""
-                if alike and groups[b] < groups[a]:
+                match = texts[a] == texts[b] != "" or digests[a] == digests[b] != ""
+                if match and groups[b] < groups[a]:
                     groups[a], changed = groups[b], True
     return groups
 
@@ -49,7 +49,7 @@ def test_groups_by_text_by_image_and_through_others():
     assert groups.dtype == np.int64
 
 
-def test_a_text_is_no_twin_of_an_image_of_the_same_name():
+def test_a_text_does_not_match_an_image_digest():
     assert splits.duplicate_groups(np.array([1, 2]), ["aa", ""], ["", "aa"]).tolist() == [1, 2]
 
 
@@ -95,7 +95,7 @@ def test_with_duplicates_categories_stay_proportional_within_a_group():
         assert (counts[part] - counts.sum(axis=1) * share).abs().max() < 3
 
 
-def test_permuting_rows_moves_no_product():
+def test_permuting_rows_does_not_change_their_parts():
     frame, digests = catalogue()
     expected, report = splits.split(frame, digests, **OPTIONS)
     order = np.random.default_rng(5).permutation(len(frame))
@@ -104,7 +104,7 @@ def test_permuting_rows_moves_no_product():
     assert permuted == report
 
 
-def test_the_seed_decides_who_goes_where():
+def test_the_seed_determines_the_parts():
     frame, digests = catalogue()
     first, again, other = (
         splits.split(frame, digests, **OPTIONS | {"seed": seed})[0] for seed in (1, 1, 2)
@@ -113,14 +113,14 @@ def test_the_seed_decides_who_goes_where():
     assert (first["part"] != other["part"]).mean() > 0.2
 
 
-def test_report_counts_what_a_division_by_rows_would_tear_apart():
+def test_report_counts_the_duplicates_that_a_split_without_groups_separates():
     frame, digests = catalogue()
     together, report = splits.split(frame, digests, **OPTIONS)
     by_row, loose = splits.split(frame, digests, **OPTIONS | {"keep_duplicates_together": False})
     assert report["torn_apart"] == {"groups": 0, "test_products_with_twin_in_train": 0}
     assert report["torn_apart_row_by_row"] == loose["torn_apart"] == loose["torn_apart_row_by_row"]
-    torn = by_row.groupby("group")["part"].nunique() > 1
-    assert report["torn_apart_row_by_row"]["groups"] == torn.sum() > 0
+    crossing = by_row.groupby("group")["part"].nunique() > 1
+    assert report["torn_apart_row_by_row"]["groups"] == crossing.sum() > 0
     trained_on = set(by_row.loc[by_row["part"] == "train", "group"])
     leaked = by_row[(by_row["part"] == "test") & by_row["group"].isin(trained_on)]
     assert report["torn_apart_row_by_row"]["test_products_with_twin_in_train"] == len(leaked) > 0
@@ -128,7 +128,7 @@ def test_report_counts_what_a_division_by_rows_would_tear_apart():
     assert report["parts"] == together["part"].value_counts().to_dict()
 
 
-def test_report_counts_duplicates_literally():
+def test_report_counts_duplicates():
     frame = pd.DataFrame(
         {
             "id": range(8),
@@ -149,7 +149,7 @@ def test_report_counts_duplicates_literally():
     assert report["categories"]["40"]["products"] == 3
 
 
-def test_categories_too_small_to_spread_go_to_train():
+def test_categories_with_too_few_groups_go_to_train():
     codes = np.array([10] * 20 + [40] * 2 + [50] + [60] * 4)
     ids = np.arange(len(codes))
     groups = np.where(codes == 60, 23, ids)  # four products, one group
@@ -162,15 +162,15 @@ def test_categories_too_small_to_spread_go_to_train():
     }
 
 
-def test_every_category_keeps_a_product_to_train_on():
+def test_every_category_keeps_a_train_product():
     codes = np.repeat([10, 40], 3)
     ids = np.arange(6)
     parts = splits.assign_parts(ids, codes, ids, test_share=0.6, validation_share=0.35, seed=0)
     assert set(codes[parts == "train"]) == {10, 40}
 
 
-def test_a_group_of_several_categories_counts_as_the_commonest():
-    """One product of category 10 counts with the nine of 40 that it is tied to: 10 and 20 rows."""
+def test_a_group_of_several_categories_counts_as_the_most_common_one():
+    """One product of category 10 counts with the nine of 40 in its group: 10 and 20 rows."""
     codes = np.array([10] * 11 + [40] * 19)
     ids = np.arange(30)
     groups = np.where(ids >= 10, np.where(ids < 20, 10, ids), ids)
@@ -180,13 +180,13 @@ def test_a_group_of_several_categories_counts_as_the_commonest():
 
 
 @pytest.mark.parametrize(("test", "validation"), [(0.9, 0.1), (-0.1, 0.1), (0.2, -0.2)])
-def test_impossible_shares_are_refused(test, validation):
+def test_invalid_shares_are_rejected(test, validation):
     ids = np.arange(10)
-    with pytest.raises(ValueError, match=f"test_share {test} and validation_share {validation}"):
+    with pytest.raises(ValueError, match=f"test_share is {test} and validation_share {validation}"):
         splits.assign_parts(ids, ids % 2, ids, test_share=test, validation_share=validation, seed=0)
 
 
-def test_no_part_is_needed():
+def test_a_share_of_zero_leaves_a_part_empty():
     ids = np.arange(12)
     parts = splits.assign_parts(ids, ids % 2, ids, test_share=0.25, validation_share=0.0, seed=0)
     assert pd.Series(parts).value_counts().to_dict() == {"train": 9, "test": 3}
@@ -201,27 +201,41 @@ def folds_of(per_category=30, seed=0, count=5):
 
 
 @pytest.mark.parametrize("count", [2, 5, 7])
-def test_folds_keep_twins_together_and_share_groups_out_evenly(count):
+def test_folds_keep_duplicates_together_and_balance_rows_and_categories(count):
     labels, groups, folds = folds_of(count=count)
     frame = pd.DataFrame({"label": labels, "group": groups, "fold": folds})
     assert len(np.unique(groups)) < len(groups)
     assert (frame.groupby("group")["fold"].nunique() == 1).all()
-    dealt = frame.drop_duplicates("group")
-    assert np.ptp(np.bincount(dealt["fold"], minlength=count)) <= 1
-    counts = pd.crosstab(dealt["label"], dealt["fold"])
+    assert np.ptp(np.bincount(folds, minlength=count)) <= 6
+    counts = pd.crosstab(frame["label"], frame["fold"])
     assert counts.shape == (4, count)
-    assert (counts.max(axis=1) - counts.min(axis=1) <= 1).all()
+    assert (counts.max(axis=1) - counts.min(axis=1) <= 3).all()
     assert folds.dtype == np.int64
 
 
-def test_permuting_rows_moves_no_row_to_another_fold():
+def test_folds_have_similar_sizes_with_large_groups_of_duplicates():
+    """Group sizes from 1 to 300: balancing groups gives folds of 684 to 1,442 rows."""
+    generator = np.random.default_rng(0)
+    sizes = np.minimum(300, np.ceil(generator.pareto(0.9, 600))).astype(int)
+    labels = np.repeat(generator.integers(0, 5, len(sizes)), sizes)
+    groups = np.repeat(generator.permutation(len(sizes)), sizes)
+    folds = splits.folds(labels, groups, count=5, seed=0)
+    rows = np.bincount(folds)
+    assert sizes.max() == 300
+    assert rows.max() / rows.min() < 1.2
+    counts = pd.crosstab(labels, folds)
+    assert counts.shape == (5, 5)
+    assert counts.min(axis=None) > 0
+
+
+def test_permuting_rows_does_not_change_their_folds():
     labels, groups, folds = folds_of()
     order = np.random.default_rng(5).permutation(len(labels))
     moved = splits.folds(labels[order], groups[order], count=5, seed=0)
     np.testing.assert_array_equal(moved, folds[order])
 
 
-def test_the_seed_decides_the_folds():
+def test_the_seed_determines_the_folds():
     first, again, other = (folds_of(seed=seed)[2] for seed in (1, 1, 2))
     np.testing.assert_array_equal(first, again)
     assert (first != other).mean() > 0.3
@@ -233,10 +247,20 @@ def test_folds_of_few_rows():
     assert splits.folds(np.array([3]), np.array([8]), count=5, seed=0).tolist() == [0]
     one_group = splits.folds(np.array([3, 3, 4]), np.array([8, 8, 8]), count=2, seed=0)
     assert one_group.tolist() == [0, 0, 0]
+    different = splits.folds(np.array([3, 4, 5]), np.array([1, 2, 3]), count=2, seed=0)
+    assert different.tolist() == [0, 0, 0]
     three = splits.folds(np.array([3, 3, 4]), np.array([1, 2, 3]), count=5, seed=0)
-    assert sorted(three) == [0, 1, 2]
+    assert set(three) == {0, 1}
 
 
-def test_one_fold_is_refused():
-    with pytest.raises(ValueError, match="folds is 1: at least 2"):
+@pytest.mark.filterwarnings("error")
+def test_a_category_smaller_than_the_number_of_folds_is_spread_silently():
+    labels = np.array([0] * 12 + [1] * 2)
+    folds = splits.folds(labels, np.arange(14), count=4, seed=0)
+    assert len(set(folds[12:])) == 2
+    assert set(folds) == {0, 1, 2, 3}
+
+
+def test_one_fold_is_rejected():
+    with pytest.raises(ValueError, match="folds is 1: expected at least 2"):
         splits.folds(np.array([3]), np.array([8]), count=1, seed=0)

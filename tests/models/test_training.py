@@ -9,13 +9,12 @@ from rakuten.models import nets, training
 
 pytestmark = pytest.mark.tensorflow
 
-FITTING = {
+SETTINGS = {
     "learning_rate": 0.02,
     "batch_size": 4,
     "epochs": 40,
     "patience": 40,
     "class_weights": "none",
-    "seed": 1,
 }
 NETS = {
     "dense": lambda width: nets.dense_net(width, hidden_units=32, dropout=0.1),
@@ -42,12 +41,13 @@ def small_examples(as_sparse=False, train=8, others=4):
     )
 
 
-def fit(net, examples, **changes):
-    seen = []
+def fit(net, examples, *, seed=1, **changes):
+    epochs = []
+    settings = training.Settings(**SETTINGS | changes)
     curves = training.fit(
-        net, examples, on_epoch=lambda epoch, logs: seen.append((epoch, logs)), **FITTING | changes
+        net, examples, settings, seed=seed, on_epoch=lambda *epoch: epochs.append(epoch)
     )
-    return curves, seen
+    return curves, epochs
 
 
 @pytest.mark.parametrize(
@@ -68,8 +68,8 @@ def test_each_net_overfits_eight_rows(name, as_sparse, changes):
     examples.present[:] = True
     net = NETS[name](6)
     fit(net, examples, **changes)
-    said = training.outputs(net, examples, trained=True)["probabilities"].argmax(axis=1)
-    assert said.tolist() == examples.labels.tolist()
+    outputs = training.outputs(net, examples, trained=True)["probabilities"].argmax(axis=1)
+    assert outputs.tolist() == examples.labels.tolist()
 
 
 def test_sparse_and_dense_features_give_the_same_outputs():
@@ -96,40 +96,40 @@ def test_training_stops_early_and_keeps_the_best_epoch():
     net = NETS["dense"](6)
     curves, seen = fit(net, examples, patience=2, learning_rate=0.05)
     best = curves["validation_loss"].idxmin()
-    assert len(curves) == best + 3 < FITTING["epochs"]
+    assert len(curves) == best + 3 < SETTINGS["epochs"]
     assert [epoch for epoch, _ in seen] == curves["epoch"].tolist()
     assert seen[best][1]["validation_loss"] == curves["validation_loss"][best]
     rows = examples.rows("validation")
-    said = training.outputs(net, examples, trained=True)["probabilities"][rows]
-    loss = -np.log(said[np.arange(len(rows)), examples.labels[rows]]).mean()
+    outputs = training.outputs(net, examples, trained=True)["probabilities"][rows]
+    loss = -np.log(outputs[np.arange(len(rows)), examples.labels[rows]]).mean()
     assert loss == pytest.approx(curves["validation_loss"][best], rel=1e-4)
 
 
 def test_products_without_the_modality_get_the_prior_and_zeros():
     examples = small_examples()
-    said = training.outputs(NETS["dense"](6), examples, trained=True)
-    np.testing.assert_array_equal(said["probabilities"][-1], examples.prior())
-    assert not said["hidden"][-1].any()
-    assert said["present"].tolist() == examples.present.tolist()
-    np.testing.assert_array_equal(said["ids"], examples.ids)
-    np.testing.assert_allclose(said["probabilities"].sum(axis=1), 1, rtol=1e-5)
+    outputs = training.outputs(NETS["dense"](6), examples, trained=True)
+    np.testing.assert_array_equal(outputs["probabilities"][-1], examples.prior())
+    assert not outputs["hidden"][-1].any()
+    assert outputs["present"].tolist() == examples.present.tolist()
+    np.testing.assert_array_equal(outputs["ids"], examples.ids)
+    np.testing.assert_allclose(outputs["probabilities"].sum(axis=1), 1, rtol=1e-5)
 
 
-def test_no_train_row_with_the_modality_leaves_everything_to_the_prior():
+def test_without_train_rows_every_product_gets_the_prior():
     examples = small_examples()
     examples.present[:8] = False
     net = NETS["dense"](6)
     curves, seen = fit(net, examples)
     assert (len(curves), seen) == (0, [])
-    said = training.outputs(net, examples, trained=False)
-    assert not said["present"].any()
-    np.testing.assert_array_equal(said["probabilities"], np.tile(examples.prior(), (12, 1)))
-    figures = training.summary(curves, {"parameters": 7})
-    assert figures == {"parameters": 7, "epochs": 0, "best_epoch": 0}
-    assert "untrained" in training.sentence(figures)
+    outputs = training.outputs(net, examples, trained=False)
+    assert not outputs["present"].any()
+    np.testing.assert_array_equal(outputs["probabilities"], np.tile(examples.prior(), (12, 1)))
+    report = training.summary(curves, parameters=7)
+    assert report == {"parameters": 7, "epochs": 0, "best_epoch": 0}
+    assert "untrained" in training.summary_line(report)
 
 
-def test_hidden_is_what_the_hidden_layer_says():
+def test_hidden_is_the_output_of_the_hidden_layer():
     examples = small_examples()
     net = NETS["dense"](6)
     kernel, bias = net.get_layer("hidden").get_weights()
@@ -139,13 +139,13 @@ def test_hidden_is_what_the_hidden_layer_says():
     np.testing.assert_allclose(hidden, expected, rtol=1e-4, atol=1e-6)
 
 
-def test_balanced_weights_make_categories_count_the_same():
+def test_balanced_weights_give_every_category_the_same_total():
     labels = np.array([0, 0, 0, 5])
-    weights = training._class_weights(labels, "balanced")
+    weights = training.sample_weights(labels, "balanced")
     assert weights[:3].sum() == pytest.approx(weights[3])
     assert weights[3] == pytest.approx(4 / 27)
     with pytest.raises(ValueError, match="class_weights is 'balance': expected 'none' or"):
-        training._class_weights(labels, "balance")
+        training.sample_weights(labels, "balance")
 
 
 def test_batches_cover_every_row_once_in_a_new_order_each_epoch():
@@ -163,7 +163,7 @@ def test_batches_cover_every_row_once_in_a_new_order_each_epoch():
     assert epochs[0] != epochs[1]
 
 
-def test_a_misspelt_parameter_is_named():
+def test_a_misspelt_parameter_is_an_error_that_names_it():
     with pytest.raises(TypeError, match="learning_rat"):
         fit(NETS["dense"](6), small_examples(), learning_rat=1)
     with pytest.raises(TypeError, match="dropuot"):
@@ -174,20 +174,3 @@ def test_threads_cannot_change_later():
     keras.ops.ones(1)
     with pytest.raises(RuntimeError, match="cannot be modified"):
         determinism.configure(seed=1, threads=1)
-
-
-def test_the_fused_adam_takes_keras_s_steps():
-    generator = np.random.default_rng(4)
-    start = {shape: generator.normal(size=shape) for shape in ((30, 20), (20,))}
-    gradients = [{shape: generator.normal(size=shape) for shape in start} for _ in range(50)]
-    ended = []
-    for optimizer in (keras.optimizers.Adam(0.01), training.FusedAdam(0.01)):
-        variables = [keras.Variable(value, dtype="float32") for value in start.values()]
-        optimizer.build(variables)
-        for step in gradients:
-            optimizer.apply([keras.ops.cast(g, "float32") for g in step.values()], variables)
-        ended.append([np.asarray(variable) for variable in variables])
-        assert int(optimizer.iterations) == len(gradients)
-    for plain, fused, begun in zip(*ended, start.values(), strict=True):
-        np.testing.assert_allclose(fused, plain, rtol=1e-4, atol=1e-6)
-        assert np.abs(fused - begun).max() > 0.1

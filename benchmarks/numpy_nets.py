@@ -1,12 +1,12 @@
-"""The study's nets in NumPy, for prediction alone: no TensorFlow to load, several times its speed.
+"""Prediction of the study's nets in NumPy, without loading TensorFlow.
 
-A trained net is nothing but a few matrix products. Batch normalisation, once trained, is a factor
-and a constant for each input, which go into the weights of the next layer.
+A trained net is a few matrix products. Trained batch normalization is an affine map of each input,
+which is folded into the weights of the next layer.
 """
 
 import itertools
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -14,13 +14,11 @@ import numpy as np
 from scipy import sparse
 from threadpoolctl import threadpool_limits
 
-from rakuten.categories import CODES, NUM_CATEGORIES
-
 CHUNK = 1024
-"""Products multiplied at once: fewer make the preparation of the weights count."""
+"""Rows per matrix product: smaller chunks repeat BLAS's packing of the weights too often."""
 
 BLOCK = 128
-"""Products that what follows a product is done with at once: they stay in the cache."""
+"""Rows per bias and activation step: they stay in the cache."""
 
 LAYERS = {
     "dense_net": ((None, "hidden"), (None, "probabilities")),
@@ -30,10 +28,11 @@ LAYERS = {
         ("norm", "probabilities"),
     ),
 }
-"""By builder of `rakuten.models.nets`, its dense layers, each with the normalisation of its input."""
+"""By builder of `rakuten.models.nets`: its dense layers, each after the name of the normalization of
+its input."""
 
 NORM_EPSILON = 1e-3
-"""Keras's addition to a variance before its root is taken."""
+"""Keras's default epsilon of batch normalization."""
 
 
 @dataclass(frozen=True)
@@ -47,11 +46,11 @@ class Net:
     layers: tuple[tuple[np.ndarray, np.ndarray], ...]
 
     def probabilities(self, features: np.ndarray | sparse.csr_array, *, threads: int) -> np.ndarray:
-        """Read what the net says.
+        """Predict probabilities.
 
         Args:
             features: float32 (n, d), dense or CSR.
-            threads: Chunks computed at the same time; the result does not depend on it.
+            threads: Chunks computed concurrently; the result does not depend on it.
 
         Returns:
             Probabilities float32 (n, 27), in the order of the rows.
@@ -68,12 +67,12 @@ class Net:
         threads: int,
         out: np.ndarray | None = None,
     ) -> np.ndarray:
-        """Read the net's last hidden layer, as the fusion net does.
+        """Compute the last hidden layer, the input of the fusion net.
 
         Args:
             features: As of `probabilities`.
             threads: As of `probabilities`.
-            out: Where to write, float32 (n, h), e.g. some columns of the fusion net's features.
+            out: Array to write to, float32 (n, h), e.g. columns of the fusion net's features.
 
         Returns:
             Activations float32 (n, h), in the order of the rows.
@@ -90,7 +89,7 @@ class Net:
         threads: int,
         out: np.ndarray | None = None,
     ) -> np.ndarray:
-        """Carry features through the first layers, or all, a chunk at a time."""
+        """Apply layers to features, one chunk of rows at a time."""
         rows, width = features.shape
         if width != len(layers[0][0]):
             raise ValueError(
@@ -100,7 +99,7 @@ class Net:
         if out is None:
             out = np.empty((rows, layers[-1][0].shape[1]), np.float32)
         activations = ([_relu] * (len(self.layers) - 1) + [_softmax])[: len(layers)]
-        memory = threading.local()  # a chunk's activations, allocated once a thread
+        memory = threading.local()  # activations of a chunk, allocated once per thread
 
         def compute(part: slice) -> None:
             x = features[part]
@@ -115,13 +114,13 @@ class Net:
                     activate(block)
 
         with threadpool_limits(1), ThreadPoolExecutor(threads) as workers:
-            for _ in workers.map(compute, _chunks(rows)):  # hands on what a worker raises
+            for _ in workers.map(compute, _chunks(rows)):  # raises what a worker raised
                 pass
         return out
 
 
 def _multiply(x: np.ndarray | sparse.csr_array, kernel: np.ndarray, out: np.ndarray) -> np.ndarray:
-    """Multiply into memory that is there already; return it."""
+    """Multiply into an allocated array and return it."""
     if isinstance(x, np.ndarray):
         return np.matmul(x, kernel, out=out)
     out[:] = x @ kernel
@@ -129,7 +128,7 @@ def _multiply(x: np.ndarray | sparse.csr_array, kernel: np.ndarray, out: np.ndar
 
 
 def _blocks(x: np.ndarray) -> Iterator[np.ndarray]:
-    """Cut rows into views that stay in the cache from one operation to the next."""
+    """Split rows into views that stay in the cache between operations."""
     return (x[start : start + BLOCK] for start in range(0, len(x), BLOCK))
 
 
@@ -141,14 +140,14 @@ def restore(description: Mapping, arrays: Mapping[str, np.ndarray]) -> Net:
         arrays: What `rakuten.models.nets.weights` returned.
 
     Returns:
-        A net that predicts as the Keras model does, but for rounding.
+        A net that predicts as the Keras model does, except for rounding.
 
     Raises:
-        ValueError: If the builder is unknown, the categories differ from this project's, or an
-            array is missing.
+        ValueError: If the builder is unknown or an array is missing.
     """
-    check_description(description, LAYERS)
     builder = description["builder"]
+    if builder not in LAYERS:
+        raise ValueError(f"unknown builder {builder!r}: expected one of {', '.join(LAYERS)}")
     missing = [
         name
         for name in itertools.chain.from_iterable(map(_names, LAYERS[builder]))
@@ -156,41 +155,19 @@ def restore(description: Mapping, arrays: Mapping[str, np.ndarray]) -> Net:
     ]
     if missing:
         raise ValueError(
-            f"weights do not fit {builder}: {', '.join(missing)} not there; take weights.npz and "
-            "model.json from the same training"
+            f"weights of {builder} lack {', '.join(missing)}: take weights.npz and model.json from "
+            "the same training"
         )
     return Net(tuple(_fold(arrays, *names) for names in LAYERS[builder]))
 
 
-def check_description(description: Mapping, known: Iterable[str]) -> None:
-    """Refuse a description that this project did not write, or that is of other categories.
-
-    Args:
-        description: What `rakuten.models.nets.describe` returned.
-        known: Names of builders.
-
-    Raises:
-        ValueError: If the builder is not known or the categories differ from this project's.
-    """
-    if description["builder"] not in known:
-        raise ValueError(
-            f"unknown model builder {description['builder']!r}: expected one of "
-            f"{', '.join(known)}; the file was not written by this project"
-        )
-    if tuple(description["categories"]) != CODES:
-        raise ValueError(
-            f"the model predicts {len(description['categories'])} categories, not the "
-            f"{NUM_CATEGORIES} of rakuten.categories.CODES: train it again"
-        )
-
-
 def _relu(activations: np.ndarray) -> None:
-    """Put 0 for what is negative, in place."""
+    """Apply relu in place."""
     np.maximum(activations, 0, out=activations)
 
 
 def _softmax(scores: np.ndarray) -> None:
-    """Turn scores float32 (n, c) into probabilities, in place."""
+    """Apply softmax to scores float32 (n, c) in place."""
     scores -= scores.max(axis=1, keepdims=True)
     np.exp(scores, out=scores)
     scores /= scores.sum(axis=1, keepdims=True)
@@ -200,7 +177,7 @@ _NORM = ("gamma", "beta", "moving_mean", "moving_variance")
 
 
 def _names(layer: tuple[str | None, str]) -> Iterator[str]:
-    """List the arrays that a dense layer and the normalisation before it need."""
+    """List the arrays of a dense layer and of the normalization before it."""
     norm, dense = layer
     yield from (f"{dense}/kernel", f"{dense}/bias")
     yield from (f"{norm}/{name}" for name in _NORM if norm)
@@ -209,7 +186,7 @@ def _names(layer: tuple[str | None, str]) -> Iterator[str]:
 def _fold(
     arrays: Mapping[str, np.ndarray], norm: str | None, dense: str
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Put the normalisation of a layer's input into the layer's weights."""
+    """Fold the normalization of a layer's input into the layer's weights."""
     kernel, bias = arrays[f"{dense}/kernel"], arrays[f"{dense}/bias"]
     if norm is None:
         return kernel, bias
@@ -221,5 +198,5 @@ def _fold(
 
 
 def _chunks(rows: int) -> Iterator[slice]:
-    """Cut n rows into chunks."""
+    """Split n rows into chunks."""
     return (slice(start, start + CHUNK) for start in range(0, rows, CHUNK))
