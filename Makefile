@@ -9,7 +9,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c '$(SUPPORTED)' 2>/dev/null && echo $$p && break; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help install repro results ui plots sweep demo serve test check test-scale bench bench-scale verify kill sample readme lock clean
+.PHONY: help install repro results ui plots sweep demo serve check test test-scale bench bench-scale verify kill sample readme lock clean
 
 help:
 	@awk 'BEGIN {FS = ":.*## *"} /^##@/ {printf "\n%s\n", substr($$0, 5)} \
@@ -30,16 +30,16 @@ $(VENV)/installed: requirements.txt | $(VENV)/bin/python
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	@touch $@
 
-$(VENV)/installed-demo: requirements-demo.txt $(VENV)/installed
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-demo.txt
+$(VENV)/installed-demo: requirements/demo.txt $(VENV)/installed
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements/demo.txt
 	@touch $@
 
-$(VENV)/installed-dev: requirements-dev.txt $(VENV)/installed-demo
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+$(VENV)/installed-dev: requirements/dev.txt $(VENV)/installed-demo
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements/dev.txt
 	@touch $@
 
-$(VENV)/installed-scale: requirements-scale.txt $(VENV)/installed-dev
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-scale.txt
+$(VENV)/installed-scale: requirements/scale.txt $(VENV)/installed-dev
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements/scale.txt
 	@touch $@
 
 repro: install  ## rebuild everything from data.dvc, mirror it to MLflow, show the figures
@@ -78,16 +78,15 @@ serve: install  ## serve the champion: POST to http://127.0.0.1:5001/invocations
 
 ##@ Check
 
-test: $(VENV)/installed-dev  ## lint, then all tests, the slow ones included
+check: $(VENV)/installed-dev  ## lint, check the import direction and the types, run the quick tests
 	ruff check
 	ruff format --check
+	lint-imports
+	mypy
 	python -m pytest
-	python -m pytest -m slow -rs -n 3 --dist load --maxschedchunk 1
 
-check: $(VENV)/installed-dev  ## lint, then the quick tests only
-	ruff check
-	ruff format --check
-	python -m pytest
+test: check  ## the same, then the slow tests
+	python -m pytest -m slow -rs -n 3 --dist load --maxschedchunk 1
 
 test-scale: $(VENV)/installed-scale  ## the tests on Ray, Spark and an S3 store, some minutes
 	python -m pytest -m scale -rs -n 0
@@ -112,7 +111,7 @@ kill: install  ## kill a small pipeline at 20 random moments and see it finish t
 
 ##@ Maintain
 
-sample: install  ## write the embedded catalogue anew and import it
+sample: install  ## write the embedded catalogue again and import it
 	rm -rf build/sample
 	python -m rakuten.sample --products 1350 --seed 1 --quality 36 build/sample
 	python -m rakuten.data.importing import --name "synthetic sample" build/sample
@@ -123,15 +122,12 @@ readme: install  ## write the figures of reports/ into README.md and docs/, and 
 	python -m rakuten.reports.cards write
 	python -m rakuten.reports.dag write
 
-lock:  ## compile requirements*.txt from requirements*.in (needs uv)
-	uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url \
-		--custom-compile-command "make lock" requirements.in -o requirements.txt
-	uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url \
-		--custom-compile-command "make lock" requirements-demo.in -o requirements-demo.txt
-	uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url \
-		--custom-compile-command "make lock" requirements-dev.in -o requirements-dev.txt
-	uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url \
-		--custom-compile-command "make lock" requirements-scale.in -o requirements-scale.txt
+COMPILE := uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url \
+	--custom-compile-command "make lock"
+lock:  ## compile the lock files from requirements/*.in (needs uv)
+	$(COMPILE) requirements/base.in -o requirements.txt
+	for name in demo dev scale; do \
+		$(COMPILE) requirements/$$name.in -o requirements/$$name.txt || exit; done
 
 clean:  ## remove what `make repro` builds; the DVC cache and the environment stay
 	rm -rf build dvc_plots mlflow.db mlartifacts

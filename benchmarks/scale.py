@@ -1,7 +1,7 @@
 """Ray against one process, what it can schedule, and how its memory grows.
 
 `python -m benchmarks.scale` runs all pieces, `python -m benchmarks.scale overhead` one of them. It
-needs requirements-scale.txt and the outputs of the last `dvc repro`. Rates are without start-up:
+needs requirements/scale.txt and the outputs of the last `dvc repro`. Rates are without start-up:
 from the moment in which the networks are loaded.
 """
 

@@ -10,10 +10,10 @@ numpy==2.4.6 ; python_version < '3'
     # via mlflow
 numpy==2.5.5 ; python_version >= '3'
     # via
-    #   -r requirements.in
+    #   -r requirements/base.in
     #   mlflow
 MLflow==3.17.2
-    # via -r requirements.in
+    # via -r requirements/base.in
 flask-cors==6.0.5
     # via mlflow
 blinker==1.9.0
@@ -23,7 +23,7 @@ mlflow-skinny==3.17.2
 mlflow-tracing==3.17.2
     # via mlflow
 dvc==3.67.1
-    # via -r requirements.in
+    # via -r requirements/base.in
 pytest==9.0.0
 """
 

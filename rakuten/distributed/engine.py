@@ -122,7 +122,7 @@ def _import() -> "ray":
     except ImportError as error:
         raise InputError(
             f"--engine ray needs Ray, which is not installed ({error}): run "
-            "'pip install -r requirements-scale.txt'"
+            "'pip install -r requirements/scale.txt'"
         ) from error
     return ray
 

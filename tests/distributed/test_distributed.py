@@ -241,7 +241,7 @@ def test_without_ray_the_error_names_the_remedy(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(jobs.Prediction, "threads", 1)
     words = [source, "-o", tmp_path / "out", "--engine", "ray", "--package", tmp_path / "package"]
     assert batch_prediction.main([str(word) for word in words]) == 2
-    assert "pip install -r requirements-scale.txt" in capsys.readouterr().err
+    assert "pip install -r requirements/scale.txt" in capsys.readouterr().err
 
 
 def test_predict_does_not_need_ray():
