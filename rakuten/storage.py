@@ -26,6 +26,9 @@ if TYPE_CHECKING:  # half a second that readers of other formats do without
 ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
 """The date of every member of the archives written here: zip files cannot do without one."""
 
+DIGITS = 6
+"""Decimals kept in reports: further ones are noise and would show in every diff."""
+
 SCRATCH = Path("build/scratch")
 """Where unfinished work waits for the next run: ignored by git, unknown to DVC."""
 

@@ -19,9 +19,9 @@ from pathlib import Path, PurePosixPath
 import pandas as pd
 
 from rakuten import storage
-from rakuten.model_names import BY_NAME, TRAINED
+from rakuten.model_names import BY_STAGE
 
-MODELS = {BY_NAME[name].stage: name for name in TRAINED}
+MODELS = BY_STAGE
 """The stages that make models, and the models that they make."""
 
 EVALUATION = "reports/evaluate"
