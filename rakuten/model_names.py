@@ -1,6 +1,6 @@
-"""Every model of the project, once: what it is called, what it reads, which stage makes it.
+"""The one table of all models: name, modality, stage, titles, role, colour.
 
-To add a model, add a row to `TABLE`. Reports list models in this order.
+To add a model, add a row to `TABLE`. Reports, MLflow and the demo list models in this order.
 """
 
 from dataclasses import dataclass
@@ -14,11 +14,12 @@ class Model:
         name: Its key in files, tables, MLflow and the command line.
         modality: "text", "image" or "fusion".
         stage: The stage of `dvc.yaml` that makes it.
-        title: Its name in reports, in English.
-        title_fr: Its name in the French demo.
-        role: "study" (a net of the published study), "ensemble" or "baseline".
-        colour: Its colour in charts, "#rrggbb"; told apart by colour-blind readers too (Okabe and
-            Ito, 2008).
+        title: Display name in English.
+        title_fr: Display name in French.
+        role: "study" (a net of the original study; `rakuten.evaluation.published` has the
+            published figures), "ensemble" or "baseline".
+        colour: Colour in charts, "#rrggbb", from a palette safe for colour-blind readers (Okabe
+            and Ito, 2008).
     """
 
     name: str
@@ -55,14 +56,17 @@ TABLE = (
 
 BY_NAME = {model.name: model for model in TABLE}
 
+BY_STAGE = {model.stage: model.name for model in TABLE if model.stage == model.name}
+"""The models with a stage of their own, by stage; other baselines are fitted by a net's stage."""
+
 STUDY = tuple(model.name for model in TABLE if model.role == "study")
-"""The nets of the published study."""
+"""The nets of the original study."""
 
 ENSEMBLES = tuple(model.name for model in TABLE if model.role == "ensemble")
 """The ensembles; their scores of train rows are out of fold."""
 
-TRAINED = STUDY + ENSEMBLES
-"""The models with a stage of their own; every other one is a baseline of such a stage."""
+MAIN = STUDY + ENSEMBLES
+"""All models but the baselines: reports show these in detail, `metrics.json` holds these alone."""
 
 
 def named(role: str, modality: str) -> str:
@@ -77,4 +81,7 @@ def named(role: str, modality: str) -> str:
     for model in TABLE:
         if (model.role, model.modality) == (role, modality):
             return model.name
-    raise KeyError(f"no {role} reads {modality}: rakuten/model_names.py has {', '.join(BY_NAME)}")
+    raise KeyError(
+        f"no model with role {role!r} and modality {modality!r}: rakuten/model_names.py has "
+        f"{', '.join(BY_NAME)}"
+    )

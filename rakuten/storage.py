@@ -27,6 +27,9 @@ if TYPE_CHECKING:  # imported where it is used: half a second that other formats
 ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
 """The fixed date of every member of the archives written here, so that equal content is equal bytes."""
 
+DIGITS = 6
+"""Decimals kept in reports: further ones are noise and would show in every diff."""
+
 SCRATCH = Path("build/scratch")
 """Folder of unfinished work that a later run continues: ignored by git, unknown to DVC."""
 

@@ -13,8 +13,8 @@ from conftest import ROOT
 from nbclient import NotebookClient
 
 from rakuten import storage
-from rakuten.evaluation import audit, exploration, robustness
-from rakuten.evaluation import metrics as evaluation
+from rakuten.evaluation import audit, exploration, inputs, robustness
+from rakuten.evaluation import tables as evaluation
 from rakuten.model_names import named
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -108,7 +108,7 @@ def write_reports(root, *, has_text=True, has_image=True):
         storage.write_csv(root / f"reports/explore/tables/{name}.csv", table)
 
     parts = pd.DataFrame({"id": ids, "part": "test"})
-    described = evaluation.describe(products, parts, np.full(rows, has_image))
+    described = inputs.describe(products, parts, np.full(rows, has_image))
     sure = np.eye(27, dtype=np.float32)[np.where(ids < 9, 26 - labels, labels)]  # 9 are wrong
     absent = np.full((rows, 27), np.nan, np.float32)
     scores = {

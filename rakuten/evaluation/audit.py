@@ -18,12 +18,10 @@ from rakuten.categories import CODES, NAMES, NUM_CATEGORIES, to_codes
 from rakuten.data.examples import PARTS, check_ids
 from rakuten.evaluation import similarity
 from rakuten.image import preprocessing as images
+from rakuten.storage import DIGITS
 
 KINDS = ("text", "image", "either")
 """What a near-duplicate resembles a train product by."""
-
-DIGITS = 6
-"""Decimals kept, as in `evaluation`; similarities are compared after rounding."""
 
 HASH_BITS = 64
 

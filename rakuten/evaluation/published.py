@@ -1,4 +1,4 @@
-"""What the original study published: shown beside our own figures, never as measured here.
+"""Figures that the original study published: a reference beside our own figures.
 
 Source: the study's report on the challenge's 84,916 training rows. Accuracies of the image net as
 printed; those of the text and fusion nets summed from its confusion matrices.

@@ -135,7 +135,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("action", choices=["write", "check"])
     action = parser.parse_args(arguments).action
     reports = read()
-    return readme.settle({path: write(reports) for path, write in CARDS.items()}, action)
+    return readme.write_or_check({path: write(reports) for path, write in CARDS.items()}, action)
 
 
 if __name__ == "__main__":

@@ -211,7 +211,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("action", choices=["write", "check"])
     action = parser.parse_args(arguments).action
     stages = storage.read_yaml("dvc.yaml")["stages"]
-    return readme.settle({PICTURE: draw(*graph(stages))}, action)
+    return readme.write_or_check({PICTURE: draw(*graph(stages))}, action)
 
 
 if __name__ == "__main__":

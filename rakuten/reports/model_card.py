@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from rakuten.evaluation import metrics as evaluation
 from rakuten.evaluation.published import PUBLISHED, TEST_ROWS
 from rakuten.model_names import ENSEMBLES
 from rakuten.reports import readme
@@ -188,7 +187,7 @@ def _published(reports: "Reports") -> str:
 
 
 def _differences(reports: "Reports") -> str:
-    lines = evaluation.difference_lines(reports.tables["evaluate/tables/intervals"])
+    lines = readme.difference_lines(reports.tables["evaluate/tables/intervals"])
     told = "".join(f"- {line}\n" for line in lines)
     return f"{readme.DIFFERENCES}\n{told}" if told else "No two models score the same products.\n"
 

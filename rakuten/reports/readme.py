@@ -1,59 +1,57 @@
-"""The figures of `reports/`, shown in the terminal or written between README.md's markers."""
+"""Show the results in the terminal, or write them between the markers of README.md."""
 
 import argparse
 import re
+import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
 
 from rakuten import storage
-from rakuten.evaluation import metrics
+from rakuten.evaluation.tables import comparison_table
+from rakuten.reports.formats import decimal, percent
 
 README = "README.md"
 MODELS = "reports/evaluate/models.json"
 INTERVALS = "reports/evaluate/tables/intervals.csv"
 
 SAMPLE = "synthetic sample"
-"""What `make sample` calls the embedded data."""
-
-DIFFERENCES = (
-    "Models against each other on the same test products, with bootstrap intervals; where an "
-    "interval\nholds 0, this test part does not tell the two apart.\n"
-)
+"""The name that `make sample` gives the embedded data."""
 
 SAMPLE_CAVEAT = "**These are sample figures, not Rakuten figures**, on the test part."
 
+DIFFERENCES = (
+    "Differences between models on the same test products, with bootstrap intervals. If an "
+    "interval\ncontains 0, this test part cannot tell the two models apart.\n"
+)
+
 
 def sections() -> dict[str, str]:
-    """Write what the README holds of the reports.
+    """Render the generated sections of the README from the reports of the workspace.
 
     Returns:
         Markdown by the name of the README's marker.
     """
     clean = storage.read_json("reports/clean.json")
     split = storage.read_json("reports/split.json")
-    table = metrics.readme_table(storage.read_json(MODELS))
-    lines = "".join(f"- {line}\n" for line in difference_lines())
+    table = results_table(storage.read_json(MODELS))
     return {
         "results": f"{caveat(clean['dataset']['name'])}\n\n{table}",
-        "differences": f"{DIFFERENCES}\n{lines}",
+        "differences": differences(read_intervals()),
         "data": data_line(clean, split),
+        "pipeline": pipeline_graph(),
     }
 
 
 def caveat(name: str) -> str:
-    """Say what kind of figures those of a data set are, by the name of the data."""
+    """State on which data the figures were measured, by the name of the data."""
     return SAMPLE_CAVEAT if name == SAMPLE else f"Figures on {name}, measured here."
 
 
-def difference_lines() -> list[str]:
-    """Say of each pair of models by how much the first is better, a line each."""
-    return metrics.difference_lines(storage.read_csv(INTERVALS, keep_default_na=False))
-
-
-def data_line(clean: dict, split: dict) -> str:
-    """Say in a line what data the figures are of.
+def data_line(clean: Mapping, split: Mapping) -> str:
+    """Describe the data in a line.
 
     Args:
         clean: `reports/clean.json`.
@@ -66,7 +64,109 @@ def data_line(clean: dict, split: dict) -> str:
     return f"Data: {clean['dataset']['name']}, {clean['products']:,} products ({counts}).\n"
 
 
-def fill(text: str, filled: dict[str, str]) -> str:
+def results_table(metrics: Mapping[str, Mapping[str, Mapping]]) -> str:
+    """Render the models' test metrics beside the published accuracy.
+
+    Args:
+        metrics: Model -> part -> metric, as `reports/evaluate/models.json` has it.
+
+    Returns:
+        A Markdown table, ended by a line end: all but the baselines in bold, a dash where there is
+        no figure.
+    """
+    lines = [
+        "| Model | Accuracy | Weighted F1 | Macro F1 | Log loss | Calibration error | Test rows "
+        "| Published accuracy |",
+        "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
+    ]
+    for row in comparison_table(metrics).itertuples():
+        cells = [
+            row.title if row.baseline else f"**{row.title}**",
+            *(percent(value) for value in (row.accuracy, row.weighted_f1, row.macro_f1)),
+            decimal(row.log_loss),
+            percent(row.ece),
+            f"{row.rows:,}",
+            percent(row.published_accuracy),
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def read_intervals() -> pd.DataFrame:
+    """Read the interval table, in which `minus` is "" for a single model."""
+    return storage.read_csv(INTERVALS, keep_default_na=False)
+
+
+def differences(intervals: pd.DataFrame) -> str:
+    """List the differences between models below their explanation, in Markdown.
+
+    Args:
+        intervals: Table of `intervals.interval_table`; `minus` is "" for a single model, not NaN.
+    """
+    lines = "".join(f"- {line}\n" for line in difference_lines(intervals))
+    return f"{DIFFERENCES}\n{lines}" if lines else "No two models score the same products.\n"
+
+
+def difference_lines(intervals: pd.DataFrame) -> list[str]:
+    """Describe the difference of each pair of models.
+
+    Args:
+        intervals: Table of `intervals.interval_table`; `minus` is "" for a single model, not NaN.
+
+    Returns:
+        One line per pair and kind of rows, such as `late_fusion minus text_ensemble: +2.1 points
+        weighted F1 [0.8, 3.4], 160 rows with both`; only one where all rows have both.
+    """
+    chosen = intervals[intervals["minus"].ne("") & intervals["metric"].eq("weighted_f1")]
+    lines = []
+    for row in chosen.drop_duplicates(["model", "minus", "rows"], keep="last").itertuples():
+        value, low, high = (round(100 * v, 1) + 0.0 for v in (row.value, row.low, row.high))
+        counted = "rows with both" if row.rows_of == "both modalities" else "rows"
+        lines.append(
+            f"{row.model} minus {row.minus}: {value:+.1f} points weighted F1 "
+            f"[{low:.1f}, {high:.1f}], {row.rows:,} {counted}"
+        )
+    return lines
+
+
+def pipeline_graph() -> str:
+    """Draw the stages as a Mermaid graph: `dvc dag`, without edges that longer paths imply.
+
+    Returns:
+        A fenced Markdown block, ended by a line end.
+    """
+    shown = subprocess.run(
+        [sys.executable, "-m", "dvc", "dag", "--mermaid"],
+        capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+    names = dict(re.findall(r'^\s*(node\d+)\["(.+)"\]$', shown, re.MULTILINE))
+    edges = {
+        (names[start], names[end])
+        for start, end in re.findall(r"^\s*(node\d+)-->(node\d+)$", shown, re.MULTILINE)
+    }
+    lines = [f"    {start} --> {end}" for start, end in sorted(reduced(edges))]
+    return "\n".join(["```mermaid", "flowchart LR", *lines, "```"]) + "\n"
+
+
+def reduced(edges: set[tuple[str, str]]) -> set[tuple[str, str]]:
+    """Leave out every edge of an acyclic graph that a longer path implies."""
+    following: dict[str, set[str]] = {}
+    for start, end in edges:
+        following.setdefault(start, set()).add(end)
+
+    def reachable(node: str) -> set[str]:
+        nexts = following.get(node, set())
+        return nexts.union(*(reachable(other) for other in nexts))
+
+    implied = {
+        (start, end)
+        for start, ends in following.items()
+        for end in set().union(*(reachable(other) for other in ends))
+    }
+    return edges - implied
+
+
+def fill(text: str, filled: Mapping[str, str]) -> str:
     """Put sections between their markers `<!-- name -->` and `<!-- /name -->`.
 
     Args:
@@ -74,7 +174,7 @@ def fill(text: str, filled: dict[str, str]) -> str:
         filled: Markdown by the name of the marker.
 
     Returns:
-        The README with the sections replaced, everything else untouched.
+        The README with the sections replaced and everything else unchanged.
 
     Raises:
         ValueError: If the README lacks a marker.
@@ -88,8 +188,8 @@ def fill(text: str, filled: dict[str, str]) -> str:
 
 
 def terminal_table() -> str:
-    """Lay the models' test figures out for a terminal, the published accuracy beside them."""
-    table = metrics.comparison_table(storage.read_json(MODELS))
+    """Render the models' test metrics for a terminal, beside the published accuracy."""
+    table = comparison_table(storage.read_json(MODELS))
     columns = {
         "title": "test part",
         "accuracy": "accuracy",
@@ -105,40 +205,40 @@ def terminal_table() -> str:
         return shown.to_string(index=False, na_rep="-")
 
 
-def settle(fresh: dict[str, str], action: str) -> int:
-    """Write generated files, or check that they are what would be written.
+def write_or_check(files: Mapping[str, str], action: str) -> int:
+    """Write generated files, or check that they are up to date.
 
     Args:
-        fresh: What the files should hold, by path.
+        files: The expected text by path.
         action: "write" or "check".
 
     Returns:
-        The exit status: 1 if a check found a file that is stale or not there.
+        The exit status: 1 if a check found a file that is stale or missing.
     """
     stale = [
         path
-        for path, text in fresh.items()
+        for path, text in files.items()
         if not Path(path).exists() or storage.read_text(path) != text
     ]
     for path in stale:
         if action == "write":
-            storage.write_text(path, fresh[path])
+            storage.write_text(path, files[path])
         else:
-            print(f"{path} does not show the figures of reports/: run 'make readme'")
+            print(f"{path} does not match reports/ and dvc.yaml: run 'make readme'")
     return int(action == "check" and bool(stale))
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command line: `python -m rakuten.reports.readme show|write|check`."""
-    parser = argparse.ArgumentParser(prog="python -m rakuten.reports.readme", description=__doc__)
+    """Run `python -m rakuten readme show|write|check`."""
+    parser = argparse.ArgumentParser(prog="python -m rakuten readme", description=__doc__)
     parser.add_argument("action", choices=["show", "write", "check"])
     action = parser.parse_args(arguments).action
     if action == "show":
-        print(terminal_table())
-        filled = sections()
-        print(f"\n{filled['differences']}\n{filled['data'].strip()}")
+        clean, split = (storage.read_json(f"reports/{name}.json") for name in ("clean", "split"))
+        shown = [terminal_table(), differences(read_intervals()), data_line(clean, split).strip()]
+        print("\n\n".join(shown))
         return 0
-    return settle({README: fill(storage.read_text(README), sections())}, action)
+    return write_or_check({README: fill(storage.read_text(README), sections())}, action)
 
 
 if __name__ == "__main__":

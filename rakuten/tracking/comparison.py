@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from rakuten.evaluation import metrics
+from rakuten.evaluation import intervals, metrics
 
 MEASURES = ("weighted_f1", "accuracy")
 """What is compared; the first, the challenge's own measure, decides."""
@@ -52,7 +52,7 @@ def compare(
         )
     both = candidate["probabilities"][ours], champion["probabilities"][theirs]
     ours, theirs = (metrics.measure(labels, scores) for scores in both)
-    drawn = [metrics.bootstrap(labels, scores, resamples=resamples, seed=seed) for scores in both]
+    drawn = [intervals.bootstrap(labels, scores, resamples=resamples, seed=seed) for scores in both]
     found = {"rows": int(ids.size)}
     for name in MEASURES:
         low, high = np.quantile(

@@ -19,10 +19,10 @@ from pathlib import Path, PurePosixPath
 import pandas as pd
 
 from rakuten import storage
-from rakuten.model_names import BY_NAME, TRAINED
+from rakuten.model_names import BY_STAGE
 from rakuten.stage_log import TIMINGS
 
-MODELS = {BY_NAME[name].stage: name for name in TRAINED}
+MODELS = BY_STAGE
 """The stages that make models, and the models that they make."""
 
 EVALUATION = "reports/evaluate"

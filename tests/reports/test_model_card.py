@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from conftest import ROOT
 
-from rakuten.evaluation import metrics as evaluation
-from rakuten.evaluation import published
+from rakuten.evaluation import metrics, published
+from rakuten.evaluation.tables import comparison_table
 from rakuten.reports import cards, model_card, readme
 
 
@@ -35,16 +35,16 @@ def section(text, title):
 def without_images(reports):
     """The reports of data whose products have no picture, as the stages write them."""
     values, tables = deepcopy(reports.values), dict(reports.tables)
-    nothing = dict.fromkeys(evaluation.METRICS) | {"rows": 0}
+    nothing = dict.fromkeys(metrics.METRICS) | {"rows": 0}
     silent = ("image", "image_logistic_regression", "image_random_forest", "image_ensemble")
     for model in silent:
         values["evaluate/models"][model] = dict.fromkeys(("train", "validation", "test"), nothing)
-    tables["evaluate/tables/comparison"] = evaluation.comparison_table(values["evaluate/models"])
+    tables["evaluate/tables/comparison"] = comparison_table(values["evaluate/models"])
     for name in ("intervals", "calibration"):
         table = tables[f"evaluate/tables/{name}"]
         tables[f"evaluate/tables/{name}"] = table[~table["model"].isin(silent)]
     slices = tables["evaluate/tables/slices"].copy()
-    slices.loc[slices["model"].isin(silent), list(evaluation.METRICS)] = np.nan
+    slices.loc[slices["model"].isin(silent), list(metrics.METRICS)] = np.nan
     slices.loc[slices["model"].isin(silent), "rows"] = 0
     tables["evaluate/tables/slices"] = slices
     categories = tables["evaluate/tables/categories"].copy()
@@ -72,8 +72,8 @@ def test_published_figures_stand_in_their_own_section_alone(reports):
     own = section(text, "Published figures, not measured here")
     assert f"{published.TEST_ROWS:,} test rows" in own
     for parts in published.PUBLISHED.values():
-        for metrics in parts.values():
-            assert f"{100 * metrics['accuracy']:.1f} %" in own
+        for figures in parts.values():
+            assert f"{100 * figures['accuracy']:.1f} %" in own
     assert "82.7 %" not in text.replace(own, "")
 
 

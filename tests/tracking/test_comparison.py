@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from rakuten.evaluation import metrics
+from rakuten.evaluation import intervals
 from rakuten.tracking.comparison import compare, describe
 
 SETTINGS = {"resamples": 200, "confidence": 0.9, "seed": 1}
@@ -23,7 +23,7 @@ def test_figures_are_those_of_the_common_products():
     assert found["accuracy"]["champion"] == 0.5
     assert found["weighted_f1"]["difference"] == 0.5
     both = [one["probabilities"][rows] for one, rows in ((candidate, [1, 2]), (champion, [0, 1]))]
-    ours, theirs = (metrics.bootstrap(np.array([1, 2]), b, resamples=200, seed=1) for b in both)
+    ours, theirs = (intervals.bootstrap(np.array([1, 2]), b, resamples=200, seed=1) for b in both)
     drawn = ours["weighted_f1"] - theirs["weighted_f1"]
     bounds = [found["weighted_f1"]["low"], found["weighted_f1"]["high"]]
     np.testing.assert_allclose(bounds, np.quantile(drawn, [0.05, 0.95]), atol=1e-6)

@@ -1,0 +1,142 @@
+"""Bootstrap intervals against naive ones and known widths."""
+
+import math
+
+import numpy as np
+import pytest
+from evaluation_cases import one_hot, random_problem, rows_of
+
+from rakuten import model_names
+from rakuten.evaluation import intervals, metrics
+
+
+def test_bootstrap_equals_measuring_the_drawn_rows(monkeypatch):
+    """Draw by draw, across several chunks."""
+    labels, scores = random_problem(rows=40)
+    monkeypatch.setattr(intervals, "CHUNK", 3 * 40)
+    drawn = intervals.bootstrap(labels, scores, resamples=7, seed=5)
+    generator = np.random.default_rng(5)
+    rows = np.concatenate(
+        [generator.integers(0, 40, size=(n, 40), dtype=np.int32) for n in (3, 3, 1)]
+    )
+    for number, chosen in enumerate(rows):
+        expected = metrics.measure(labels[chosen], scores[chosen])
+        assert {name: values[number] for name, values in drawn.items()} == pytest.approx(
+            {name: expected[name] for name in intervals.INTERVAL_METRICS}, abs=1e-6
+        )
+
+
+def test_bootstrap_repeats_itself_for_the_same_seed_only():
+    labels, scores = random_problem()
+    first, again, other = (
+        intervals.bootstrap(labels, scores, resamples=20, seed=seed)["accuracy"]
+        for seed in (1, 1, 2)
+    )
+    np.testing.assert_array_equal(first, again)
+    assert not np.array_equal(first, other)
+
+
+def test_intervals_cover_the_value_and_narrow_with_more_products():
+    widths = {}
+    for rows in (100, 1600):
+        labels, scores = random_problem(rows=rows)
+        table = intervals.interval_table(
+            rows_of(labels), {"text": scores}, resamples=300, confidence=0.95, seed=0
+        )
+        assert table["metric"].tolist() == list(intervals.INTERVAL_METRICS)
+        assert table["rows_of"].unique().tolist() == ["scored"]
+        assert (table["low"] <= table["value"]).all()
+        assert (table["value"] <= table["high"]).all()
+        widths[rows] = (table["high"] - table["low"]).iloc[0]
+    assert widths[1600] == pytest.approx(widths[100] / 4, rel=0.35)
+
+
+def test_interval_of_accuracy_is_as_wide_as_the_binomial_says():
+    labels = np.zeros(400, int)
+    scores = one_hot([0] * 300 + [1] * 100)
+    table = intervals.interval_table(
+        rows_of(labels), {"text": scores}, resamples=4000, confidence=0.95, seed=0
+    ).set_index("metric")
+    half = 1.96 * math.sqrt(0.75 * 0.25 / 400)
+    assert table.loc["accuracy", ["low", "high"]].tolist() == pytest.approx(
+        [0.75 - half, 0.75 + half], abs=0.005
+    )
+
+
+def test_differences_are_paired_and_on_common_products():
+    labels, text = random_problem(rows=300, seed=3)
+    fusion = text.copy()
+    fusion[:30] = one_hot(labels[:30])  # right on 30 more products at most, wrong on none
+    text[290:] = np.nan
+    table = intervals.interval_table(
+        rows_of(labels), {"text": text, "fusion": fusion}, resamples=500, confidence=0.95, seed=0
+    )
+    lead = table[(table["minus"] == "text") & (table["metric"] == "accuracy")].iloc[0]
+    assert lead["rows_of"] == "scored by both"
+    alone = table[(table["model"] == "text") & (table["metric"] == "accuracy")].iloc[0]
+    assert lead["rows"] == 290
+    assert 0 < lead["low"] < lead["value"] < lead["high"]
+    assert lead["high"] - lead["low"] < 0.7 * (alone["high"] - alone["low"])
+    assert "image" not in set(table["minus"])
+
+
+def fused_problem():
+    """Text is wrong on the products that have no image, where fusion is right: it flatters."""
+    labels, text = random_problem(rows=60, seed=4)
+    modality = np.repeat(["both", "text only", "image only"], 20)
+    fusion = text.copy()
+    text[20:40] = one_hot((labels[20:40] + 1) % 9)
+    fusion[20:40] = one_hot(labels[20:40])
+    text[40:] = np.nan
+    return rows_of(labels, modality), {"text_ensemble": text, "late_fusion": fusion}
+
+
+def test_a_fusion_is_also_measured_where_both_modalities_are():
+    rows, scores = fused_problem()
+    table = intervals.interval_table(rows, scores, resamples=50, confidence=0.9, seed=0)
+    leads = table[table["minus"].eq("text_ensemble") & table["metric"].eq("accuracy")]
+    assert leads["rows_of"].tolist() == ["scored by both", "both modalities"]
+    assert leads["rows"].tolist() == [40, 20]
+    own = {m: metrics.measure(rows["label"].to_numpy()[:20], s[:20]) for m, s in scores.items()}
+    gain = own["late_fusion"]["accuracy"] - own["text_ensemble"]["accuracy"]
+    assert leads["value"].tolist()[1] == pytest.approx(gain, abs=1e-6)
+    assert leads["value"].tolist()[0] >= 0.5
+    no_image = rows.assign(modality="text only")
+    table = intervals.interval_table(no_image, scores, resamples=5, confidence=0.9, seed=0)
+    assert "both modalities" not in set(table["rows_of"])
+
+
+def test_differences_are_measured_on_the_draws_of_each_set_of_rows():
+    """What one set of rows drew is not taken for another's of the same models."""
+    rows, scores = fused_problem()
+    settings = {"resamples": 50, "confidence": 0.9, "seed": 3}
+    table = intervals.interval_table(rows, scores, **settings)
+    both = rows["modality"].eq("both").to_numpy()
+    alone = intervals.interval_table(
+        rows[both], {m: s[both] for m, s in scores.items()}, **settings
+    )
+    columns = ["metric", "value", "low", "high", "rows"]
+    whole, part = (t[t["rows_of"].eq("both modalities")][columns] for t in (table, alone))
+    assert whole.values.tolist() == part.values.tolist()
+
+
+def test_every_pair_is_of_models_in_use():
+    _, scores = random_problem(rows=30)
+    labels = np.arange(30) % 9
+    models = dict.fromkeys(model_names.MAIN, scores)
+    table = intervals.interval_table(rows_of(labels), models, resamples=3, confidence=0.9, seed=0)
+    compared = table[table["minus"].ne("")][["model", "minus"]].drop_duplicates()
+    assert compared.values.tolist() == [list(pair) for pair in intervals.PAIRS]
+    twice = table[table["rows_of"].eq("both modalities")]
+    assert set(twice["model"] + " " + twice["minus"]) == {
+        "fusion text", "fusion image", "late_fusion text_ensemble", "late_fusion image_ensemble",
+    }  # fmt: skip
+
+
+def test_intervals_skip_what_cannot_be_measured():
+    labels, scores = random_problem()
+    models = {"text_linear_svm": np.log(scores), "image": np.full((80, 27), np.nan)}
+    table = intervals.interval_table(rows_of(labels), models, resamples=10, confidence=0.9, seed=0)
+    assert table[["model", "metric"]].values.tolist() == [
+        ["text_linear_svm", metric] for metric in ("accuracy", "weighted_f1", "macro_f1")
+    ]
