@@ -2,7 +2,6 @@
 
 import argparse
 import re
-import sys
 from pathlib import Path
 
 import pandas as pd
@@ -128,9 +127,9 @@ def settle(fresh: dict[str, str], action: str) -> int:
     return int(action == "check" and bool(stale))
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run the command line: `python -m rakuten.reports.readme show|write|check`."""
-    parser = argparse.ArgumentParser(prog="python -m rakuten.reports.readme", description=__doc__)
+def main(arguments: list[str]) -> int:
+    """Run the command line: `python -m rakuten readme show|write|check`."""
+    parser = argparse.ArgumentParser(prog="python -m rakuten readme", description=__doc__)
     parser.add_argument("action", choices=["show", "write", "check"])
     action = parser.parse_args(arguments).action
     if action == "show":
@@ -139,7 +138,3 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"\n{filled['differences']}\n{filled['data'].strip()}")
         return 0
     return settle({README: fill(storage.read_text(README), sections())}, action)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -2,7 +2,7 @@
 
 A version is a package by its content; the same package is registered once. Which one is champion
 stands in `reports/champion.json`, in git: like every run, the registry is a mirror, and
-`python -m rakuten.tracking sync` puts version and alias back. No stage comes here.
+`python -m rakuten sync` puts version and alias back. No stage comes here.
 """
 
 import os

@@ -3,7 +3,7 @@
 Models that are not trained in epochs have no live run; their runs are made once they are evaluated.
 
 DVC records, MLflow mirrors. A run carries the key of its result (`rakuten.tracking.results.key`), so the
-same result makes one run however often it is logged, and `python -m rakuten.tracking sync` rebuilds
+same result makes one run however often it is logged, and `python -m rakuten sync` rebuilds
 whatever is missing. A tracking server that is down or slow costs some seconds and one warning.
 
 MLflow is imported where its store is first used: it takes longer to load than many a stage to run.
@@ -106,7 +106,7 @@ class Mirror:
         if local and experiment.artifact_location != local:
             logger.warning(
                 "mlflow.db keeps its pictures in %s: the repository was moved; delete mlflow.db "
-                "and mlartifacts, then run 'python -m rakuten.tracking sync'",
+                "and mlartifacts, then run 'python -m rakuten sync'",
                 experiment.artifact_location,
             )
 
@@ -481,7 +481,7 @@ def _warn(reason: str) -> None:
     address = os.environ.get("MLFLOW_TRACKING_URI", "mlflow.db")
     logger.warning(
         "MLflow at %s cannot be used (%s): going on without; nothing is lost, run "
-        "'python -m rakuten.tracking sync' later",
+        "'python -m rakuten sync' later",
         address,
         reason.splitlines()[0][:200],
     )

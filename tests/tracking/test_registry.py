@@ -16,7 +16,7 @@ from rakuten import storage
 from rakuten.categories import CODES
 from rakuten.serving import package
 from rakuten.tracking import registry, results, runs
-from rakuten.tracking.__main__ import main
+from rakuten.tracking.command import main
 
 LABELS = np.arange(40) % 4
 
@@ -147,10 +147,10 @@ def test_what_is_no_package_is_refused(packaged, mirror):
 
 def test_the_champion_is_shown_or_the_way_to_one(packaged, mirror, capsys):
     assert main(["champion"]) == 2
-    assert "run 'python -m rakuten.tracking promote' first" in capsys.readouterr().out
+    assert "run 'python -m rakuten promote' first" in capsys.readouterr().out
     storage.write_json(packaged / registry.RECORD, {"package": "f" * 32})
     assert main(["champion"]) == 2
-    assert "run 'python -m rakuten.tracking sync' first" in capsys.readouterr().out
+    assert "run 'python -m rakuten sync' first" in capsys.readouterr().out
     (packaged / registry.RECORD).unlink()
     main(["promote"])
     capsys.readouterr()

@@ -12,7 +12,7 @@ from test_results import add_best, commit, git, write_project
 from rakuten import storage
 from rakuten.tracking import results
 from rakuten.tracking import runs as tracking
-from rakuten.tracking.__main__ import main
+from rakuten.tracking.command import main
 from rakuten.tracking.results import Snapshot
 
 
@@ -314,7 +314,7 @@ def train_against(address, monkeypatch, caplog):
             run.log_epoch(epoch, {"train_loss": 0.1})
     warnings = [record for record in caplog.records if record.name == "rakuten.tracking"]
     assert len(warnings) == 1
-    assert "python -m rakuten.tracking sync" in warnings[0].getMessage()
+    assert "python -m rakuten sync" in warnings[0].getMessage()
     return time.monotonic() - start
 
 
