@@ -9,7 +9,9 @@ import logging
 import os
 import sys
 
+from rakuten.serving import package
 from rakuten.tracking import registry, results, runs
+from rakuten.tracking.mirror import SYNC_TIME_LIMIT, Mirror, store_errors
 
 
 def main(arguments: list[str]) -> int:
@@ -24,11 +26,11 @@ def main(arguments: list[str]) -> int:
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     given = _parser().parse_args(arguments)
     try:
-        return given.run(runs.Mirror(runs.SYNC_PATIENCE), given)
+        return given.run(Mirror(SYNC_TIME_LIMIT), given)
     except registry.RegistryError as error:
         sys.stderr.write(f"error: {error}\n")
         return 2
-    except runs.failures() as error:
+    except store_errors() as error:
         address = os.environ.get("MLFLOW_TRACKING_URI", "mlflow.db")
         sys.stderr.write(
             f"error: MLflow at {address} cannot be used: {error}\n"
@@ -63,7 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _sync(mirror: runs.Mirror, _: argparse.Namespace) -> int:
+def _sync(mirror: Mirror, _: argparse.Namespace) -> int:
     counts = runs.sync(mirror, results.root())
     print("MLflow runs: " + ", ".join(f"{n} {state}" for state, n in counts.items()))
     restored = registry.restore(mirror, results.root())
@@ -72,14 +74,14 @@ def _sync(mirror: runs.Mirror, _: argparse.Namespace) -> int:
     return 0
 
 
-def _register(mirror: runs.Mirror, _: argparse.Namespace) -> int:
+def _register(mirror: Mirror, _: argparse.Namespace) -> int:
     version, new = registry.register(mirror, results.root())
     state = "registered as" if new else "is already"
-    print(f"{registry.PACKAGE} {state} version {version} of {registry.NAME}")
+    print(f"{package.FOLDER} {state} version {version} of {registry.NAME}")
     return 0
 
 
-def _promote(mirror: runs.Mirror, given: argparse.Namespace) -> int:
+def _promote(mirror: Mirror, given: argparse.Namespace) -> int:
     record = results.root() / registry.RECORD
     before = record.read_bytes() if record.exists() else None
     decision = registry.promote(
@@ -91,6 +93,6 @@ def _promote(mirror: runs.Mirror, given: argparse.Namespace) -> int:
     return 0 if decision.is_champion else 1
 
 
-def _champion(mirror: runs.Mirror, _: argparse.Namespace) -> int:
+def _champion(mirror: Mirror, _: argparse.Namespace) -> int:
     print(registry.champion(mirror, results.root()))
     return 0
