@@ -46,11 +46,11 @@ repro: install  ## rebuild everything from data.dvc, mirror it to MLflow, show t
 	@python -m rakuten.tracking.recovery
 	dvc pull --quiet data.dvc
 	dvc repro
-	-python -m rakuten.tracking sync
+	-python -m rakuten sync
 	@$(MAKE) --no-print-directory results
 
 results: install  ## show the figures of the last `make repro`
-	@python -m rakuten.reports.readme show
+	@python -m rakuten readme show
 	@echo
 	@echo "Compare the runs in a browser:  $(VENV)/bin/mlflow ui"
 
@@ -72,7 +72,7 @@ demo: $(VENV)/installed-demo  ## classify products in a browser: http://127.0.0.
 	@python -m demo
 
 serve: install  ## serve the champion: POST to http://127.0.0.1:5001/invocations
-	@python -m rakuten.tracking champion
+	@python -m rakuten champion
 	mlflow models serve --model-uri models:/rakuten-product-classifier@champion \
 		--env-manager local --port 5001
 
@@ -104,8 +104,8 @@ verify: install  ## rebuild two clean clones and compare every byte
 kill: install  ## kill a small pipeline at 20 random moments and see it finish the same
 	rm -rf build/killed
 	git clone --quiet . build/killed/rakuten && ln -s $(CURDIR)/$(VENV) build/killed/rakuten/$(VENV)
-	cd build/killed/rakuten && python -m rakuten.sample --products 108 --floor 4 ../small \
-		&& python -m rakuten.data.importing import ../small
+	cd build/killed/rakuten && python -m rakuten sample --products 108 --floor 4 ../small \
+		&& python -m rakuten import ../small
 	python tests/kill_and_resume.py build/killed/rakuten
 	rm -rf build/killed
 
@@ -113,13 +113,13 @@ kill: install  ## kill a small pipeline at 20 random moments and see it finish t
 
 sample: install  ## write the embedded catalogue again and import it
 	rm -rf build/sample
-	python -m rakuten.sample --products 1350 --seed 1 --quality 36 build/sample
-	python -m rakuten.data.importing import --name "synthetic sample" build/sample
+	python -m rakuten sample --products 1350 --seed 1 --quality 36 build/sample
+	python -m rakuten import --name "synthetic sample" build/sample
 	dvc push data.dvc
 
 readme: install  ## write the figures of reports/ into README.md and docs/, and draw the pipeline
-	python -m rakuten.reports.readme write
-	python -m rakuten.reports.cards write
+	python -m rakuten readme write
+	python -m rakuten cards write
 	python -m rakuten.reports.dag write
 
 COMPILE := uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url \

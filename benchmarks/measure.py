@@ -30,7 +30,7 @@ Written by `make bench`, `python -m benchmarks.pipeline` and, with Ray, `make be
 are medians of several runs; what takes minutes ran once: `pipeline`, `training`, archives of 2.2
 GB, Ray's scheduling, memory, and numbers of processors. Seconds hold for the machine named and
 whatever else it was doing. The ratio to the naive way, run in turns with ours where it is not of
-minutes, is what carries over. Catalogues are generated (`python -m rakuten.sample`), of the
+minutes, is what carries over. Catalogues are generated (`python -m rakuten sample`), of the
 challenge's size: none of this was measured on Rakuten's data."""
 
 INTERVAL = 0.2

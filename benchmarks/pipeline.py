@@ -41,9 +41,9 @@ def rebuild(folder: Path, products: int, images: int) -> dict[str, tuple[float, 
     catalogue = str(folder / "catalogue")
     scale = ["--products", str(products), "--images", str(images)]
     steps = {
-        "sample": measure.python("-m", "rakuten.sample", *scale, catalogue),
+        "sample": measure.python("-m", "rakuten", "sample", *scale, catalogue),
         "import": [
-            *measure.python("-m", "rakuten.data.importing", "import"),
+            *measure.python("-m", "rakuten", "import"),
             "--allow-missing-images",
             catalogue,
         ],

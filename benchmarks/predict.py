@@ -19,7 +19,8 @@ ITEMS, TITLES, PRODUCTS, REPEATS = 40_000, 20_000, 2_000, 9
 BUILD = measure.ROOT / "build"
 START = (
     "-m",
-    "rakuten.serving.batch_prediction",
+    "rakuten",
+    "predict",
     "--title",
     "Piscine hors sol ronde 3 m avec pompe",
 )
@@ -128,7 +129,7 @@ def main() -> None:
             measure.rate("text alone, raw title to category", "titles", took[1:], count, note)
         )
     starts = [measure.watch(measure.python(*START), measure.ROOT)[0] for _ in range(REPEATS)]
-    note = "`python -m rakuten.serving.batch_prediction --title` until its answer; no TensorFlow"
+    note = "`python -m rakuten predict --title` until its answer; no TensorFlow"
     table.append(measure.Row("start for text alone", measure.median(starts), "s", note=note))
     measure.keep("predict", table)
 

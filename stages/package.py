@@ -1,13 +1,13 @@
-"""Put the best models and what they read with into one folder, ready to be handed on."""
+"""Collect the ensembles and what they need at prediction in one folder."""
 
 from rakuten import stage_log, storage
 from rakuten.data.examples import join
 from rakuten.image.extraction import Settings
-from rakuten.serving import package
+from rakuten.serving import package, package_summary
 
 
 def main() -> None:
-    """Read models, networks and figures; write the folder that the classifier opens."""
+    """Read models, networks and metrics; write the folder that the classifier opens."""
     threads, *sections = storage.read_params("threads", "extract", "encode", "text_ensemble")
     settings = dict(zip(("extract", "encode", "text_ensemble"), sections, strict=True))
     with stage_log.stage("package") as log:
@@ -31,12 +31,12 @@ def main() -> None:
         if settings["encode"]["encoder"] != "none":
             files["build/resources/encoder/sentence_encoder.onnx"] = "encoder.onnx"
         dataset = storage.read_json("data/dataset.json") | {"digest": package.digest("data")}
-        summary = package.summarize(
+        summary = package_summary.summarize(
             examples, outputs, dataset=dataset, threads=threads, settings=settings
         )
         for source, target in files.items():
             storage.copy(source, f"build/package/{target}")
-        tested = package.predictions(examples, fusion)
+        tested = package_summary.predictions(examples, fusion)
         storage.write_arrays("build/package/test.npz", **tested)
         storage.write_json("build/package/package.json", summary)
         log.wrote(f"{len(files)} files, models {summary['models']}")

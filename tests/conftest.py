@@ -120,7 +120,7 @@ def empty_store(tmp_path_factory):
 @pytest.fixture
 def project(tmp_path, monkeypatch, empty_store):
     """A repository of one result, with a store of runs of its own."""
-    from test_results import git, write_project
+    from tracking_cases import git, write_project
 
     from rakuten import storage
 
@@ -144,9 +144,9 @@ def project(tmp_path, monkeypatch, empty_store):
 @pytest.fixture
 def mirror(project):
     """The store of the project's runs, which have yet to be mirrored."""
-    from rakuten.tracking import runs
+    from rakuten.tracking.mirror import SYNC_TIME_LIMIT, Mirror
 
-    return runs.Mirror(runs.SYNC_PATIENCE)
+    return Mirror(SYNC_TIME_LIMIT)
 
 
 @pytest.fixture

@@ -59,7 +59,7 @@ def experiments_repository(built_repository, tmp_path):
     )
     share_environment(folder, built_repository)
     run(["git", "commit", "-qam", "as built here", "--allow-empty"], folder)
-    run("rm -rf mlflow.db mlartifacts && python -m rakuten.tracking sync", folder)
+    run("rm -rf mlflow.db mlartifacts && python -m rakuten sync", folder)
     return folder
 
 
@@ -160,7 +160,7 @@ def test_twelve_queued_and_a_temporary_run_reach_the_one_database(experiments_re
     for found in tried:
         (row,) = [x for x in shown.splitlines() if found.data.tags["dvc.experiment"] in x]
         assert str(found.data.metrics["test/accuracy"]) in row
-    assert "0 completed, 0 rebuilt" in run(["python", "-m", "rakuten.tracking", "sync"], folder)
+    assert "0 completed, 0 rebuilt" in run(["python", "-m", "rakuten", "sync"], folder)
 
 
 @pytest.mark.slow(minutes=2)
@@ -197,12 +197,12 @@ def test_a_lost_database_is_rebuilt_from_dvc_and_git(experiments_repository):
 
     run(["dvc", "exp", "run", "-n", "brief", "-S", "fusion.training.epochs=2"], folder)
     run(["git", "commit", "-qam", "the brief one"], folder)
-    run(["python", "-m", "rakuten.tracking", "sync"], folder)
+    run(["python", "-m", "rakuten", "sync"], folder)
     before = view()
     assert {name for name, _ in before} >= {"text", "image", "fusion brief"}
     run("mv mlflow.db lost.db && rm -rf mlartifacts", folder)
     rebuilt = f"{len(before) - 3} rebuilt"  # all but the published ones
-    assert rebuilt in run(["python", "-m", "rakuten.tracking", "sync"], folder)
+    assert rebuilt in run(["python", "-m", "rakuten", "sync"], folder)
     after = view()
     assert after.keys() == before.keys()
     for name in before:
@@ -220,8 +220,8 @@ def test_other_data_and_back_recomputes_nothing(built_repository, tmp_path):
     run("dvc checkout", folder)
     assert "up to date" in run(["dvc", "status"], folder)
 
-    run("python -m rakuten.sample --products 54 --floor 2 --seed 5 ../other", folder)
-    run("python -m rakuten.data.importing import ../other", folder)
+    run("python -m rakuten sample --products 54 --floor 2 --seed 5 ../other", folder)
+    run("python -m rakuten import ../other", folder)
     archive = folder / "data" / "images.zip"
     assert archive.stat().st_nlink > 1, "expected a link into the cache, not a copy"
     assert "extract" in stages_run(run(["dvc", "repro"], folder))
@@ -258,7 +258,7 @@ def test_everything_lands_on_a_tracking_server(server, experiments_repository):
     command = ["dvc", "exp", "run", "-S", "fusion.dropout=0.6", "-S", "fusion.training.epochs=2"]
     log = run(command, folder, MLFLOW_TRACKING_URI=server)
     assert "cannot be used" not in log
-    run(["python", "-m", "rakuten.tracking", "sync"], folder, MLFLOW_TRACKING_URI=server)
+    run(["python", "-m", "rakuten", "sync"], folder, MLFLOW_TRACKING_URI=server)
     client = MlflowClient(server)
     experiment = client.get_experiment_by_name("rakuten-product-classification")
     landed = client.search_runs([experiment.experiment_id], "tags.source = 'measured'")
@@ -284,8 +284,8 @@ def test_killed_at_random_moments_it_finishes_the_same(built_repository, tmp_pat
     """The short form; `make kill` runs the long one. Of few products each stage takes seconds."""
     folder = clone(tmp_path / "rakuten")
     share_environment(folder, built_repository)
-    run("python -m rakuten.sample --products 108 --floor 4 --seed 5 ../small", folder)
-    run("python -m rakuten.data.importing import --name small ../small", folder)
+    run("python -m rakuten sample --products 108 --floor 4 --seed 5 ../small", folder)
+    run("python -m rakuten import --name small ../small", folder)
     script = str(ROOT / "tests/kill_and_resume.py")
     log = run(["python", script, str(folder), "--kills", "2", "--seed", "1"], folder)
     assert "2 kills, 0 different" in log

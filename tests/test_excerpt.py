@@ -24,7 +24,7 @@ def repository(built_repository, tmp_path):
 
 def rebuild(repository, part, *options):
     """Import a part of the excerpt and rebuild everything on it."""
-    command = ["python", "-m", "rakuten.data.importing", "import", "--name", f"excerpt {part}"]
+    command = ["python", "-m", "rakuten", "import", "--name", f"excerpt {part}"]
     run([*command, *options, str(EXCERPT / part)], repository)
     run(["dvc", "repro"], repository)
     assert "up to date" in run(["dvc", "status"], repository)
@@ -37,9 +37,7 @@ def test_products_with_text_and_image(repository):
     assert {parts["test"]["rows"] for parts in models.values()} == {168}
     for net in ("text", "image", "fusion"):
         assert models[net]["test"]["accuracy"] > 3 / 27
-    assert "excerpt multimodal" in run(
-        ["python", "-m", "rakuten.reports.readme", "show"], repository
-    )
+    assert "excerpt multimodal" in run(["python", "-m", "rakuten", "readme", "show"], repository)
 
 
 @pytest.mark.slow(minutes=4)
@@ -61,6 +59,6 @@ def test_products_with_an_image_alone(repository):
 
 def test_a_corrupt_image_is_refused_by_name(repository):
     before = (repository / "data.dvc").read_bytes()
-    command = f"! python -m rakuten.data.importing import {EXCERPT / 'multimodal'} {EXCERPT / 'corrupt_images'}"
+    command = f"! python -m rakuten import {EXCERPT / 'multimodal'} {EXCERPT / 'corrupt_images'}"
     assert "image_973610497_product_269246742.jpg" in run(command, repository)
     assert (repository / "data.dvc").read_bytes() == before

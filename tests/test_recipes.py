@@ -77,8 +77,8 @@ def carry_out(title, folder):
             command = command.replace("python", sys.executable, 1)
             run(command, folder, PATH=os.environ["PATH"])
         elif command == "make readme":  # without its installation, which is shared
-            for module in ("readme", "cards", "dag"):
-                run(f"python -m rakuten.{module} write", folder)
+            for command in ("readme", "cards"):
+                run(f"python -m rakuten {command} write", folder)
         else:
             said += run(command, folder)
     return said
@@ -108,5 +108,5 @@ def test_a_model_is_added_as_the_recipe_has_it(repository):
     assert "Neighbours on text" in (repository / "docs/model_card.md").read_text()
     from test_end_to_end import runs
 
-    run("python -m rakuten.tracking sync", repository)
+    run("python -m rakuten sync", repository)
     assert "text_neighbours" in [found.info.run_name for found in runs(repository)]

@@ -140,7 +140,7 @@ def test_a_second_drop_is_pushed_and_pulled_by_itself(bucket, origin, tmp_path):
     call(other, "dvc", "pull", "--quiet", "drops.dvc")
     call(
         other,
-        "rakuten.data.importing",
+        "rakuten",
         "import",
         "--drops",
         "drops/1",
@@ -186,7 +186,7 @@ def test_a_second_drop_costs_its_own_products(bucket, origin, built_repository, 
     other = copy_of(folder, tmp_path / "other")
     shutil.copytree(built_repository / "build/resources", other / "build/resources")
     call(other, "dvc", "pull", "--quiet", "drops/1")
-    call(other, "rakuten.data.importing", "import", "drops/1", "--name", "one drop")
+    call(other, "rakuten", "import", "drops/1", "--name", "one drop")
     list(build(other))
 
     deliver(2, second)
@@ -194,7 +194,7 @@ def test_a_second_drop_costs_its_own_products(bucket, origin, built_repository, 
     call(other, "dvc", "pull", "--quiet", "drops/2")
     call(
         other,
-        "rakuten.data.importing",
+        "rakuten",
         "import",
         "--drops",
         "drops/1",

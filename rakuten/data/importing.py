@@ -1,4 +1,4 @@
-"""Import of the challenge's files: `python -m rakuten.data.importing import PATH...` fills data/.
+"""Import of the challenge's files: `python -m rakuten import PATH...` fills data/.
 
 Everything given is checked before anything changes, and a refusal lists every kind of fault. What
 passes is built in a folder beside data/, takes its place in one rename, and is handed to DVC; when
@@ -182,16 +182,16 @@ def dvc_add(root: Path) -> None:
         raise DataError(f"'dvc add data' failed: {said}")
 
 
-def main(arguments: list[str] | None = None) -> int:
+def main(arguments: list[str]) -> int:
     """Run the command line.
 
     Args:
-        arguments: The command's words; those of the process if None.
+        arguments: The command's arguments.
 
     Returns:
         The exit status: 0 if data/ was imported, 1 if it was refused.
     """
-    parser = argparse.ArgumentParser(prog="python -m rakuten.data.importing", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m rakuten", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     command = commands.add_parser("import", help="check the challenge's files and fill data/")
     command.add_argument("paths", nargs="+", metavar="PATH", help="folder or archive, any depth")
@@ -525,7 +525,3 @@ def _roll_back(root: Path, staging: Path) -> None:
     else:
         pointer.unlink(missing_ok=True)
     (staging / "begun").unlink()
-
-
-if __name__ == "__main__":
-    sys.exit(main())

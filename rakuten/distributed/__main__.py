@@ -1,7 +1,7 @@
-"""The heavy stages on a Ray cluster: `python -m rakuten.distributed clean|extract PRODUCTS -o OUT`.
+"""The heavy stages on a Ray cluster: `python -m rakuten ray clean|extract PRODUCTS -o OUT`.
 
 Exit status: 0 all fine; 1 finished, but some rows are in the errors partitions; 2 the run failed.
-Prediction is `python -m rakuten.serving.batch_prediction --engine ray`.
+Prediction is `python -m rakuten predict --engine ray`.
 """
 
 import argparse
@@ -55,7 +55,7 @@ def _request(given: argparse.Namespace) -> engine.Request:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m rakuten.distributed",
+        prog="python -m rakuten ray",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -6,7 +6,6 @@ and `rakuten.reports.data_card`; this room reads and writes.
 """
 
 import argparse
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -129,14 +128,10 @@ def _table(path: Path) -> pd.DataFrame:
     return table.assign(**{name: words[name] for name in columns})
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run the command line: `python -m rakuten.reports.cards write|check`."""
-    parser = argparse.ArgumentParser(prog="python -m rakuten.reports.cards", description=__doc__)
+def main(arguments: list[str]) -> int:
+    """Run the command line: `python -m rakuten cards write|check`."""
+    parser = argparse.ArgumentParser(prog="python -m rakuten cards", description=__doc__)
     parser.add_argument("action", choices=["write", "check"])
     action = parser.parse_args(arguments).action
     reports = read()
     return readme.write_or_check({path: write(reports) for path, write in CARDS.items()}, action)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

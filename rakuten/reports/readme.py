@@ -3,7 +3,6 @@
 import argparse
 import re
 import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -228,7 +227,7 @@ def write_or_check(files: Mapping[str, str], action: str) -> int:
     return int(action == "check" and bool(stale))
 
 
-def main(arguments: list[str] | None = None) -> int:
+def main(arguments: list[str]) -> int:
     """Run `python -m rakuten readme show|write|check`."""
     parser = argparse.ArgumentParser(prog="python -m rakuten readme", description=__doc__)
     parser.add_argument("action", choices=["show", "write", "check"])
@@ -239,7 +238,3 @@ def main(arguments: list[str] | None = None) -> int:
         print("\n\n".join(shown))
         return 0
     return write_or_check({README: fill(storage.read_text(README), sections())}, action)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,4 +1,4 @@
-"""Synthetic catalogue in the challenge's file formats: `python -m rakuten.sample OUT`.
+"""Synthetic catalogue in the challenge's file formats: `python -m rakuten sample OUT`.
 
 What it writes can be imported, split, trained on and evaluated like the Rakuten files, with
 figures of the same shape: text beats images, both together beat text, and the confusions stay

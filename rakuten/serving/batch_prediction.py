@@ -1,4 +1,4 @@
-"""Predict categories: `python -m rakuten.serving.batch_prediction products.csv --images images.zip -o out.csv`.
+"""Predict categories: `python -m rakuten predict products.csv --images images.zip -o out.csv`.
 
 A file is read, classified and written in chunks, so that its length costs no memory. Each finished
 chunk is kept in `<out>.partial/`; a run that was killed is finished by the same command. A row that
@@ -257,7 +257,7 @@ def main(
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m rakuten.serving.batch_prediction",
+        prog="python -m rakuten predict",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,

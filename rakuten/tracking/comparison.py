@@ -1,13 +1,14 @@
-"""Two packages set against each other by what they said of the same test products."""
+"""Comparison of two packages by their predictions for the same test products."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
 from rakuten.evaluation import intervals, metrics
 
-MEASURES = ("weighted_f1", "accuracy")
-"""What is compared; the first, the challenge's own measure, decides."""
+METRICS = ("weighted_f1", "accuracy")
+"""What is compared; the first, by which the challenge ranks, decides."""
 
 
 def compare(
@@ -18,22 +19,22 @@ def compare(
     confidence: float,
     seed: int,
 ) -> dict:
-    """Measure two packages on the products that are in the test parts of both.
+    """Evaluate two packages on the products that are in the test parts of both.
 
     Args:
-        candidate: ids (n,), ascending, labels (n,), probabilities (n, 27), as
-            `rakuten.serving.package.predictions` has them.
-        champion: Likewise (m,), (m, 27).
-        resamples: Draws behind the interval.
-        confidence: Share of the draws inside it, in 0..1.
-        seed: Of the draws.
+        candidate: ids int64 (n,), ascending, labels int64 (n,), probabilities float (n, 27), as
+            `rakuten.serving.package_summary.predictions` returns them.
+        champion: The same for m products.
+        resamples: Number of bootstrap resamples.
+        confidence: Share of the resamples inside the interval, in 0..1.
+        seed: Of the resamples.
 
     Returns:
-        rows, and for each of `MEASURES`: candidate, champion, difference, low, high, where low and
-        high bound the difference by a paired percentile bootstrap over products.
+        rows, and for each of `METRICS`: candidate, champion, difference, low, high. Low and high
+        bound the difference by a paired percentile bootstrap over products.
 
     Raises:
-        ValueError: If no product is in both test parts, or one has two categories.
+        ValueError: If no product is in both test parts, or a product has two categories.
     """
     ids, ours, theirs = np.intersect1d(
         candidate["ids"], champion["ids"], assume_unique=True, return_indices=True
@@ -41,38 +42,38 @@ def compare(
     if not ids.size:
         raise ValueError(
             f"the test parts have no product in common, of {len(candidate['ids'])} and "
-            f"{len(champion['ids'])}: expected two packages that were split alike"
+            f"{len(champion['ids'])}: expected two packages with the same split"
         )
     labels = candidate["labels"][ours]
     different = np.flatnonzero(labels != champion["labels"][theirs])
     if different.size:
         raise ValueError(
-            f"{different.size} of {ids.size} products changed their category between the packages, "
-            f"first id {ids[different[0]]}: expected the same labels"
+            f"{different.size} of {ids.size} products have different categories in the two "
+            f"packages, first id {ids[different[0]]}: expected the same labels"
         )
     both = candidate["probabilities"][ours], champion["probabilities"][theirs]
-    ours, theirs = (metrics.measure(labels, scores) for scores in both)
+    measured = [metrics.measure(labels, scores) for scores in both]
     drawn = [intervals.bootstrap(labels, scores, resamples=resamples, seed=seed) for scores in both]
-    found = {"rows": int(ids.size)}
-    for name in MEASURES:
+    compared: dict[str, Any] = {"rows": int(ids.size)}
+    for name in METRICS:
         low, high = np.quantile(
             drawn[0][name] - drawn[1][name], [(1 - confidence) / 2, (1 + confidence) / 2]
         )
-        figures = {
-            "candidate": ours[name],
-            "champion": theirs[name],
-            "difference": ours[name] - theirs[name],
+        values = {
+            "candidate": measured[0][name],
+            "champion": measured[1][name],
+            "difference": measured[0][name] - measured[1][name],
             "low": low,
             "high": high,
         }
-        found[name] = {key: round(float(value), 6) for key, value in figures.items()}
-    return found
+        compared[name] = {key: round(float(value), 6) for key, value in values.items()}
+    return compared
 
 
 def describe(compared: Mapping) -> str:
-    """Say what `compare` found, a line for each measure."""
+    """Write the result of `compare`, one line per metric."""
     lines = []
-    for name in MEASURES:
+    for name in METRICS:
         c = compared[name]
         points = [round(100 * c[key], 2) + 0.0 for key in ("difference", "low", "high")]
         lines.append(

@@ -18,8 +18,8 @@ from rakuten.sample import catalogue as sample
 from rakuten.sample import images as sample_images
 from rakuten.sample import programs
 from rakuten.sample import text as sample_text
-from rakuten.sample.__main__ import main
 from rakuten.sample.brush import WHITE, Brush
+from rakuten.sample.command import main
 from rakuten.sample.draws import Draws
 from rakuten.sample.images import compose
 

@@ -6,7 +6,7 @@ from dvc_data.hashfile.tree import Tree
 from rakuten import storage
 from rakuten.categories import CODES
 from rakuten.data.examples import Examples
-from rakuten.serving import package
+from rakuten.serving import package, package_summary
 
 
 def test_the_summary_holds_what_prediction_needs():
@@ -17,7 +17,7 @@ def test_the_summary_holds_what_prediction_needs():
         "text": {"present": np.array([1, 0, 1, 1], bool), "probabilities": certain},
         "image": {"present": np.zeros(4, bool), "probabilities": certain},
     }
-    found = package.summarize(
+    found = package_summary.summarize(
         examples, outputs, dataset={"name": "small"}, threads=2,
         settings={"encode": {"encoder": "none"}},
     )  # fmt: skip
@@ -31,13 +31,13 @@ def test_the_summary_holds_what_prediction_needs():
     assert found["encode"] == {"encoder": "none"}
 
 
-def test_predictions_are_those_of_test_products_that_can_be_judged():
+def test_predictions_are_those_of_test_products_with_the_models_inputs():
     parts = np.array(["test", "train", "test", "test"])
     labels = np.array([3, 4, 5, 6])
     examples = Examples(np.array([2, 4, 6, 8]), None, np.ones(4, bool), labels, parts)
     certain = np.eye(27)[labels]
-    said = {"present": np.array([1, 1, 0, 1], bool), "probabilities": certain}
-    found = package.predictions(examples, said)
+    output = {"present": np.array([1, 1, 0, 1], bool), "probabilities": certain}
+    found = package_summary.predictions(examples, output)
     assert (found["ids"].tolist(), found["labels"].tolist()) == ([2, 8], [3, 6])
     np.testing.assert_array_equal(found["probabilities"], certain[[0, 3]])
     kinds = {name: array.dtype.name for name, array in found.items()}
@@ -53,5 +53,5 @@ def test_a_folder_has_the_digest_that_dvc_gives_it(tmp_path):
         tree.add(tuple(name.split("/")), None, HashInfo("md5", md5))
     tree.digest()
     assert f"{package.digest(tmp_path)}.dir" == tree.hash_info.value
-    with pytest.raises(FileNotFoundError, match="holds no file: run 'dvc repro'"):
+    with pytest.raises(FileNotFoundError, match="contains no files: run 'dvc repro'"):
         package.digest(tmp_path / "absent")

@@ -1,17 +1,11 @@
 import numpy as np
 import pytest
+from tracking_cases import predictions
 
 from rakuten.evaluation import intervals
 from rakuten.tracking.comparison import compare, describe
 
 SETTINGS = {"resamples": 200, "confidence": 0.9, "seed": 1}
-
-
-def predictions(ids, labels, said):
-    """What a package said of products, certain of itself."""
-    rows = np.full((len(ids), 27), 0.001, np.float32)
-    rows[np.arange(len(ids)), said] = 0.974
-    return {"ids": np.array(ids), "labels": np.array(labels), "probabilities": rows}
 
 
 def test_figures_are_those_of_the_common_products():
@@ -32,13 +26,17 @@ def test_figures_are_those_of_the_common_products():
 def test_the_interval_is_paired():
     """Two packages that err on the same products but one differ by that one, in every draw."""
     labels = np.arange(100) % 5
-    said = np.where(np.arange(100) < 40, 9, labels)
-    better = said.copy()
+    predicted = np.where(np.arange(100) < 40, 9, labels)
+    better = predicted.copy()
     better[0] = labels[0]
     ids = np.arange(100)
-    found = compare(predictions(ids, labels, better), predictions(ids, labels, said), **SETTINGS)
+    found = compare(
+        predictions(ids, labels, better), predictions(ids, labels, predicted), **SETTINGS
+    )
     assert 0 <= found["accuracy"]["low"] <= found["accuracy"]["high"] <= 0.04
-    same = compare(predictions(ids, labels, said), predictions(ids, labels, said), **SETTINGS)
+    same = compare(
+        predictions(ids, labels, predicted), predictions(ids, labels, predicted), **SETTINGS
+    )
     assert same["weighted_f1"]["difference"] == same["weighted_f1"]["high"] == 0
 
 
@@ -46,14 +44,14 @@ def test_other_products_or_other_labels_are_refused():
     one = predictions([1, 2], [0, 1], [0, 1])
     with pytest.raises(ValueError, match="no product in common, of 2 and 1"):
         compare(one, predictions([3], [0], [0]), **SETTINGS)
-    with pytest.raises(ValueError, match=r"1 of 2 products changed their category.*first id 2"):
+    with pytest.raises(ValueError, match=r"1 of 2 products have different categories.*first id 2"):
         compare(one, predictions([1, 2], [0, 5], [0, 1]), **SETTINGS)
 
 
-def test_the_comparison_is_told_in_points():
+def test_the_comparison_is_written_in_points():
     figures = {"candidate": 0.9, "champion": 0.88, "difference": 0.02, "low": -0.001, "high": 0.04}
-    told = describe({"rows": 1270, "weighted_f1": figures, "accuracy": figures}).splitlines()
-    assert told[0] == (
+    lines = describe({"rows": 1270, "weighted_f1": figures, "accuracy": figures}).splitlines()
+    assert lines[0] == (
         "weighted F1  90.00% against 88.00%: +2.00 points [-0.10, 4.00], 1,270 test products"
     )
-    assert told[1].startswith("accuracy     90.00%")
+    assert lines[1].startswith("accuracy     90.00%")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from conftest import ROOT
-from test_results import git
+from tracking_cases import git
 
 from rakuten import storage
 from rakuten.tracking import recovery

@@ -8,23 +8,22 @@ import sys
 
 import numpy as np
 import pytest
-from test_comparison import predictions
-from test_results import commit
-from test_runs import shown
+from tracking_cases import commit, copy_without_store, predictions, shown
 
 from rakuten import storage
 from rakuten.categories import CODES
 from rakuten.serving import package
 from rakuten.tracking import registry, results, runs
-from rakuten.tracking.__main__ import main
+from rakuten.tracking.command import main
+from rakuten.tracking.mirror import KEY, SYNC_TIME_LIMIT, Mirror
 
 LABELS = np.arange(40) % 4
 
 
 def write_package(root, wrong=4, data="abc", ids=None, labels=LABELS):
     """Write a package that is wrong on the first `wrong` of its 40 test products; its digest."""
-    said = np.where(np.arange(40) < wrong, 9, labels)
-    tested = predictions(np.arange(40) if ids is None else ids, labels, said)
+    predicted = np.where(np.arange(40) < wrong, 9, labels)
+    tested = predictions(np.arange(40) if ids is None else ids, labels, predicted)
     folder = root / "build/package"
     figures = {"weighted_f1": 1 - wrong / 40, "accuracy": 1 - wrong / 40, "ece": None, "rows": 40}
     summary = {
@@ -52,7 +51,7 @@ pinned = functools.cache(registry.requirements.pinned)
 
 @pytest.fixture
 def packaged(project, monkeypatch):
-    """A repository with a package; what prediction needs is worked out once for all tests."""
+    """A repository with a package; its requirements are computed once for all tests."""
     monkeypatch.setattr(registry.requirements, "pinned", pinned)
     storage.write_text("params.yaml", "seed: 1\nevaluate:\n  resamples: 200\n  confidence: 0.95\n")
     write_package(project)
@@ -61,7 +60,7 @@ def packaged(project, monkeypatch):
 
 
 def champion(mirror):
-    found = mirror.do("get_model_version_by_alias", registry.NAME, registry.CHAMPION)
+    found = mirror.call("get_model_version_by_alias", registry.NAME, registry.CHAMPION)
     return int(found.version)
 
 
@@ -74,7 +73,7 @@ def test_a_package_is_registered_once(packaged, mirror, monkeypatch):
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     assert registry.register(mirror, packaged) == (1, True)
     assert registry.register(mirror, packaged) == (1, False)
-    version = mirror.do("get_model_version", registry.NAME, "1")
+    version = mirror.call("get_model_version", registry.NAME, "1")
     digest = package.digest(packaged / "build/package")
     assert version.tags == {
         "package.digest": digest, "data.name": "tiny", "data.digest": "abc",
@@ -82,7 +81,7 @@ def test_a_package_is_registered_once(packaged, mirror, monkeypatch):
         "test.rows": "40",
     }  # fmt: skip
     assert "weighted F1 90.0%, accuracy 90.0% on 40 test products" in version.description
-    run = mirror.do("get_run", version.run_id)
+    run = mirror.call("get_run", version.run_id)
     assert (run.info.run_name, run.info.status) == (f"package {digest[:7]}", "FINISHED")
     assert run.data.metrics["test/weighted_f1"] == 0.9
     assert run.inputs.dataset_inputs[0].dataset.digest == "abc"
@@ -107,22 +106,22 @@ def test_a_package_is_registered_once(packaged, mirror, monkeypatch):
 
     before = shown(mirror)
     assert runs.sync(mirror, packaged) == {"kept": 0, "completed": 0, "rebuilt": 1}
-    assert len(before) == 0  # a package is no measured model
+    assert len(before) == 0  # a package is not a measured model
     assert len(shown(mirror)) == 1
 
 
-def test_a_killed_registration_is_made_again(packaged, mirror):
+def test_a_killed_registration_is_repeated(packaged, mirror):
     key = f"package-{package.digest(packaged / 'build/package')}"
-    mirror.create("package", {runs.KEY: key})
+    mirror.create("package", {KEY: key})
     assert registry.register(mirror, packaged) == (1, True)
     (run,) = mirror.runs(key)
     assert run.info.status == "FINISHED"
 
 
-def test_a_deleted_version_is_made_again(packaged, mirror):
-    """The way to a version of the same arrays with another state of the library's code."""
+def test_a_deleted_version_is_registered_again(packaged, mirror):
+    """So the same arrays can be registered with changed code of the library."""
     registry.register(mirror, packaged)
-    mirror.do("delete_model_version", registry.NAME, "1")
+    mirror.call("delete_model_version", registry.NAME, "1")
     assert registry.register(mirror, packaged) == (2, True)
     assert len(mirror.runs(f"package-{package.digest(packaged / 'build/package')}")) == 1
 
@@ -136,21 +135,23 @@ def test_a_package_of_links_is_registered(packaged, mirror, tmp_path_factory):
     assert registry.register(mirror, packaged) == (1, True)
 
 
-def test_what_is_no_package_is_refused(packaged, mirror):
+def test_an_incomplete_package_is_refused(packaged, mirror):
     (packaged / "build/package/test.npz").unlink()
     with pytest.raises(registry.RegistryError, match=r"no test\.npz: run 'dvc repro package'"):
         registry.register(mirror, packaged)
     shutil.rmtree(packaged / "build/package")
-    with pytest.raises(registry.RegistryError, match="has no version, and build/package is not"):
+    with pytest.raises(
+        registry.RegistryError, match="has no version and build/package does not exist"
+    ):
         registry.promote(mirror, packaged)
 
 
-def test_the_champion_is_shown_or_the_way_to_one(packaged, mirror, capsys):
+def test_champion_shows_it_or_the_command_that_makes_one(packaged, mirror, capsys):
     assert main(["champion"]) == 2
-    assert "run 'python -m rakuten.tracking promote' first" in capsys.readouterr().out
+    assert "run 'python -m rakuten promote' first" in capsys.readouterr().err
     storage.write_json(packaged / registry.RECORD, {"package": "f" * 32})
     assert main(["champion"]) == 2
-    assert "run 'python -m rakuten.tracking sync' first" in capsys.readouterr().out
+    assert "run 'python -m rakuten sync' first" in capsys.readouterr().err
     (packaged / registry.RECORD).unlink()
     main(["promote"])
     capsys.readouterr()
@@ -160,30 +161,30 @@ def test_the_champion_is_shown_or_the_way_to_one(packaged, mirror, capsys):
 
 def test_the_better_one_becomes_champion(packaged, mirror, capsys):
     assert main(["promote"]) == 0
-    assert "there was none to compare with" in capsys.readouterr().out
+    assert "it is the first one" in capsys.readouterr().out
     assert champion(mirror) == 1
     first = record(packaged)
     assert (first["reason"], first["comparison"]) == ("first champion", None)
     assert first["test"] == {"weighted_f1": 0.9, "accuracy": 0.9, "rows": 40}
 
     assert main(["promote"]) == 0
-    assert "version 1" in (told := capsys.readouterr().out)
-    assert "is the champion already" in told
+    assert "version 1" in (output := capsys.readouterr().out)
+    assert "is already the champion" in output
 
     write_package(packaged, wrong=8)
     assert main(["promote"]) == 1
-    told = capsys.readouterr().out
-    assert "accuracy     80.00% against 90.00%: -10.00 points" in told
-    assert "not better by weighted F1: the champion stays" in told
+    output = capsys.readouterr().out
+    assert "accuracy     80.00% against 90.00%: -10.00 points" in output
+    assert "weighted F1 is not better: the champion stays" in output
     assert champion(mirror) == 1
     assert record(packaged) == first
 
     digest = write_package(packaged, wrong=1)
     assert main(["promote"]) == 0
-    told = capsys.readouterr().out
-    assert "accuracy     97.50% against 90.00%: +7.50 points" in told
-    assert "40 test products" in told
-    assert "better by weighted F1: it is the champion now" in told
+    output = capsys.readouterr().out
+    assert "accuracy     97.50% against 90.00%: +7.50 points" in output
+    assert "40 test products" in output
+    assert "weighted F1 is better: this is now the champion" in output
     assert champion(mirror) == 3
     now = record(packaged)
     assert (now["package"], now["reason"]) == (digest, "compared")
@@ -194,47 +195,48 @@ def test_the_better_one_becomes_champion(packaged, mirror, capsys):
 
     write_package(packaged, wrong=0)
     assert main(["promote"]) == 0
-    assert "better by weighted F1, though the interval holds 0: it is" in capsys.readouterr().out
+    assert "weighted F1 is better, but the interval contains 0: this is" in capsys.readouterr().out
 
     assert main(["promote", "--version", "2"]) == 1
     assert main(["promote", "--version", "7"]) == 2
-    assert "no version 7: expected one of 1, 2, 3, 4" in capsys.readouterr().out
+    assert "no version 7: expected one of 1, 2, 3, 4" in capsys.readouterr().err
 
 
-def test_figures_of_other_data_are_not_compared(packaged, mirror, capsys):
+def test_metrics_of_different_data_are_not_compared(packaged, mirror, capsys):
     assert main(["promote"]) == 0
     write_package(packaged, wrong=0, data="def")
     assert main(["promote"]) == 2
-    told = capsys.readouterr().out
-    assert "tiny (def)" in told
-    assert "tiny (abc)" in told
-    assert "--replace" in told
+    output = capsys.readouterr().err
+    assert "tiny (def)" in output
+    assert "tiny (abc)" in output
+    assert "--replace" in output
     assert champion(mirror) == 1
     assert main(["promote", "--replace"]) == 0
-    assert "nothing was compared" in capsys.readouterr().out
+    assert "without a comparison" in capsys.readouterr().out
     assert champion(mirror) == 2
     assert record(packaged)["reason"] == "replaced without comparison"
 
 
-def test_other_test_products_are_not_compared(packaged, mirror, capsys):
+def test_packages_with_other_test_products_are_not_compared(packaged, mirror, capsys):
     main(["promote"])
     write_package(packaged, wrong=0, ids=np.arange(100, 140))
     assert main(["promote"]) == 2
-    assert "no product in common" in capsys.readouterr().out
+    assert "no product in common" in capsys.readouterr().err
     write_package(packaged, wrong=0, labels=LABELS + 1)
     assert main(["promote"]) == 2
-    assert "changed their category" in capsys.readouterr().out
+    assert "different categories" in capsys.readouterr().err
 
 
-def test_sync_gives_the_champion_back(packaged, mirror, empty_store, capsys):
-    assert registry.restore(mirror, packaged) is None  # never promoted: nothing to say
+def test_sync_restores_the_champion(
+    packaged, mirror, empty_store, tmp_path_factory, monkeypatch, capsys
+):
+    assert registry.restore(mirror, packaged) is None  # never promoted: nothing to restore
     main(["promote"])
     kept = record(packaged)
-    shutil.rmtree(packaged / "mlartifacts")
-    mirror._client._tracking_client.store.engine.dispose()
-    mirror._client._get_registry_client().store.engine.dispose()
-    (packaged / "mlflow.db").unlink()
-    shutil.copy(empty_store, packaged / "mlflow.db")
+    packaged = copy_without_store(packaged, tmp_path_factory.mktemp("copy") / "copy", empty_store)
+    monkeypatch.setenv("DVC_ROOT", str(packaged))
+    monkeypatch.chdir(packaged)
+    mirror = Mirror(SYNC_TIME_LIMIT)
     capsys.readouterr()
     assert main(["sync"]) == 0
     line = capsys.readouterr().out.splitlines()[-1]
@@ -244,7 +246,7 @@ def test_sync_gives_the_champion_back(packaged, mirror, empty_store, capsys):
 
     better = write_package(packaged, wrong=1)
     registry.register(mirror, packaged)
-    mirror.do("set_registered_model_alias", registry.NAME, registry.CHAMPION, "2")
+    mirror.call("set_registered_model_alias", registry.NAME, registry.CHAMPION, "2")
     assert registry.restore(mirror, packaged).endswith(
         "version 1 of " + registry.NAME + ", alias restored"
     )
@@ -252,25 +254,25 @@ def test_sync_gives_the_champion_back(packaged, mirror, empty_store, capsys):
     assert registry.restore(mirror, packaged).endswith("kept")
 
     storage.write_json(packaged / registry.RECORD, kept | {"package": "f" * 32})
-    told = registry.restore(mirror, packaged)
-    assert "package fffffff of reports/champion.json is neither in MLflow nor in build" in told
-    assert main(["promote"]) == 2  # the record names a champion: it is not overwritten unseen
-    assert "pass --replace" in capsys.readouterr().out
+    output = registry.restore(mirror, packaged)
+    assert "package fffffff of reports/champion.json is neither in MLflow nor in build" in output
+    assert main(["promote"]) == 2  # the recorded champion is unknown: it is not replaced silently
+    assert "pass --replace" in capsys.readouterr().err
     storage.write_json(packaged / registry.RECORD, kept | {"package": better})
     assert registry.restore(mirror, packaged).startswith("champion: version 2")
 
 
 def test_a_champion_named_in_mlflow_alone_counts(packaged, mirror):
     registry.register(mirror, packaged)
-    mirror.do("set_registered_model_alias", registry.NAME, registry.CHAMPION, "1")
+    mirror.call("set_registered_model_alias", registry.NAME, registry.CHAMPION, "1")
     decision = registry.promote(mirror, packaged)
     assert decision.is_champion
     assert record(packaged)["reason"] == "named in MLflow"
 
 
-def test_a_store_that_is_down_is_an_error(packaged, monkeypatch, capsys):
+def test_an_unavailable_store_is_an_error(packaged, monkeypatch, capsys):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
     for name in ("MLFLOW_HTTP_REQUEST_TIMEOUT", "MLFLOW_HTTP_REQUEST_MAX_RETRIES"):
         monkeypatch.delenv(name, raising=False)
     assert main(["promote"]) == 2
-    assert "cannot be used" in capsys.readouterr().out
+    assert "cannot be used" in capsys.readouterr().err

@@ -1,112 +1,14 @@
-import hashlib
 import json
 import subprocess
 import sys
 
-import pandas as pd
 import pytest
 import yaml
+from tracking_cases import add_ensembles, commit, git, write_project
 
 from rakuten import storage
 from rakuten.tracking import results
 from rakuten.tracking.results import Snapshot
-
-
-def git(folder, *arguments):
-    identity = ["-c", "user.name=t", "-c", "user.email=t@example.org"]
-    subprocess.run(["git", *identity, *arguments], cwd=folder, check=True, capture_output=True)
-
-
-def md5(path):
-    return hashlib.md5(path.read_bytes()).hexdigest()
-
-
-def write_project(folder, dropout=0.5, accuracy=0.8):
-    """Write the files of a project whose text model was trained and evaluated."""
-    curves = pd.DataFrame({"epoch": [1, 2], "train_loss": [0.3, 1 / 3], "train_accuracy": [0.5, 1]})
-    storage.write_csv(folder / "reports/text/history.csv", curves)
-    storage.write_json(folder / "reports/text/metrics.json", {"parameters": 9, "epochs": 2})
-    scores = {"text": {"test": {"accuracy": accuracy, "log_loss": None}}}
-    storage.write_json(folder / "reports/evaluate/metrics.json", scores)
-    storage.write_json(folder / "reports/clean.json", {"dataset": {"name": "tiny"}})
-    for name in (
-        "pictures/confusion_text.png",
-        "pictures/confusion_fusion.png",
-        "pictures/all.png",
-    ):
-        storage.write_bytes(folder / "reports/evaluate" / name, b"PNG")
-    storage.write_csv(folder / "reports/evaluate/tables/predictions_text.csv", curves)
-    storage.write_text(folder / "data.dvc", "outs:\n- md5: abc.dir\n  path: data\n")
-    storage.write_text(folder / "build/text/outputs.npz", f"outputs {dropout}")
-    measured_on = {"build/text/outputs.npz": md5(folder / "build/text/outputs.npz")}
-    timings = {"fit_seconds": 1.5, "measured_on": measured_on}
-    storage.write_json(folder / "build/timings/text.json", timings)
-
-    def file(path):
-        return {"path": path, "md5": md5(folder / path)}
-
-    outputs = file("build/text/outputs.npz")
-    lock = {
-        "clean": {
-            "cmd": "python -m stages.clean",
-            "deps": [{"path": "data/X_train.csv", "md5": "1"}],
-            "params": {"params.yaml": {"clean": {"lemmatize": True}}},
-            "outs": [{"path": "build/clean/products.parquet", "md5": "2"}],
-        },
-        "text": {
-            "cmd": "python -m stages.text",
-            "deps": [{"path": "build/clean/products.parquet", "md5": "2"}],
-            "params": {"params.yaml": {"seed": 1, "text": {"dropout": dropout}}},
-            "outs": [
-                outputs,
-                file("reports/text/history.csv"),
-                file("reports/text/metrics.json"),
-            ],
-        },
-        "evaluate": {
-            "cmd": "python -m stages.evaluate",
-            "deps": [outputs],
-            "outs": [file("reports/evaluate/metrics.json")],
-        },
-    }
-    storage.write_text(folder / "dvc.lock", yaml.safe_dump({"stages": lock}))
-
-
-def add_best(folder, comparison=b"PNG of all six"):
-    """Add the best text and fusion classifiers, without epochs, to what was evaluated."""
-    lock = yaml.safe_load((folder / "dvc.lock").read_text())["stages"]
-    scores = json.loads((folder / "reports/evaluate/metrics.json").read_text())
-    read = lock["evaluate"]["deps"]
-    for name in ("text_ensemble", "late_fusion"):
-        build, reports = folder / "build" / name, folder / "reports" / name
-        storage.write_text(build / "outputs.npz", f"outputs of {name}")
-        storage.write_text(build / "weights.npz", "12345")
-        storage.write_json(reports / "metrics.json", {"weight": 0.7, "views": {"n": 3}, "x": "y"})
-        outs = [f"build/{name}/outputs.npz", f"build/{name}/weights.npz"]
-        outs.append(f"reports/{name}/metrics.json")
-        outs = [
-            {"path": path, "md5": md5(folder / path), "size": (folder / path).stat().st_size}
-            for path in outs
-        ]
-        read.append({key: outs[0][key] for key in ("path", "md5")})
-        lock[name] = {
-            "cmd": f"python -m stages.{name}",
-            "deps": [{"path": "build/clean/products.parquet", "md5": "2"}],
-            "params": {"params.yaml": {name: {"folds": 5}}},
-            "outs": outs,
-        }
-        scores[name] = {"test": {"accuracy": 0.875, "ece": None}}
-        storage.write_bytes(folder / f"reports/evaluate/pictures/confusion_{name}.png", b"PNG")
-    storage.write_bytes(folder / "reports/evaluate/pictures/all.png", comparison)
-    storage.write_json(folder / "reports/evaluate/metrics.json", scores)
-    path = "reports/evaluate/metrics.json"
-    lock["evaluate"]["outs"] = [{"path": path, "md5": md5(folder / path)}]
-    storage.write_text(folder / "dvc.lock", yaml.safe_dump({"stages": lock}))
-
-
-def commit(folder, message="result"):
-    git(folder, "add", "-A")
-    git(folder, "commit", "-qm", message)
 
 
 @pytest.fixture
@@ -148,7 +50,7 @@ def test_what_compares_models_goes_with_the_fusion_alone(project):
 
 
 def test_a_result_without_epochs_holds_everything_but_curves(project):
-    add_best(project)
+    add_ensembles(project)
     text, text_ensemble, late_fusion = results.found_in(Snapshot(project))
     assert [r.model for r in (text, text_ensemble, late_fusion)] == [
         "text",
@@ -167,7 +69,7 @@ def test_a_result_without_epochs_holds_everything_but_curves(project):
 
 def test_reports_of_the_best_models_are_not_those_of_the_nets(project):
     """Though `text_ensemble` ends with `_text`."""
-    add_best(project)
+    add_ensembles(project)
     text, text_ensemble, late_fusion = results.found_in(Snapshot(project))
     shown = "reports/evaluate/pictures/confusion"
     assert text.attachments()[-1] == f"{shown}_text.png"
@@ -189,7 +91,7 @@ def test_reports_of_the_best_models_are_not_those_of_the_nets(project):
 
 def test_best_models_that_the_evaluation_did_not_read_leave_the_comparison_with_fusion(project):
     """As between adding them and evaluating again."""
-    add_best(project)
+    add_ensembles(project)
     lock = yaml.safe_load((project / "dvc.lock").read_text())
     lock["stages"]["evaluate"]["deps"] = lock["stages"]["evaluate"]["deps"][:1]
     storage.write_text(project / "dvc.lock", yaml.safe_dump(lock))

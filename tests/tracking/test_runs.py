@@ -7,43 +7,19 @@ import time
 
 import pytest
 from conftest import ROOT
-from test_results import add_best, commit, git, write_project
+from mlflow import MlflowClient
+from tracking_cases import add_ensembles, commit, copy_without_store, git, shown, write_project
 
 from rakuten import storage
+from rakuten.tracking import mirror as mirrors
 from rakuten.tracking import results
 from rakuten.tracking import runs as tracking
-from rakuten.tracking.__main__ import main
+from rakuten.tracking.command import main
+from rakuten.tracking.mirror import KEY, SYNC_TIME_LIMIT, Mirror, store_errors
 from rakuten.tracking.results import Snapshot
 
 
-def _files(mirror, run_id, folder=None):
-    for file in mirror.do("list_artifacts", run_id, folder):
-        if file.is_dir:
-            yield from _files(mirror, run_id, file.path)
-        else:
-            yield file.path
-
-
-def shown(mirror):
-    """Everything that the user interface shows of the measured runs, but for times and ids."""
-    runs = mirror.do("search_runs", [mirror.experiment_id], "tags.source = 'measured'")
-    view = []
-    for run in runs:
-        history = {
-            name: sorted(
-                (m.step, m.value) for m in mirror.do("get_metric_history", run.info.run_id, name)
-            )
-            for name in run.data.metrics
-        }
-        files = sorted(_files(mirror, run.info.run_id))
-        tags = {k: v for k, v in run.data.tags.items() if not k.startswith("mlflow.")}
-        data = [(d.dataset.name, d.dataset.digest) for d in run.inputs.dataset_inputs]
-        name, status = run.info.run_name, run.info.status
-        view.append((name, status, run.data.params, tags, history, files, data))
-    return sorted(view, key=repr)
-
-
-def test_sync_logs_a_result_once_with_all_it_holds(project, mirror):
+def test_sync_logs_each_result_once_and_completely(project, mirror):
     commit(project)
     assert tracking.sync(mirror, project) == {"kept": 0, "completed": 0, "rebuilt": 1}
     assert tracking.sync(mirror, project) == {"kept": 1, "completed": 0, "rebuilt": 0}
@@ -59,10 +35,10 @@ def test_sync_logs_a_result_once_with_all_it_holds(project, mirror):
     assert data == [("tiny", "abc")]
 
 
-def test_a_model_without_epochs_gets_a_run_like_the_others(project, mirror):
-    commit(project, "before there were best models")
-    add_best(project)
-    commit(project, "with them")
+def test_a_model_without_epochs_gets_a_run_too(project, mirror):
+    commit(project, "nets")
+    add_ensembles(project)
+    commit(project, "with ensembles")
     assert tracking.sync(mirror, project) == {"kept": 0, "completed": 0, "rebuilt": 3}
     assert tracking.sync(mirror, project) == {"kept": 3, "completed": 0, "rebuilt": 0}
     runs = {name: rest for name, *rest in shown(mirror)}
@@ -81,17 +57,17 @@ def test_a_model_without_epochs_gets_a_run_like_the_others(project, mirror):
 
 
 def test_an_evaluation_publishes_models_without_a_live_run(project, mirror):
-    add_best(project)
+    add_ensembles(project)
     tracking.publish_workspace("")
-    assert [name for name, *_ in shown(mirror)] == ["late_fusion", "text_ensemble", "text"]
+    assert [name for name, *_ in shown(mirror)] == ["late_fusion", "text", "text_ensemble"]
     assert tracking.sync(mirror, project)["kept"] == 3
 
 
-def test_an_experiment_in_a_copy_leaves_the_pictures_of_other_models_alone(
+def test_an_experiment_in_a_copy_keeps_the_charts_of_other_models(
     project, mirror, tmp_path_factory, monkeypatch
 ):
     """Its comparison is of its own text net, while the best fusion is the workspace's."""
-    add_best(project)
+    add_ensembles(project)
     tracking.publish_workspace("")
     before = shown(mirror)
     copy = tmp_path_factory.mktemp("exps") / "copy"
@@ -101,7 +77,7 @@ def test_an_experiment_in_a_copy_leaves_the_pictures_of_other_models_alone(
         take = shutil.copytree if (project / name).is_dir() else shutil.copy
         take(project / name, copy / name)
     write_project(copy, dropout=0.2)
-    add_best(copy, comparison=b"PNG with another text net")
+    add_ensembles(copy, comparison=b"PNG with another text net")
     monkeypatch.chdir(copy)
     monkeypatch.setenv("DVC_EXP_NAME", "brave")
     tracking.publish_workspace("")
@@ -114,7 +90,9 @@ def test_an_experiment_in_a_copy_leaves_the_pictures_of_other_models_alone(
     assert tracking.sync(mirror, project)["rebuilt"] == 0
 
 
-def test_deleting_the_database_loses_nothing(project, mirror, empty_store):
+def test_deleting_the_database_loses_nothing(
+    project, mirror, empty_store, tmp_path_factory, monkeypatch
+):
     commit(project, "first")
     write_project(project, dropout=0.4, accuracy=0.7)
     commit(project, "second")
@@ -130,16 +108,14 @@ def test_deleting_the_database_loses_nothing(project, mirror, empty_store):
     ]
     names = sorted(name for name, *_ in before)
     assert names == ["text", f"text @{first.commit[:7]}", "text brave-name"]
-    shutil.rmtree(project / "mlartifacts")
-    mirror._client._tracking_client.store.engine.dispose()  # this process keeps the file open
-    (project / "mlflow.db").unlink()
-    shutil.copy(empty_store, project / "mlflow.db")
-    again = tracking.Mirror(tracking.SYNC_PATIENCE)
-    tracking.sync(again, project)
+    copy = copy_without_store(project, tmp_path_factory.mktemp("copy") / "copy", empty_store)
+    monkeypatch.setenv("DVC_ROOT", str(copy))
+    again = Mirror(SYNC_TIME_LIMIT)
+    tracking.sync(again, copy)
     assert shown(again) == before
 
 
-def test_a_killed_evaluation_does_not_take_the_figures_away(project, mirror):
+def test_a_killed_evaluation_keeps_the_logged_metrics(project, mirror):
     commit(project)
     tracking.sync(mirror, project)
     (project / "reports/evaluate/metrics.json").unlink()
@@ -166,16 +142,18 @@ def test_an_experiment_that_is_committed_later_keeps_its_name(project, mirror):
     assert {t["git.commit"] for t in tags.values()} == {baseline}
 
 
-def test_what_the_baseline_had_does_not_take_the_experiments_name(project, mirror, monkeypatch):
+def test_a_result_of_the_baseline_is_not_named_after_the_experiment(project, mirror, monkeypatch):
     commit(project)
     monkeypatch.setenv("DVC_EXP_NAME", "brave")
     monkeypatch.setenv("DVC_EXP_BASELINE_REV", results.head(project))
-    (result,) = results.found_in(Snapshot(project))
-    assert tracking._experiment_of(result.key) == ""
-    assert tracking._experiment_of("another") == "brave"
+    tracking.publish_workspace("")
+    write_project(project, dropout=0.3)
+    tracking.publish_workspace("")
+    tags = {name: tags["dvc.experiment"] for name, _, _, tags, *_ in shown(mirror)}
+    assert tags == {"text": "", "text brave": "brave"}
 
 
-def test_a_wrong_label_is_mended(project, mirror):
+def test_a_wrong_label_is_corrected(project, mirror):
     commit(project)
     (result,) = results.found_in(Snapshot(project))
     tracking.publish(mirror, result, "wrong", "abc")
@@ -197,7 +175,7 @@ def test_results_of_a_merged_side_branch_are_found(project, mirror):
     assert tracking.sync(mirror, project)["rebuilt"] == 2
 
 
-def test_a_commit_of_another_layout_is_passed_over(project, mirror):
+def test_a_commit_with_another_layout_is_skipped(project, mirror):
     lock = (project / "dvc.lock").read_text()
     storage.write_text(project / "dvc.lock", lock.replace("outputs.npz", "scores.npz"))
     commit(project, "old layout")
@@ -207,13 +185,13 @@ def test_a_commit_of_another_layout_is_passed_over(project, mirror):
 
 
 def test_an_experiment_deleted_in_the_browser_comes_back(project, mirror):
-    mirror.do("delete_experiment", mirror.experiment_id)
-    again = tracking.Mirror(tracking.SYNC_PATIENCE)
+    mirror.call("delete_experiment", mirror.experiment_id)
+    again = Mirror(SYNC_TIME_LIMIT)
     assert tracking.sync(again, project)["rebuilt"] == 1
 
 
-def test_a_held_lock_does_not_hold_a_training_up(project, mirror, monkeypatch):
-    monkeypatch.setattr(tracking, "LOCAL_PATIENCE", 0.5)
+def test_a_locked_database_does_not_delay_a_training(project, mirror, monkeypatch):
+    monkeypatch.setattr(mirrors, "LOCK_TIMEOUT", 0.5)
     with mirror.exclusive():
         start = time.monotonic()
         with tracking.live_run("text") as run:
@@ -221,14 +199,14 @@ def test_a_held_lock_does_not_hold_a_training_up(project, mirror, monkeypatch):
         assert time.monotonic() - start < 5
 
 
-def test_half_made_references_are_made_again(mirror):
-    mirror.create("text (published)", {tracking.KEY: "published-text", "source": "published"})
+def test_unfinished_references_are_logged_again(mirror):
+    mirror.create("text (published)", {KEY: "published-text", "source": "published"})
     tracking.publish_references(mirror)
     (run,) = mirror.runs("published-text")
     assert (run.info.status, run.data.metrics) == ("FINISHED", {"test/accuracy": 0.772})
 
 
-def test_a_rebuilt_run_lasts_as_long_as_its_training(project, mirror):
+def test_a_rebuilt_run_has_the_duration_of_its_training(project, mirror):
     commit(project)
     (snapshot,) = results.commits(project)
     (result,) = results.found_in(snapshot)
@@ -237,10 +215,10 @@ def test_a_rebuilt_run_lasts_as_long_as_its_training(project, mirror):
     assert run.info.end_time - run.info.start_time == 1500  # ms, the timing of write_project
 
 
-def test_published_figures_are_logged_once_and_tagged(mirror):
+def test_published_metrics_are_logged_once_and_tagged(mirror):
     for _ in range(2):
         tracking.publish_references(mirror)
-    runs = mirror.do("search_runs", [mirror.experiment_id], "tags.source = 'published'")
+    runs = mirror.call("search_runs", [mirror.experiment_id], "tags.source = 'published'")
     accuracy = {run.data.tags["model"]: run.data.metrics["test/accuracy"] for run in runs}
     assert accuracy == {"text": 0.772, "image": 0.593, "fusion": 0.827}
     assert {run.info.status for run in runs} == {"FINISHED"}
@@ -250,7 +228,7 @@ def test_published_figures_are_logged_once_and_tagged(mirror):
 def test_a_live_run_gets_its_evaluation_and_stays_one_run(project, mirror):
     with tracking.live_run("text") as run:
         run.log_epoch(1, {"train_loss": 0.3})
-        (live,) = mirror.do("search_runs", [mirror.experiment_id])
+        (live,) = mirror.call("search_runs", [mirror.experiment_id])
         assert live.info.status == "RUNNING"
         assert live.data.metrics == {"epoch/train_loss": 0.3}
     (result,) = results.found_in(Snapshot(project))
@@ -272,8 +250,8 @@ def test_a_result_with_a_finished_run_is_not_logged_again(project, mirror):
 
 
 def test_the_run_of_a_killed_training_is_replaced(project, mirror):
-    killed = tracking._begin("text")
-    killed.log_epoch(1, {"train_loss": 9.0})
+    killed = mirror.create("text", {KEY: results.current_key("text")})
+    mirror.log(killed, metrics={"epoch/train_loss": 9.0}, step=1)
     with tracking.live_run("text") as run:
         run.log_epoch(1, {"train_loss": 0.3})
     (left,) = mirror.runs(results.current_key("text"))
@@ -312,9 +290,9 @@ def train_against(address, monkeypatch, caplog):
     with tracking.live_run("text") as run:
         for epoch in range(1, 20):
             run.log_epoch(epoch, {"train_loss": 0.1})
-    warnings = [record for record in caplog.records if record.name == "rakuten.tracking"]
+    warnings = [record for record in caplog.records if record.name == "rakuten.tracking.runs"]
     assert len(warnings) == 1
-    assert "python -m rakuten.tracking sync" in warnings[0].getMessage()
+    assert "python -m rakuten sync" in warnings[0].getMessage()
     return time.monotonic() - start
 
 
@@ -325,36 +303,36 @@ def test_a_server_that_is_down_costs_a_warning(project, monkeypatch, caplog):
     assert train_against(f"http://127.0.0.1:{port}", monkeypatch, caplog) < 10
 
 
-def test_a_server_that_never_answers_costs_seconds(project, monkeypatch, caplog):
+def test_a_server_that_does_not_answer_costs_seconds(project, monkeypatch, caplog):
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
         assert train_against(f"http://127.0.0.1:{port}", monkeypatch, caplog) < 12
 
 
-def test_a_server_that_dawdles_is_left_alone(project, monkeypatch, mirror, caplog):
-    """Each call succeeds, but together they would hold the training up."""
-    monkeypatch.setattr(mirror, "_patience", 0.5)
-    real = mirror._client.log_batch
+def test_a_slow_server_is_not_used_any_more(project, monkeypatch, mirror, caplog):
+    """Each request succeeds, but together they would delay the training."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", mirror.address)  # as a server, it has a time limit
+    requests = []
     monkeypatch.setattr(
-        mirror._client, "log_batch", lambda *a, **k: (time.sleep(0.3), real(*a, **k))[1]
+        MlflowClient, "log_batch", lambda *a, **k: (requests.append(a), time.sleep(0.3))
     )
-    run = tracking.LiveRun(mirror, mirror.create("slow", {}))
-    start = time.monotonic()
+    slow = Mirror(time_limit=0.8)
+    run = tracking.LiveRun(slow, mirror.create("slow", {}))
     for epoch in range(50):
         run.log_epoch(epoch, {"train_loss": 0.1})
-    assert time.monotonic() - start < 5
-    assert "it took" in caplog.text
+    assert len(requests) <= 3
+    assert "its requests took" in caplog.text
 
 
-def test_two_processes_find_one_schema(tmp_path, monkeypatch):
+def test_two_threads_create_one_schema(tmp_path, monkeypatch):
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     failures = []
 
     def make():
         try:
-            tracking.publish_references(tracking.Mirror(tracking.SYNC_PATIENCE))
-        except tracking.failures() as error:
+            tracking.publish_references(Mirror(SYNC_TIME_LIMIT))
+        except store_errors() as error:
             failures.append(error)
 
     threads = [threading.Thread(target=make) for _ in range(2)]
@@ -363,14 +341,14 @@ def test_two_processes_find_one_schema(tmp_path, monkeypatch):
     for thread in threads:
         thread.join()
     assert failures == []
-    mirror = tracking.Mirror(tracking.SYNC_PATIENCE)
-    assert len(mirror.do("search_runs", [mirror.experiment_id])) == 3
+    mirror = Mirror(SYNC_TIME_LIMIT)
+    assert len(mirror.call("search_runs", [mirror.experiment_id])) == 3
 
 
 def test_sync_against_a_server_that_is_down_says_so(project, monkeypatch, capsys):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
     assert main(["sync"]) == 1
-    assert "cannot be used" in capsys.readouterr().out
+    assert capsys.readouterr().err.startswith("error: MLflow at http://127.0.0.1:9 cannot be used")
 
 
 def test_stages_start_without_mlflow():

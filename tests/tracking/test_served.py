@@ -236,7 +236,7 @@ def address(built_repository, tmp_path_factory):
     root = tmp_path_factory.mktemp("store")
     (root / "build").mkdir()
     (root / "build/package").symlink_to(built_repository / "build/package")
-    command = ["python", "-m", "rakuten.tracking", "promote"]
+    command = ["python", "-m", "rakuten", "promote"]
     assert "is the champion now" in run(command, built_repository, DVC_ROOT=str(root))
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
@@ -412,5 +412,5 @@ def test_serving_without_a_champion_says_what_to_do(tmp_path):
         capture_output=True, check=False,
     )  # fmt: skip
     assert done.returncode != 0
-    assert "run 'python -m rakuten.tracking promote'" in done.stdout + done.stderr
+    assert "run 'python -m rakuten promote'" in done.stdout + done.stderr
     assert not (tmp_path / "mlartifacts").exists()

@@ -1,4 +1,4 @@
-"""Write a synthetic catalogue: `python -m rakuten.sample OUT`."""
+"""Write a synthetic catalogue: `python -m rakuten sample OUT`."""
 
 import argparse
 import os
@@ -9,7 +9,7 @@ from rakuten.sample.catalogue import FLOOR, QUALITY, write_sample
 
 def _arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m rakuten.sample",
+        prog="python -m rakuten sample",
         description="Write a synthetic catalogue in the challenge's file formats.",
     )
     parser.add_argument("out", type=Path, help="the folder to write, new or empty")
@@ -33,11 +33,14 @@ def _arguments() -> argparse.ArgumentParser:
     return parser
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """Run the command line.
+def main(arguments: list[str]) -> int:
+    """Run the command `sample`.
 
     Args:
-        arguments: The arguments after the command's name; those of the process when None.
+        arguments: The arguments after the command's name.
+
+    Returns:
+        The exit status, 0; argparse exits with 2 on an error.
     """
     parser = _arguments()
     options = parser.parse_args(arguments)
@@ -54,7 +57,4 @@ def main(arguments: list[str] | None = None) -> None:
         )
     except (ValueError, FileExistsError) as error:
         parser.error(str(error))
-
-
-if __name__ == "__main__":
-    main()
+    return 0

@@ -1,0 +1,86 @@
+"""The command line of the project: `python -m rakuten COMMAND`.
+
+Each command is a module's `main(arguments) -> int`. The module is imported when its command runs:
+imported all together, TensorFlow, MLflow and Ray would delay `--help` by many seconds.
+"""
+
+import argparse
+import importlib
+import sys
+from typing import NamedTuple
+
+
+class Command(NamedTuple):
+    """Where a command is implemented.
+
+    Attributes:
+        module: The module whose `main` takes the arguments.
+        summary: One line for `--help`.
+        prefix: Arguments to put before those of the user.
+    """
+
+    module: str
+    summary: str
+    prefix: tuple[str, ...] = ()
+
+
+COMMANDS = {
+    "import": Command(
+        "rakuten.data.importing", "check the challenge's files and fill data/", ("import",)
+    ),
+    "sample": Command("rakuten.sample.command", "write a synthetic catalogue"),
+    "predict": Command(
+        "rakuten.serving.batch_prediction", "predict the category of a product or of a file"
+    ),
+    "ray": Command("rakuten.distributed.__main__", "clean, extract or predict on a Ray cluster"),
+    "sync": Command(
+        "rakuten.tracking.command", "rebuild the runs and the champion missing in MLflow", ("sync",)
+    ),
+    "register": Command(
+        "rakuten.tracking.command", "register build/package in MLflow", ("register",)
+    ),
+    "promote": Command(
+        "rakuten.tracking.command", "make a version the champion if it is better", ("promote",)
+    ),
+    "champion": Command("rakuten.tracking.command", "show the champion", ("champion",)),
+    "readme": Command("rakuten.reports.readme", "show, write or check the tables of README.md"),
+    "cards": Command("rakuten.reports.cards", "write or check docs/model_card.md and data_card.md"),
+}
+"""All commands by name, in the order of `--help`."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command.
+
+    Args:
+        arguments: The command and its arguments; those of the process if None.
+
+    Returns:
+        The exit status of the command.
+    """
+    given = sys.argv[1:] if arguments is None else arguments
+    name = _parser().parse_args(given[:1]).command
+    command = COMMANDS[name]
+    run = importlib.import_module(command.module).main
+    return run([*command.prefix, *given[1:]])
+
+
+def _parser() -> argparse.ArgumentParser:
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name:<{width}}  {command.summary}" for name, command in COMMANDS.items()]
+    parser = argparse.ArgumentParser(
+        prog="python -m rakuten",
+        usage="%(prog)s [-h] COMMAND ...",
+        description="Multimodal product classification: data, predictions, MLflow, reports.",
+        epilog="\n".join(
+            ["commands:", *lines, "", "'python -m rakuten COMMAND --help' describes one of them."]
+        ),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        add_help=True,
+    )
+    parser.add_argument("command", metavar="COMMAND", choices=COMMANDS, help=argparse.SUPPRESS)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,75 @@
+"""The description of a package: its data, models, test metrics and settings."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from rakuten.categories import CODES
+from rakuten.data.examples import Examples
+from rakuten.evaluation import metrics
+
+
+def summarize(
+    examples: Examples,
+    outputs: Mapping[str, Mapping[str, np.ndarray]],
+    *,
+    dataset: Mapping[str, object],
+    threads: int,
+    settings: Mapping[str, Mapping],
+) -> dict:
+    """Describe the packaged models for `package.json`.
+
+    Args:
+        examples: All n products; those of the train part give the prior.
+        outputs: Outputs of the ensembles for the same products by "text", "image" and "fusion":
+            present bool (n,), probabilities float (n, 27).
+        dataset: The training data: name, digest.
+        threads: Number of threads in training.
+        settings: The sections of params.yaml that prediction needs: extract, encode, text_ensemble.
+
+    Returns:
+        Plain values for JSON: dataset, models (which of them were trained), test (metrics on the
+        test products that have the model's inputs, as in the evaluate stage), threads, the
+        settings, categories in the order of the probabilities, prior.
+    """
+    return {
+        "dataset": dict(dataset),
+        "models": {name: bool(output["present"].any()) for name, output in outputs.items()},
+        "test": {name: _test_metrics(examples, output) for name, output in outputs.items()},
+        "threads": threads,
+        **{name: dict(section) for name, section in settings.items()},
+        "categories": list(CODES),
+        "prior": examples.prior().tolist(),
+    }
+
+
+def predictions(examples: Examples, output: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Select a model's test predictions, by which packages are compared.
+
+    Args:
+        examples: n products.
+        output: Outputs of the model for the same products: present bool (n,), probabilities
+            float (n, 27).
+
+    Returns:
+        ids int64 (m,), ascending, labels int64 (m,) class indices, probabilities float32 (m, 27),
+        of the test products that the model has predictions for.
+    """
+    rows = (examples.parts == "test") & output["present"]
+    return {
+        "ids": examples.ids[rows].astype(np.int64),
+        "labels": examples.labels[rows].astype(np.int64),
+        "probabilities": output["probabilities"][rows].astype(np.float32),
+    }
+
+
+def _test_metrics(
+    examples: Examples, output: Mapping[str, np.ndarray]
+) -> dict[str, float | int | None]:
+    """Evaluate a model on the test products; None where there are none."""
+    rows = (examples.parts == "test") & output["present"]
+    measured = metrics.measure(examples.labels[rows], output["probabilities"][rows])
+    return {
+        name: value if value is None or name == "rows" else round(float(value), 6)
+        for name, value in measured.items()
+    }

@@ -1,0 +1,98 @@
+"""The commands `sync`, `register`, `promote` and `champion` of `python -m rakuten`.
+
+Exit status of sync: 0, or 1 if MLflow cannot be used. Of the others: 0 if the package is
+registered, or is the champion; 1 if it is not better than the champion; 2 on an error.
+"""
+
+import argparse
+import logging
+import os
+import sys
+
+from rakuten.serving import package
+from rakuten.tracking import registry, results, runs
+from rakuten.tracking.mirror import SYNC_TIME_LIMIT, Mirror, store_errors
+
+
+def main(arguments: list[str]) -> int:
+    """Run one of the commands.
+
+    Args:
+        arguments: The command's name and its options.
+
+    Returns:
+        The exit status.
+    """
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    given = _parser().parse_args(arguments)
+    try:
+        return given.run(Mirror(SYNC_TIME_LIMIT), given)
+    except registry.RegistryError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 2
+    except store_errors() as error:
+        address = os.environ.get("MLFLOW_TRACKING_URI", "mlflow.db")
+        sys.stderr.write(
+            f"error: MLflow at {address} cannot be used: {error}\n"
+            "Check the address and the server, then run this again.\n"
+        )
+        return 1 if given.run is _sync else 2
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m rakuten", allow_abbrev=False)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for name, run, summary in (
+        ("sync", _sync, "Rebuild what MLflow lacks: runs of all commits and experiments, champion"),
+        ("register", _register, "Register build/package as a version of the classifier"),
+        ("champion", _champion, "Show which version is the champion"),
+    ):
+        command = commands.add_parser(name, description=f"{summary}.", allow_abbrev=False)
+        command.set_defaults(run=run)
+    promote = commands.add_parser(
+        "promote",
+        description="Make a version the champion if it is better than the present one.",
+        epilog="Exit status: 0 champion, 1 not better, 2 error.",
+        allow_abbrev=False,
+    )
+    promote.set_defaults(run=_promote)
+    promote.add_argument(
+        "--version", type=int, help="number in the registry (default: that of build/package)"
+    )
+    promote.add_argument(
+        "--replace", action="store_true", help="do not compare, for example after new data"
+    )
+    return parser
+
+
+def _sync(mirror: Mirror, _: argparse.Namespace) -> int:
+    counts = runs.sync(mirror, results.root())
+    print("MLflow runs: " + ", ".join(f"{n} {state}" for state, n in counts.items()))
+    restored = registry.restore(mirror, results.root())
+    if restored:
+        print(restored)
+    return 0
+
+
+def _register(mirror: Mirror, _: argparse.Namespace) -> int:
+    version, new = registry.register(mirror, results.root())
+    state = "registered as" if new else "is already"
+    print(f"{package.FOLDER} {state} version {version} of {registry.NAME}")
+    return 0
+
+
+def _promote(mirror: Mirror, given: argparse.Namespace) -> int:
+    record = results.root() / registry.RECORD
+    before = record.read_bytes() if record.exists() else None
+    decision = registry.promote(
+        mirror, results.root(), version=given.version, replace=given.replace
+    )
+    print(decision.message)
+    if record.exists() and record.read_bytes() != before:
+        print(f"commit {registry.RECORD}: from it 'sync' restores the champion if MLflow is lost")
+    return 0 if decision.is_champion else 1
+
+
+def _champion(mirror: Mirror, _: argparse.Namespace) -> int:
+    print(registry.champion(mirror, results.root()))
+    return 0

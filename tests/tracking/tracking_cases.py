@@ -1,0 +1,150 @@
+"""Small projects, runs and predictions that the tests of tracking share."""
+
+import hashlib
+import json
+import shutil
+import subprocess
+
+import numpy as np
+import pandas as pd
+import yaml
+
+from rakuten import storage
+
+
+def git(folder, *arguments):
+    identity = ["-c", "user.name=t", "-c", "user.email=t@example.org"]
+    subprocess.run(["git", *identity, *arguments], cwd=folder, check=True, capture_output=True)
+
+
+def md5(path):
+    return hashlib.md5(path.read_bytes()).hexdigest()
+
+
+def write_project(folder, dropout=0.5, accuracy=0.8):
+    """Write the files of a project whose text model was trained and evaluated."""
+    curves = pd.DataFrame({"epoch": [1, 2], "train_loss": [0.3, 1 / 3], "train_accuracy": [0.5, 1]})
+    storage.write_csv(folder / "reports/text/history.csv", curves)
+    storage.write_json(folder / "reports/text/metrics.json", {"parameters": 9, "epochs": 2})
+    scores = {"text": {"test": {"accuracy": accuracy, "log_loss": None}}}
+    storage.write_json(folder / "reports/evaluate/metrics.json", scores)
+    storage.write_json(folder / "reports/clean.json", {"dataset": {"name": "tiny"}})
+    for name in (
+        "pictures/confusion_text.png",
+        "pictures/confusion_fusion.png",
+        "pictures/all.png",
+    ):
+        storage.write_bytes(folder / "reports/evaluate" / name, b"PNG")
+    storage.write_csv(folder / "reports/evaluate/tables/predictions_text.csv", curves)
+    storage.write_text(folder / "data.dvc", "outs:\n- md5: abc.dir\n  path: data\n")
+    storage.write_text(folder / "build/text/outputs.npz", f"outputs {dropout}")
+    measured_on = {"build/text/outputs.npz": md5(folder / "build/text/outputs.npz")}
+    timings = {"fit_seconds": 1.5, "measured_on": measured_on}
+    storage.write_json(folder / "build/timings/text.json", timings)
+
+    def file(path):
+        return {"path": path, "md5": md5(folder / path)}
+
+    outputs = file("build/text/outputs.npz")
+    lock = {
+        "clean": {
+            "cmd": "python -m stages.clean",
+            "deps": [{"path": "data/X_train.csv", "md5": "1"}],
+            "params": {"params.yaml": {"clean": {"lemmatize": True}}},
+            "outs": [{"path": "build/clean/products.parquet", "md5": "2"}],
+        },
+        "text": {
+            "cmd": "python -m stages.text",
+            "deps": [{"path": "build/clean/products.parquet", "md5": "2"}],
+            "params": {"params.yaml": {"seed": 1, "text": {"dropout": dropout}}},
+            "outs": [
+                outputs,
+                file("reports/text/history.csv"),
+                file("reports/text/metrics.json"),
+            ],
+        },
+        "evaluate": {
+            "cmd": "python -m stages.evaluate",
+            "deps": [outputs],
+            "outs": [file("reports/evaluate/metrics.json")],
+        },
+    }
+    storage.write_text(folder / "dvc.lock", yaml.safe_dump({"stages": lock}))
+
+
+def add_ensembles(folder, comparison=b"PNG of all models"):
+    """Add text_ensemble and late_fusion, which are not trained in epochs, and evaluate them."""
+    lock = yaml.safe_load((folder / "dvc.lock").read_text())["stages"]
+    scores = json.loads((folder / "reports/evaluate/metrics.json").read_text())
+    read = lock["evaluate"]["deps"]
+    for name in ("text_ensemble", "late_fusion"):
+        build, reports = folder / "build" / name, folder / "reports" / name
+        storage.write_text(build / "outputs.npz", f"outputs of {name}")
+        storage.write_text(build / "weights.npz", "12345")
+        storage.write_json(reports / "metrics.json", {"weight": 0.7, "views": {"n": 3}, "x": "y"})
+        outs = [f"build/{name}/outputs.npz", f"build/{name}/weights.npz"]
+        outs.append(f"reports/{name}/metrics.json")
+        outs = [
+            {"path": path, "md5": md5(folder / path), "size": (folder / path).stat().st_size}
+            for path in outs
+        ]
+        read.append({key: outs[0][key] for key in ("path", "md5")})
+        lock[name] = {
+            "cmd": f"python -m stages.{name}",
+            "deps": [{"path": "build/clean/products.parquet", "md5": "2"}],
+            "params": {"params.yaml": {name: {"folds": 5}}},
+            "outs": outs,
+        }
+        scores[name] = {"test": {"accuracy": 0.875, "ece": None}}
+        storage.write_bytes(folder / f"reports/evaluate/pictures/confusion_{name}.png", b"PNG")
+    storage.write_bytes(folder / "reports/evaluate/pictures/all.png", comparison)
+    storage.write_json(folder / "reports/evaluate/metrics.json", scores)
+    path = "reports/evaluate/metrics.json"
+    lock["evaluate"]["outs"] = [{"path": path, "md5": md5(folder / path)}]
+    storage.write_text(folder / "dvc.lock", yaml.safe_dump({"stages": lock}))
+
+
+def copy_without_store(folder, target, empty_store):
+    """Copy a repository as it is once the MLflow store is deleted: with an empty one."""
+    shutil.copytree(folder, target, ignore=shutil.ignore_patterns("mlflow.db", "mlartifacts"))
+    shutil.copy(empty_store, target / "mlflow.db")
+    return target
+
+
+def commit(folder, message="result"):
+    git(folder, "add", "-A")
+    git(folder, "commit", "-qm", message)
+
+
+def files_of(mirror, run_id, folder=None):
+    for file in mirror.call("list_artifacts", run_id, folder):
+        if file.is_dir:
+            yield from files_of(mirror, run_id, file.path)
+        else:
+            yield file.path
+
+
+def shown(mirror):
+    """Return everything that MLflow shows of the measured runs, except times and ids."""
+    runs = mirror.call("search_runs", [mirror.experiment_id], "tags.source = 'measured'")
+    view = []
+    for run in runs:
+        history = {
+            name: sorted(
+                (m.step, m.value) for m in mirror.call("get_metric_history", run.info.run_id, name)
+            )
+            for name in run.data.metrics
+        }
+        files = sorted(files_of(mirror, run.info.run_id))
+        tags = {k: v for k, v in run.data.tags.items() if not k.startswith("mlflow.")}
+        data = [(d.dataset.name, d.dataset.digest) for d in run.inputs.dataset_inputs]
+        name, status = run.info.run_name, run.info.status
+        view.append((name, status, run.data.params, tags, history, files, data))
+    return sorted(view, key=repr)
+
+
+def predictions(ids, labels, predicted):
+    """Return the test predictions of a package that is certain of every product."""
+    rows = np.full((len(ids), 27), 0.001, np.float32)
+    rows[np.arange(len(ids)), predicted] = 0.974
+    return {"ids": np.array(ids), "labels": np.array(labels), "probabilities": rows}
