@@ -1,6 +1,6 @@
 """What 100 million products cost, out of the kept figures: `python -m benchmarks.cost`.
 
-Writes the table of docs/scale.md. Core-hours are those of the machine that measured.
+Writes the table of benchmarks/scale.md. Core-hours are those of the machine that measured.
 """
 
 from dataclasses import dataclass
@@ -19,9 +19,9 @@ PICTURE = 2.2e9 / 84_916
 """Bytes of a picture of the challenge."""
 
 NODE_CORES, NODE_RATE = 16, 3_000
-"""A machine with a large GPU: what its cores prepare a second, reasoned in docs/speed.md."""
+"""A machine with a large GPU: what its cores prepare a second, estimated in benchmarks/notes.md."""
 
-DOCUMENT = measure.ROOT / "docs/scale.md"
+DOCUMENT = measure.ROOT / "benchmarks/scale.md"
 
 
 @dataclass(frozen=True)

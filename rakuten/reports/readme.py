@@ -3,6 +3,7 @@
 import argparse
 import re
 import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
