@@ -159,7 +159,7 @@ def test_what_does_not_fit_is_refused(folder, labels, tmp_path):
 def test_the_guide_s_example_learns(tmp_path, monkeypatch):
     """The block of docs/scale.md as it stands, on a catalogue of two words a category."""
     document = (ROOT / "docs/scale.md").read_text()
-    (code,) = re.findall(r"## Train on.*?```python\n(.*?)```", document, re.DOTALL)
+    (code,) = re.findall(r"## Training on.*?```python\n(.*?)```", document, re.DOTALL)
     monkeypatch.chdir(tmp_path)
     ids = np.random.default_rng(0).permutation(540)
     codes = [categories.CODES[i % 27] for i in ids]
