@@ -13,7 +13,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import psutil
 
@@ -56,16 +55,6 @@ class Row:
     naive: float | None = None
     ratio: float | None = None
     note: str = ""
-
-
-class NoShards:
-    """Keep no finished part, so that every run computes all."""
-
-    def load(self, number: int) -> None:
-        """Find nothing."""
-
-    def save(self, number: int, **arrays: np.ndarray) -> None:
-        """Keep nothing."""
 
 
 def in_turns(ways: Mapping[str, Callable[[], object]], *, repeats: int) -> dict[str, list[float]]:

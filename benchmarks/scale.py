@@ -333,9 +333,7 @@ def overhead() -> list[measure.Row]:
                     found = extraction.find_images(names(source), archive)
                     marks, widths = Marks(), backbones.BACKBONES["vgg16"].widths
                     build = partial(lambda network: network, network)
-                    extraction.extract(
-                        found, archive, build, measure.NoShards(), marks, chosen, widths
-                    )
+                    extraction.extract(found, archive, build, None, marks, chosen, widths)
                 return marks
 
             def far(turn: int, source=source, threads=threads, chosen=chosen):

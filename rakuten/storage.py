@@ -30,9 +30,6 @@ ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
 DIGITS = 6
 """Decimals kept in reports: further ones are noise and would show in every diff."""
 
-SCRATCH = Path("build/scratch")
-"""Folder of unfinished work that a later run continues: ignored by git, unknown to DVC."""
-
 MAX_PIXELS = 25_000_000
 """Pixels above which an image is refused before it is decoded; the challenge's have 250,000."""
 
@@ -316,37 +313,6 @@ class ImageArchive:
     def digest(self, name: str) -> str:
         """Hash the bytes of one member: MD5, 32 hexadecimal digits."""
         return hashlib.md5(self.read(name), usedforsecurity=False).hexdigest()
-
-
-class Shards:
-    """Parts of a long computation, kept until the whole is written, so that a kill loses little.
-
-    They lie outside the outputs of a stage, which DVC deletes before it runs the stage, in a
-    folder named after `key`: a part computed under other settings is never taken.
-    """
-
-    def __init__(self, folder: str | Path, key: str):
-        self._root = Path(folder)
-        self._folder = self._root / key
-
-    def load(self, number: int) -> dict[str, np.ndarray] | None:
-        """Read part `number`, or None if it has not been computed or cannot be read."""
-        path = self._path(number)
-        try:
-            return read_arrays(path) if path.exists() else None
-        except (zipfile.BadZipFile, ValueError, EOFError):  # damaged on disk: compute it again
-            return None
-
-    def save(self, number: int, **arrays: np.ndarray) -> None:
-        """Write part `number` atomically."""
-        write_arrays(self._path(number), **arrays)
-
-    def clear(self) -> None:
-        """Remove all parts, those of other keys included."""
-        shutil.rmtree(self._root, ignore_errors=True)
-
-    def _path(self, number: int) -> Path:
-        return self._folder / f"{number:06d}.npz"
 
 
 def _remove_abandoned(folder: Path, prefix: str) -> None:

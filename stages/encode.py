@@ -1,29 +1,28 @@
-"""Take every title and description through the frozen sentence encoder once."""
+"""Encode every title and description with the frozen sentence encoder once."""
 
-from rakuten import prefetch, stage_log, storage
+from rakuten import feature_store, prefetch, stage_log, storage
 from rakuten.text import encoder, html
 
 NETWORK = "build/resources/encoder/sentence_encoder.onnx"
 
 
 def main() -> None:
-    """Read the products and the pinned network, write both as vectors."""
+    """Read the products and the pinned network, write the vectors of both texts."""
     with stage_log.stage("encode") as log:
         settings = storage.read_params("encode")
         products = storage.read_table("build/clean/products.parquet")
-        titles, bodies = html.plain_texts(products)
+        titles, descriptions = html.plain_texts(products)
         log.received(f"{len(products):,} products, encoder {settings['encoder']}")
-        shards = storage.Shards(storage.SCRATCH / "encode", encoder.fingerprint(NETWORK))
+        key = encoder.fingerprint(NETWORK)
         vectors = encoder.encode(
             NETWORK,
-            {"title": titles, "description": bodies},
+            {"title": titles, "description": descriptions},
             threads=prefetch.available_cpus(),
             progress=stage_log.progress,
-            shards=shards,
+            store=feature_store.FeatureStore(feature_store.default_folder("encode"), key),
             **settings,
         )
         storage.write_arrays("build/encode/vectors.npz", ids=products["id"].to_numpy(), **vectors)
-        shards.clear()
         log.wrote(f"{len(vectors)} kinds of vectors of {len(products):,} products")
 
 

@@ -1,38 +1,37 @@
-"""Take every product's picture through the backbone once, so that nets train on features."""
+"""Compute the image features of every product once; the image models train on them."""
 
 from functools import partial
 
-from rakuten import determinism, stage_log, storage
+from rakuten import determinism, feature_store, stage_log, storage
 from rakuten.data import products
 from rakuten.image import backbones, extraction
 
 
 def main() -> None:
-    """Read the products' pictures and the pinned weights, write features and facts."""
+    """Read the products' images and the pinned weights, write features and facts."""
     with stage_log.stage("extract") as log, storage.ImageArchive("data/images.zip") as archive:
         threads, section = storage.read_params("threads", "extract")
         settings = extraction.Settings(**section)
-        determinism.configure(seed=0, threads=threads)  # nothing is drawn here
+        determinism.configure(seed=0, threads=threads)  # nothing here is random
         weights = storage.read_arrays(f"build/resources/{settings.weights}")
         table = products.join(storage.read_csv("data/X_train.csv", **products.CSV_FORMAT))
         names = [f"image_train/{name}" for name in products.image_names(table)]
-        pictures = extraction.find_images(names, archive)
-        log.received(f"{len(names):,} products, {len(pictures.names):,} distinct images")
-        key = extraction.fingerprint(pictures, settings, backbones.fingerprint(weights))
-        shards = storage.Shards(storage.SCRATCH / "extract", key)
+        images = extraction.find_images(names, archive)
+        log.received(f"{len(names):,} products, {len(images.names):,} distinct images")
+        key = extraction.fingerprint(settings, backbones.fingerprint(weights))
+        store = feature_store.FeatureStore(feature_store.default_folder("extract"), key)
         widths = backbones.BACKBONES[settings.backbone].widths
         network = {"size": settings.size, "precision": settings.precision}
         build = partial(backbones.extractor, settings.backbone, weights, **network)
         arrays, facts = extraction.extract(
-            pictures, archive, build, shards, stage_log.progress, settings, widths
+            images, archive, build, store, stage_log.progress, settings, widths
         )
         features, pooled, table = extraction.to_products(
-            pictures, table["id"].to_numpy(), arrays, facts, settings.views
+            images, table["id"].to_numpy(), arrays, facts, settings.views
         )
         storage.write_arrays("build/extract/features.npz", **features)
         storage.write_arrays("build/extract/pooled.npz", **pooled)
         storage.write_table("build/extract/images.parquet", table)
-        shards.clear()
         shapes = f"features {features['features'].shape}, grid {pooled['grid'].shape}"
         log.wrote(f"{shapes}, {features['present'].sum():,} with image")
 

@@ -187,16 +187,6 @@ def test_image_archive(tmp_path):
             images.read("image_train/c.jpg")
 
 
-def test_shards_are_taken_only_under_their_key(tmp_path):
-    shards = storage.Shards(tmp_path / "scratch", "key")
-    assert shards.load(0) is None
-    shards.save(0, x=np.arange(3))
-    np.testing.assert_array_equal(shards.load(0)["x"], [0, 1, 2])
-    assert storage.Shards(tmp_path / "scratch", "other").load(0) is None
-    shards.clear()
-    assert not (tmp_path / "scratch").exists()
-
-
 def test_digest_is_the_md5_that_dvc_records(tmp_path):
     storage.write_text(tmp_path / "a", "abc")
     assert storage.digest(tmp_path / "a") == "900150983cd24fb0d6963f7d28e17f72"

@@ -1,36 +1,33 @@
-"""Pixels -> features: the convolutions of a known network with its pinned ImageNet weights.
+"""Pixels to features: the convolutions of a known network with its pinned ImageNet weights.
 
 Sources: VGG16 is from Simonyan and Zisserman, "Very Deep Convolutional Networks for Large-Scale
 Image Recognition", 2014; ResNet50 from He, Zhang, Ren and Sun, "Deep Residual Learning for Image
-Recognition", 2015. Both sets of weights are the authors', converted by Keras. Every picture gets
-the preprocessing these weights were trained with inside the network itself, so that training and
-prediction cannot differ in it.
+Recognition", 2015. Both sets of weights are the authors', converted by Keras. The extractor applies
+the preprocessing of these weights itself, so that training and prediction cannot differ in it.
 """
 
-import hashlib
-import inspect
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
+from rakuten import feature_store
 from rakuten.determinism import keras, tf
 from rakuten.image import quantization
 
 
 @dataclass(frozen=True, kw_only=True)
 class Backbone:
-    """A network that pictures can be taken through.
+    """A pretrained network.
 
     Attributes:
-        title: What people call it.
+        title: Its name in texts.
         application: Keras's builder.
-        preprocess: float32 (n, height, width, 3), RGB, 0 to 255 -> what the weights were trained
-            on: for these networks blue, green, red, less ImageNet's mean of each channel (103.939,
-            116.779, 123.68), not scaled, as Caffe did it.
-        last: The layer whose activations the grid averages.
-        middle: The layer halfway that is averaged too.
+        preprocess: float32 (n, height, width, 3), RGB, 0 to 255 -> the input that the weights were
+            trained on: BGR minus ImageNet's mean of each channel, unscaled, as in Caffe.
+        last: Name of the last convolution, whose activations are averaged by quadrant.
+        middle: Name of a layer halfway through, whose activations are averaged.
         num_features: Channels of `last` and of the network's averaged output.
         num_middle: Channels of `middle`.
     """
@@ -45,7 +42,7 @@ class Backbone:
 
     @property
     def widths(self) -> dict[str, int]:
-        """Numbers per picture of each kind of features that `extractor` gives."""
+        """Numbers per image of each kind of features that `extractor` returns."""
         return {
             "average": self.num_features,
             "grid": 4 * self.num_features,
@@ -81,21 +78,20 @@ def build(name: str, weights: Mapping[str, np.ndarray], *, size: int) -> keras.M
 
     Args:
         name: A key of `BACKBONES`.
-        weights: For each weighted layer "<layer>/<variable>", float32, as Keras names and shapes
-            them: "kernel" (height, width, in, out) and "bias" (out,) of convolutions, of batch
-            normalisations "gamma", "beta", "moving_mean" and "moving_variance" (channels,);
-            14,714,688 numbers for VGG16, 23,587,712 for ResNet50.
-        size: Side of the pictures in pixels, at least 32.
+        weights: float32 arrays named "<layer>/<variable>", with the names and shapes of Keras:
+            "kernel" (height, width, in, out) and "bias" (out,) of convolutions; "gamma", "beta",
+            "moving_mean" and "moving_variance" (channels,) of batch normalizations. 14,714,688
+            numbers for VGG16, 23,587,712 for ResNet50.
+        size: Side of the images in pixels, at least 32.
 
     Returns:
-        The network: float32 (n, size, size, 3) as `Backbone.preprocess` gives -> float32 (n, d).
+        The network: float32 (n, size, size, 3) from `Backbone.preprocess` -> float32 (n, d).
 
     Raises:
-        ValueError: If a weight array is missing, unknown, or of another shape or type.
+        WeightsError: If a weight array is missing, unknown, or of another shape or type.
     """
-    backbone = BACKBONES[name]
-    base = _base(backbone, size)
-    _check_weights(backbone.title, weights, _shapes(base))
+    base = _base(BACKBONES[name], size)
+    _check_weights(name, weights, base)
     for key, variable in _variables(base).items():
         variable.assign(weights[key])
     base.trainable = False
@@ -103,33 +99,57 @@ def build(name: str, weights: Mapping[str, np.ndarray], *, size: int) -> keras.M
 
 
 PRECISIONS = ("float32", "int8")
-"""What the network computes in; whole numbers of 8 bits for VGG16 alone."""
+"""Number formats of the network; "int8" exists for VGG16 only."""
+
+
+class WeightsError(ValueError):
+    """Weights of another network; the message lists every difference."""
+
+    def __init__(
+        self,
+        title: str,
+        weights: Mapping[str, np.ndarray],
+        expected: Mapping[str, tuple[int, ...]],
+    ):
+        faults = [f"{name} is missing" for name in expected if name not in weights]
+        faults += [f"{name} is unknown" for name in weights if name not in expected]
+        faults += [
+            f"{name} is {weights[name].dtype} {weights[name].shape}, expected float32 {shape}"
+            for name, shape in expected.items()
+            if name in weights
+            and (weights[name].shape != shape or weights[name].dtype != np.float32)
+        ]
+        super().__init__(
+            f"the weights are not those of {title}'s convolutions: {'; '.join(faults)}; "
+            "run 'dvc repro resources'"
+        )
 
 
 def extractor(
     name: str, weights: Mapping[str, np.ndarray], *, size: int, precision: str
 ) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
-    """Prepare the way from pixels to features, all of them from one pass through the network.
+    """Build the function from pixels to features: one pass through the network gives all kinds.
 
     Args:
         name: A key of `BACKBONES`.
         weights: As for `build`.
-        size: Side of the pictures in pixels, at least 32.
+        size: Side of the images in pixels, at least 32.
         precision: One of `PRECISIONS`; see `rakuten.image.quantization` for "int8".
 
     Returns:
-        A function: pixels uint8 (n, size, size, 3), RGB -> features in the order of the pictures,
+        A function: pixels uint8 (n, size, size, 3), RGB -> features in the order of the images,
         all at least 0:
-        "average" float32 (n, d), the output averaged over the picture;
+        "average" float32 (n, d), the output averaged over the image;
         "grid" float16 (n, 4 d), the last convolution's activations averaged over each quadrant:
-        top left, top right, bottom left, bottom right, d channels each. Of an odd number of rows
-        or columns the middle one counts in the quadrants of both sides;
-        "middle" float16 (n, m), the middle layer's activations averaged over the picture.
-        A picture's features do not depend on the others of its batch, nor, but for rounding, on
-        their number.
+        top left, top right, bottom left, bottom right, d channels each. The middle row or column
+        of an odd number counts in the quadrants on both sides;
+        "middle" float16 (n, m), the middle layer's activations averaged over the image.
+        An image's features do not depend on the other images of its batch, but their last bits
+        may depend on the batch size.
 
     Raises:
-        ValueError: As for `build`, or if the network has no such precision.
+        ValueError: If the network has no such precision.
+        WeightsError: As for `build`.
     """
     if precision not in PRECISIONS:
         raise ValueError(
@@ -141,22 +161,25 @@ def extractor(
     backbone = BACKBONES[name]
     if name != "vgg16":
         raise ValueError(
-            f"extract.precision is {precision!r}, which {backbone.title} has not: set "
+            f"extract.precision is {precision!r}, which {backbone.title} does not support: set "
             "extract.precision to float32 or extract.backbone to vgg16 in params.yaml"
         )
-    _check_weights(backbone.title, weights, _shapes(_base(backbone, size)))
+    _check_weights(name, weights, _base(backbone, size))
     threads = tf.config.threading.get_intra_op_parallelism_threads()
-    return quantization.extractor(weights, size=size, threads=threads)
+    compute = quantization.extractor(weights, size=size, threads=threads)
+    return lambda pixels: compute(
+        backbone.preprocess(pixels.astype(np.float32), data_format="channels_last")
+    )
 
 
 def _float_extractor(
     name: str, weights: Mapping[str, np.ndarray], *, size: int
 ) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
-    """Compile the network with its preprocessing and its averages into one TensorFlow graph."""
+    """Compile preprocessing, network and averages into one TensorFlow graph."""
     backbone = BACKBONES[name]
     base = build(name, weights, size=size)
-    tapped = [base.get_layer(layer).output for layer in (backbone.last, backbone.middle)]
-    network = keras.Model(base.input, [base.output, *tapped])
+    inner = [base.get_layer(layer).output for layer in (backbone.last, backbone.middle)]
+    network = keras.Model(base.input, [base.output, *inner])
 
     @tf.function(input_signature=[tf.TensorSpec((None, size, size, 3), tf.uint8)])
     def forward(pixels: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -172,14 +195,14 @@ def _float_extractor(
 
 
 def average_quadrants(activations: tf.Tensor) -> tf.Tensor:
-    """Average activations over the four quadrants of the picture.
+    """Average activations over the four quadrants of the image.
 
     Args:
         activations: float32 (n, height, width, c).
 
     Returns:
-        float32 (n, 4 c): top left, top right, bottom left, bottom right. A middle row or column,
-        where their number is odd, belongs to the quadrants of both sides.
+        float32 (n, 4 c): top left, top right, bottom left, bottom right. The middle row or column
+        of an odd number belongs to the quadrants on both sides.
     """
     height, width = activations.shape[1:3]
     rows = (slice(0, (height + 1) // 2), slice(height // 2, None))
@@ -189,23 +212,23 @@ def average_quadrants(activations: tf.Tensor) -> tf.Tensor:
 
 
 def fingerprint(weights: Mapping[str, np.ndarray]) -> str:
-    """Identify everything here that a feature depends on besides the picture.
+    """Identify everything here that a feature depends on besides the image.
 
     Args:
         weights: As for `build`.
 
     Returns:
-        SHA-256, 64 hexadecimal digits, of the weights, the source of this module and of
-        `rakuten.image.quantization`, the versions of what computes and the number of threads.
+        32 hexadecimal digits that change with the weights, the int8 ranges, the number of threads,
+        the versions of the libraries, and code of this module or of `quantization` that can change
+        values.
     """
-    threads = tf.config.threading.get_intra_op_parallelism_threads()
-    code = [inspect.getsource(module) for module in (sys.modules[__name__], quantization)]
-    software = (*code, tf.__version__, keras.__version__, quantization.VERSION)
-    digest = hashlib.sha256(repr((*software, threads)).encode())
-    for name, array in sorted(weights.items()):
-        digest.update(repr((name, array.shape, array.dtype.str)).encode())
-        digest.update(np.ascontiguousarray(array).data)
-    return digest.hexdigest()
+    return feature_store.fingerprint(
+        feature_store.code_digest(sys.modules[__name__], quantization),
+        quantization.RANGES.read_bytes(),
+        (tf.__version__, keras.__version__, quantization.VERSION),
+        tf.config.threading.get_intra_op_parallelism_threads(),
+        arrays=weights,
+    )
 
 
 def _base(backbone: Backbone, size: int) -> keras.Model:
@@ -224,25 +247,9 @@ def _variables(base: keras.Model) -> dict:
     }
 
 
-def _shapes(base: keras.Model) -> dict[str, tuple[int, ...]]:
-    """Give the shapes of the weights of a network."""
-    return {key: tuple(variable.shape) for key, variable in _variables(base).items()}
-
-
-def _check_weights(
-    title: str, weights: Mapping[str, np.ndarray], expected: Mapping[str, tuple[int, ...]]
-) -> None:
-    """Refuse weights of another network before they are half loaded."""
-    faults = [f"{name} is missing" for name in expected if name not in weights]
-    faults += [f"{name} is unknown" for name in weights if name not in expected]
-    faults += [
-        f"{name} is {weights[name].dtype} {weights[name].shape}, expected float32 {shape}"
-        for name, shape in expected.items()
-        if name in weights
-        and (weights[name].shape != shape or weights[name].dtype != np.dtype(np.float32))
-    ]
-    if faults:
-        raise ValueError(
-            f"the weights are not those of {title}'s convolutions: {'; '.join(faults)}; "
-            "run 'dvc repro resources'"
-        )
+def _check_weights(name: str, weights: Mapping[str, np.ndarray], base: keras.Model) -> None:
+    """Refuse weights of another network before some of them are loaded."""
+    expected = {key: tuple(variable.shape) for key, variable in _variables(base).items()}
+    shapes = {key: array.shape for key, array in weights.items()}
+    if shapes != expected or any(array.dtype != np.float32 for array in weights.values()):
+        raise WeightsError(BACKBONES[name].title, weights, expected)

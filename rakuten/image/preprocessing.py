@@ -1,44 +1,78 @@
-"""From the bytes of a product's picture to the pixels a network sees, and what the border tells.
+"""Image files to the pixels that a network sees, and facts about the white border.
 
-The challenge's pictures are 500x500 JPEGs with the product somewhere on a white frame. One decoder,
-Pillow, serves training and prediction alike: TensorFlow's gives other pixels by default.
+The challenge's images are 500x500 JPEGs that show the product on a white background. Training and
+prediction use the same decoder, Pillow: TensorFlow's default gives other pixels.
 """
 
 import io
 import struct
 import zlib
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 from PIL import Image, ImageEnhance, ImageFilter, ImageOps, UnidentifiedImageError
 
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP")
-"""What is decoded, whatever the file's name says; no format that runs another program."""
+from rakuten.storage import MAX_PIXELS
 
-MAX_PIXELS = 25_000_000
-"""Pictures larger than this are refused before they are decoded: a few KB can claim gigapixels."""
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP")
+"""Formats that are decoded, whatever the file's name. None of them starts another program."""
 
 RESAMPLING = Image.Resampling.BILINEAR
-"""Pillow's triangle filter, widened when it shrinks, so that fine patterns do not alias."""
+"""Pillow's triangle filter, wider when it reduces, which prevents aliasing."""
 
-_BROKEN = (OSError, SyntaxError, ValueError, IndexError, EOFError, struct.error, zlib.error)
-"""What Pillow raises on bytes that are not a whole picture."""
+_DECODING_ERRORS = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    IndexError,
+    EOFError,
+    struct.error,
+    zlib.error,
+)
+"""Exceptions that Pillow raises on truncated or damaged files."""
 
 
 class ImageError(ValueError):
-    """Bytes that cannot be decoded into a picture; the message says what came."""
+    """Bytes that cannot be decoded into an image."""
+
+    @classmethod
+    def undecodable(cls, content: bytes, reason: str) -> Self:
+        """Describe the bytes that were received instead of an image."""
+        start = content[:8].hex(" ") or "nothing"
+        return cls(
+            f"cannot decode {len(content):,} bytes that start with {start}: {reason}; expected a "
+            f"whole {', '.join(FORMATS[:-1])} or {FORMATS[-1]} file, replace it with the original"
+        )
 
 
 class TooLargeError(ImageError):
-    """A picture that claims more than `MAX_PIXELS`."""
+    """An image with more than `MAX_PIXELS`."""
+
+    @classmethod
+    def claimed(cls, content: bytes, pixels: str) -> Self:
+        """Describe the pixels that a file claims to have."""
+        return cls(
+            f"cannot decode {len(content):,} bytes that claim {pixels} pixels: expected at most "
+            f"{MAX_PIXELS:,}, replace the file with a smaller image"
+        )
+
+
+class ViewsError(ValueError):
+    """Names of views that do not exist, or no list of names."""
+
+    def __init__(self, problem: str):
+        super().__init__(
+            f"{problem}, expected a list of some of {', '.join(VIEWS)}: correct extract.views in "
+            "params.yaml"
+        )
 
 
 class Facts(NamedTuple):
-    """What is known of one picture; the box is in pixels of the upright picture.
+    """Facts about one image, in pixels of the upright image.
 
-    The box holds columns left..right-1 and rows top..bottom-1. `border_share` is the share of the
-    frame outside it, 0 to 1. The means are over the box, 0 to 255.
+    The box around the product has columns left..right-1 and rows top..bottom-1. `border_share` is
+    the share of the image outside the box, 0 to 1. The means are over the box, 0 to 255.
     """
 
     width: int
@@ -54,12 +88,11 @@ class Facts(NamedTuple):
 
 
 class View(NamedTuple):
-    """One way to look at a decoded picture: the same picture always gives the same view.
+    """A deterministic variant of a decoded image.
 
     Attributes:
-        change: Upright RGB -> RGB, before the border is looked for; None leaves the picture as it
-            is.
-        crop: Whether the border is cut off, if borders are cut off at all.
+        change: Upright RGB -> RGB, applied before the border is detected; None changes nothing.
+        crop: Whether to crop the border, if borders are cropped at all.
     """
 
     change: Callable[[Image.Image], Image.Image] | None = None
@@ -67,48 +100,48 @@ class View(NamedTuple):
 
 
 BLUR_SHARE = 1 / 250
-"""Standard deviation of the blur in longer sides: 2 pixels of the challenge's 500."""
+"""Standard deviation of the blur, relative to the longer side: 2 of the challenge's 500 pixels."""
 
 ROTATION = 10.0
 """Degrees, counterclockwise."""
 
 JPEG_QUALITY = 15
-"""Of libjpeg's 1 to 95: blocks and rings are plain to see."""
+"""On libjpeg's scale of 1 to 95: blocks and ringing are clearly visible."""
 
 BRIGHTER, DARKER = 1.4, 0.6
-"""Factors on every channel, cut off at 255."""
+"""Factors on every channel, clipped at 255."""
 
 
 def _blur(image: Image.Image) -> Image.Image:
-    """Blur as an unsteady or unfocused camera does."""
+    """Blur as an unfocused camera does."""
     return image.filter(ImageFilter.GaussianBlur(max(image.size) * BLUR_SHARE))
 
 
 def _rotate(image: Image.Image) -> Image.Image:
-    """Turn the picture within a larger frame, white where there was none."""
+    """Rotate on a larger canvas and fill it with white."""
     bilinear = Image.Resampling.BILINEAR
     return image.rotate(ROTATION, bilinear, expand=True, fillcolor="white")
 
 
 def _grey(image: Image.Image) -> Image.Image:
-    """Take the colours away, keep the brightness (ITU-R 601-2)."""
+    """Remove the colours, keep the brightness (ITU-R 601-2)."""
     return image.convert("L").convert("RGB")
 
 
 def _recompress(image: Image.Image) -> Image.Image:
-    """Save as a poor JPEG and read that again."""
+    """Save as a JPEG of low quality and read it again."""
     content = io.BytesIO()
     image.save(content, "JPEG", quality=JPEG_QUALITY)
     return Image.open(content, formats=("JPEG",)).convert("RGB")
 
 
 def _brighten(image: Image.Image) -> Image.Image:
-    """Expose the picture for longer."""
+    """Overexpose."""
     return ImageEnhance.Brightness(image).enhance(BRIGHTER)
 
 
 def _darken(image: Image.Image) -> Image.Image:
-    """Expose the picture too briefly: its border is no longer white, so nothing is cut off."""
+    """Underexpose: the border is no longer white, so it is not cropped."""
     return ImageEnhance.Brightness(image).enhance(DARKER)
 
 
@@ -123,41 +156,41 @@ VIEWS = {
     "bright": View(_brighten),
     "dark": View(_darken),
 }
-"""The views by name: as it is, mirrored, with its border, and what may befall a picture."""
+"""The views by name: unchanged, mirrored, with its border, and degraded in several ways."""
 
 
 def decode(content: bytes) -> np.ndarray:
-    """Decode a picture into RGB, upright, transparent parts on white.
+    """Decode an image into upright RGB, with transparent parts on white.
 
     Args:
-        content: A whole file in one of `FORMATS`: RGB, greyscale, palette, CMYK or with alpha; of
-            an animation the first frame counts. An EXIF orientation is applied.
+        content: A whole file in one of `FORMATS`: RGB, greyscale, palette, CMYK or with alpha. The
+            first frame of an animation is used. An EXIF orientation is applied.
 
     Returns:
         uint8 (height, width, 3), read-only.
 
     Raises:
-        ImageError: If the bytes are empty, no picture, cut short or damaged.
-        TooLargeError: If they claim more than `MAX_PIXELS`.
+        ImageError: If the bytes are empty, not an image, truncated or damaged.
+        TooLargeError: If the image has more than `MAX_PIXELS`.
     """
     try:
         image = Image.open(io.BytesIO(content), formats=FORMATS)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        claimed = f"more than {2 * Image.MAX_IMAGE_PIXELS:,}"
-        raise TooLargeError(_too_large(content, claimed)) from error
+        limit = f"more than {2 * Image.MAX_IMAGE_PIXELS:,}"
+        raise TooLargeError.claimed(content, limit) from error
     except UnidentifiedImageError as error:
-        raise ImageError(_refusal(content, "not a picture")) from error
-    except _BROKEN as error:
-        raise ImageError(_refusal(content, f"truncated or damaged ({error})")) from error
+        raise ImageError.undecodable(content, "not an image") from error
+    except _DECODING_ERRORS as error:
+        raise ImageError.undecodable(content, f"truncated or damaged ({error})") from error
     if image.width * image.height > MAX_PIXELS:
-        raise TooLargeError(_too_large(content, f"{image.width}x{image.height}"))
+        raise TooLargeError.claimed(content, f"{image.width}x{image.height}")
     try:
         image.load()
-        image = _upright(image)
-    except _BROKEN as error:
+        upright = _upright(image)
+    except _DECODING_ERRORS as error:
         reason = f"truncated or damaged {image.format} ({error})"
-        raise ImageError(_refusal(content, reason)) from error
-    return np.asarray(_to_rgb(image))
+        raise ImageError.undecodable(content, reason) from error
+    return np.asarray(_to_rgb(upright))
 
 
 def border_box(pixels: np.ndarray, *, tolerance: int) -> tuple[int, int, int, int]:
@@ -165,42 +198,40 @@ def border_box(pixels: np.ndarray, *, tolerance: int) -> tuple[int, int, int, in
 
     Args:
         pixels: uint8 (height, width, 3).
-        tolerance: A pixel is border while all its channels are at least 255 - tolerance; 0 means
-            pure white only, and JPEG noise then counts as product.
+        tolerance: A pixel is border if all its channels are at least 255 - tolerance. At 0 only
+            pure white is border, and JPEG noise counts as product.
 
     Returns:
         (left, top, right, bottom): the smallest box of columns left..right-1 and rows
-        top..bottom-1 that holds every other pixel. The whole frame if there is none.
+        top..bottom-1 that contains all other pixels. The whole image if there are none.
     """
     height, width, _ = pixels.shape
-    marks = pixels < 255 - tolerance  # (height, width, 3)
-    rows = np.flatnonzero(marks.reshape(height, -1).any(axis=1))
+    product = pixels < 255 - tolerance  # (height, width, 3)
+    rows = np.flatnonzero(product.reshape(height, -1).any(axis=1))
     if not rows.size:
         return 0, 0, width, height
-    columns = np.flatnonzero(marks[rows[0] : rows[-1] + 1].any(axis=0).any(axis=1))
+    columns = np.flatnonzero(product[rows[0] : rows[-1] + 1].any(axis=0).any(axis=1))
     return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
 
 
 def check_views(views: Sequence[str]) -> None:
-    """Refuse names of views that cannot be made.
+    """Check the names of views.
 
     Args:
-        views: Keys of `VIEWS`, at least one, none twice.
+        views: Different keys of `VIEWS`, at least one.
 
     Raises:
-        ValueError: If it is no list, is empty, or has an unknown or repeated name; the message
-            lists the names that there are.
+        ViewsError: If it is not a list, is empty, or has an unknown or repeated name.
     """
-    known = f"expected a list of some of {', '.join(VIEWS)}: correct extract.views in params.yaml"
     if isinstance(views, str) or not isinstance(views, Sequence):
-        raise ValueError(f"views is {views!r}, no list, {known}")
+        raise ViewsError(f"views is {views!r}, not a list")
     if not views:
-        raise ValueError(f"views is empty, {known}")
+        raise ViewsError("views is empty")
     unknown = [name for name in views if name not in VIEWS]
     if unknown:
-        raise ValueError(f"views has no {', '.join(map(repr, unknown))}, {known}")
+        raise ViewsError(f"views has no {', '.join(map(repr, unknown))}")
     if len(set(views)) < len(views):
-        raise ValueError(f"views has a name twice, {', '.join(views)}; {known}")
+        raise ViewsError(f"views repeats a name: {', '.join(views)}")
 
 
 def prepare(
@@ -211,57 +242,57 @@ def prepare(
     border_tolerance: int,
     size: int,
 ) -> tuple[np.ndarray, Facts]:
-    """Make the square inputs of a network from a picture, decoded once.
+    """Make the square inputs of a network from an image, decoded once for all views.
 
     Args:
-        content: Bytes as for `decode`, or what it returns.
+        content: Bytes as for `decode`, or an array as it returns.
         views: v names of `VIEWS`.
-        crop_borders: Cut the near-white border off first, except in views that keep it; the facts
-            describe it either way.
+        crop_borders: Crop the near-white border, except in views that keep it. The facts describe
+            the border either way.
         border_tolerance: As `tolerance` of `border_box`.
         size: Side of the result in pixels.
 
     Returns:
         pixels uint8 (v, size, size, 3), RGB, in the order of `views`, resized with `RESAMPLING`
-        without keeping the ratio of width to height; and the facts of the unchanged picture.
+        without keeping the aspect ratio; and the facts of the unchanged image.
 
     Raises:
         ImageError: As for `decode`.
-        ValueError: As for `check_views`.
+        ViewsError: As for `check_views`.
     """
     check_views(views)
     pixels = content if isinstance(content, np.ndarray) else decode(content)
     height, width, _ = pixels.shape
     box = border_box(pixels, tolerance=border_tolerance)
-    product = _cut(pixels, box)
+    product = _crop(pixels, box)
     area = product.shape[0] * product.shape[1]
     means = product.sum(axis=0, dtype=np.uint32).sum(axis=0, dtype=np.float64) / area
     facts = Facts(width, height, *box, 1.0 - area / (width * height), *means.tolist())
-    made = np.empty((len(views), size, size, 3), np.uint8)
+    inputs = np.empty((len(views), size, size, 3), np.uint8)
     for number, view in enumerate(VIEWS[name] for name in views):
-        seen = pixels if view.change is None else np.asarray(view.change(Image.fromarray(pixels)))
+        shown = pixels if view.change is None else np.asarray(view.change(Image.fromarray(pixels)))
         if crop_borders and view.crop:
-            seen = _cut(seen, border_box(seen, tolerance=border_tolerance))
-        made[number] = Image.fromarray(seen).resize((size, size), RESAMPLING)
-    return made, facts
+            shown = _crop(shown, border_box(shown, tolerance=border_tolerance))
+        inputs[number] = Image.fromarray(shown).resize((size, size), RESAMPLING)
+    return inputs, facts
 
 
-def _cut(pixels: np.ndarray, box: tuple[int, int, int, int]) -> np.ndarray:
-    """Cut a box out of a picture, without a copy."""
+def _crop(pixels: np.ndarray, box: tuple[int, int, int, int]) -> np.ndarray:
+    """Crop an image to a box, without a copy."""
     left, top, right, bottom = box
     return pixels[top:bottom, left:right]
 
 
 def _upright(image: Image.Image) -> Image.Image:
-    """Apply the EXIF orientation; a damaged EXIF block is no reason to refuse the picture."""
+    """Apply the EXIF orientation, unless the EXIF block is damaged."""
     try:
         return ImageOps.exif_transpose(image)
-    except _BROKEN:
+    except _DECODING_ERRORS:
         return image
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
-    """Convert any mode that `FORMATS` decode to."""
+    """Convert any mode of the `FORMATS` to RGB."""
     if image.mode == "RGB" and "transparency" not in image.info:
         return image
     if image.mode.startswith("I"):  # 16 bits a pixel: keep the upper eight
@@ -271,20 +302,3 @@ def _to_rgb(image: Image.Image) -> Image.Image:
         white = Image.new("RGBA", image.size, "white")
         return Image.alpha_composite(white, image).convert("RGB")
     return image.convert("RGB")
-
-
-def _too_large(content: bytes, claimed: str) -> str:
-    """Say how many pixels a picture claims, and how many it may have."""
-    return (
-        f"cannot decode {len(content):,} bytes that claim {claimed} pixels: expected at most "
-        f"{MAX_PIXELS:,}, replace the file with a smaller picture"
-    )
-
-
-def _refusal(content: bytes, reason: str) -> str:
-    """Say what came instead of a picture."""
-    start = content[:8].hex(" ") or "nothing"
-    return (
-        f"cannot decode {len(content):,} bytes that start with {start}: {reason}; expected a whole "
-        f"{', '.join(FORMATS[:-1])} or {FORMATS[-1]} file, replace it with the original"
-    )

@@ -1,48 +1,42 @@
-"""Sentences to vectors: a frozen multilingual sentence encoder, for texts of any language.
+"""Sentence vectors from a frozen multilingual encoder.
 
 Source of the network: Yang et al., "Multilingual Universal Sentence Encoder for Semantic
-Retrieval", 2019; the convolutional form, weights rounded to 8 bits, run by ONNX Runtime. It has
-seen 16 languages, French among them, and is not trained further here.
+Retrieval", 2019; the convolutional variant with int8 quantized weights, run by ONNX Runtime. It was
+trained on 16 languages, including French, and is not trained further here.
+
+Every text goes through the network alone, because the network quantizes activations over the range
+of the batch: in a batch, a text's vector would depend on the other texts. Many texts are encoded in
+separate processes, which also work where TensorFlow was imported first.
 """
 
 import hashlib
-import inspect
-import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import onnxruntime
 import onnxruntime_extensions
 
+from rakuten import feature_store, storage
+from rakuten.feature_store import FeatureStore
+
 ENCODERS = ("use_multilingual", "none")
-"""What `encode.encoder` may name; none leaves the best text model with its terms alone."""
+"""Values of `encode.encoder`. With "none", text models use the terms alone."""
 
 WIDTH = 512
 """Numbers in one vector."""
 
 MAX_CHARACTERS = 400
-"""What is read of a text: 1,000 characters took 1.8 times as long for .002 more weighted F1."""
+"""Characters read of a text: 1,000 took 1.8 times as long for .002 more weighted F1."""
 
 BATCH = 256
-"""Texts handed to a process at once; each goes through the network on its own."""
+"""Texts sent to a process at once, and texts in one part of the store."""
 
-WORTH_A_PROCESS = 2000
-"""Texts that make up for the two seconds in which another process starts."""
-
-
-class Shards(Protocol):
-    """Where finished parts are kept: `storage.Shards`."""
-
-    def load(self, number: int) -> dict[str, np.ndarray] | None:
-        """Read part `number`, or None if there is none."""
-
-    def save(self, number: int, **arrays: np.ndarray) -> None:
-        """Keep part `number`."""
+TEXTS_PER_PROCESS = 2000
+"""Texts that make another process worth the two seconds in which it starts."""
 
 
 class ImportOrderError(RuntimeError):
@@ -56,15 +50,15 @@ class SentenceEncoder:
         path: The ONNX file of resources.yaml.
 
     Raises:
-        ImportOrderError: If this process loaded TensorFlow before ONNX Runtime: their libraries clash,
-            and the process would be killed. `encode` then uses another process.
+        ImportOrderError: If this process imported TensorFlow before this module. The libraries
+            clash and the process would crash. `encode` uses another process in that case.
     """
 
     def __init__(self, path: str | Path):
         if tensorflow_imported_first():
             raise ImportOrderError(
-                "TensorFlow was loaded before ONNX Runtime in this process, which would crash it: "
-                "import rakuten.text.encoder first, or call rakuten.text.encoder.encode"
+                "TensorFlow was imported before ONNX Runtime in this process, which would crash "
+                "it: import rakuten.text.encoder first, or call rakuten.text.encoder.encode"
             )
         options = onnxruntime.SessionOptions()
         options.register_custom_ops_library(onnxruntime_extensions.get_library_path())
@@ -76,21 +70,18 @@ class SentenceEncoder:
         self._input = self._session.get_inputs()[0].name
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
-        """Encode texts.
-
-        Each goes through the network by itself: activations are rounded to the range of the whole
-        batch, so that in company a text would get a vector that depends on the others. It reads
-        small letters: some sellers shout, and capitals would move a vector as another subject does.
+        """Encode texts, each in a call of its own.
 
         Args:
-            texts: n texts, of which the first `MAX_CHARACTERS` are read, in any case.
+            texts: n texts. The first `MAX_CHARACTERS` are read, in lower case: some sellers write
+                in capitals, which would change the vector as much as another subject.
 
         Returns:
-            float16 (n, `WIDTH`), rows of length 1; zeros where they are blank.
+            float16 (n, `WIDTH`), rows of length 1; zeros for blank texts.
         """
         vectors = np.zeros((len(texts), WIDTH), np.float16)
         for row, text in enumerate(texts):
-            start = beginning(text)
+            start = _beginning(text)
             if start.strip():
                 vectors[row] = self._session.run(None, {self._input: [start]})[0]
         return vectors
@@ -103,27 +94,24 @@ def encode(
     encoder: str,
     threads: int,
     progress: Callable[..., Iterable] | None = None,
-    shards: Shards | None = None,
+    store: FeatureStore | None = None,
 ) -> dict[str, np.ndarray]:
-    """Encode the texts of products, equal texts once, in several processes where there are many.
-
-    A text's vector depends on nothing but the text, so one that is known from an earlier run is the
-    one that would be computed.
+    """Encode the texts of products, equal texts once, in several processes if there are many.
 
     Args:
         path: The ONNX file of resources.yaml.
-        kinds: n texts of each kind, e.g. of the titles and of the descriptions.
+        kinds: n texts of each kind, e.g. the titles and the descriptions.
         encoder: One of `ENCODERS`.
-        threads: Processes to use, at least 1. The result does not depend on it.
+        threads: Maximum number of processes, at least 1. The result does not depend on it.
         progress: Wraps the iterable of finished batches in a bar, as `stage_log.progress` does.
-        shards: Finished batches of an earlier run under the same `fingerprint`, and room for more.
+        store: Finished vectors under the same `fingerprint`; new ones are added.
 
     Returns:
         float16 (n, `WIDTH`) by kind, in the order of the texts; nothing for the encoder "none".
 
     Raises:
         ValueError: If the encoder is unknown.
-        FileNotFoundError: If the network is not there.
+        FileNotFoundError: If the ONNX file does not exist.
     """
     if encoder not in ENCODERS:
         raise ValueError(
@@ -132,88 +120,73 @@ def encode(
     if encoder == "none":
         return {}
     if not Path(path).exists():
-        raise FileNotFoundError(f"{path} is not there: run 'dvc repro resources'")
-    positions: dict[str, int] = {}
+        raise FileNotFoundError(f"{path} does not exist: run 'dvc repro resources'")
+    positions: dict[str, int] = {}  # distinct beginning -> row of `vectors`
     rows = {
-        kind: [positions.setdefault(beginning(text), len(positions)) for text in texts]
+        kind: np.array(
+            [positions.setdefault(_beginning(text), len(positions)) for text in texts], np.int64
+        )
         for kind, texts in kinds.items()
     }
-    known = _load(shards) if shards else []
-    vectors = {digest: vector for part in known for digest, vector in _entries(part)}
-    digests = [_digest(text) for text in positions]
-    missing = [t for t, d in zip(positions, digests, strict=True) if d not in vectors]
-    batches = [missing[start : start + BATCH] for start in range(0, len(missing), BATCH)]
-    results = _encode_batches(path, batches, min(threads, 1 + len(missing) // WORTH_A_PROCESS))
+    texts = list(positions)
+    digests = [_digest(text) for text in texts]
+    vectors = np.zeros((len(texts), WIDTH), np.float16)
+    missing = np.ones(len(texts), bool)
+    for found, part in store.load(digests) if store else ():
+        vectors[found] = part["vectors"]
+        missing[found] = False
+    todo = np.flatnonzero(missing)
+    batches = np.split(todo, range(BATCH, len(todo), BATCH)) if len(todo) else []
+    results: Iterable[np.ndarray] = _encode_batches(
+        path,
+        [[texts[row] for row in batch] for batch in batches],
+        processes=min(threads, 1 + len(todo) // TEXTS_PER_PROCESS),
+    )
     if progress:
         results = progress(results, total=len(batches), unit="batch", description="encode")
-    for number, (texts, found) in enumerate(zip(batches, results, strict=True), start=len(known)):
-        part = finished(texts, found)
-        vectors.update(_entries(part))
-        if shards:
-            shards.save(number, **part)
-    whole = np.array([vectors[digest] for digest in digests], np.float16).reshape(-1, WIDTH)
-    return {kind: whole[np.array(found, np.int64)] for kind, found in rows.items()}
+    for batch, result in zip(batches, results, strict=True):
+        vectors[batch] = result
+        if store:
+            store.save([digests[row] for row in batch], vectors=result)
+    return {kind: vectors[found] for kind, found in rows.items()}
 
 
 def fingerprint(path: str | Path) -> str:
-    """Name what finished parts belong to, so that none is taken for another's.
+    """Identify everything that a vector depends on besides the text.
 
     Args:
-        path: The ONNX file, which the encoder "none" does without.
+        path: The ONNX file. It need not exist: the encoder "none" does not use it.
 
     Returns:
-        32 hexadecimal digits that change with the network, with the code that feeds it and with
-        the version of what runs it.
+        32 hexadecimal digits that change with the network, with the versions that run it and with
+        code that can change values.
     """
-    network = Path(path).read_bytes() if Path(path).exists() else b""
-    versions = [onnxruntime.__version__, onnxruntime_extensions.__version__]
-    parts = [
-        hashlib.sha256(network).hexdigest(),
-        inspect.getsource(sys.modules[__name__]),
-        versions,
-    ]
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
+    return feature_store.fingerprint(
+        storage.digest(path) if Path(path).exists() else None,
+        (onnxruntime.__version__, onnxruntime_extensions.__version__),
+        feature_store.code_digest(SentenceEncoder, _beginning),
+        (WIDTH, MAX_CHARACTERS),
+    )
 
 
-def finished(texts: Sequence[str], vectors: np.ndarray) -> dict[str, np.ndarray]:
-    """Make a finished part of texts and their vectors.
-
-    Args:
-        texts: n texts.
-        vectors: float16 (n, `WIDTH`), in their order.
-
-    Returns:
-        Digests of what the network reads of the texts, uint8 (n, 16), and the vectors.
-    """
-    digests = b"".join(_digest(beginning(text)) for text in texts)
-    return {"digests": np.frombuffer(digests, np.uint8).reshape(-1, 16), "vectors": vectors}
+def tensorflow_imported_first() -> bool:
+    """Check whether this process imported TensorFlow before ONNX Runtime."""
+    imported = list(sys.modules)  # in the order of the imports
+    return "tensorflow" in imported[: imported.index("onnxruntime")]
 
 
-def _digest(start: str) -> bytes:
-    """Hash what the network reads of a text."""
-    return hashlib.blake2b(start.encode("utf-8", "surrogatepass"), digest_size=16).digest()
-
-
-def _load(shards: Shards) -> list[dict[str, np.ndarray]]:
-    """Read the finished parts, up to the first that is not there."""
-    parts = []
-    while (part := shards.load(len(parts))) is not None:
-        parts.append(part)
-    return parts
-
-
-def _entries(part: Mapping[str, np.ndarray]) -> Iterator[tuple[bytes, np.ndarray]]:
-    """List a part's digests and vectors."""
-    return zip(map(bytes, part["digests"]), part["vectors"], strict=True)
-
-
-def beginning(text: str) -> str:
+def _beginning(text: str) -> str:
     """Take what the network reads of a text."""
     return text[:MAX_CHARACTERS].lower()
 
 
+def _digest(text: str) -> str:
+    """Hash a text."""
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+
+
 def _encode_batches(
-    path: str | Path, batches: list[Sequence[str]], processes: int
+    path: str | Path, batches: list[list[str]], *, processes: int
 ) -> Iterator[np.ndarray]:
     """Encode batches in their order, in this process or in others."""
     if not batches:
@@ -225,12 +198,6 @@ def _encode_batches(
     context = get_context("spawn")  # a fork would copy the locks of other libraries' threads
     with ProcessPoolExecutor(processes, context, _start_worker, (path,)) as pool:
         yield from pool.map(_encode_in_worker, batches)
-
-
-def tensorflow_imported_first() -> bool:
-    """Tell whether this process imported TensorFlow before ONNX Runtime."""
-    imported = list(sys.modules)  # in the order of their imports
-    return "tensorflow" in imported[: imported.index("onnxruntime")]
 
 
 def _start_worker(path: str | Path) -> None:
