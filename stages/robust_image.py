@@ -6,11 +6,6 @@ from rakuten import determinism, stage_log, storage
 from rakuten.data import products
 from rakuten.data.examples import join
 from rakuten.evaluation import image_robustness, robustness
-    PERTURBATIONS,
-    extract,
-    image_models,
-    image_trainings,
-)
 from rakuten.image import backbones, extraction
 from rakuten.models import calibration, image_ensemble, late_fusion
 
