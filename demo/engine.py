@@ -14,7 +14,7 @@ import numpy as np
 from demo.paths import PACKAGE, POOLED, VECTORS
 from rakuten import storage
 from rakuten.image import extraction
-from rakuten.models import ensemble_files
+from rakuten.models import calibration
 from rakuten.serving import classifier as classifiers  # before TensorFlow
 from rakuten.serving import explanation, neighbours
 from rakuten.serving.classifier import Prediction, Prepared, Probabilities, Product
@@ -79,7 +79,7 @@ class Engine:
 
     def __init__(self, train: np.ndarray):
         self._classifier = Locked(classifiers.ProductClassifier.load(PACKAGE))
-        self._pool = ensemble_files.read_fusion(PACKAGE / "fusion")
+        self._pool = calibration.read(PACKAGE / "fusion")
         self._settings = extraction.Settings(**self._classifier.summary["extract"])
         self._lock = threading.Lock()
         self._answers: OrderedDict[str, Answer] = OrderedDict()

@@ -1,4 +1,4 @@
-"""Fit the best light image classifier on pooled features, calibrated out of fold."""
+"""Fit the image ensemble on pooled features and frames, calibrated out of fold."""
 
 from rakuten import stage_log, storage
 from rakuten.data import splits
@@ -7,7 +7,7 @@ from rakuten.models import image_ensemble
 
 
 def main() -> None:
-    """Read features, labels and parts; write the classifier and what it says of products."""
+    """Read features, labels and parts; write the ensemble and its outputs."""
     seed, section = storage.read_params("seed", "image_ensemble")
     settings = image_ensemble.Settings(**section)
     with stage_log.stage("image_ensemble") as log:
@@ -19,23 +19,17 @@ def main() -> None:
         train = examples.rows("train")
         log.received(f"{len(train):,} train rows with an image, views {', '.join(pooled['views'])}")
 
+        labels, groups = examples.labels[train], parts["group"].to_numpy()[train]
+        folds = splits.folds(labels, groups, count=settings.folds, seed=seed)
+        views = image_ensemble.views(pooled, facts, train)
         with log.timed("fit_seconds"):
-            ensemble, left_out = image_ensemble.fit(
-                image_ensemble.views(pooled, facts, train),
-                examples.labels[train],
-                splits.folds(
-                    examples.labels[train], parts["group"].to_numpy()[train],
-                    count=settings.folds, seed=seed,
-                ),
-                settings,
-                seed=seed,
-            )  # fmt: skip
+            ensemble, out_of_fold = image_ensemble.fit(views, labels, folds, settings, seed=seed)
         outputs = out_of_fold_outputs(
             examples,
-            left_out,
+            out_of_fold,
             lambda rows: ensemble.probabilities(image_ensemble.views(pooled, facts, rows)),
         )
-        storage.write_arrays("build/image_ensemble/weights.npz", **ensemble.arrays())
+        ensemble.write("build/image_ensemble")
         storage.write_arrays("build/image_ensemble/outputs.npz", **outputs)
         storage.write_json("reports/image_ensemble/metrics.json", ensemble.summary())
         log.measured_on("build/image_ensemble/weights.npz")

@@ -1,24 +1,20 @@
-"""Measure the best image model and fusion on test pictures that are blurred, turned or grey."""
+"""Measure the image ensemble and late fusion on perturbed test images: blurred, rotated, grey."""
 
 from functools import partial
 
 from rakuten import determinism, stage_log, storage
 from rakuten.data import products
 from rakuten.data.examples import join
-from rakuten.evaluation import robustness
-from rakuten.image import backbones
-from rakuten.image.extraction import Settings
-from rakuten.models import ensemble_files
-from rakuten.models import image_ensemble as images
-from rakuten.models.late_fusion import masked
+from rakuten.evaluation import image_robustness, robustness
+from rakuten.image import backbones, extraction
+from rakuten.models import calibration, image_ensemble, late_fusion
 
 
 def main() -> None:
-    """Read pictures and models, perturb the pictures of test products; write what that costs."""
-    seed, threads, section, best = storage.read_params(
-        "seed", "threads", "extract", "image_ensemble"
-    )
-    settings, chosen = Settings(**section), storage.read_params("robust_image")
+    """Read images and models, perturb the images of test products; write a table of accuracies."""
+    seed, threads, section = storage.read_params("seed", "threads", "extract")
+    fitting, options = storage.read_params("image_ensemble", "robust_image")
+    settings, more = extraction.Settings(**section), image_ensemble.Settings(**fitting)
     with stage_log.stage("robust_image") as log, storage.ImageArchive("data/images.zip") as archive:
         determinism.configure(seed=seed, threads=threads)
         weights = storage.read_arrays(f"build/resources/{settings.weights}")
@@ -27,30 +23,25 @@ def main() -> None:
         pooled = storage.read_arrays("build/extract/pooled.npz")
         facts = storage.read_table("build/extract/images.parquet")
         text = storage.read_arrays("build/text_ensemble/outputs.npz")
-        pool = ensemble_files.read_fusion("build/late_fusion")
+        stored = image_ensemble.read("build/image_ensemble")
+        fusion = calibration.read("build/late_fusion")
         examples = join(table, parts, pooled["ids"], pooled["present"], None)
-        rows = robustness.choose(examples, most=chosen["products"], seed=seed)
+        rows = robustness.choose(examples, most=options["products"], seed=seed)
         log.received(f"{len(rows):,} test products with an image")
 
         names = products.image_names(table.iloc[rows])
         contents = [archive.read(f"image_train/{name}") for name in names]
+        views = image_ensemble.views(pooled, facts, examples.rows("train"))
+        groups = parts["group"].to_numpy()
+        trained = image_robustness.image_trainings(stored, views, examples, groups, more, seed=seed)
         network = {"size": settings.size, "precision": settings.precision}
         compute = backbones.extractor(settings.backbone, weights, **network)
-        see = partial(
-            robustness.extract, compute=compute, settings=settings, progress=stage_log.progress
-        )
-        views = images.views(pooled, facts, examples.rows("train"))
-        stored, groups = (
-            ensemble_files.read_image("build/image_ensemble"),
-            parts["group"].to_numpy(),
-        )
-        trained = robustness.image_trainings(
-            stored, views, examples, groups, images.Settings(**best), seed=seed
-        )
-        models = robustness.image_models(trained, pool, contents, masked(text, rows), see)
-        measured = robustness.table("image", examples.labels[rows], models, robustness.PICTURES)
+        extract = partial(image_robustness.extract, compute=compute, settings=settings)
+        by_text, labels = late_fusion.masked(text, rows), examples.labels[rows]
+        models = image_robustness.image_models(trained, fusion, contents, by_text, extract)
+        measured = robustness.table("image", labels, models, image_robustness.PERTURBATIONS)
         storage.write_csv("reports/robust_image/table.csv", measured)
-        log.wrote(robustness.sentence(measured))
+        log.wrote(robustness.summary_line(measured))
 
 
 if __name__ == "__main__":

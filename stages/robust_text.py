@@ -1,52 +1,44 @@
-"""Measure the best text model and fusion on test texts with typos, capitals or cuts."""
+"""Measure the text ensemble and late fusion on perturbed test texts: typos, capitals, cuts."""
 
-import os
 from dataclasses import replace
 from functools import partial
 
-from rakuten import stage_log, storage
-from rakuten.data import splits
+from rakuten import prefetch, stage_log, storage
 from rakuten.data.examples import join
 from rakuten.evaluation import robustness
-from rakuten.models import ensemble_files, late_fusion
-from rakuten.models.text_ensemble import Settings, Texts, fit
+from rakuten.evaluation.text_robustness import PERTURBATIONS, text_models, text_trainings
+from rakuten.models import calibration, late_fusion, text_ensemble
 from rakuten.text import encoder, html
 
 NETWORK = "build/resources/encoder/sentence_encoder.onnx"
 
 
 def main() -> None:
-    """Read texts and models, perturb the texts of test products; write what that costs."""
+    """Read texts and models, perturb the texts of test products; write a table of accuracies."""
     seed, encode, section = storage.read_params("seed", "encode", "text_ensemble")
-    settings, chosen = Settings(**section), storage.read_params("robust_text")
-    threads = os.cpu_count() or 1
+    options, threads = storage.read_params("robust_text"), prefetch.available_cpus()
+    settings = text_ensemble.Settings(**section)
+    more = replace(settings, augmented_copies=options["augmented_copies"])
     with stage_log.stage("robust_text") as log:
         products = storage.read_table("build/clean/products.parquet")
         parts = storage.read_table("build/split/parts.parquet")
         vectors = storage.read_arrays("build/encode/vectors.npz")
         image = storage.read_arrays("build/image_ensemble/outputs.npz")
-        pool = ensemble_files.read_fusion("build/late_fusion")
-        ids = vectors.pop("ids")
-        examples = join(products, parts, ids, products["has_text"].to_numpy(), None)
-        texts = Texts(ids, *html.plain_texts(products), vectors)
-        rows = robustness.choose(examples, most=chosen["products"], seed=seed)
+        stored = text_ensemble.read("build/text_ensemble", settings)
+        fusion = calibration.read("build/late_fusion")
+        has_text, groups = products["has_text"].to_numpy(), parts["group"].to_numpy()
+        examples = join(products, parts, vectors.pop("ids"), has_text, None)
+        texts = text_ensemble.Texts(examples.ids, *html.plain_texts(products), vectors)
+        rows = robustness.choose(examples, most=options["products"], seed=seed)
         log.received(f"{len(rows):,} test products with text")
 
-        train = examples.rows("train")
-        labels, groups = examples.labels[train], parts["group"].to_numpy()[train]
-        folds = splits.folds(labels, groups, count=settings.folds, seed=seed)
-        more = replace(settings, augmented_copies=chosen["augmented_copies"])
-        trained = {
-            "plain": ensemble_files.read_text("build/text_ensemble", settings),
-            "augmented": fit(texts.take(train), labels, folds, more, seed=seed, threads=threads)[0],
-        }
-        models = robustness.text_models(
-            trained, pool, texts.take(rows), late_fusion.masked(image, rows),
-            partial(encoder.encode, NETWORK, threads=threads, **encode), seed=seed,
-        )  # fmt: skip
-        table = robustness.table("text", examples.labels[rows], models, robustness.TEXTS)
+        trained = text_trainings(stored, texts, examples, groups, more, seed=seed, threads=threads)
+        encode_texts = partial(encoder.encode, NETWORK, threads=threads, **encode)
+        by_image = late_fusion.masked(image, rows)
+        models = text_models(trained, fusion, texts.take(rows), by_image, encode_texts, seed=seed)
+        table = robustness.table("text", examples.labels[rows], models, PERTURBATIONS)
         storage.write_csv("reports/robust_text/table.csv", table)
-        log.wrote(robustness.sentence(table))
+        log.wrote(robustness.summary_line(table))
 
 
 if __name__ == "__main__":

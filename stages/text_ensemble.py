@@ -1,47 +1,39 @@
-"""Fit the best light text classifier: terms and sentence vectors, calibrated out of fold."""
+"""Fit the text ensemble on terms and sentence vectors, calibrated out of fold."""
 
-import os
-
-from rakuten import stage_log, storage
+from rakuten import prefetch, stage_log, storage
 from rakuten.data import splits
 from rakuten.data.examples import join, out_of_fold_outputs
-from rakuten.models import ensemble_files
-from rakuten.models.text_ensemble import Settings, Texts, fit
+from rakuten.models import text_ensemble
 from rakuten.text import html
 
 
 def main() -> None:
-    """Read texts, vectors, labels and parts; write the classifier and what it says of products."""
+    """Read texts, vectors, labels and parts; write the ensemble and its outputs."""
     seed, section = storage.read_params("seed", "text_ensemble")
-    settings = Settings(**section)
+    settings, threads = text_ensemble.Settings(**section), prefetch.available_cpus()
     with stage_log.stage("text_ensemble") as log:
         products = storage.read_table("build/clean/products.parquet")
         parts = storage.read_table("build/split/parts.parquet")
         vectors = storage.read_arrays("build/encode/vectors.npz")
-        ids = vectors.pop("ids")
-        examples = join(products, parts, ids, products["has_text"].to_numpy(), None)
-        texts = Texts(ids, *html.plain_texts(products), vectors)
+        has_text = products["has_text"].to_numpy()
+        examples = join(products, parts, vectors.pop("ids"), has_text, None)
+        texts = text_ensemble.Texts(examples.ids, *html.plain_texts(products), vectors)
         train = examples.rows("train")
-        folds = splits.folds(
-            examples.labels[train], parts["group"].to_numpy()[train],
-            count=settings.folds, seed=seed,
-        )  # fmt: skip
         log.received(f"{len(train):,} train rows, {len(vectors)} kinds of sentence vectors")
-
+        labels, groups = examples.labels[train], parts["group"].to_numpy()[train]
+        folds = splits.folds(labels, groups, count=settings.folds, seed=seed)
         with log.timed("fit_seconds"):
-            ensemble, left_out = fit(
-                texts.take(train), examples.labels[train], folds, settings,
-                seed=seed, threads=os.cpu_count() or 1,
-            )  # fmt: skip
+            ensemble, out_of_fold = text_ensemble.fit(
+                texts.take(train), labels, folds, settings, seed=seed, threads=threads
+            )
         outputs = out_of_fold_outputs(
-            examples, left_out, lambda rows: ensemble.probabilities(texts.take(rows))
+            examples, out_of_fold, lambda rows: ensemble.probabilities(texts.take(rows))
         )
-        ensemble_files.write_text("build/text_ensemble", ensemble)
+        ensemble.write("build/text_ensemble")
         storage.write_arrays("build/text_ensemble/outputs.npz", **outputs)
-        report = ensemble.summary()
-        storage.write_json("reports/text_ensemble/metrics.json", report)
+        storage.write_json("reports/text_ensemble/metrics.json", ensemble.summary())
         log.measured_on("build/text_ensemble/weights.npz")
-        log.wrote(f"{report['terms']:,} terms, {report['landmarks']:,} landmarks")
+        log.wrote("{terms:,} terms, {landmarks:,} landmarks".format(**ensemble.summary()))
 
 
 if __name__ == "__main__":

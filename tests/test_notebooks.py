@@ -13,7 +13,14 @@ from conftest import ROOT
 from nbclient import NotebookClient
 
 from rakuten import storage
-from rakuten.evaluation import audit, exploration, inputs, robustness
+from rakuten.evaluation import (
+    audit,
+    exploration,
+    image_robustness,
+    inputs,
+    robustness,
+    text_robustness,
+)
 from rakuten.evaluation import tables as evaluation
 from rakuten.model_names import named
 
@@ -122,7 +129,10 @@ def write_reports(root, *, has_text=True, has_image=True):
     for name, table in tables.items():
         storage.write_csv(root / f"reports/evaluate/tables/{name}.csv", table)
     model = {("text_ensemble", "plain"): lambda name: sure}
-    for kind, names in (("text", robustness.TEXTS), ("image", robustness.PICTURES)):
+    for kind, names in (
+        ("text", text_robustness.PERTURBATIONS),
+        ("image", image_robustness.PERTURBATIONS),
+    ):
         table = robustness.table(kind, labels, model, names)
         storage.write_csv(root / f"reports/robust_{kind}/table.csv", table)
     near = audit.near_duplicate_texts(

@@ -1,4 +1,4 @@
-"""Classical classifiers on the nets' own features: what a net has to beat."""
+"""Classical baselines on the features of the nets."""
 
 import logging
 import time
@@ -20,43 +20,44 @@ logger = logging.getLogger(__name__)
 
 
 def text_baselines(
-    *, regularization: float, svm_regularization: float, smoothing: float, seed: int
+    *, logistic_regression_c: float, linear_svm_c: float, naive_bayes_alpha: float, seed: int
 ) -> dict[str, ClassifierMixin]:
-    """Build the text baselines, unfitted, for sparse TF-IDF features.
+    """Build the unfitted text baselines for sparse TF-IDF features.
 
     Args:
-        regularization: Inverse strength C of the logistic regression.
-        svm_regularization: Inverse strength C of the linear support vector machine.
-        smoothing: Additive smoothing alpha of naive Bayes.
-        seed: Seed of the solvers that draw an order.
+        logistic_regression_c: Inverse regularization strength C of the logistic regression.
+        linear_svm_c: Inverse regularization strength C of the linear SVM.
+        naive_bayes_alpha: Additive smoothing of naive Bayes.
+        seed: Seed of the SVM's row order.
 
     Returns:
         Estimators by name: logistic_regression, linear_svm, naive_bayes.
     """
     return {
-        "logistic_regression": LogisticRegression(C=regularization, max_iter=1000),
-        "linear_svm": LinearSVC(C=svm_regularization, random_state=seed),
-        "naive_bayes": MultinomialNB(alpha=smoothing),
+        "logistic_regression": LogisticRegression(C=logistic_regression_c, max_iter=1000),
+        "linear_svm": LinearSVC(C=linear_svm_c, random_state=seed),
+        "naive_bayes": MultinomialNB(alpha=naive_bayes_alpha),
     }
 
 
 def image_baselines(
-    *, regularization: float, trees: int, seed: int, threads: int
+    *, logistic_regression_c: float, trees: int, seed: int, threads: int
 ) -> dict[str, ClassifierMixin]:
-    """Build the image baselines, unfitted, for dense VGG16 features.
+    """Build the unfitted image baselines for dense features of the backbone.
 
     Args:
-        regularization: Inverse strength C of the logistic regression on standardised features.
+        logistic_regression_c: Inverse regularization strength C of the logistic regression on
+            standardized features.
         trees: Number of trees of the random forest.
         seed: Seed of the forest.
-        threads: Trees grown at the same time.
+        threads: Trees fitted concurrently.
 
     Returns:
         Estimators by name: logistic_regression, random_forest.
     """
     return {
         "logistic_regression": make_pipeline(
-            StandardScaler(), LogisticRegression(C=regularization, max_iter=1000)
+            StandardScaler(), LogisticRegression(C=logistic_regression_c, max_iter=1000)
         ),
         "random_forest": RandomForestClassifier(trees, random_state=seed, n_jobs=threads),
     }
@@ -73,26 +74,26 @@ def score(
 
     Returns:
         Arrays: ids int64 (n,), present bool (n,), then per baseline float32 (n, 27):
-        probabilities, or decision values for an estimator that has no probabilities. Categories
-        without a train row and products without the modality get the lowest score there is.
-        Only ids and present if the train part holds fewer than two categories.
+        probabilities, or decision values if the estimator has no probabilities. Categories
+        without a train row and products without the modality get the lowest score.
+        Only ids and present if the train part has fewer than two categories.
         Timings: "<name>_fit_seconds" and "<name>_items_per_second" of each baseline.
     """
     train, rows = examples.rows("train"), np.flatnonzero(examples.present)
     arrays = {"ids": examples.ids, "present": examples.present}
     timings = {}
     if np.unique(examples.labels[train]).size < 2:
-        logger.warning("baselines left out: the train part holds fewer than two categories")
+        logger.warning("baselines skipped: the train part has fewer than two categories")
         return arrays, timings
     for name, estimator in baselines.items():
         probabilistic = hasattr(estimator, "predict_proba")
         start = time.perf_counter()
-        with threadpool_limits(1):  # sums in one order, however many threads a machine offers
+        with threadpool_limits(1):  # the order of sums depends on the threads
             estimator.fit(examples.features[train], examples.labels[train])
             fitted = time.perf_counter()
             decide = estimator.predict_proba if probabilistic else estimator.decision_function
             values = decide(examples.features[rows])
-        if values.ndim == 1:  # two categories: the decision value of the second one
+        if values.ndim == 1:  # two categories: decision values of the second
             values = np.stack([-values, values], axis=1)
         timings[f"{name}_fit_seconds"] = fitted - start
         timings[f"{name}_items_per_second"] = len(rows) / (time.perf_counter() - fitted)

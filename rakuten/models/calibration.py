@@ -1,39 +1,42 @@
-"""Several classifiers' scores -> one calibrated probability: a weighted sum, then a softmax.
+"""Combine the scores of several classifiers into one calibrated probability.
 
-A logarithmic opinion pool: every classifier gets one weight, every category one offset. So few
-numbers are learnt safely from some hundred products, provided that their scores are out-of-fold:
-scores of rows that a classifier has seen say how well it remembers, not how far to trust it.
+A weighted sum of scores plus a bias for each category, then a softmax (a logarithmic opinion pool).
+Its few numbers are learned reliably from a few hundred products if the scores are out of fold:
+scores of rows that a classifier was fitted on overstate its accuracy.
 
-Source: Genest and Zidek, "Combining Probability Distributions", 1986; with one classifier this is
-temperature scaling, Guo et al., "On Calibration of Modern Neural Networks", 2017.
+Source: Genest and Zidek, "Combining Probability Distributions", 1986. With one classifier and no
+bias it is temperature scaling: Guo et al., "On Calibration of Modern Neural Networks", 2017.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from scipy.special import log_softmax
 
+from rakuten import storage
 from rakuten.categories import NUM_CATEGORIES
 
 FLOOR = 1e-7
-"""Least probability whose logarithm is taken."""
+"""Probabilities are raised to this value before taking logarithms."""
 
 
 @dataclass(frozen=True)
-class Pool:
-    """How scores are put together.
+class Calibration:
+    """Fitted ensemble weights and biases.
 
     Attributes:
-        weights: float64 (m,), what each classifier counts; at least 0.
-        offsets: float64 (27,), added to the score of each category; they sum to 0.
+        weights: float64 (m,), the weight of each classifier, at least 0. With one classifier, the
+            inverse temperature.
+        biases: float64 (27,), added to the score of each category; they sum to 0.
     """
 
     weights: np.ndarray
-    offsets: np.ndarray
+    biases: np.ndarray
 
     def probabilities(self, scores: Sequence[np.ndarray]) -> np.ndarray:
-        """Pool the scores of n products.
+        """Combine the scores of n products.
 
         Args:
             scores: m arrays float (n, 27), in the order of the weights.
@@ -41,69 +44,62 @@ class Pool:
         Returns:
             float32 (n, 27), rows sum to 1.
         """
-        return np.exp(log_softmax(self._sum(scores), axis=1)).astype(np.float32)
-
-    def _sum(self, scores: Sequence[np.ndarray]) -> np.ndarray:
         weighted = [weight * values for weight, values in zip(self.weights, scores, strict=True)]
-        return np.sum(weighted, axis=0, dtype=np.float64) + self.offsets
+        total = np.sum(weighted, axis=0, dtype=np.float64) + self.biases
+        return np.exp(log_softmax(total, axis=1)).astype(np.float32)
+
+    def write(self, folder: str | Path) -> None:
+        """Write weights.npz, for `read`."""
+        arrays = {"weights": self.weights, "biases": self.biases}
+        storage.write_arrays(Path(folder) / "weights.npz", **arrays)
 
 
-def fit(scores: Sequence[np.ndarray], labels: np.ndarray, *, regularization: float) -> Pool:
-    """Find the pool with the least log loss.
+def read(folder: str | Path) -> Calibration:
+    """Read what `Calibration.write` wrote.
+
+    Raises:
+        FileNotFoundError: If weights.npz is missing.
+    """
+    return Calibration(**storage.read_arrays(Path(folder) / "weights.npz"))
+
+
+def fit(scores: Sequence[np.ndarray], labels: np.ndarray, *, bias_l2: float) -> Calibration:
+    """Find the weights and biases of the lowest log loss.
 
     Args:
-        scores: m arrays float (n, 27): out-of-fold, in any unit.
-        labels: int64 (n,) class indices in 0..26.
-        regularization: Strength that holds the offsets near 0, above 0, in products: the larger,
-            the fewer categories are favoured.
+        scores: m arrays float (n, 27), out of fold, on any scale.
+        labels: int64 (n,), class indices in 0..26.
+        bias_l2: L2 penalty on the biases, above 0, relative to the sum of the log losses of the n
+            rows. Larger values keep the biases closer to 0.
 
     Returns:
-        The pool; equal weights of 1 and no offsets where there are no rows.
+        The calibration; weights of 1 and biases of 0 without rows.
     """
-    from scipy.optimize import minimize  # slow to import, and prediction does without
+    from scipy.optimize import minimize  # lazy: a third of a second, and prediction needs none
 
     count, rows = len(scores), len(labels)
     start = np.concatenate([np.ones(count), np.zeros(NUM_CATEGORIES)])
     if not rows:
-        return Pool(start[:count], start[count:])
+        return Calibration(start[:count], start[count:])
     stacked = np.stack([values.astype(np.float64) for values in scores])  # (m, n, 27)
     targets = np.zeros((rows, NUM_CATEGORIES))
     targets[np.arange(rows), labels] = 1.0
 
-    def loss(numbers: np.ndarray) -> tuple[float, np.ndarray]:
-        weights, offsets = numbers[:count], numbers[count:]
-        logs = log_softmax(np.tensordot(weights, stacked, 1) + offsets, axis=1)  # (n, 27)
-        slope = (np.exp(logs) - targets) / rows
-        value = -(logs * targets).sum() / rows + regularization / rows * (offsets @ offsets)
-        by_weight = np.tensordot(stacked, slope, ([1, 2], [0, 1]))
-        by_offset = slope.sum(axis=0) + 2 * regularization / rows * offsets
-        return value, np.concatenate([by_weight, by_offset])
+    def loss(parameters: np.ndarray) -> tuple[float, np.ndarray]:
+        weights, biases = parameters[:count], parameters[count:]
+        logs = log_softmax(np.tensordot(weights, stacked, 1) + biases, axis=1)  # (n, 27)
+        residuals = (np.exp(logs) - targets) / rows
+        value = -(logs * targets).sum() / rows + bias_l2 / rows * (biases @ biases)
+        by_weight = np.tensordot(stacked, residuals, ([1, 2], [0, 1]))
+        by_bias = residuals.sum(axis=0) + 2 * bias_l2 / rows * biases
+        return value, np.concatenate([by_weight, by_bias])
 
     bounds = [(0.0, None)] * count + [(None, None)] * NUM_CATEGORIES
     found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds).x
-    offsets = found[count:]
-    return Pool(found[:count], offsets - offsets.mean())
+    biases = found[count:]
+    return Calibration(found[:count], biases - biases.mean())
 
 
-def logarithms(probabilities: np.ndarray) -> np.ndarray:
-    """Take the logarithms of probabilities (n, 27), none below that of `FLOOR`: scores to pool."""
+def log_probabilities(probabilities: np.ndarray) -> np.ndarray:
+    """Take logarithms of probabilities (n, 27), floored at `FLOOR`, float64 (n, 27)."""
     return np.log(np.maximum(probabilities.astype(np.float64), FLOOR))
-
-
-def mix(text: np.ndarray, image: np.ndarray, weight: float) -> np.ndarray:
-    """Put two modalities' probabilities together in a fixed proportion.
-
-    Args:
-        text: float32 (n, 27).
-        image: float32 (n, 27).
-        weight: The image's share, 0 to 1. At 0 the result is `text` to the last bit, at 1 `image`.
-
-    Returns:
-        float32 (n, 27), text^(1 - weight) * image^weight, rows sum to 1.
-    """
-    if not 0 <= weight <= 1:
-        raise ValueError(f"weight is {weight}: expected the image's share, 0 to 1")
-    if weight in (0, 1):
-        return (image if weight else text).copy()
-    logs = (1 - weight) * logarithms(text) + weight * logarithms(image)
-    return np.exp(log_softmax(logs, axis=1)).astype(np.float32)

@@ -1,22 +1,27 @@
-"""The best light image classifier: kernels of what the picture shows and of how it is framed.
+"""Image ensemble: kernel ridge on pooled features and on the product's frame, calibrated.
 
-Beside the average of the network's last block it reads a grid of it (what is where), the average of
-a middle block (texture, print, lines), and the place of the product in its white frame: books stand
-upright and fill it, figurines do not. A radial kernel of each is worth several points over a net or
+It combines four blocks of features: the average of the backbone's last block, a 2x2 grid of it (what
+is where), the average of a middle block (texture, print), and the position of the product in its
+white frame (books fill it, figurines do not). On real rows this gains several points over a net or
 a linear model on the average alone.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from rakuten import storage
 from rakuten.categories import NUM_CATEGORIES
 from rakuten.models import calibration, kernel_ridge
 
 if TYPE_CHECKING:
     import pandas as pd
+
+Blocks = Mapping[str, np.ndarray]
+"""Features of n products by block, each float32 (n, d)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,14 +29,14 @@ class Settings:
     """The section `image_ensemble` of params.yaml.
 
     Attributes:
-        average: What the kernel of the last block's average counts.
-        grid: What that of its 2x2 grid counts.
-        middle: What that of the middle block's average counts.
-        frame: What that of the product's place in its frame counts.
-        landmarks: Products that others are compared with.
-        ridge: Strength of the ridge on these likenesses.
-        offsets: Strength that holds the calibration's offsets near 0.
-        folds: Parts of the train part that take turns in being left out.
+        average: Kernel weight of the last block's average.
+        grid: Kernel weight of the last block's 2x2 grid.
+        middle: Kernel weight of the middle block's average.
+        frame: Kernel weight of the product's position in its frame.
+        landmarks: Number of landmarks of the kernel approximation.
+        kernel_ridge_alpha: L2 penalty of the kernel ridge.
+        bias_l2: L2 penalty on the calibration's biases.
+        folds: Number of folds of the out-of-fold scores.
     """
 
     average: float
@@ -39,45 +44,48 @@ class Settings:
     middle: float
     frame: float
     landmarks: int
-    ridge: float
-    offsets: float
+    kernel_ridge_alpha: float
+    bias_l2: float
     folds: int
 
     @property
     def weights(self) -> dict[str, float]:
-        """What each block's kernel counts, those of 0 left out."""
+        """The kernel weights above 0, by block."""
         blocks = ("average", "grid", "middle", "frame")
         return {name: getattr(self, name) for name in blocks if getattr(self, name) > 0}
 
 
 @dataclass(frozen=True)
 class ImageEnsemble:
-    """A fitted classifier of pictures.
+    """A fitted image classifier.
 
     Attributes:
-        kernel: The classifier of blocks, None where there was no picture to learn from.
-        pool: Its calibration.
+        kernel: The classifier of blocks, None without train images.
+        calibration: The calibration of its scores.
     """
 
     kernel: kernel_ridge.KernelRidge | None
-    pool: calibration.Pool
+    calibration: calibration.Calibration
 
-    def probabilities(self, views: list[Mapping[str, np.ndarray]]) -> np.ndarray:
-        """Classify products by the mean of what their views say.
+    def probabilities(self, views: Sequence[Blocks]) -> np.ndarray:
+        """Classify products by the mean score of their views.
 
         Args:
             views: For each view the blocks of the same n products, see `blocks`.
 
         Returns:
             float32 (n, 27), rows sum to 1.
+
+        Raises:
+            ValueError: If the ensemble was fitted without images.
         """
         if self.kernel is None:
-            raise ValueError("the image classifier has seen no picture: train it on some")
+            raise ValueError("the image ensemble was fitted without images: train it with images")
         scores = np.mean([self.kernel.decide(view) for view in views], axis=0)
-        return self.pool.probabilities([scores])
+        return self.calibration.probabilities([scores])
 
-    def summary(self) -> dict[str, float]:
-        """Count what it consists of, for the reports."""
+    def summary(self) -> dict[str, int]:
+        """Count features, landmarks and parameters, for the reports."""
         kernel = self.kernel
         return {
             "features": sum(part.shape[1] for part in kernel.landmarks.values()) if kernel else 0,
@@ -85,27 +93,35 @@ class ImageEnsemble:
             "parameters": kernel.coefficients.size if kernel else 0,
         }
 
-    def arrays(self) -> dict[str, np.ndarray]:
-        """Take the classifier apart into plain arrays that `restore` assembles again."""
+    def write(self, folder: str | Path) -> None:
+        """Write weights.npz, for `read`; equal ensembles give equal bytes."""
         kernel = self.kernel.arrays() if self.kernel else {}
-        return {
-            "pool/weights": self.pool.weights,
-            "pool/offsets": self.pool.offsets,
-            **{f"kernel/{name}": array for name, array in kernel.items()},
-        }
+        storage.write_arrays(
+            Path(folder) / "weights.npz",
+            **{
+                "calibration/weights": self.calibration.weights,
+                "calibration/biases": self.calibration.biases,
+                **{f"kernel/{name}": array for name, array in kernel.items()},
+            },
+        )
 
 
-def restore(arrays: Mapping[str, np.ndarray]) -> ImageEnsemble:
-    """Assemble the classifier that `ImageEnsemble.arrays` took apart."""
-    pool = calibration.Pool(arrays["pool/weights"], arrays["pool/offsets"])
-    return ImageEnsemble(kernel_ridge.restore(arrays, "kernel/"), pool)
+def read(folder: str | Path) -> ImageEnsemble:
+    """Read an ensemble that predicts the same as the one that was written.
+
+    Raises:
+        FileNotFoundError: If weights.npz is missing.
+    """
+    arrays = storage.read_arrays(Path(folder) / "weights.npz")
+    fitted = calibration.Calibration(arrays["calibration/weights"], arrays["calibration/biases"])
+    return ImageEnsemble(kernel_ridge.restore(arrays, "kernel/"), fitted)
 
 
 def blocks(grid: np.ndarray, middle: np.ndarray, facts: "pd.DataFrame") -> dict[str, np.ndarray]:
     """Prepare the blocks of one view.
 
     Args:
-        grid: float (n, 4*c), the last block averaged over each quarter of the picture.
+        grid: float (n, 4*c), the last block averaged over each quarter of the image.
         middle: float (n, m), the average of a middle block.
         facts: Columns of `preprocessing.Facts`, n rows.
 
@@ -124,15 +140,15 @@ def blocks(grid: np.ndarray, middle: np.ndarray, facts: "pd.DataFrame") -> dict[
 def views(
     pooled: Mapping[str, np.ndarray], facts: "pd.DataFrame", rows: np.ndarray
 ) -> list[dict[str, np.ndarray]]:
-    """Prepare the blocks of some products' views.
+    """Prepare the blocks of all views of some products.
 
     Args:
-        pooled: What the extract stage wrote: grid (v, n, 4*c), middle (v, n, m).
+        pooled: Arrays of the extract stage: grid (v, n, 4*c), middle (v, n, m).
         facts: Columns of `preprocessing.Facts`, n rows in the same order.
-        rows: int64 (k,), products that have a picture.
+        rows: int64 (k,), positions of products with an image.
 
     Returns:
-        For each of the v views its blocks, k rows.
+        The blocks of each of the v views, k rows.
     """
     chosen = facts.iloc[rows]
     return [
@@ -142,14 +158,14 @@ def views(
 
 
 def frame(facts: "pd.DataFrame") -> np.ndarray:
-    """Describe where the product stands in its picture.
+    """Describe the position of the product in its image.
 
     Args:
-        facts: Columns of `preprocessing.Facts`, n rows, each of a picture.
+        facts: Columns of `preprocessing.Facts`, n rows, each of an image.
 
     Returns:
-        float32 (n, 5): logarithm of width / height of the product, its width and height as shares
-        of the picture's, and the margins left of it and above it as shares.
+        float32 (n, 5): log(width / height) of the product, its width and height as shares of the
+        image's, its left and top margins as shares of the image's width and height.
     """
     sizes = facts[["width", "height"]].to_numpy(np.float64)
     corners = facts[["left", "top"]].to_numpy(np.float64)
@@ -160,40 +176,40 @@ def frame(facts: "pd.DataFrame") -> np.ndarray:
 
 
 def fit(
-    views: list[Mapping[str, np.ndarray]],
+    views: Sequence[Blocks],
     labels: np.ndarray,
     folds: np.ndarray,
     settings: Settings,
     *,
     seed: int,
 ) -> tuple[ImageEnsemble, np.ndarray]:
-    """Fit on the train part; further views are further rows with the labels of the first.
+    """Fit on train rows; every view of a product is a row with the product's label.
 
     Args:
-        views: For each view the blocks of the same n products of the train part.
-        labels: int64 (n,) class indices in 0..26.
-        folds: int64 (n,) in 0..folds-1, twins in one fold.
+        views: For each view the blocks of the same n train products.
+        labels: int64 (n,), class indices in 0..26.
+        folds: int64 (n,), the fold of each product, equal for duplicates.
         settings: See `Settings`.
         seed: Seed of the landmarks.
 
     Returns:
-        The classifier, and out-of-fold probabilities float32 (n, 27).
+        The ensemble, and out-of-fold probabilities float32 (n, 27).
 
     Raises:
-        ValueError: If no block has a weight.
+        ValueError: If all kernel weights are 0.
     """
     if not settings.weights:
         raise ValueError(
-            "average, grid, middle and frame of image_ensemble in params.yaml are all 0: expected at "
-            "least one above 0, give one a weight"
+            "average, grid, middle and frame are all 0: expected at least one above 0; correct "
+            "image_ensemble in params.yaml"
         )
     count = len(views)
     stacked = {name: np.concatenate([view[name] for view in views]) for name in settings.weights}
     kernel, scores = kernel_ridge.fit(
         stacked, np.tile(labels, count), np.tile(folds, count),
         weights=settings.weights, landmarks=settings.landmarks,
-        regularization=settings.ridge, seed=seed,
+        alpha=settings.kernel_ridge_alpha, seed=seed,
     )  # fmt: skip
     scores = scores.reshape(count, len(labels), NUM_CATEGORIES).mean(axis=0)
-    pool = calibration.fit([scores], labels, regularization=settings.offsets)
-    return ImageEnsemble(kernel, pool), pool.probabilities([scores])
+    fitted = calibration.fit([scores], labels, bias_l2=settings.bias_l2)
+    return ImageEnsemble(kernel, fitted), fitted.probabilities([scores])

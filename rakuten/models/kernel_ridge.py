@@ -1,26 +1,28 @@
-"""Classify dense features by their likeness to landmarks: a Nystrom map and a ridge on top.
+"""Multi-kernel ridge classification with a Nystrom approximation and out-of-fold scores.
 
-A product is described by what it resembles: a radial kernel of each block of features (grid of the
-picture, place of the product in its frame, sentence vector), summed, against some thousand products
-of the train part. A linear classifier on these likenesses is a kernel machine at linear cost, with
-out-of-fold scores for little more than one training: each fold's sums are taken off the total.
+The kernel is a weighted mean of radial (RBF) kernels, one for each block of features. Kernel values
+to some thousand landmarks, drawn from the train rows, are mapped to coordinates in which a linear
+ridge is fitted, so that the cost is linear in the number of rows. Out-of-fold scores cost little
+more than one fit: the moments of each fold are subtracted from the total.
 
 Source: Williams and Seeger, "Using the Nystrom Method to Speed Up Kernel Machines", 2000.
 """
 
-from collections.abc import Iterator, Mapping
+import functools
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.linalg import cho_factor, cho_solve, eigh
 from threadpoolctl import threadpool_limits
 
 from rakuten.categories import NUM_CATEGORIES
 
 CHUNK = 4096
-"""Products mapped at once: bounds the memory."""
+"""Rows mapped at once: bounds the memory."""
 
 RANK_TOLERANCE = 1e-5
-"""Directions of the landmarks' kernel weaker than this share of the strongest are left out."""
+"""Eigenvalues of the landmarks' kernel below this share of the largest are dropped."""
 
 
 @dataclass(frozen=True)
@@ -29,9 +31,9 @@ class KernelRidge:
 
     Attributes:
         landmarks: float32 (m, d) by block, normalised as `normalize` does.
-        weights: What each block's kernel counts, in the order of the blocks.
-        scales: 1 / median squared distance between landmarks, by block.
-        projection: float32 (m, r), from likenesses to coordinates in which the kernel is a dot
+        weights: Weight of each block's kernel, in the order of the blocks.
+        scales: 1 / median squared distance between landmarks, by block (gamma of the RBF kernel).
+        projection: float32 (m, r), from kernel values to coordinates in which the kernel is a dot
             product.
         coefficients: float32 (r, 27) of the ridge.
         intercept: float32 (27,).
@@ -51,18 +53,18 @@ class KernelRidge:
             blocks: float (n, d) by block, normalised as in `fit`.
 
         Returns:
-            float32 (n, 27): about 1 for the likeliest category, about -1 for the others.
+            float32 (n, 27): about 1 for the predicted category, about -1 for the others.
         """
-        given = self.landmarks, self.weights, self.scales
+        arguments = self.landmarks, self.weights, self.scales
         with threadpool_limits(1):  # as in `fit`
-            slopes = self.projection @ self.coefficients  # (m, 27): far less work than row by row
+            slopes = self.projection @ self.coefficients  # (m, 27): cheaper than mapping each row
             chunks = [
-                _likeness(chunk, *given) @ slopes + self.intercept for chunk in _chunks(blocks)
+                _kernel(chunk, *arguments) @ slopes + self.intercept for chunk in _chunks(blocks)
             ]
         return np.concatenate([np.zeros((0, NUM_CATEGORIES), np.float32), *chunks])
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Take the classifier apart into plain arrays that `restore` assembles again."""
+        """Return the classifier as arrays, for `restore`."""
         names = list(self.landmarks)
         return {
             **{f"landmarks/{name}": self.landmarks[name] for name in names},
@@ -74,23 +76,22 @@ class KernelRidge:
         }
 
 
-def restore(arrays: Mapping[str, np.ndarray], within: str = "") -> KernelRidge | None:
-    """Assemble the classifier that `KernelRidge.arrays` took apart.
+def restore(arrays: Mapping[str, np.ndarray], prefix: str = "") -> KernelRidge | None:
+    """Build a classifier from the arrays of `KernelRidge.arrays`.
 
     Args:
-        arrays: Its arrays, perhaps among others.
-        within: What their names begin with.
+        arrays: The arrays by name; others are ignored.
+        prefix: Prefix of their names.
 
     Returns:
-        The classifier, None if its arrays are not there.
+        The classifier, None if its arrays are missing.
     """
-    arrays = {n.removeprefix(within): a for n, a in arrays.items() if n.startswith(within)}
+    arrays = {n.removeprefix(prefix): a for n, a in arrays.items() if n.startswith(prefix)}
     if "projection" not in arrays:
         return None
-    prefix = "landmarks/"
-    names = [name.removeprefix(prefix) for name in arrays if name.startswith(prefix)]
+    names = [n.removeprefix("landmarks/") for n in arrays if n.startswith("landmarks/")]
     return KernelRidge(
-        landmarks={name: arrays[prefix + name] for name in names},
+        landmarks={name: arrays[f"landmarks/{name}"] for name in names},
         weights=dict(zip(names, arrays["weights"].tolist(), strict=True)),
         scales=dict(zip(names, arrays["scales"].tolist(), strict=True)),
         projection=arrays["projection"],
@@ -100,11 +101,12 @@ def restore(arrays: Mapping[str, np.ndarray], within: str = "") -> KernelRidge |
 
 
 def normalize(features: np.ndarray, *, root: bool = False) -> np.ndarray:
-    """Give every row length 1; rows of zeros stay.
+    """Scale every row to length 1; rows of zeros are kept.
 
     Args:
         features: float (n, d).
-        root: Take square roots first, of features that are at least 0: tames a few strong channels.
+        root: Take square roots first, with negative values set to 0: reduces the influence of a few
+            strong channels.
 
     Returns:
         float32 (n, d).
@@ -123,21 +125,21 @@ def fit(
     *,
     weights: Mapping[str, float],
     landmarks: int,
-    regularization: float,
+    alpha: float,
     seed: int,
 ) -> tuple[KernelRidge | None, np.ndarray]:
-    """Fit on all rows, and score each row by a fit that left its fold out.
+    """Fit on all rows, and score each row with a fit that excludes its fold.
 
-    The landmarks are drawn from all rows; they are features without labels.
+    Landmarks are drawn from all rows; their labels are not used.
 
     Args:
         blocks: float32 (n, d) by block, the same n products.
-        labels: int64 (n,) class indices in 0..26.
-        folds: int64 (n,), the fold of each row, from 0.
-        weights: What the kernel of each block counts, above 0.
-        landmarks: Products drawn as landmarks; all n where there are fewer.
-        regularization: Strength of the ridge, above 0; for kernels that sum to about 1.
-        seed: Seed of the draw.
+        labels: int64 (n,), class indices in 0..26.
+        folds: int64 (n,), the fold of each row.
+        weights: Weight of each block's kernel, above 0. Other blocks are ignored.
+        landmarks: Number of landmarks; all n rows if there are fewer.
+        alpha: L2 penalty of the ridge, above 0, for a kernel whose largest value is 1.
+        seed: Seed of the landmarks.
 
     Returns:
         The classifier, None without rows, and the out-of-fold scores float32 (n, 27).
@@ -152,47 +154,47 @@ def fit(
     targets = np.full((rows, NUM_CATEGORIES), -1.0)
     targets[np.arange(rows), labels] = 1.0
 
-    with threadpool_limits(1):  # sums in one order, however many threads a machine offers
-        given = centres, weights, scales
-        projection = _inverse_root(_likeness(centres, *given))
-        mapped = np.concatenate([_likeness(c, *given) @ projection for c in _chunks(blocks)])
+    with threadpool_limits(1):  # the order of sums, hence the result, depends on the threads
+        arguments = centres, weights, scales
+        projection = _inverse_root(_kernel(centres, *arguments))
+        mapped = np.concatenate([_kernel(c, *arguments) @ projection for c in _chunks(blocks)])
         members = [np.flatnonzero(folds == fold) for fold in np.unique(folds)]
-        moments = [_moments(mapped[own], targets[own]) for own in members]
+        moments = [_moments(mapped[held_out], targets[held_out]) for held_out in members]
         total = [sum(parts) for parts in zip(*moments, strict=True)]
-        coefficients, intercept = _solve(total, regularization)
-        left_out = np.zeros((rows, NUM_CATEGORIES), np.float32)
-        for own, parts in zip(members, moments, strict=True):
+        coefficients, intercept = _solve(total, alpha)
+        out_of_fold = np.zeros((rows, NUM_CATEGORIES), np.float32)
+        for held_out, parts in zip(members, moments, strict=True):
             others = [whole - part for whole, part in zip(total, parts, strict=True)]
-            slopes, constants = _solve(others, regularization)
-            left_out[own] = mapped[own] @ slopes + constants
+            slopes, constants = _solve(others, alpha)
+            out_of_fold[held_out] = mapped[held_out] @ slopes + constants
     fitted = KernelRidge(centres, dict(weights), scales, projection, coefficients, intercept)
-    return fitted, left_out
+    return fitted, out_of_fold
 
 
 def _chunks(blocks: Mapping[str, np.ndarray]) -> Iterator[dict[str, np.ndarray]]:
-    """Go through products, `CHUNK` of them at a time."""
+    """Split rows into chunks of `CHUNK`."""
     for start in range(0, len(next(iter(blocks.values()))), CHUNK):
         yield {name: block[start : start + CHUNK] for name, block in blocks.items()}
 
 
-def _likeness(
+def _kernel(
     blocks: Mapping[str, np.ndarray],
     centres: Mapping[str, np.ndarray],
     weights: Mapping[str, float],
     scales: Mapping[str, float],
 ) -> np.ndarray:
-    """Sum the radial kernels of all blocks between n rows and m centres, float32 (n, m)."""
+    """Compute the weighted mean of the blocks' RBF kernels, n rows x m centres, float32 (n, m)."""
     total = sum(weights.values())
-    likeness = None
-    for name, weight in weights.items():
-        distances = _squared_distances(blocks[name], centres[name])
-        kernel = np.exp(-np.float32(scales[name]) * distances) * np.float32(weight / total)
-        likeness = kernel if likeness is None else likeness + kernel
-    return likeness
+    kernels = (
+        np.exp(-np.float32(scales[name]) * _squared_distances(blocks[name], centres[name]))
+        * np.float32(weight / total)
+        for name, weight in weights.items()
+    )
+    return functools.reduce(np.add, kernels)
 
 
 def _squared_distances(rows: np.ndarray, centres: np.ndarray) -> np.ndarray:
-    """Measure squared Euclidean distances, float32 (n, m)."""
+    """Compute squared Euclidean distances, float32 (n, m)."""
     products = rows @ centres.T
     products *= -2
     products += np.einsum("ij,ij->i", rows, rows)[:, None]
@@ -201,35 +203,31 @@ def _squared_distances(rows: np.ndarray, centres: np.ndarray) -> np.ndarray:
 
 
 def _inverse_median(centres: np.ndarray) -> float:
-    """Give 1 / median squared distance, 1 where the centres are all the same."""
-    some = centres[:1000]
-    median = float(np.median(_squared_distances(some, some)))
-    rounding = 1e-5 * float(np.mean(np.einsum("ij,ij->i", some, some)))  # of equal rows
+    """Return 1 / median squared distance, or 1 if the centres are equal."""
+    sample = centres[:1000]
+    median = float(np.median(_squared_distances(sample, sample)))
+    rounding = 1e-5 * float(np.mean(np.einsum("ij,ij->i", sample, sample)))  # of equal rows
     return 1.0 / median if median > rounding else 1.0
 
 
 def _inverse_root(kernel: np.ndarray) -> np.ndarray:
     """Find the projection P with K P P' K = K, float32 (m, r)."""
-    from scipy.linalg import eigh  # prediction does without, here and below
-
     values, vectors = eigh(kernel.astype(np.float64))
     kept = values > values[-1] * RANK_TOLERANCE
     roots = vectors[:, kept] / np.sqrt(values[kept])
-    return np.ascontiguousarray(roots, np.float32)  # the layout that a file gives it again
+    return np.ascontiguousarray(roots, np.float32)  # the layout in which a file restores it
 
 
 def _moments(mapped: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Sum up rows: second moments (r+1, r+1), with the constant last, and (r+1, 27)."""
+    """Compute X'X (r+1, r+1) and X'Y (r+1, 27), the constant column last."""
     extended = np.column_stack([mapped, np.ones(len(mapped), np.float32)]).astype(np.float64)
     return extended.T @ extended, extended.T @ targets
 
 
-def _solve(moments: list[np.ndarray], regularization: float) -> tuple[np.ndarray, np.ndarray]:
-    """Solve the ridge; the constant is not punished."""
-    from scipy.linalg import cho_factor, cho_solve
-
+def _solve(moments: Sequence[np.ndarray], alpha: float) -> tuple[np.ndarray, np.ndarray]:
+    """Solve the ridge; the intercept is not penalized."""
     second, first = moments
-    penalty = np.full(len(second), regularization)
+    penalty = np.full(len(second), alpha)
     penalty[-1] = 1e-8
     solution = cho_solve(cho_factor(second + np.diag(penalty)), first)
     return np.ascontiguousarray(solution[:-1], np.float32), solution[-1].astype(np.float32)

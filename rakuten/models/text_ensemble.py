@@ -1,13 +1,14 @@
-"""The best light text classifier: a linear machine and naive Bayes on terms, a kernel on vectors.
+"""Text ensemble: a linear SVM and naive Bayes on terms, kernel ridge on sentence vectors, calibrated.
 
-Terms know brands and jargon that the sentence encoder never saw, vectors know what words mean that
-the train part never held, naive Bayes trusts rare terms more than the machine dares: their errors
-differ, and the calibrated pool of all beats each.
+Terms carry brands and jargon that the sentence encoder does not know; sentence vectors generalize to
+words that are not in the train part; naive Bayes uses rare terms more than the SVM. Their errors
+differ, so that the calibrated combination beats each of them.
 """
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -15,19 +16,20 @@ import numpy as np
 from scipy import sparse
 from threadpoolctl import threadpool_limits
 
+from rakuten import storage
 from rakuten.categories import NUM_CATEGORIES
 from rakuten.models import calibration, kernel_ridge
 from rakuten.text import augment, terms
 
-if TYPE_CHECKING:  # who only predicts does without: see `fit`
+if TYPE_CHECKING:
     from sklearn.naive_bayes import MultinomialNB
     from sklearn.svm import LinearSVC
 
 Linear = tuple[np.ndarray, np.ndarray]
 """Coefficients float32 (27, d) and intercept float32 (27,)."""
 
-VECTORS = {"title": 1.0, "description": 0.5}
-"""What the kernel of each kind of sentence vector counts."""
+VECTOR_WEIGHTS = {"title": 1.0, "description": 0.5}
+"""Kernel weight of the sentence vectors of each text field."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,35 +37,35 @@ class Settings:
     """The section `text_ensemble` of params.yaml.
 
     Attributes:
-        word_ngrams: Longest run of words in a term.
-        character_ngrams: Longest run of characters in a term.
-        min_df: Products that a term must occur in.
-        max_terms: Most terms kept of each block.
-        svm_regularization: C of the linear support vector machine on terms.
-        smoothing: Naive Bayes' alpha, on the same terms.
-        landmarks: Products that sentence vectors are compared with.
-        ridge: Strength of the ridge on these likenesses.
-        offsets: Strength that holds the pool's offsets near 0.
-        folds: Parts of the train part that take turns in being left out.
-        augmented_copies: Perturbed copies of each train product that the classifiers of terms
-            learn from in addition.
+        word_ngrams: Maximum length of word n-grams.
+        character_ngrams: Maximum length of character n-grams.
+        min_df: Minimum number of products that contain a term.
+        max_terms: Maximum number of terms in each block.
+        linear_svm_c: C of the linear SVM on terms.
+        naive_bayes_alpha: Smoothing of naive Bayes on the same terms.
+        landmarks: Number of landmarks of the kernel approximation.
+        kernel_ridge_alpha: L2 penalty of the kernel ridge on sentence vectors.
+        bias_l2: L2 penalty on the calibration's biases.
+        folds: Number of folds of the out-of-fold scores.
+        augmented_copies: Perturbed copies of each train product that the SVM and naive Bayes are
+            fitted on in addition.
     """
 
     word_ngrams: int
     character_ngrams: int
     min_df: int
     max_terms: int
-    svm_regularization: float
-    smoothing: float
+    linear_svm_c: float
+    naive_bayes_alpha: float
     landmarks: int
-    ridge: float
-    offsets: float
+    kernel_ridge_alpha: float
+    bias_l2: float
     folds: int
     augmented_copies: int
 
     @property
     def ngrams(self) -> dict[str, int]:
-        """What `terms.transform` needs to know."""
+        """The keyword arguments of `terms.transform`."""
         return {
             "word_ngrams": self.word_ngrams,
             "character_ngrams": self.character_ngrams,
@@ -72,68 +74,71 @@ class Settings:
 
 @dataclass(frozen=True)
 class Texts:
-    """The texts of n products.
+    """Texts and sentence vectors of n products.
 
     Attributes:
         ids: int64 (n,), the products.
         titles: Plain titles, "" where missing.
-        bodies: Plain descriptions, "" where missing.
-        vectors: float (n, 512) by kind, see `rakuten.text.encoder`; empty without an encoder.
+        descriptions: Plain descriptions, "" where missing.
+        vectors: Sentence vectors float (n, 512) by field, see `rakuten.text.encoder`; empty without
+            an encoder.
     """
 
     ids: np.ndarray
     titles: Sequence[str]
-    bodies: Sequence[str]
+    descriptions: Sequence[str]
     vectors: Mapping[str, np.ndarray]
 
     def take(self, rows: np.ndarray) -> "Texts":
-        """Take some of the products, by their positions int64 (m,)."""
+        """Select products by position, int64 (m,)."""
         return Texts(
             self.ids[rows],
             [self.titles[row] for row in rows],
-            [self.bodies[row] for row in rows],
+            [self.descriptions[row] for row in rows],
             {kind: vectors[rows] for kind, vectors in self.vectors.items()},
         )
 
 
 @dataclass(frozen=True)
 class TextEnsemble:
-    """A fitted classifier of texts.
+    """A fitted text classifier.
 
     Attributes:
         terms: The terms and their inverse document frequencies.
-        coefficients: float32 (27, d): those of the linear machine and of naive Bayes, which both
-            add up terms, in the proportion that the pool found.
-        intercept: float32 (27,), likewise.
+        coefficients: float32 (27, d), the sum of the SVM's and naive Bayes' coefficients, each
+            multiplied by its ensemble weight.
+        intercept: float32 (27,), the sum of their intercepts, likewise.
         kernel: The classifier of sentence vectors, None without an encoder.
-        pool: How the sum on terms, with weight 1, and the kernel are put together.
-        settings: What it was fitted with.
+        calibration: Its first weight, 1, is of the scores on terms, the second of the kernel.
+        settings: The settings of the fit.
     """
 
     terms: terms.Terms
     coefficients: np.ndarray
     intercept: np.ndarray
     kernel: kernel_ridge.KernelRidge | None
-    pool: calibration.Pool
+    calibration: calibration.Calibration
     settings: Settings
 
     def probabilities(self, texts: Texts) -> np.ndarray:
         """Classify products.
 
         Args:
-            texts: n products, each with some text.
+            texts: n products, each with a title or a description.
 
         Returns:
             float32 (n, 27), rows sum to 1.
         """
-        features = terms.transform(texts.titles, texts.bodies, self.terms, **self.settings.ngrams)
+        features = terms.transform(
+            texts.titles, texts.descriptions, self.terms, **self.settings.ngrams
+        )
         scores = [features @ self.coefficients.T + self.intercept]
         if self.kernel:
             scores.append(self.kernel.decide(_blocks(texts.vectors)))
-        return self.pool.probabilities(scores)
+        return self.calibration.probabilities(scores)
 
-    def summary(self) -> dict[str, float]:
-        """Count what it consists of, for the reports."""
+    def summary(self) -> dict[str, int]:
+        """Count terms, landmarks and parameters, for the reports."""
         kernel = self.kernel
         return {
             "terms": self.coefficients.shape[1],
@@ -141,35 +146,42 @@ class TextEnsemble:
             "parameters": self.coefficients.size + (kernel.coefficients.size if kernel else 0),
         }
 
-    def arrays(self) -> dict[str, np.ndarray]:
-        """Take the classifier apart into plain arrays, but for the terms' names."""
+    def write(self, folder: str | Path) -> None:
+        """Write terms.json and weights.npz, for `read`; equal ensembles give equal bytes."""
+        names = {block: list(columns) for block, (columns, _) in self.terms.items()}
         kernel = self.kernel.arrays() if self.kernel else {}
-        return {
+        storage.write_json(Path(folder) / "terms.json", names)
+        storage.write_arrays(
+            Path(folder) / "weights.npz",
             **terms.arrays(self.terms),
-            "terms/coefficients": self.coefficients,
-            "terms/intercept": self.intercept,
-            "pool/weights": self.pool.weights,
-            "pool/offsets": self.pool.offsets,
-            **{f"kernel/{name}": array for name, array in kernel.items()},
-        }
+            **{
+                "terms/coefficients": self.coefficients,
+                "terms/intercept": self.intercept,
+                "calibration/weights": self.calibration.weights,
+                "calibration/biases": self.calibration.biases,
+                **{f"kernel/{name}": array for name, array in kernel.items()},
+            },
+        )
 
 
-def restore(
-    names: Mapping[str, list[str]], arrays: Mapping[str, np.ndarray], settings: Settings
-) -> TextEnsemble:
-    """Assemble the classifier that `TextEnsemble.arrays` took apart.
+def read(folder: str | Path, settings: Settings) -> TextEnsemble:
+    """Read an ensemble that predicts the same as the one that was written.
 
     Args:
-        names: The terms by block.
-        arrays: What `TextEnsemble.arrays` returned.
-        settings: What it was fitted with.
+        folder: Folder of terms.json and weights.npz.
+        settings: The settings of the fit.
+
+    Raises:
+        FileNotFoundError: If a file is missing.
     """
+    names = storage.read_json(Path(folder) / "terms.json")
+    arrays = storage.read_arrays(Path(folder) / "weights.npz")
     return TextEnsemble(
         terms.restore(names, arrays),
         arrays["terms/coefficients"],
         arrays["terms/intercept"],
         kernel_ridge.restore(arrays, "kernel/"),
-        calibration.Pool(arrays["pool/weights"], arrays["pool/offsets"]),
+        calibration.Calibration(arrays["calibration/weights"], arrays["calibration/biases"]),
         settings,
     )
 
@@ -183,81 +195,100 @@ def fit(
     seed: int,
     threads: int,
 ) -> tuple[TextEnsemble, np.ndarray]:
-    """Fit on the train part.
+    """Fit on train rows.
 
     Args:
-        texts: n products of the train part, each with some text.
-        labels: int64 (n,) class indices in 0..26.
-        folds: int64 (n,) in 0..folds-1, twins in one fold.
+        texts: n train products, each with a title or a description.
+        labels: int64 (n,), class indices in 0..26.
+        folds: int64 (n,), the fold of each product, equal for duplicates.
         settings: See `Settings`.
-        seed: Seed of the machine's order and of the landmarks.
-        threads: Fits at the same time; no result depends on it.
+        seed: Seed of the SVM's row order, the landmarks and the perturbed copies.
+        threads: Number of concurrent fits; does not change the result.
 
     Returns:
-        The classifier, and out-of-fold probabilities float32 (n, 27).
+        The ensemble, and out-of-fold probabilities float32 (n, 27).
     """
-    from sklearn.naive_bayes import MultinomialNB  # two seconds that prediction does without
-    from sklearn.svm import LinearSVC
-
     chosen = terms.fit(
-        texts.titles, texts.bodies, min_df=settings.min_df, max_terms=settings.max_terms,
+        texts.titles, texts.descriptions, min_df=settings.min_df, max_terms=settings.max_terms,
         **settings.ngrams,
     )  # fmt: skip
-    features = terms.transform(texts.titles, texts.bodies, chosen, **settings.ngrams)
+    features = terms.transform(texts.titles, texts.descriptions, chosen, **settings.ngrams)
     rows = np.arange(len(labels))
     if settings.augmented_copies:
         *copies, originals = augment.augment(
-            texts.titles, texts.bodies, texts.ids, copies=settings.augmented_copies, seed=seed
+            texts.titles, texts.descriptions, texts.ids, copies=settings.augmented_copies, seed=seed
         )
         added = terms.transform(*copies, chosen, **settings.ngrams)
         features = sparse.csr_array(sparse.vstack([features, added]))
-        rows = np.concatenate([rows, originals])  # a copy is left out with its original
-
-    def linear(left_out: int | None) -> list[Linear]:
-        kept = slice(None) if left_out is None else np.flatnonzero(folds[rows] != left_out)
-        seen = features[kept], labels[rows[kept]]
-        bayes = _fit_linear(MultinomialNB(alpha=settings.smoothing), *seen)
-        with machines:
-            machine = LinearSVC(C=settings.svm_regularization, random_state=seed)
-            return [_fit_linear(machine, *seen), bayes]
-
-    machines = Lock()  # liblinear's shuffle has one state in a process: two at once disturb it
-    every = [None, *np.unique(folds).tolist()]
-    with threadpool_limits(1), ThreadPoolExecutor(threads) as workers:
-        whole, *partial = workers.map(linear, every)
-    scores = [np.zeros((len(labels), NUM_CATEGORIES), np.float32) for _ in whole]
-    for fold, fitted in zip(every[1:], partial, strict=True):
-        own = np.flatnonzero(folds == fold)
-        for values, (coefficients, intercept) in zip(scores, fitted, strict=True):
-            values[own] = features[own] @ coefficients.T + intercept
+        rows = np.concatenate([rows, originals])  # a copy is in the fold of its original
+    (svm, bayes), scores = _fit_on_terms(
+        features, rows, labels, folds, settings, seed=seed, threads=threads
+    )
     kernel = None
     if texts.vectors and len(labels):
-        kernel, likeness = kernel_ridge.fit(
+        kernel, kernel_scores = kernel_ridge.fit(
             _blocks(texts.vectors), labels, folds,
-            weights={kind: VECTORS[kind] for kind in texts.vectors},
-            landmarks=settings.landmarks, regularization=settings.ridge, seed=seed,
+            weights={kind: VECTOR_WEIGHTS[kind] for kind in texts.vectors},
+            landmarks=settings.landmarks, alpha=settings.kernel_ridge_alpha, seed=seed,
         )  # fmt: skip
-        scores.append(likeness)
-    pool = calibration.fit(scores, labels, regularization=settings.offsets)
-    summed = [
-        sum(weight * part for weight, part in zip(pool.weights, parts, strict=False))
-        for parts in zip(*whole, strict=True)
-    ]
-    merged = calibration.Pool(np.concatenate([[1.0], pool.weights[len(whole) :]]), pool.offsets)
-    coefficients, intercept = (values.astype(np.float32) for values in summed)
+        scores.append(kernel_scores)
+    fitted = calibration.fit(scores, labels, bias_l2=settings.bias_l2)
+    svm_weight, bayes_weight, *kernel_weight = fitted.weights
+    coefficients, intercept = (
+        (svm_weight * of_svm + bayes_weight * of_bayes).astype(np.float32)
+        for of_svm, of_bayes in zip(svm, bayes, strict=True)
+    )
+    merged = calibration.Calibration(np.array([1.0, *kernel_weight]), fitted.biases)
     ensemble = TextEnsemble(chosen, coefficients, intercept, kernel, merged, settings)
-    return ensemble, pool.probabilities(scores)
+    return ensemble, fitted.probabilities(scores)
 
 
 def _blocks(vectors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Bring sentence vectors to the kernel's type."""
+    """Convert sentence vectors to float32."""
     return {kind: values.astype(np.float32) for kind, values in vectors.items()}
+
+
+def _fit_on_terms(
+    features: sparse.csr_array,
+    rows: np.ndarray,
+    labels: np.ndarray,
+    folds: np.ndarray,
+    settings: Settings,
+    *,
+    seed: int,
+    threads: int,
+) -> tuple[list[Linear], list[np.ndarray]]:
+    """Fit SVM and naive Bayes on all feature rows (of products `rows`); score products out of fold."""
+    from sklearn.naive_bayes import MultinomialNB  # lazy: two seconds, and prediction needs none
+    from sklearn.svm import LinearSVC
+
+    one_at_a_time = (
+        Lock()
+    )  # liblinear's shuffle has one state per process: parallel fits disturb it
+
+    def fit_both(left_out: int | None) -> list[Linear]:
+        kept = slice(None) if left_out is None else np.flatnonzero(folds[rows] != left_out)
+        train = features[kept], labels[rows[kept]]
+        bayes = _fit_linear(MultinomialNB(alpha=settings.naive_bayes_alpha), *train)
+        with one_at_a_time:
+            svm = LinearSVC(C=settings.linear_svm_c, random_state=seed)
+            return [_fit_linear(svm, *train), bayes]
+
+    every = np.unique(folds).tolist()
+    with threadpool_limits(1), ThreadPoolExecutor(threads) as workers:
+        whole, *without = workers.map(fit_both, [None, *every])
+    scores = [np.zeros((len(labels), NUM_CATEGORIES), np.float32) for _ in whole]
+    for fold, models in zip(every, without, strict=True):
+        held_out = np.flatnonzero(folds == fold)
+        for values, (coefficients, intercept) in zip(scores, models, strict=True):
+            values[held_out] = features[held_out] @ coefficients.T + intercept
+    return whole, scores
 
 
 def _fit_linear(
     estimator: "LinearSVC | MultinomialNB", features: sparse.csr_array, labels: np.ndarray
 ) -> Linear:
-    """Fit a classifier that adds up terms; categories without a product get low numbers."""
+    """Fit a linear classifier; categories without a product get the lowest coefficients."""
     coefficients = np.zeros((NUM_CATEGORIES, features.shape[1]), np.float32)
     intercept = np.full(NUM_CATEGORIES, -1.0, np.float32)
     classes = np.unique(labels)

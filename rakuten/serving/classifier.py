@@ -16,7 +16,7 @@ import numpy as np
 from rakuten import storage
 from rakuten.categories import CODES, NAMES, NUM_CATEGORIES
 from rakuten.image import extraction, preprocessing
-from rakuten.models import calibration, ensemble_files, image_ensemble, late_fusion
+from rakuten.models import calibration, image_ensemble, late_fusion, text_ensemble
 from rakuten.models.text_ensemble import Settings, Texts
 from rakuten.text import encoder as sentences  # before TensorFlow: see rakuten.text.encoder
 from rakuten.text.html import plain_text
@@ -130,7 +130,7 @@ class ProductClassifier:
         self.summary = summary
         self._folder, self._threads = Path(folder), threads
         self._settings = extraction.Settings(**summary["extract"])
-        self._pool = ensemble_files.read_fusion(self._folder / "fusion")
+        self._pool = calibration.read(self._folder / "fusion")
         self._prior = np.array(summary["prior"], np.float32)
 
     @classmethod
@@ -282,12 +282,12 @@ class ProductClassifier:
     def _text(self):
         """The text model."""
         settings = Settings(**self.summary["text_ensemble"])
-        return ensemble_files.read_text(self._folder / "text", settings)
+        return text_ensemble.read(self._folder / "text", settings)
 
     @cached_property
     def _image(self):
         """The image model."""
-        return ensemble_files.read_image(self._folder / "image")
+        return image_ensemble.read(self._folder / "image")
 
     @cached_property
     def _encoder(self) -> sentences.SentenceEncoder:
@@ -332,7 +332,7 @@ def _contributions(
     probabilities: np.ndarray, weight: float, labels: np.ndarray
 ) -> list[float | None]:
     """Weigh what a modality says for a category against the average one, None if it is silent."""
-    logs = calibration.logarithms(probabilities)
+    logs = calibration.log_probabilities(probabilities)
     spoken = weight * (logs[np.arange(len(labels)), labels] - logs.mean(axis=1))
     return [None if np.isnan(value) else float(value) for value in spoken]
 

@@ -90,7 +90,7 @@ def find_words(text: str) -> list[tuple[int, int]]:
 
 def word_effects(
     classifier: Classifier,
-    pool: calibration.Pool,
+    pool: calibration.Calibration,
     product: Product,
     said: Said,
     *,
@@ -129,7 +129,7 @@ def word_effects(
 
 def region_effects(
     classifier: Classifier,
-    pool: calibration.Pool,
+    pool: calibration.Calibration,
     product: Product,
     said: Said,
     *,

@@ -5,12 +5,12 @@ from scipy import sparse
 from rakuten.data.examples import Examples
 from rakuten.models import baselines
 
-TEXT = {"regularization": 10.0, "svm_regularization": 0.5, "smoothing": 0.1, "seed": 0}
-IMAGE = {"regularization": 1.0, "trees": 20, "seed": 0, "threads": 1}
+TEXT = {"logistic_regression_c": 10.0, "linear_svm_c": 0.5, "naive_bayes_alpha": 0.1, "seed": 0}
+IMAGE = {"logistic_regression_c": 1.0, "trees": 20, "seed": 0, "threads": 1}
 
 
 def separable(as_sparse=False, categories=(0, 4, 26)):
-    """Forty rows a category, which lights one feature; the last row lacks the modality."""
+    """Forty rows per category, each with one large feature; the last row lacks the modality."""
     labels = np.repeat(categories, 40)
     features = np.abs(np.random.default_rng(0).normal(0, 0.05, (len(labels), 27)))
     features[np.arange(len(labels)), labels] += 1
@@ -52,7 +52,7 @@ def test_the_same_seed_gives_the_same_scores():
         np.testing.assert_array_equal(runs[0][name], runs[1][name])
 
 
-def test_nothing_to_fit_on_leaves_the_baselines_out(caplog):
+def test_without_train_rows_the_baselines_are_skipped(caplog):
     examples = separable()
     examples.present[:] = False
     arrays, timings = baselines.score(baselines.image_baselines(**IMAGE), examples)

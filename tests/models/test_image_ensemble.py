@@ -4,23 +4,29 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rakuten import storage
 from rakuten.models import image_ensemble, kernel_ridge
 from rakuten.models.image_ensemble import Settings
 
 SETTINGS = Settings(
-    average=1.0, grid=1.0, middle=0.3, frame=0.5, landmarks=200, ridge=0.3, offsets=1.0, folds=4
+    average=1.0,
+    grid=1.0,
+    middle=0.3,
+    frame=0.5,
+    landmarks=200,
+    kernel_ridge_alpha=0.3,
+    bias_l2=1.0,
+    folds=4,
 )
 CENTRES = np.random.default_rng(0).random((27, 24)) ** 4
 
 
-def boxes(rows):
+def facts_of(rows):
     columns = ["width", "height", "left", "top", "right", "bottom"]
     return pd.DataFrame(rows, columns=columns)
 
 
 def catalogue(views=1, seed=0, per_category=15):
-    """Pooled features of four categories that they tell apart, and where the products stand."""
+    """Pooled features that separate four categories, facts of the images, labels, folds."""
     generator = np.random.default_rng(seed)
     labels = np.repeat([0, 6, 13, 26], per_category)
     rows = len(labels)
@@ -30,7 +36,7 @@ def catalogue(views=1, seed=0, per_category=15):
         "middle": (CENTRES[labels] + noise)[:, :, 16:].astype(np.float16),
     }
     left, top = generator.integers(0, 100, (2, rows))
-    facts = boxes(np.column_stack([np.full((rows, 2), 500), left, top, 500 - left, 500 - top]))
+    facts = facts_of(np.column_stack([np.full((rows, 2), 500), left, top, 500 - left, 500 - top]))
     return pooled, facts, labels, np.arange(rows) % 4
 
 
@@ -39,13 +45,13 @@ def prepared(**options):
     return image_ensemble.views(pooled, facts, np.arange(len(labels))), labels, folds
 
 
-def check(probabilities, rows):
+def check_probabilities(probabilities, rows):
     assert probabilities.dtype == np.float32
     assert probabilities.shape == (rows, 27)
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-5)
 
 
-def test_blocks_have_rows_of_length_one_but_for_the_frame():
+def test_blocks_except_the_frame_have_rows_of_length_one():
     pooled, facts, _, _ = catalogue()
     blocks = image_ensemble.blocks(pooled["grid"][0], pooled["middle"][0], facts)
     assert {name: block.shape for name, block in blocks.items()} == {
@@ -62,15 +68,17 @@ def test_blocks_have_rows_of_length_one_but_for_the_frame():
 def test_the_average_is_the_mean_of_the_quarters_and_roots_are_taken():
     """Two channels by quarter: means 4 and 9, roots 2 and 3."""
     grid = np.array([[1, 9, 3, 9, 5, 0, 7, 18]], np.float16)
-    facts = boxes([[10, 10, 0, 0, 10, 10]])
+    facts = facts_of([[10, 10, 0, 0, 10, 10]])
     blocks = image_ensemble.blocks(grid, np.array([[16.0, 0.0]]), facts)
     np.testing.assert_allclose(blocks["average"], np.array([[2, 3]]) / np.sqrt(13), rtol=1e-5)
     np.testing.assert_allclose(blocks["grid"], np.sqrt(grid / grid.sum()), rtol=1e-3)
     np.testing.assert_allclose(blocks["middle"], [[1, 0]])
 
 
-def test_frames_of_a_few_pictures():
-    facts = boxes([[500, 500, 0, 0, 500, 500], [500, 250, 100, 50, 200, 250], [8, 4, 7, 0, 8, 4]])
+def test_frames_of_a_few_images():
+    facts = facts_of(
+        [[500, 500, 0, 0, 500, 500], [500, 250, 100, 50, 200, 250], [8, 4, 7, 0, 8, 4]]
+    )
     expected = [
         [0, 1, 1, 0, 0],
         [np.log(0.5), 0.2, 0.8, 0.2, 0.2],
@@ -82,7 +90,7 @@ def test_frames_of_a_few_pictures():
     assert image_ensemble.frame(facts[:0]).shape == (0, 5)
 
 
-def test_views_take_the_rows_asked_for_whatever_the_index_says():
+def test_views_select_rows_by_position_not_by_index():
     pooled, facts, _, _ = catalogue(views=2)
     facts.index = facts.index[::-1] + 7
     found = image_ensemble.views(pooled, facts, np.array([5, 2]))
@@ -94,51 +102,53 @@ def test_views_take_the_rows_asked_for_whatever_the_index_says():
 
 
 @pytest.mark.parametrize("count", [1, 2])
-def test_it_classifies_pictures_it_has_not_seen(count):
+def test_it_classifies_new_images(count):
     views, labels, folds = prepared(views=count)
-    ensemble, left_out = image_ensemble.fit(views, labels, folds, SETTINGS, seed=3)
+    ensemble, out_of_fold = image_ensemble.fit(views, labels, folds, SETTINGS, seed=3)
     new, expected, _ = prepared(views=count, seed=1)
-    check(left_out, 60)
+    check_probabilities(out_of_fold, 60)
     probabilities = ensemble.probabilities(new)
-    check(probabilities, 60)
+    check_probabilities(probabilities, 60)
     assert (probabilities.argmax(axis=1) == expected).mean() > 0.9
-    assert (left_out.argmax(axis=1) == labels).mean() > 0.9
+    assert (out_of_fold.argmax(axis=1) == labels).mean() > 0.9
 
 
-def test_further_views_are_further_rows_and_their_scores_are_averaged():
+def test_views_are_rows_of_the_fit_and_their_scores_are_averaged():
     views, labels, folds = prepared(views=2)
-    ensemble, left_out = image_ensemble.fit(views, labels, folds, SETTINGS, seed=3)
+    ensemble, out_of_fold = image_ensemble.fit(views, labels, folds, SETTINGS, seed=3)
     stacked = {name: np.concatenate([views[0][name], views[1][name]]) for name in views[0]}
     kernel, scores = kernel_ridge.fit(
         stacked, np.concatenate([labels, labels]), np.concatenate([folds, folds]),
         weights={"average": 1.0, "grid": 1.0, "middle": 0.3, "frame": 0.5},
-        landmarks=200, regularization=0.3, seed=3,
+        landmarks=200, alpha=0.3, seed=3,
     )  # fmt: skip
     assert len(kernel.projection) == 120
     np.testing.assert_array_equal(ensemble.kernel.decide(views[0]), kernel.decide(views[0]))
-    expected = ensemble.pool.probabilities([(scores[:60] + scores[60:]) / 2])
-    np.testing.assert_allclose(left_out, expected, rtol=1e-5)
+    expected = ensemble.calibration.probabilities([(scores[:60] + scores[60:]) / 2])
+    np.testing.assert_allclose(out_of_fold, expected, rtol=1e-5)
     both = (kernel.decide(views[0]) + kernel.decide(views[1])) / 2
     probabilities = ensemble.probabilities(views)
-    np.testing.assert_allclose(probabilities, ensemble.pool.probabilities([both]), rtol=1e-4)
+    np.testing.assert_allclose(probabilities, ensemble.calibration.probabilities([both]), rtol=1e-4)
     assert np.abs(probabilities - ensemble.probabilities(views[:1])).max() > 0
 
 
-def test_a_picture_is_left_out_in_all_its_views(monkeypatch):
+def test_all_views_of_an_image_are_in_one_fold(monkeypatch):
     views, labels, folds = prepared(views=2)
-    caught = []
+    recorded = []
     fit = image_ensemble.calibration.fit
     monkeypatch.setattr(
-        image_ensemble.calibration, "fit", lambda s, *a, **o: caught.append(s[0]) or fit(s, *a, **o)
+        image_ensemble.calibration,
+        "fit",
+        lambda s, *a, **o: recorded.append(s[0]) or fit(s, *a, **o),
     )
     for values in (labels, np.where(folds == 1, 20, labels)):
         image_ensemble.fit(views, values, folds, SETTINGS, seed=3)
     own = folds == 1
-    np.testing.assert_allclose(caught[1][own], caught[0][own], atol=1e-5)
-    assert np.abs(caught[1] - caught[0])[~own].max() > 0.05
+    np.testing.assert_allclose(recorded[1][own], recorded[0][own], atol=1e-5)
+    assert np.abs(recorded[1] - recorded[0])[~own].max() > 0.05
 
 
-def test_blocks_of_weight_zero_are_left_out():
+def test_blocks_of_weight_zero_are_ignored():
     settings = replace(SETTINGS, frame=0.0, grid=0.0)
     assert settings.weights == {"average": 1.0, "middle": 0.3}
     views, labels, folds = prepared()
@@ -149,19 +159,22 @@ def test_blocks_of_weight_zero_are_left_out():
     np.testing.assert_array_equal(ensemble.probabilities(moved), expected)
 
 
-def test_without_any_weight_there_is_nothing_to_fit():
+def test_all_weights_zero_is_an_error():
     views, labels, folds = prepared()
     settings = replace(SETTINGS, average=0, grid=0, middle=0, frame=0)
     with pytest.raises(ValueError, match="are all 0: expected at least one above 0"):
         image_ensemble.fit(views, labels, folds, settings, seed=3)
 
 
-def test_saved_and_restored_it_predicts_identically(tmp_path):
+def test_an_ensemble_that_is_read_predicts_identically(tmp_path):
     views, labels, folds = prepared(views=2)
     ensemble, _ = image_ensemble.fit(views, labels, folds, SETTINGS, seed=3)
-    storage.write_arrays(tmp_path / "weights.npz", **ensemble.arrays())
-    restored = image_ensemble.restore(storage.read_arrays(tmp_path / "weights.npz"))
+    ensemble.write(tmp_path)
+    restored = image_ensemble.read(tmp_path)
     assert restored.probabilities(views).tobytes() == ensemble.probabilities(views).tobytes()
+    restored.write(tmp_path / "again")
+    written = [(tmp_path / name / "weights.npz").read_bytes() for name in ("", "again")]
+    assert written[0] == written[1]
     assert restored.summary() == ensemble.summary()
     assert ensemble.summary() == {
         "features": 4 + 16 + 8 + 5,
@@ -182,21 +195,21 @@ def test_the_same_seed_gives_the_same_bytes():
 
 
 @pytest.mark.parametrize("count", [1, 3])
-def test_without_pictures_to_learn_from(count, tmp_path):
+def test_without_train_images(count, tmp_path):
     pooled, facts, labels, folds = catalogue(views=count)
     none = image_ensemble.views(pooled, facts, np.zeros(0, np.int64))
-    ensemble, left_out = image_ensemble.fit(none, labels[:0], folds[:0], SETTINGS, seed=3)
-    assert left_out.shape == (0, 27)
-    storage.write_arrays(tmp_path / "weights.npz", **ensemble.arrays())
-    restored = image_ensemble.restore(storage.read_arrays(tmp_path / "weights.npz"))
+    ensemble, out_of_fold = image_ensemble.fit(none, labels[:0], folds[:0], SETTINGS, seed=3)
+    assert out_of_fold.shape == (0, 27)
+    ensemble.write(tmp_path)
+    restored = image_ensemble.read(tmp_path)
     assert restored.summary() == {"features": 0, "landmarks": 0, "parameters": 0}
-    with pytest.raises(ValueError, match="has seen no picture"):
+    with pytest.raises(ValueError, match="was fitted without images"):
         restored.probabilities(prepared(views=count)[0])
 
 
-def test_one_picture():
+def test_one_train_image():
     views, labels, folds = prepared()
     first = [{name: block[:1] for name, block in views[0].items()}]
-    ensemble, left_out = image_ensemble.fit(first, labels[:1], folds[:1], SETTINGS, seed=3)
-    check(left_out, 1)
+    ensemble, out_of_fold = image_ensemble.fit(first, labels[:1], folds[:1], SETTINGS, seed=3)
+    check_probabilities(out_of_fold, 1)
     assert ensemble.probabilities(views).argmax(axis=1).tolist() == [0] * 60

@@ -7,7 +7,6 @@ from sklearn import svm
 from sklearn.naive_bayes import MultinomialNB
 from sklearn.svm import LinearSVC
 
-from rakuten import storage
 from rakuten.models import text_ensemble
 from rakuten.models.text_ensemble import Settings, Texts
 from rakuten.text import terms
@@ -17,11 +16,11 @@ SETTINGS = Settings(
     character_ngrams=3,
     min_df=1,
     max_terms=5000,
-    svm_regularization=1.0,
-    smoothing=0.01,
+    linear_svm_c=1.0,
+    naive_bayes_alpha=0.01,
     landmarks=30,
-    ridge=0.3,
-    offsets=1.0,
+    kernel_ridge_alpha=0.3,
+    bias_l2=1.0,
     folds=4,
     augmented_copies=0,
 )
@@ -36,23 +35,23 @@ CENTRES = np.random.default_rng(0).normal(size=(2, 27, 12))
 
 
 def catalogue(seed=0, per_category=12, labels=tuple(WORDS)):
-    """Titles of three of a category's words, vectors about its centre, folds that take turns."""
+    """Titles of three of a category's words, vectors near its centre, four folds."""
     generator = np.random.default_rng(seed)
     labels = np.repeat(labels, per_category)
     titles = [" ".join(generator.choice(WORDS[label].split(), 3)) for label in labels]
-    bodies = [
+    descriptions = [
         generator.choice(WORDS[label].split()) if generator.random() < 0.5 else ""
         for label in labels
     ]
-    return texts(titles, bodies, labels, generator), labels, np.arange(len(labels)) % 4
+    return texts(titles, descriptions, labels, generator), labels, np.arange(len(labels)) % 4
 
 
-def texts(titles, bodies, labels, generator):
+def texts(titles, descriptions, labels, generator):
     near = CENTRES[:, labels] + generator.normal(scale=0.3, size=(2, len(labels), 12))
     near /= np.linalg.norm(near, axis=-1, keepdims=True)
     title, description = near.astype(np.float16)
     ids = np.arange(len(labels)) + 100
-    return Texts(ids, titles, bodies, {"title": title, "description": description})
+    return Texts(ids, titles, descriptions, {"title": title, "description": description})
 
 
 def without_vectors(products):
@@ -66,50 +65,50 @@ def accuracy(probabilities, labels):
     return (probabilities.argmax(axis=1) == labels).mean()
 
 
-def content(ensemble, left_out):
-    """All numbers of a fit, to compare to the last bit."""
-    arrays = ensemble.arrays() | {"left_out": left_out}
-    return {name: array.tobytes() for name, array in arrays.items()}
+def content(folder, ensemble, out_of_fold):
+    """The bytes of a fit: the files of the ensemble and the out-of-fold probabilities."""
+    ensemble.write(folder)
+    files = [(folder / name).read_bytes() for name in ("terms.json", "weights.npz")]
+    return [*files, out_of_fold.tobytes()]
 
 
 @pytest.fixture
 def scores(monkeypatch):
-    """The out-of-fold scores that the pool is fitted on, before anything calibrates them."""
-    caught = []
+    """The out-of-fold scores that the calibration is fitted on."""
+    recorded = []
 
     def spy(scores, labels, **options):
-        caught.append([values.copy() for values in scores])
+        recorded.append([values.copy() for values in scores])
         return fit(scores, labels, **options)
 
     fit = text_ensemble.calibration.fit
     monkeypatch.setattr(text_ensemble.calibration, "fit", spy)
-    return caught
+    return recorded
 
 
 @pytest.mark.parametrize("vectors", [True, False])
-def test_it_classifies_products_it_has_not_seen(vectors):
+def test_it_classifies_new_products(vectors):
     products, labels, folds = catalogue()
     new, expected, _ = catalogue(seed=1)
     if not vectors:
         products, new = without_vectors(products), without_vectors(new)
-    ensemble, left_out = text_ensemble.fit(products, labels, folds, SETTINGS, **OPTIONS)
+    ensemble, out_of_fold = text_ensemble.fit(products, labels, folds, SETTINGS, **OPTIONS)
     assert accuracy(ensemble.probabilities(new), expected) >= 0.95
-    assert accuracy(left_out, labels) >= 0.95
+    assert accuracy(out_of_fold, labels) >= 0.95
     assert (ensemble.kernel is not None) == vectors
-    assert ensemble.pool.weights[0] == 1
-    assert len(ensemble.pool.weights) == 1 + vectors
+    assert ensemble.calibration.weights[0] == 1
+    assert len(ensemble.calibration.weights) == 1 + vectors
 
 
-def test_vectors_classify_what_terms_cannot():
-    """Titles of unknown words: only their vectors say what they are."""
+def test_vectors_classify_titles_of_unknown_words():
     products, labels, folds = catalogue()
     ensemble, _ = text_ensemble.fit(products, labels, folds, SETTINGS, **OPTIONS)
     new, expected, _ = catalogue(seed=1)
-    unknown = replace(new, titles=["9"] * 48, bodies=[""] * 48)
+    unknown = replace(new, titles=["9"] * 48, descriptions=[""] * 48)
     assert accuracy(ensemble.probabilities(unknown), expected) > 0.9
 
 
-def test_scores_of_a_product_do_not_depend_on_the_labels_of_its_fold(scores):
+def test_scores_do_not_depend_on_the_labels_of_their_fold(scores):
     products, labels, folds = catalogue()
     other = np.where(folds == 2, 0, labels)
     text_ensemble.fit(products, labels, folds, SETTINGS, **OPTIONS)
@@ -125,29 +124,29 @@ def test_the_out_of_fold_probability_of_a_mislabelled_product_is_low():
     products, labels, folds = catalogue()
     titles = ["unicum roman poche", *products.titles[1:]]
     products, labels = replace(products, titles=titles), np.concatenate([[13], labels[1:]])
-    ensemble, left_out = text_ensemble.fit(products, labels, folds, SETTINGS, **OPTIONS)
+    ensemble, out_of_fold = text_ensemble.fit(products, labels, folds, SETTINGS, **OPTIONS)
     seen = ensemble.probabilities(products.take(np.array([0])))
-    assert left_out[0, 13] < 0.1
-    assert seen[0, 13] > 3 * left_out[0, 13]
+    assert out_of_fold[0, 13] < 0.1
+    assert seen[0, 13] > 3 * out_of_fold[0, 13]
 
 
 @pytest.fixture
 def copied(monkeypatch):
-    """Copies whose titles hold a word of their category that no product holds."""
+    """Replace augmentation by copies with a word of their category that no product has."""
     asked = []
 
-    def augment(titles, bodies, ids, *, copies, seed):
+    def augment(titles, descriptions, ids, *, copies, seed):
         asked.append({"ids": ids, "copies": copies, "seed": seed})
         rows = np.arange(len(titles))[::-1]
         words = {word: f"{line.split()[0]}x" for line in WORDS.values() for word in line.split()}
         changed = [f"{titles[row]} {words[titles[row].split()[0]]}" for row in rows]
-        return changed * copies, [bodies[row] for row in rows] * copies, np.tile(rows, copies)
+        return changed * copies, [descriptions[row] for row in rows] * copies, np.tile(rows, copies)
 
-    monkeypatch.setattr(text_ensemble.perturb, "augment", augment)
+    monkeypatch.setattr(text_ensemble.augment, "augment", augment)
     return asked
 
 
-def test_a_copy_is_left_out_with_its_original(scores, copied):
+def test_a_copy_is_in_the_fold_of_its_original(scores, copied):
     products, labels, folds = catalogue()
     settings = replace(SETTINGS, augmented_copies=2)
     other = np.where(folds == 2, 0, labels)
@@ -160,87 +159,88 @@ def test_a_copy_is_left_out_with_its_original(scores, copied):
         assert np.abs(after - before)[~own].max() > 0.1
 
 
-def test_copies_are_asked_for_by_number_and_teach_the_classifiers_of_terms(scores, copied):
+def test_copies_are_used_by_the_classifiers_of_terms_only(scores, copied):
     products, labels, folds = catalogue()
     text_ensemble.fit(products, labels, folds, SETTINGS, **OPTIONS)
     assert copied == []
     text_ensemble.fit(products, labels, folds, replace(SETTINGS, augmented_copies=2), **OPTIONS)
     assert [(call["copies"], call["seed"]) for call in copied] == [(2, 5)]
     np.testing.assert_array_equal(copied[0]["ids"], products.ids)
-    machine, bayes, likeness = (abs(b - a).max() for a, b in zip(*scores, strict=True))
-    assert min(machine, bayes) > 0.1
-    assert likeness == 0, "vectors are of the texts as they are"
+    svm_change, bayes_change, kernel_change = (
+        abs(b - a).max() for a, b in zip(*scores, strict=True)
+    )
+    assert min(svm_change, bayes_change) > 0.1
+    assert kernel_change == 0, "copies have no vectors"
 
 
 @pytest.mark.parametrize("vectors", [True, False])
-def test_saved_and_restored_it_predicts_identically(vectors, tmp_path):
+def test_an_ensemble_that_is_read_predicts_identically(vectors, tmp_path):
     products, labels, folds = catalogue()
     if not vectors:
         products = without_vectors(products)
     ensemble, _ = text_ensemble.fit(products, labels, folds, SETTINGS, **OPTIONS)
-    names = {block: found for block, (found, _) in ensemble.terms.items()}
-    storage.write_json(tmp_path / "terms.json", names)
-    storage.write_arrays(tmp_path / "weights.npz", **ensemble.arrays())
-    restored = text_ensemble.restore(
-        storage.read_json(tmp_path / "terms.json"),
-        storage.read_arrays(tmp_path / "weights.npz"),
-        SETTINGS,
-    )
+    ensemble.write(tmp_path)
+    restored = text_ensemble.read(tmp_path, SETTINGS)
     expected = ensemble.probabilities(products)
     assert restored.probabilities(products).tobytes() == expected.tobytes()
     assert restored.summary() == ensemble.summary()
 
 
-def test_one_sum_of_terms_stands_for_the_machine_and_naive_bayes(monkeypatch):
-    """The parts, fitted as scikit-learn does it, pooled with the weights that were found."""
-    pools = []
+def test_merged_coefficients_equal_the_weighted_svm_and_naive_bayes(monkeypatch):
+    """The parts, fitted with scikit-learn and combined with the fitted weights."""
+    fits = []
     fit = text_ensemble.calibration.fit
     monkeypatch.setattr(
-        text_ensemble.calibration, "fit", lambda *a, **o: pools.append(fit(*a, **o)) or pools[-1]
+        text_ensemble.calibration, "fit", lambda *a, **o: fits.append(fit(*a, **o)) or fits[-1]
     )
     products, labels, folds = catalogue()
     ensemble, _ = text_ensemble.fit(products, labels, folds, SETTINGS, **OPTIONS)
-    features = terms.transform(products.titles, products.bodies, ensemble.terms, **SETTINGS.ngrams)
-    machine = LinearSVC(C=1.0, random_state=5).fit(features, labels)
+    features = terms.transform(
+        products.titles, products.descriptions, ensemble.terms, **SETTINGS.ngrams
+    )
+    linear = LinearSVC(C=1.0, random_state=5).fit(features, labels)
     bayes = MultinomialNB(alpha=0.01).fit(features, labels)
     blocks = {kind: values.astype(np.float32) for kind, values in products.vectors.items()}
     parts = [
-        machine.decision_function(features),
+        linear.decision_function(features),
         bayes.predict_joint_log_proba(features),
         ensemble.kernel.decide(blocks)[:, list(WORDS)],
     ]
-    pool = pools[0]
-    expected = sum(weight * part for weight, part in zip(pool.weights, parts, strict=True))
-    expected += pool.offsets[list(WORDS)]
+    fitted = fits[0]
+    expected = sum(weight * part for weight, part in zip(fitted.weights, parts, strict=True))
+    expected += fitted.biases[list(WORDS)]
     logs = np.log(ensemble.probabilities(products)[:, list(WORDS)])
     np.testing.assert_allclose(
         logs - logs.mean(axis=1, keepdims=True),
         expected - expected.mean(axis=1, keepdims=True),
         atol=2e-3,
     )
-    assert (pool.weights > 0).sum() >= 2
+    assert (fitted.weights > 0).sum() >= 2
 
 
-def test_with_one_fold_nothing_is_known_of_its_rows(scores):
+def test_with_one_fold_out_of_fold_scores_are_constant(scores):
     products, labels, _ = catalogue()
-    ensemble, left_out = text_ensemble.fit(products, labels, np.full(48, 1), SETTINGS, **OPTIONS)
+    ensemble, out_of_fold = text_ensemble.fit(products, labels, np.full(48, 1), SETTINGS, **OPTIONS)
     assert len(scores[0]) == 3
     assert all(np.ptp(values, axis=0).max() == 0 for values in scores[0])
-    assert np.ptp(left_out, axis=0).max() == 0
+    assert np.ptp(out_of_fold, axis=0).max() == 0
     assert np.isfinite(ensemble.probabilities(products)).all()
 
 
-def test_threads_and_another_run_give_the_same_bytes():
+def test_threads_and_another_run_give_the_same_bytes(tmp_path):
     products, labels, folds = catalogue()
     one, two, again = (
-        content(*text_ensemble.fit(products, labels, folds, SETTINGS, seed=5, threads=threads))
+        content(
+            tmp_path,
+            *text_ensemble.fit(products, labels, folds, SETTINGS, seed=5, threads=threads),
+        )
         for threads in (1, 2, 2)
     )
     assert one == two == again
 
 
-def test_two_machines_are_never_fitted_at_once(monkeypatch):
-    """The library shuffles rows by one state of the process: threads would mix it up."""
+def test_svms_are_never_fitted_concurrently(monkeypatch):
+    """liblinear's shuffle has one state per process: parallel fits would disturb it."""
     running, most = [], []
 
     class Watched(svm.LinearSVC):
@@ -257,63 +257,63 @@ def test_two_machines_are_never_fitted_at_once(monkeypatch):
     assert most == [1] * 5
 
 
-def test_permuting_products_permutes_what_is_said_of_them():
+def test_permuting_products_permutes_probabilities():
     products, labels, folds = catalogue()
     order = np.random.default_rng(2).permutation(48)
     settings = replace(SETTINGS, landmarks=48)
-    _, left_out = text_ensemble.fit(products, labels, folds, settings, **OPTIONS)
+    _, out_of_fold = text_ensemble.fit(products, labels, folds, settings, **OPTIONS)
     _, moved = text_ensemble.fit(
         products.take(order), labels[order], folds[order], settings, **OPTIONS
     )
-    np.testing.assert_allclose(moved, left_out[order], atol=5e-3)
+    np.testing.assert_allclose(moved, out_of_fold[order], atol=5e-3)
 
 
 @pytest.mark.parametrize("labels", [(0, 6), (26, 13)])
 def test_two_categories(labels):
     products, expected, folds = catalogue(labels=labels)
     products = without_vectors(products)
-    ensemble, left_out = text_ensemble.fit(products, expected, folds, SETTINGS, **OPTIONS)
-    assert accuracy(left_out, expected) >= 0.9
+    ensemble, out_of_fold = text_ensemble.fit(products, expected, folds, SETTINGS, **OPTIONS)
+    assert accuracy(out_of_fold, expected) >= 0.9
     assert accuracy(ensemble.probabilities(products), expected) == 1
 
 
 def test_one_category():
     products, labels, folds = catalogue(labels=(6,))
-    ensemble, left_out = text_ensemble.fit(products, labels, folds, SETTINGS, **OPTIONS)
-    assert accuracy(left_out, labels) == accuracy(ensemble.probabilities(products), labels) == 1
+    ensemble, out_of_fold = text_ensemble.fit(products, labels, folds, SETTINGS, **OPTIONS)
+    assert accuracy(out_of_fold, labels) == accuracy(ensemble.probabilities(products), labels) == 1
 
 
-def test_a_category_of_one_fold_only_is_nothing_that_the_others_could_tell_of(scores):
-    """Its out-of-fold scores are those of no evidence; only the pool's offset knows of it."""
+def test_a_category_of_one_fold_is_unknown_to_the_other_folds(scores):
+    """Its out-of-fold scores are the lowest; only the calibration's bias raises its probability."""
     products, labels, folds = catalogue()
     folds = np.where(labels == 26, 1, folds)
-    ensemble, left_out = text_ensemble.fit(products, labels, folds, SETTINGS, **OPTIONS)
-    assert accuracy(left_out[labels != 26], labels[labels != 26]) >= 0.9
-    machine, bayes, likeness = (values[labels == 26] for values in scores[0])
-    assert (machine[:, 26] == -1).all()
-    assert (bayes[:, 26] == bayes.min(axis=1)).all()
-    np.testing.assert_allclose(likeness[:, 26], -1, atol=1e-4)
+    ensemble, out_of_fold = text_ensemble.fit(products, labels, folds, SETTINGS, **OPTIONS)
+    assert accuracy(out_of_fold[labels != 26], labels[labels != 26]) >= 0.9
+    svm_scores, bayes_scores, kernel_scores = (values[labels == 26] for values in scores[0])
+    assert (svm_scores[:, 26] == -1).all()
+    assert (bayes_scores[:, 26] == bayes_scores.min(axis=1)).all()
+    np.testing.assert_allclose(kernel_scores[:, 26], -1, atol=1e-4)
     assert accuracy(ensemble.probabilities(products), labels) >= 0.9
 
 
-def test_categories_without_a_product_are_never_guessed():
+def test_categories_without_a_train_product_are_never_predicted():
     products, labels, folds = catalogue()
-    ensemble, left_out = text_ensemble.fit(products, labels, folds, SETTINGS, **OPTIONS)
-    titles, bodies = ["", "9", "roman steam socle tiroir"], ["", "zz", ""]
-    strange = texts(titles, bodies, np.array([1, 2, 3]), np.random.default_rng(0))
-    said = np.concatenate([ensemble.probabilities(strange), left_out]).argmax(axis=1)
-    assert set(said) <= set(WORDS)
+    ensemble, out_of_fold = text_ensemble.fit(products, labels, folds, SETTINGS, **OPTIONS)
+    titles, descriptions = ["", "9", "roman steam socle tiroir"], ["", "zz", ""]
+    unknown = texts(titles, descriptions, np.array([1, 2, 3]), np.random.default_rng(0))
+    predicted = np.concatenate([ensemble.probabilities(unknown), out_of_fold]).argmax(axis=1)
+    assert set(predicted) <= set(WORDS)
 
 
 @pytest.mark.parametrize("vectors", [True, False])
 def test_texts_without_any_term(vectors):
     products, labels, folds = catalogue(labels=(0, 6, 6, 6))
-    products = replace(products, titles=[""] * 48, bodies=["?"] * 48)
+    products = replace(products, titles=[""] * 48, descriptions=["?"] * 48)
     if not vectors:
         products = without_vectors(products)
-    ensemble, left_out = text_ensemble.fit(products, labels, folds, SETTINGS, **OPTIONS)
+    ensemble, out_of_fold = text_ensemble.fit(products, labels, folds, SETTINGS, **OPTIONS)
     assert ensemble.summary()["terms"] == 0
-    assert accuracy(left_out, labels) == pytest.approx(1 if vectors else 0.75)
+    assert accuracy(out_of_fold, labels) == pytest.approx(1 if vectors else 0.75)
     assert accuracy(ensemble.probabilities(products), labels) == pytest.approx(
         1 if vectors else 0.75
     )
@@ -325,17 +325,13 @@ def test_no_rows(vectors, tmp_path):
     if not vectors:
         products = without_vectors(products)
     none = np.zeros(0, np.int64)
-    ensemble, left_out = text_ensemble.fit(
+    ensemble, out_of_fold = text_ensemble.fit(
         products.take(none), labels[:0], folds[:0], SETTINGS, **OPTIONS
     )
-    assert left_out.shape == (0, 27)
+    assert out_of_fold.shape == (0, 27)
     assert ensemble.summary() == {"terms": 0, "landmarks": 0, "parameters": 0}
-    storage.write_arrays(tmp_path / "weights.npz", **ensemble.arrays())
-    restored = text_ensemble.restore(
-        {block: [] for block in ensemble.terms},
-        storage.read_arrays(tmp_path / "weights.npz"),
-        SETTINGS,
-    )
+    ensemble.write(tmp_path)
+    restored = text_ensemble.read(tmp_path, SETTINGS)
     np.testing.assert_allclose(restored.probabilities(products), 1 / 27, rtol=1e-6)
 
 
@@ -345,7 +341,7 @@ def test_no_products_to_classify():
     assert ensemble.probabilities(products.take(np.zeros(0, np.int64))).shape == (0, 27)
 
 
-def test_summary_counts_what_the_arrays_hold():
+def test_summary_counts_terms_landmarks_and_parameters():
     products, labels, folds = catalogue()
     ensemble, _ = text_ensemble.fit(products, labels, folds, SETTINGS, **OPTIONS)
     count = sum(len(found) for found, _ in ensemble.terms.values())
@@ -357,12 +353,12 @@ def test_summary_counts_what_the_arrays_hold():
     }
 
 
-def test_taking_products_takes_all_of_them():
+def test_take_selects_all_fields():
     products, _, _ = catalogue()
     taken = products.take(np.array([3, 1]))
     assert taken.ids.tolist() == [103, 101]
     assert taken.titles == [products.titles[3], products.titles[1]]
-    assert taken.bodies == [products.bodies[3], products.bodies[1]]
+    assert taken.descriptions == [products.descriptions[3], products.descriptions[1]]
     assert taken.vectors.keys() == products.vectors.keys()
     for kind in taken.vectors:
         np.testing.assert_array_equal(taken.vectors[kind], products.vectors[kind][[3, 1]])

@@ -38,8 +38,8 @@ def probabilities(*labels):
 @pytest.fixture
 def package(tmp_path):
     """A package whose fusion trusts the text twice as much as the image."""
-    weights, offsets = np.array([2.0, 1.0]), np.zeros(27)
-    storage.write_arrays(tmp_path / "fusion/weights.npz", weights=weights, offsets=offsets)
+    weights, biases = np.array([2.0, 1.0]), np.zeros(27)
+    storage.write_arrays(tmp_path / "fusion/weights.npz", weights=weights, biases=biases)
     summary = {
         "dataset": {"name": "small"},
         "models": {"text": True, "image": True},

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from rakuten.models.calibration import Pool
+from rakuten.models.calibration import Calibration
 from rakuten.serving import explanation
 from rakuten.serving.classifier import Prepared, Probabilities
 
-POOL = Pool(np.array([1.0, 2.0]), np.zeros(27))
+POOL = Calibration(np.array([1.0, 2.0]), np.zeros(27))
 PRIOR = np.full(27, 1 / 27, np.float32)
 
 

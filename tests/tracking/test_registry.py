@@ -41,7 +41,7 @@ def write_package(root, wrong=4, data="abc", ids=None, labels=LABELS):
         "prior": [1 / 27] * 27,
     }  # fmt: skip
     storage.write_arrays(folder / "test.npz", **tested)
-    storage.write_arrays(folder / "fusion/weights.npz", weights=np.ones(2), offsets=np.zeros(27))
+    storage.write_arrays(folder / "fusion/weights.npz", weights=np.ones(2), biases=np.zeros(27))
     storage.write_json(folder / "package.json", summary)
     return package.digest(folder)
 

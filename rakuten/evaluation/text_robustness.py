@@ -1,0 +1,93 @@
+"""The text ensemble and late fusion as functions of a text perturbation."""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+
+import numpy as np
+
+from rakuten.data import splits
+from rakuten.data.examples import Examples
+from rakuten.evaluation.robustness import NONE, Models
+from rakuten.models import late_fusion, text_ensemble
+from rakuten.models.calibration import Calibration
+from rakuten.models.text_ensemble import Settings, TextEnsemble, Texts
+from rakuten.text import augment
+
+PERTURBATIONS = (NONE, *augment.PERTURBATIONS)
+"""The perturbations of texts, `NONE` first."""
+
+FIELDS = ("title", "description")
+"""The fields that are perturbed and encoded."""
+
+
+def text_trainings(
+    stored: TextEnsemble,
+    texts: Texts,
+    examples: Examples,
+    groups: np.ndarray,
+    settings: Settings,
+    *,
+    seed: int,
+    threads: int,
+) -> dict[str, TextEnsemble]:
+    """Compare the text ensemble with one that is fitted on other settings.
+
+    Args:
+        stored: The text ensemble.
+        texts: n products.
+        examples: The same n products; those of the train part that have a text are fitted on.
+        groups: int64 (n,), equal for duplicates.
+        settings: The section `text_ensemble` of params.yaml with more augmented copies.
+        seed: Seed of the folds, landmarks and copies.
+        threads: Number of concurrent fits.
+
+    Returns:
+        Ensembles by the name of their training: "plain", the stored one, and "augmented".
+    """
+    train = examples.rows("train")
+    labels = examples.labels[train]
+    folds = splits.folds(labels, groups[train], count=settings.folds, seed=seed)
+    augmented, _ = text_ensemble.fit(
+        texts.take(train), labels, folds, settings, seed=seed, threads=threads
+    )
+    return {"plain": stored, "augmented": augmented}
+
+
+def text_models(
+    trained: Mapping[str, TextEnsemble],
+    fusion: Calibration,
+    texts: Texts,
+    image: np.ndarray,
+    encode: Callable[[Mapping[str, Sequence[str]]], Mapping[str, np.ndarray]],
+    *,
+    seed: int,
+) -> Models:
+    """Prepare text ensembles, and late fusion with each, for perturbed texts.
+
+    Args:
+        trained: Text ensembles by the name of their training.
+        fusion: The calibration of late fusion.
+        texts: n unperturbed products.
+        image: Probabilities float (n, 27) of the image ensemble, rows of NaN without an image.
+        encode: Texts by field -> sentence vectors by field.
+        seed: Seed of the perturbations.
+    """
+
+    @cache
+    def perturbed(name: str) -> Texts:
+        if name == NONE:
+            return texts
+        changed = augment.perturb(name, texts.titles, texts.descriptions, texts.ids, seed=seed)
+        return Texts(texts.ids, *changed, encode(dict(zip(FIELDS, changed, strict=True))))
+
+    models: Models = {}
+    for training, ensemble in trained.items():
+
+        def alone(name: str, ensemble: TextEnsemble = ensemble) -> np.ndarray:
+            return ensemble.probabilities(perturbed(name))
+
+        def fused(name: str, alone: Callable[[str], np.ndarray] = alone) -> np.ndarray:
+            return late_fusion.fuse(fusion, alone(name), image)
+
+        models |= {("text_ensemble", training): alone, ("late_fusion", training): fused}
+    return models
