@@ -9,7 +9,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c '$(SUPPORTED)' 2>/dev/null && echo $$p && break; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help install repro results ui plots sweep demo serve check test test-scale bench bench-scale verify kill sample readme lock clean
+.PHONY: help install repro repair results ui plots demo serve check test test-scale bench bench-scale verify kill sample readme lock clean
 
 help:
 	@awk 'BEGIN {FS = ":.*## *"} /^##@/ {printf "\n%s\n", substr($$0, 5)} \
@@ -42,12 +42,17 @@ $(VENV)/installed-scale: requirements/scale.txt $(VENV)/installed-dev
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements/scale.txt
 	@touch $@
 
-repro: install  ## rebuild everything from data.dvc, mirror it to MLflow, show the figures
-	@python -m rakuten.tracking.recovery
+repro: install repair  ## rebuild everything from data.dvc, mirror it to MLflow, show the figures
 	dvc pull --quiet data.dvc
 	dvc repro
 	-python -m rakuten sync
 	@$(MAKE) --no-print-directory results
+
+# DVC writes dvc.lock and its list of files in use in place. A kill at that moment cuts them off.
+repair:  ## replace a dvc.lock that a kill has cut off by the last commit's
+	@dvc stage list > /dev/null 2>&1 || git checkout dvc.lock
+	@test ! -e .dvc/tmp/rwlock || python -m json.tool .dvc/tmp/rwlock > /dev/null 2>&1 \
+		|| rm .dvc/tmp/rwlock
 
 results: install  ## show the figures of the last `make repro`
 	@python -m rakuten readme show
@@ -61,10 +66,7 @@ ui: install  ## open the runs: http://127.0.0.1:5000
 
 plots: install  ## draw the plots of dvc.yaml as a page, also without a network: dvc_plots/
 	-python -m rakuten.reports.plots_page
-	dvc plots show
-
-sweep: install  ## try the grid of sweep.yaml, two experiments at a time, and name the best
-	python -m rakuten.tracking.sweep
+	dvc plots show ensembles nets reports/evaluate/pictures/comparison reports/evaluate/pictures/calibration
 
 ##@ Use
 

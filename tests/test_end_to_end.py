@@ -1,6 +1,7 @@
 """From a fresh clone to compared runs, as a user would type it. Minutes each, hence slow."""
 
 import contextlib
+import io
 import json
 import os
 import re
@@ -13,10 +14,12 @@ import time
 import urllib.request
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from conftest import ROOT, clone, run, share_environment
 from mlflow import MlflowClient
 
+from rakuten import storage
 from rakuten.model_names import ENSEMBLES, named
 
 pytestmark = pytest.mark.slow
@@ -58,7 +61,7 @@ def experiments_repository(built_repository, tmp_path):
         folder,
     )
     share_environment(folder, built_repository)
-    run(["git", "commit", "-qam", "as built here", "--allow-empty"], folder)
+    run(["git", "commit", "-qam", "as built on this machine", "--allow-empty"], folder)
     run("rm -rf mlflow.db mlartifacts && python -m rakuten sync", folder)
     return folder
 
@@ -164,18 +167,50 @@ def test_twelve_queued_and_a_temporary_run_reach_the_one_database(experiments_re
 
 
 @pytest.mark.slow(minutes=2)
-def test_a_sweep_tries_the_grid_and_names_the_best(experiments_repository):
+def test_a_grid_is_queued_and_its_experiments_sorted(experiments_repository):
+    """As docs/pipeline.md has it."""
     folder = experiments_repository
-    declared = (ROOT / "sweep.yaml").read_text().replace("[0.25, 0.5, 1.0]", "[0.25, 1.0]")
-    (folder / "short.yaml").write_text(declared.replace("[0.1, 0.3, 1.0]", "[0.3]"))
-    log = run(["python", "-m", "rakuten.tracking.sweep", "short.yaml"], folder)
-    lines = re.findall(r"(\d\.\d{4})  (sweep-\d+-0\d)  image_ensemble.frame=(\S+)", log)
-    assert {frame for _, _, frame in lines} == {"0.25", "1.0"}
-    assert [value for value, _, _ in lines] == sorted(value for value, _, _ in lines)
-    assert log.rstrip().endswith(f"dvc exp apply {lines[0][1]}")
-    logs = "".join(run(["dvc", "queue", "logs", name], folder) for _, name, _ in lines)
+    run(["dvc", "exp", "run", "--queue", "-S", "image_ensemble.frame=0.25,1.0"], folder)
+    run(["dvc", "queue", "start", "--jobs", "2"], folder)
+    while re.search("Running|Queued", status := run(["dvc", "queue", "status"], folder)):
+        run(["sleep", "2"], folder)
+    assert status.count("Success") == 2, status
+    names = re.findall(r"[0-9a-f]{7} +(\S+) .*Success", status)
+    logs = "".join(run(["dvc", "queue", "logs", name], folder) for name in names)
     assert stages_run(logs).count("image_ensemble") == 2
     assert not {"extract", "encode"} & set(stages_run(logs))
+    metric = "late_fusion.validation.log_loss"
+    table = run(["dvc", "exp", "show", "--csv", "--sort-by", metric], folder)
+    shown = pd.read_csv(io.StringIO(table))
+    tried = shown[shown["Experiment"].isin(names)]
+    assert sorted(tried["image_ensemble.frame"]) == [0.25, 1.0]
+    assert tried[metric].is_monotonic_increasing
+
+
+@pytest.mark.slow(minutes=2)
+def test_a_value_tried_before_is_taken_from_the_run_cache(experiments_repository):
+    folder = experiments_repository
+    before = (folder / "dvc.lock").read_bytes(), metrics(folder)
+    assert "fusion" in stages_run(run("dvc exp run -S fusion.dropout=0.4", folder))
+    assert metrics(folder) != before[1]
+    log = run("dvc exp run -S fusion.dropout=0.5", folder)
+    assert stages_run(log) == [], "a stage ran again"
+    assert ((folder / "dvc.lock").read_bytes(), metrics(folder)) == before
+
+
+@pytest.mark.slow(minutes=1)
+def test_a_cut_lock_file_is_restored_without_computing(experiments_repository):
+    folder = experiments_repository
+    lock = folder / "dvc.lock"
+    whole = lock.read_bytes()
+    lock.write_bytes(whole[: len(whole) // 2])
+    (folder / ".dvc/tmp/rwlock").write_text("{")
+    run(["make", "repair"], folder)
+    assert stages_run(run(["dvc", "repro"], folder)) == []
+    assert storage.parse_yaml(lock.read_bytes()) == storage.parse_yaml(whole)
+    lock.write_bytes(whole[:40])  # not even a whole stage
+    run(["make", "repair"], folder)
+    assert lock.read_bytes() == whole
 
 
 @pytest.mark.slow(minutes=2)

@@ -1,10 +1,10 @@
-"""What DVC itself calls stale after an edit, asked in a fresh clone of the committed state."""
+"""What DVC reports as changed after an edit, in a fresh clone of the committed state."""
 
 import pytest
 import yaml
 from conftest import ROOT, clone
 from dvc.repo import Repo
-from test_pipeline import PARAMS, STAGES, reached, read_params_calls
+from pipeline_code import PARAMS, STAGES, code_of, read_params_calls
 
 FILES = [
     str(path.relative_to(ROOT))
@@ -66,13 +66,10 @@ def edited_repository(tmp_path_factory):
 
 
 def test_editing_a_file_makes_exactly_its_users_stale(edited_repository):
-    reach = {stage: reached(ROOT / "stages" / f"{stage}.py") for stage in STAGES}
+    used = {stage: code_of(stage) for stage in STAGES}
     for name in FILES:
-        folder, _, module = name.removesuffix(".py").partition("/")
-        users = {stage for stage in STAGES if module.replace("/", ".") in reach[stage]}
-        expected = users if folder == "rakuten" else {module}
         stale = {stage for stage, found in edited_repository.items() if name in found}
-        assert stale == expected, name
+        assert stale == {stage for stage in STAGES if name in used[stage]}, name
 
 
 def test_editing_a_parameter_makes_exactly_its_readers_stale(edited_repository):
@@ -81,8 +78,6 @@ def test_editing_a_parameter_makes_exactly_its_readers_stale(edited_repository):
     }
     for leaf in leaves(PARAMS):
         names = {".".join(leaf[:length]) for length in range(1, len(leaf) + 1)}
-        readers = {
-            stage for stage in STAGES if names & read_params_calls(ROOT / "stages" / f"{stage}.py")
-        }
+        readers = {stage for stage in STAGES if names & read_params_calls(stage)}
         assert readers, leaf
         assert {stage for stage, found in watched.items() if names & found} == readers, leaf
