@@ -54,7 +54,10 @@ def _vgg16(content: Content) -> bytes:
 
     Kernels are float32 (height, width, channels in, channels out), biases (channels out,).
     """
-    readers = {"keras_h5": _vgg16_from_keras, "onnx": _vgg16_from_onnx}
+    readers: dict[str, Callable[[Any], Arrays]] = {
+        "keras_h5": _vgg16_from_keras,
+        "onnx": _vgg16_from_onnx,
+    }
     ((source_format, data),) = content.items()
     arrays = readers[source_format](data)
     names = [f"{layer}/{part}" for layer in VGG16_LAYERS for part in ("kernel", "bias")]
@@ -95,7 +98,10 @@ def _resnet50(content: Content) -> bytes:
 
     Kernels are float32 (height, width, channels in, channels out), all others (channels,).
     """
-    readers = {"keras_h5": _resnet50_from_keras, "tfjs": _resnet50_from_tfjs}
+    readers: dict[str, Callable[[Any], Arrays]] = {
+        "keras_h5": _resnet50_from_keras,
+        "tfjs": _resnet50_from_tfjs,
+    }
     ((source_format, data),) = content.items()
     arrays = readers[source_format](data)
     names = [f"{layer}/{part}" for layer in RESNET50_LAYERS for part in _variables(layer)]

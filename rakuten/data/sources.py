@@ -1,7 +1,7 @@
 """Find the challenge's files in folders and archives, at any depth, without trusting them.
 
-Nothing is unpacked by the name it has: members are read as streams, archives within archives
-through scratch files without a name, and all of it within limits.
+No member of an archive is written to a path of its name: members are read as streams, archives
+within archives through unnamed temporary files, all within limits of size.
 """
 
 import gzip
@@ -20,48 +20,61 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO, NamedTuple, Self
+from typing import IO, BinaryIO, NamedTuple, Self, cast
 
 from rakuten import stage_log
 from rakuten.data import products
 
 TABLES = {"x_train": "X_train.csv", "y_train": "Y_train.csv", "x_test": "X_test.csv"}
-"""How the names of the challenge's CSV files begin, and what they are called in data/."""
+"""First letters of the names of the challenge's CSV files, and the files' names in data/."""
 
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
-"""Ends of the names of archives that are looked into."""
+"""Suffixes of the archives that are opened."""
 
-MAX_IMAGE = 32 << 20  # bytes; the challenge's largest is far below 1 MB
-MAX_NESTING = 3  # archives within an archive
-MAX_RATIO = 100  # unpacked to packed size, of what is larger than...
-MIN_BOMB = 10 << 20  # ... this many bytes; text packs 3:1, JPEG hardly
+MAX_IMAGE = 32 << 20
+"""Bytes above which an image is refused; the challenge's largest is far below 1 MB."""
+
+MAX_NESTING = 3
+"""Levels of archives within an archive."""
+
+MAX_RATIO = 100
+"""Ratio of unpacked to packed size above which files of at least `MIN_BOMB` bytes are refused."""
+
+MIN_BOMB = 10 << 20
 MEBIBYTE = 1 << 20
+ENCRYPTED = 1  # the bit of a zip member's flags
+
+
+class UnreadableError(Exception):
+    """A file that is too large, too deeply nested, or encrypted."""
+
 
 READ_FAULTS = (
+    UnreadableError,
     OSError,
     EOFError,
-    RuntimeError,  # encrypted, or packed in a way that Python does not know
-    ValueError,
+    UnicodeDecodeError,  # a member's name that is not the UTF-8 it claims to be
+    NotImplementedError,  # a version, compression or flag that zipfile does not support
     struct.error,
     zipfile.BadZipFile,
     zlib.error,
     lzma.LZMAError,
     tarfile.TarError,
 )
-"""What reading a damaged or hostile file may raise."""
+"""The exceptions that reading a damaged or hostile file raises, but none of our own mistakes."""
 
 PART = re.compile(r"(?:^|/)image_(train|test)(?:\.[^/]*)?(?=/)", re.IGNORECASE)
 
 Key = tuple[str, int, int]
-"""What a row finds its image by: part ("train" or "test"), imageid, productid."""
+"""What a row's image is found by: part ("train" or "test"), imageid, productid."""
 
 
 class Entry(NamedTuple):
     """A file found in a folder or an archive.
 
     Attributes:
-        place: Where it is, for people: the path given, the archives and folders below it.
-        size: Bytes, as its container says.
+        place: Where it is, for messages: the path given, the archives and folders below it.
+        size: Bytes, according to its container.
         open: Opens it for reading.
     """
 
@@ -75,23 +88,23 @@ class Entry(NamedTuple):
         return self.place.rsplit("/", 1)[-1]
 
     def read(self, limit: int) -> bytes:
-        """Read the whole file, whatever its container says about its size.
+        """Read the whole file, whatever size its container states.
 
         Raises:
-            ValueError: If it holds more than `limit` bytes.
+            UnreadableError: If it holds more than `limit` bytes.
         """
         with self.open() as file:
             content = file.read(limit + 1)
         if len(content) > limit:
-            raise ValueError(f"more than {limit // MEBIBYTE} MiB")
+            raise UnreadableError(f"more than {limit // MEBIBYTE} MiB")
         return content
 
 
-class Picture(NamedTuple):
-    """An image file by what its name says.
+class ImageFile(NamedTuple):
+    """An image file with the product that its name states.
 
     Attributes:
-        part: "train" or "test" as its folder says, "" where no folder tells.
+        part: "train" or "test" after its folder, "" if no folder is named so.
         imageid: From its name.
         productid: From its name.
         entry: The file.
@@ -102,30 +115,30 @@ class Picture(NamedTuple):
     productid: int
     entry: Entry
 
-    def fits(self) -> list[Key]:
-        """List what rows find this image by: both parts where no folder tells."""
+    def row_keys(self) -> list[Key]:
+        """List the keys of the rows it may belong to: of both parts if the part is unknown."""
         parts = (self.part,) if self.part else ("test", "train")
         return [(part, self.imageid, self.productid) for part in parts]
 
 
 class Faults:
-    """Faults collected by kind, so that a refusal lists them all."""
+    """Faults collected by kind, so that one refusal lists them all."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._names: dict[tuple[str, str], list[str]] = defaultdict(list)
 
     def add(self, fault: str, names: Iterable[str], remedy: str) -> None:
-        """Add the names of things that have a fault; no names add nothing."""
+        """Add the names of things that have a fault; without names nothing is added."""
         for name in names:
             self._names[fault, remedy].append(name)
 
     def extend(self, problems: Iterable[products.Problem]) -> None:
-        """Add what a check found."""
+        """Add the problems that a check found."""
         for problem in problems:
             self.add(problem.fault, problem.names, problem.remedy)
 
     def problems(self) -> list[products.Problem]:
-        """List the kinds of fault in the order in which they were first seen."""
+        """List the kinds of fault in the order in which they were first added."""
         return [
             products.Problem(fault, tuple(names), remedy)
             for (fault, remedy), names in self._names.items()
@@ -133,22 +146,20 @@ class Faults:
 
 
 class Sources:
-    """Everything found below the paths given; archives stay open until the block ends.
+    """The challenge's files found below the paths added; archives stay open until the block ends.
+
+    Args:
+        scratch: A folder for archives that are packed within others.
 
     Attributes:
-        tables: The CSV files found, by what they are called in data/.
-        pictures: The product images found.
-        faults: What is wrong so far.
+        tables: The CSV files found, by their names in data/.
+        images: The product images found.
+        faults: The faults found so far.
     """
 
     def __init__(self, scratch: Path):
-        """Look at nothing yet.
-
-        Args:
-            scratch: A folder for archives that lie packed within others.
-        """
         self.tables: dict[str, list[Entry]] = {name: [] for name in TABLES.values()}
-        self.pictures: list[Picture] = []
+        self.images: list[ImageFile] = []
         self.faults = Faults()
         self._scratch = scratch
         self._open = ExitStack()
@@ -156,11 +167,11 @@ class Sources:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: object) -> None:
         self._open.close()
 
     def add(self, path: Path) -> None:
-        """Take what lies below a folder, in an archive, or a single table or image."""
+        """Find files below a folder or in an archive, or add a single table or image."""
         place = path.resolve()
         if place.is_dir():
             self._add_folder(place)
@@ -170,10 +181,10 @@ class Sources:
             known = f"a folder, an archive ({' '.join(ARCHIVES)}), a table or an image"
             self.faults.add("paths of no known kind", [str(path)], f"expected {known}")
         else:
-            self._take(_file(place, place.name), nesting=0)
+            self._add_entry(_file(place, place.name), nesting=0)
 
     def _add_folder(self, root: Path) -> None:
-        """Take the files below a folder; links are followed while they stay in it."""
+        """Add the files below a folder; links are followed while they stay in it."""
         unreadable: list[OSError] = []
         for folder, subfolders, names in os.walk(root, onerror=unreadable.append):
             subfolders[:] = sorted(name for name in subfolders if not _is_junk(name))
@@ -183,33 +194,35 @@ class Sources:
                 if not (path.is_dir() or _kind(name)):
                     continue
                 if path.is_symlink() and not path.resolve().is_relative_to(root):
-                    remedy = "pass what they point to as a PATH of its own"
+                    remedy = "pass what they point to as another PATH"
                     self.faults.add("links that lead out of the folder given", [place], remedy)
                 elif path.is_file():
-                    self._take(_file(path, place), nesting=0)
+                    self._add_entry(_file(path, place), nesting=0)
         names = [f"{error.filename} ({error.strerror})" for error in unreadable]
         self.faults.add("folders that cannot be read", names, "make them readable")
 
-    def _take(self, entry: Entry, nesting: int) -> None:
-        """File an entry under its kind; other kinds are none of ours."""
+    def _add_entry(self, entry: Entry, nesting: int) -> None:
+        """Add a file under its kind; files of other kinds are ignored."""
         kind = _kind(entry.name)
+        image = products.parse_image_name(entry.name)
         if kind == "archive":
             self._add_archive(entry, nesting)
-        elif kind == "image":
+        elif kind == "image" and image:
             folders = PART.findall(entry.place)
             part = folders[-1].lower() if folders else ""
-            self.pictures.append(Picture(part, *products.parse_image_name(entry.name), entry))
+            self.images.append(ImageFile(part, *image, entry))
         elif kind:
             self.tables[kind].append(entry)
 
     def _add_archive(self, entry: Entry, nesting: int) -> None:
-        """Take the members of an archive; those packed within another are unpacked to scratch."""
+        """Add the members of an archive; an archive within another is first unpacked to scratch."""
         try:
             if nesting > MAX_NESTING:
-                raise ValueError(f"more than {MAX_NESTING} archives within one another")
+                raise UnreadableError(f"more than {MAX_NESTING} archives within one another")
             file = self._open.enter_context(entry.open())
             if entry.name.lower().endswith("gz"):
-                file = self._unpack(gzip.GzipFile(fileobj=file), entry, MAX_RATIO * entry.size)
+                unpacked = cast(BinaryIO, gzip.GzipFile(fileobj=file))
+                file = self._unpack(unpacked, entry, MAX_RATIO * entry.size)
             elif nesting:
                 file = self._unpack(file, entry, entry.size)
             members = _zip_members if entry.name.lower().endswith(".zip") else _tar_members
@@ -219,13 +232,13 @@ class Sources:
                     remedy = "do not trust this archive, get it from its source"
                     self.faults.add(f"archive members that {fault}", [place], remedy)
                 elif not any(_is_junk(part) for part in name.split("/")):
-                    self._take(member._replace(place=place), nesting + 1)
+                    self._add_entry(member._replace(place=place), nesting + 1)
         except READ_FAULTS as error:
-            name = f"{entry.place} ({error})"
-            self.faults.add("archives that cannot be read", [name], "download them again")
+            remedy = "download them again, or unpack them and pass the folder"
+            self.faults.add("archives that cannot be read", [f"{entry.place} ({error})"], remedy)
 
     def _unpack(self, file: BinaryIO, entry: Entry, limit: int) -> BinaryIO:
-        """Copy a packed archive to a scratch file, in which its members can be sought."""
+        """Copy a packed archive to a temporary file, because reading members needs seeking."""
         self._scratch.mkdir(parents=True, exist_ok=True)
         target = tempfile.TemporaryFile(dir=self._scratch)  # noqa: SIM115, the stack closes it
         self._open.enter_context(target)
@@ -238,16 +251,29 @@ class Sources:
         )
         for chunk in chunks:
             if target.tell() + len(chunk) > max(limit, MIN_BOMB):
-                raise ValueError("unpacks to far more than it holds")
+                raise UnreadableError("unpacks to far more than it holds")
             if target.tell() + len(chunk) > free:
-                raise ValueError(f"unpacks to more than the {free / 1e9:.1f} GB free beside data/")
+                space = f"{free / 1e9:.1f} GB free beside data/"
+                raise UnreadableError(f"unpacks to more than the {space}")
             target.write(chunk)
         target.seek(0)
-        return target
+        return cast(BinaryIO, target)
+
+
+def open_member(archive: zipfile.ZipFile, member: str | zipfile.ZipInfo) -> IO[bytes]:
+    """Open a member of a zip archive for reading.
+
+    Raises:
+        UnreadableError: If it is encrypted. `READ_FAULTS` list what else a damaged archive raises.
+    """
+    info = archive.getinfo(member) if isinstance(member, str) else member
+    if info.flag_bits & ENCRYPTED:
+        raise UnreadableError("it is encrypted")
+    return archive.open(info)
 
 
 def _kind(name: str) -> str:
-    """Tell what a file is by its name: "archive", "image", a table's name in data/, or ""."""
+    """Classify a file by its name: "archive", "image", a table's name in data/, or ""."""
     lower = name.lower()
     if _is_junk(name):
         return ""
@@ -260,7 +286,7 @@ def _kind(name: str) -> str:
 
 
 def _is_junk(name: str) -> bool:
-    """Tell the hidden files and what macOS adds to archives; "." itself is none."""
+    """Recognize hidden files and those that macOS adds to archives; "." itself is neither."""
     return name == "__MACOSX" or (name.startswith(".") and name != ".")
 
 
@@ -270,7 +296,7 @@ def _file(path: Path, place: str) -> Entry:
 
 
 def _zip_members(file: BinaryIO, stack: ExitStack) -> Iterator[tuple[str, str, Entry]]:
-    """Give the files of a zip archive with the fault that each has, "" if none."""
+    """Yield the files of a zip archive with the fault of each, "" if none."""
     archive = stack.enter_context(zipfile.ZipFile(file))
     for info in archive.infolist():
         name = info.orig_filename.replace("\\", "/")
@@ -281,24 +307,26 @@ def _zip_members(file: BinaryIO, stack: ExitStack) -> Iterator[tuple[str, str, E
             MIN_BOMB, MAX_RATIO * info.compress_size
         ):
             fault = "unpack to far more than they hold"
-        if fault or not info.is_dir():
-            yield name, fault, Entry(name, info.file_size, partial(archive.open, info))
+        if fault or not name.endswith("/"):
+            opener = cast(Callable[[], BinaryIO], partial(open_member, archive, info))
+            yield name, fault, Entry(name, info.file_size, opener)
 
 
 def _tar_members(file: BinaryIO, stack: ExitStack) -> Iterator[tuple[str, str, Entry]]:
-    """Give the files of a tar archive with the fault that each has, "" if none."""
+    """Yield the files of a tar archive with the fault of each, "" if none."""
     archive = stack.enter_context(tarfile.TarFile(fileobj=file))
     for info in archive:
         fault = _escape(info.name)
         if info.issym() or info.islnk():
             fault = "are links"
         elif info.issparse() or not (info.isreg() or info.isdir()):
-            fault = "are no plain files"
+            fault = "are not regular files"
         if fault or info.isreg():
-            yield info.name, fault, Entry(info.name, info.size, partial(archive.extractfile, info))
+            opener = cast(Callable[[], BinaryIO], partial(archive.extractfile, info))
+            yield info.name, fault, Entry(info.name, info.size, opener)
 
 
 def _escape(name: str) -> str:
-    """Tell whether a member's name would lead out of the folder it is unpacked in."""
+    """Give the fault of a member's name that leads out of the folder it is unpacked in."""
     leads_out = name.startswith("/") or re.match("[A-Za-z]:", name) or ".." in name.split("/")
     return "would escape the target folder" if leads_out or "\0" in name else ""

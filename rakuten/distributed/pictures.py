@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rakuten.data.sources import READ_FAULTS
+from rakuten.data.sources import READ_FAULTS, open_member
 from rakuten.distributed.places import Place, locate
 from rakuten.serving.product_files import InputError, one_line, read_picture
 
@@ -121,7 +121,7 @@ class IndexedPictures:
             archive, folder = self._index.folders[owner]
             path = f"{folder}/{name}" if folder else name
             try:
-                opened = self._archive(archive).open(path) if archive else self._file(path)
+                opened = open_member(self._archive(archive), path) if archive else self._file(path)
             except (KeyError, FileNotFoundError):  # another name with the same hash
                 continue
             with opened as file:

@@ -156,7 +156,7 @@ def find_picture(row: Row, pictures: Pictures | None) -> tuple[bytes | None, str
     if pictures and row.image:
         try:
             return pictures.read(row.image), None
-        except READ_FAULTS as error:
+        except (InputError, *READ_FAULTS) as error:
             return None, f"picture {row.image} cannot be read: {product_files.one_line(error)}"
     return None, None
 

@@ -24,7 +24,7 @@ import pyarrow.fs as fs
 import pyarrow.parquet as pq
 
 from rakuten.data import products
-from rakuten.data.sources import MAX_IMAGE, READ_FAULTS
+from rakuten.data.sources import MAX_IMAGE, READ_FAULTS, open_member
 
 INDEX_NAMES = (products.UNNAMED, "__index_level_0__", "index", "id")
 """What else the challenge's unnamed first column is called in files that others wrote."""
@@ -209,14 +209,13 @@ class Pictures:
             Its content, None if there is no such file.
 
         Raises:
-            InputError: If it is larger than any picture. Damaged archives raise `READ_FAULTS`, to
-                which this error belongs.
+            InputError: If it is larger than any picture. Damaged archives raise `READ_FAULTS`.
         """
         if name not in self._names:
             return None
         place = self._places[self._names[name]]
         if self._archive:
-            with self._lock, self._archive.open(place) as file:
+            with self._lock, open_member(self._archive, place) as file:
                 return read_picture(file)
         with (Path(place) / name).open("rb") as file:
             return read_picture(file)

@@ -46,9 +46,9 @@ def find(tmp_path):
             for path in paths:
                 found.add(path)
             entries = [entry for entries in found.tables.values() for entry in entries]
-            entries += [picture.entry for picture in found.pictures]
+            entries += [image.entry for image in found.images]
             contents = {entry.place: read(entry) for entry in entries}
-            parts = {picture.entry.place: picture.part for picture in found.pictures}
+            parts = {image.entry.place: image.part for image in found.images}
         return contents, parts, "\n".join(map(str, found.faults.problems()))
 
     return find
@@ -143,7 +143,11 @@ def tar_info(name, kind):
         ("a.tar", tarred({f"../{IMAGE}": b"1"}), "would escape the target folder (1): a.tar/../"),
         ("a.tar", tarred({tar_info(IMAGE, tarfile.SYMTYPE): b""}), "are links (1): a.tar/image_"),
         ("a.tar", tarred({tar_info(IMAGE, tarfile.LNKTYPE): b""}), "are links (1): a.tar/image_"),
-        ("a.tar", tarred({tar_info(IMAGE, tarfile.FIFOTYPE): b""}), "are no plain files (1): a.t"),
+        (
+            "a.tar",
+            tarred({tar_info(IMAGE, tarfile.FIFOTYPE): b""}),
+            "are not regular files (1): a.",
+        ),
         ("a.zip", zipped({IMAGE: bytes(11 << 20)}), "unpack to far more than they hold (1): a.zip"),
     ],
 )
@@ -167,6 +171,31 @@ def test_refuses_members_that_an_honest_archive_does_not_have(tmp_path, find, na
 )
 def test_names_archives_that_cannot_be_read(tmp_path, find, name, content, fault):
     assert f"archives that cannot be read (1): {fault}" in find(write(tmp_path / name, content))[2]
+
+
+def test_a_member_without_a_name_is_ignored(tmp_path, find):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        for name, content in (("", b"1"), (IMAGE, b"2")):
+            with archive.open(zipfile.ZipInfo(name), "w") as file:
+                file.write(content)
+    contents, _, faults = find(tmp_path / "a.zip")
+    assert (contents, faults) == ({f"a.zip/{IMAGE}": b"2"}, "")
+
+
+def test_encrypted_members_are_unreadable(tmp_path):
+    content = bytearray(zipped({IMAGE: b"1"}))
+    content[content.index(b"PK\x01\x02") + 8] |= 1
+    path = write(tmp_path / "a.zip", bytes(content))
+    with (
+        zipfile.ZipFile(path) as archive,
+        pytest.raises(sources.UnreadableError, match="encrypted"),
+    ):
+        sources.open_member(archive, IMAGE)
+
+
+@pytest.mark.parametrize("mistake", [TypeError, KeyError, IndexError, AttributeError, ValueError])
+def test_mistakes_of_our_own_are_not_taken_for_damaged_files(mistake):
+    assert not issubclass(mistake, sources.READ_FAULTS)
 
 
 def test_looks_into_archives_within_archives_but_not_forever(tmp_path, find):
@@ -209,7 +238,7 @@ def test_reading_stops_at_the_limit_whatever_the_container_says():
             assert 0 <= size <= (1 << 20) + 1
             return bytes(size)
 
-    with pytest.raises(ValueError, match="more than 1 MiB"):
+    with pytest.raises(sources.UnreadableError, match="more than 1 MiB"):
         sources.Entry("a", 1, Endless).read(1 << 20)
     assert sources.Entry("a", 1, lambda: io.BytesIO(bytes(1 << 20))).read(1 << 20) == bytes(1 << 20)
 

@@ -1,0 +1,264 @@
+"""Checks of the files given to an import: tables, their rows, and images.
+
+Nothing is raised here: what is wrong is collected as `Faults`, so that a refusal lists every kind
+at once.
+"""
+
+import io
+import stat
+import struct
+import zipfile
+import zlib
+from collections.abc import Iterator
+
+import pandas as pd
+from PIL import Image, UnidentifiedImageError
+
+from rakuten import prefetch, stage_log, storage
+from rakuten.data import products
+from rakuten.data.sources import MAX_IMAGE, READ_FAULTS, Entry, Faults, ImageFile, Key
+
+CHALLENGE_NAMES = {"X_train.csv": "X_train_update.csv", "Y_train.csv": "Y_train_CVw08PX.csv"}
+"""The files that every import needs, with their names in the challenge."""
+
+MAX_TABLE = 1 << 30
+"""Bytes above which a table is refused; the challenge's X_train has 60 MB."""
+
+DECODE_FAULTS = (
+    OSError,
+    EOFError,
+    IndexError,
+    SyntaxError,
+    ValueError,
+    struct.error,
+    zlib.error,
+    Image.DecompressionBombError,
+)
+"""The exceptions that Pillow raises on damaged images."""
+
+Job = tuple[str, Entry]
+"""An image to check: its name in images.zip, "" if no row names it, and the file."""
+
+
+def read_tables(found: dict[str, list[Entry]], faults: Faults, *, drops: bool) -> dict[str, bytes]:
+    """Read the one file of each table, or join its drops.
+
+    Args:
+        found: The files found, by their names in data/; equal files count as one.
+        faults: Collects what is wrong.
+        drops: Whether different files of one name are parts of one catalogue, to be joined.
+
+    Returns:
+        The tables' content by their names in data/, without those that were not found.
+    """
+    contents = {}
+    for name, entries in found.items():
+        versions: dict[bytes, Entry] = {}
+        for entry in entries:
+            try:
+                versions.setdefault(entry.read(MAX_TABLE), entry)
+            except READ_FAULTS as error:
+                remedy = "download them again"
+                faults.add("tables that cannot be read", [f"{entry.place} ({error})"], remedy)
+        if len(versions) > 1 and drops:
+            contents[name] = _join(versions, name, faults)
+        elif len(versions) > 1:
+            places = [entry.place for entry in versions.values()]
+            remedy = "pass the right one, or --drops if they are drops of one catalogue"
+            faults.add(f"different files that could be {name}", places, remedy)
+        elif versions:
+            contents[name] = next(iter(versions))
+        elif not entries and name in CHALLENGE_NAMES:
+            remedy = "pass the folder or archive that holds them"
+            faults.add("files not found in what was given", [CHALLENGE_NAMES[name]], remedy)
+    return contents
+
+
+def parse_tables(
+    contents: dict[str, bytes], faults: Faults
+) -> tuple[dict[str, pd.DataFrame], pd.DataFrame]:
+    """Parse and check the tables.
+
+    Args:
+        contents: Content by name in data/.
+        faults: Collects what is wrong.
+
+    Returns:
+        Typed rows of X by part ("train", "test"), without parts that cannot be parsed, and those
+        of Y, empty if it cannot be parsed.
+    """
+    frames = {}
+    for name, content in contents.items():
+        try:
+            frames[name] = pd.read_csv(io.BytesIO(content), **products.CSV_FORMAT)
+        except ValueError as error:  # not UTF-8, no columns, an unclosed quote
+            reason = f"{name} ({error})".replace("\n", " ")
+            faults.add("tables that are not CSV in UTF-8", [reason], "save them as CSV in UTF-8")
+    tables = {}
+    codes = pd.DataFrame({"id": [], "prdtypecode": []}, dtype="int64")
+    for part in ("train", "test"):
+        name = f"X_{part}.csv"
+        if name in frames:
+            tables[part], problems = products.parse_x(frames[name], name)
+            faults.extend(problems)
+    if "Y_train.csv" in frames:
+        codes, problems = products.parse_y(frames["Y_train.csv"])
+        faults.extend(problems)
+        if "train" in tables:
+            faults.extend(products.check_pair(tables["train"], codes))
+    if len(tables) == 2:
+        both = tables["test"]["id"][tables["test"]["id"].isin(tables["train"]["id"])]
+        remedy = "the challenge numbers them apart, pass files that fit"
+        faults.add("ids in both X_train.csv and X_test.csv", both.astype("str"), remedy)
+    return tables, codes
+
+
+def keys(part: str, table: pd.DataFrame) -> list[Key]:
+    """List what each row's image is found by, in the order of the rows."""
+    pairs = zip(table["imageid"].tolist(), table["productid"].tolist(), strict=True)
+    return [(part, imageid, productid) for imageid, productid in pairs]
+
+
+def check_modalities(
+    table: pd.DataFrame,
+    source: str,
+    faults: Faults,
+    *,
+    allow_missing_images: bool,
+    allow_missing_titles: bool,
+) -> None:
+    """Collect the rows that lack a title, an image, or both.
+
+    Args:
+        table: Typed rows of X, with a bool column has_image.
+        source: The table's name, for messages.
+        faults: Collects what is wrong.
+        allow_missing_images: Accept rows without an image if they have a text.
+        allow_missing_titles: Accept rows without a title if they have an image or a description.
+    """
+    has_numbers = (table["imageid"] >= 0) & (table["productid"] >= 0)
+    lost = table[~table["has_image"] & has_numbers]
+    untitled = table.loc[table["designation"].isna(), "id"]
+    nothing = table.loc[~table["has_image"] & ~products.has_text(table), "id"]
+    if not allow_missing_images:
+        remedy = "pass the folder or archive that holds them, or --allow-missing-images"
+        names = products.image_names(lost)
+        faults.add(f"images named by {source} that were not found", names, remedy)
+    if not allow_missing_titles:
+        remedy = "complete them, or pass --allow-missing-titles"
+        faults.add(f"ids of {source} without a title", untitled.astype("str"), remedy)
+    if allow_missing_images and allow_missing_titles:
+        remedy = "there is nothing to classify them by, leave them out"
+        faults.add(f"ids of {source} with neither text nor image", nothing.astype("str"), remedy)
+
+
+def image_jobs(images: list[ImageFile], wanted: set[Key]) -> list[Job]:
+    """Pair the images with their names in images.zip.
+
+    Args:
+        images: The images found.
+        wanted: The keys of the rows.
+
+    Returns:
+        The jobs in the order of images.zip; images that no row names come last.
+    """
+    jobs = []
+    for image in images:
+        members = [_member(*key) for key in image.row_keys() if key in wanted]
+        jobs += [(member, image.entry) for member in members or [""]]
+    return sorted(jobs, key=lambda job: (not job[0], job[0], job[1].place))
+
+
+def copy_images(
+    jobs: list[Job], archive: zipfile.ZipFile | None, faults: Faults
+) -> tuple[int, int]:
+    """Check every image and write those that a row names.
+
+    Args:
+        jobs: The images, as `image_jobs` returns them.
+        archive: The archive to write to, None to check only.
+        faults: Collects images that cannot be read, and different images of one name.
+
+    Returns:
+        The number of images in the archive, and of their bytes.
+    """
+    count = size = 0
+    last, first, kept = "", None, b""
+    if not jobs:
+        return 0, 0
+    bar = stage_log.progress(
+        _checked(jobs), total=len(jobs), unit="image", description="check images"
+    )
+    for (member, entry), content, fault in bar:
+        if fault:
+            remedy = "download them again, or leave them out together with their rows"
+            faults.add("images that cannot be read", [f"{entry.place} ({fault})"], remedy)
+        elif first and member and member == last:
+            if content != kept:
+                pair = f"{first.place} and {entry.place}"
+                faults.add("images of one name that differ", [pair], "pass the right one")
+        elif member:
+            last, first, kept = member, entry, content
+            count, size = count + 1, size + len(content)
+            if archive:
+                info = zipfile.ZipInfo(member, storage.ZIP_EPOCH)
+                info.create_system, info.external_attr = 3, (stat.S_IFREG | 0o644) << 16
+                archive.writestr(info, content)
+    return count, size
+
+
+def _join(versions: dict[bytes, Entry], name: str, faults: Faults) -> bytes:
+    """Append the rows of further drops to the first drop, whose bytes stay as they are."""
+    first, *others = versions
+    header = first.partition(b"\n")[0].rstrip(b"\r")
+    joined = [first]
+    for content in others:
+        received, _, rows = content.partition(b"\n")
+        if received.rstrip(b"\r") != header:
+            shown = f"{versions[content].place} ({received[:80].decode(errors='replace')!r})"
+            remedy = f"start it with {header[:80].decode(errors='replace')!r}"
+            faults.add(f"drops of {name} with another first line", [shown], remedy)
+        if rows:
+            joined += [b"" if joined[-1].endswith(b"\n") else b"\n", rows]
+    return b"".join(joined)
+
+
+def _member(part: str, imageid: int, productid: int) -> str:
+    """Name an image in the archive, from numbers alone: no given name becomes a path."""
+    return f"image_{part}/{products.image_name(imageid, productid)}"
+
+
+def _checked(jobs: list[Job]) -> Iterator[tuple[Job, bytes, str]]:
+    """Read images one after another, decode several at a time, yield them in order."""
+    threads = prefetch.available_cpus()
+    yield from prefetch.map_in_order(
+        _check, map(_read, jobs), threads=threads, buffer_size=4 * threads
+    )
+
+
+def _read(job: Job) -> tuple[Job, bytes, str]:
+    """Read an image, with the fault of reading, "" if none."""
+    try:
+        return job, job[1].read(MAX_IMAGE), ""
+    except READ_FAULTS as error:
+        return job, b"", str(error) or type(error).__name__
+
+
+def _check(read: tuple[Job, bytes, str]) -> tuple[Job, bytes, str]:
+    """Add the fault of decoding, "" if none, unless reading had one."""
+    job, content, fault = read
+    return job, content, fault or _image_fault(content)
+
+
+def _image_fault(content: bytes) -> str:
+    """Decode a JPEG completely, because a truncated one opens without error."""
+    try:
+        with Image.open(io.BytesIO(content), formats=("JPEG",)) as image:
+            if image.width * image.height > storage.MAX_PIXELS:
+                return f"{image.width}x{image.height} pixels, more than {storage.MAX_PIXELS}"
+            image.load()
+    except UnidentifiedImageError:
+        return f"not a JPEG, {len(content)} bytes"
+    except DECODE_FAULTS as error:
+        return f"{error}, {len(content)} bytes"
+    return ""
