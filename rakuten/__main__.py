@@ -25,9 +25,7 @@ class Command(NamedTuple):
 
 
 COMMANDS = {
-    "import": Command(
-        "rakuten.data.importing", "check the challenge's files and fill data/", ("import",)
-    ),
+    "import": Command("rakuten.data.importing", "check the challenge's files and fill data/"),
     "sample": Command("rakuten.sample.command", "write a synthetic catalogue"),
     "predict": Command(
         "rakuten.serving.batch_prediction", "predict the category of a product or of a file"

@@ -185,9 +185,7 @@ def _match_images(tables: dict[str, pd.DataFrame], sources: Sources) -> set[Key]
     return wanted
 
 
-def _write_images(
-    jobs: list[import_checks.Job], target: Path, faults: Faults
-) -> tuple[int, int]:
+def _write_images(jobs: list[import_checks.Job], target: Path, faults: Faults) -> tuple[int, int]:
     """Check all images and write the archive, or raise with every kind of fault."""
     target.mkdir(parents=True)
     if faults.problems():  # nothing will be imported, but the images' faults are listed too

@@ -1,15 +1,16 @@
-"""The product table's contract: columns, dtypes, checks, the join of X and Y, image names.
+"""The schema of the product table: columns, dtypes, checks, the join of X and Y, image names.
 
-Frames in, frames out: this room opens no file. Read the challenge's CSV files with `CSV_FORMAT`, so
-that every field arrives as it was written: a title "NA" stays a title, an id "12.0" is seen.
+Data frames in, data frames out; no file is opened here. Read the challenge's CSV files with
+`CSV_FORMAT`, which keeps every field as it was written: a title "NA" stays a title, and an id
+"12.0" is recognized as wrong.
 """
 
-from __future__ import annotations  # pandas is named in signatures, and imported where used
+from __future__ import annotations  # pandas only appears in signatures: prediction starts faster
 
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,8 +19,13 @@ from rakuten import categories
 if TYPE_CHECKING:
     import pandas as pd
 
-CSV_FORMAT = {"dtype": "str", "keep_default_na": False, "na_values": [""], "encoding": "utf-8"}
-"""Options of `pandas.read_csv` for X and Y: all text, only an empty field is missing."""
+CSV_FORMAT: dict[str, Any] = {
+    "dtype": "str",
+    "keep_default_na": False,
+    "na_values": [""],
+    "encoding": "utf-8",
+}
+"""Options of `pandas.read_csv` for X and Y: every field is text, only empty ones are missing."""
 
 X_COLUMNS = ("", "designation", "description", "productid", "imageid")
 """Columns of X_train.csv and X_test.csv; the unnamed one is the challenge's index, the id."""
@@ -39,10 +45,10 @@ DTYPES = {
 """The product table's columns in their order; the last two only where Y is known."""
 
 TEXTS = ("designation", "description")
-UNNAMED = "Unnamed: 0"  # what pandas calls a first column without a name
+UNNAMED = "Unnamed: 0"  # pandas's name of a first column without a name
 IMAGE_NAME = re.compile(r"image_([0-9]{1,18})_product_([0-9]{1,18})\.jpe?g", re.IGNORECASE)
-INTEGER = r"[0-9]{1,18}"  # what fits int64 whatever the digits; pandas' own reading takes " 7" too
-SHOWN = 5  # names of affected things that a message spells out
+INTEGER = r"[0-9]{1,18}"  # always fits int64; pandas itself would accept " 7" as well
+SHOWN = 5  # names that a message lists
 
 
 @dataclass(frozen=True)
@@ -50,8 +56,8 @@ class Problem:
     """One kind of fault and everything that has it.
 
     Attributes:
-        fault: What is wrong, said of the things named.
-        names: The things that have the fault, in order; all of them.
+        fault: What is wrong with the things named.
+        names: Everything that has the fault, in order.
         remedy: What to do.
     """
 
@@ -69,13 +75,13 @@ class Problem:
 
 
 class InvalidProductsError(ValueError):
-    """Product files break the contract; `problems` holds every kind of fault, not only the first.
+    """Product files do not follow the schema; `problems` holds every kind of fault.
 
     Attributes:
         problems: The full list, as the message shows it.
     """
 
-    def __init__(self, problems: Iterable[Problem]):
+    def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(problems)
         kinds = len(self.problems)
         lines = "".join(f"\n  - {problem}" for problem in self.problems)
@@ -83,12 +89,12 @@ class InvalidProductsError(ValueError):
 
 
 def image_name(imageid: int, productid: int) -> str:
-    """Name a product's picture as the challenge does: image_<imageid>_product_<productid>.jpg."""
+    """Name a product's image as the challenge does: image_<imageid>_product_<productid>.jpg."""
     return f"image_{imageid}_product_{productid}.jpg"
 
 
 def image_names(table: pd.DataFrame) -> list[str]:
-    """Name the pictures of a product table.
+    """Name the images of a product table.
 
     Args:
         table: A table with int64 columns imageid and productid, n rows.
@@ -101,13 +107,13 @@ def image_names(table: pd.DataFrame) -> list[str]:
 
 
 def parse_image_name(name: str) -> tuple[int, int] | None:
-    """Read (imageid, productid) from a picture's file name, or None if it is another file."""
+    """Read (imageid, productid) from an image's file name, or None if it is another file."""
     match = IMAGE_NAME.fullmatch(name)
     return (int(match[1]), int(match[2])) if match else None
 
 
 def has_text(table: pd.DataFrame) -> np.ndarray:
-    """Tell which products have words: a title or a description.
+    """Find the products that have a text: a title or a description.
 
     Args:
         table: A product table, n rows.
@@ -119,7 +125,7 @@ def has_text(table: pd.DataFrame) -> np.ndarray:
 
 
 def parse_x(x: pd.DataFrame, source: str = "X_train.csv") -> tuple[pd.DataFrame, list[Problem]]:
-    """Turn a frame of X into typed rows, with every fault it has.
+    """Convert a frame of X to typed rows, and list every fault it has.
 
     Args:
         x: A frame with `X_COLUMNS`, read with `CSV_FORMAT`; rows in any order.
@@ -128,8 +134,8 @@ def parse_x(x: pd.DataFrame, source: str = "X_train.csv") -> tuple[pd.DataFrame,
     Returns:
         The table with the columns id, designation, description, productid, imageid of `DTYPES`, in
         ascending id; empty and blank titles and descriptions are missing. And the problems, none if
-        x keeps the contract. Where there are some, rows without a readable id are left out and
-        other unreadable numbers are -1.
+        x follows the schema. Otherwise rows without a readable id are left out and other
+        unreadable numbers are -1.
     """
     x, problems = _select_columns(x, X_COLUMNS, source)
     numbers, faults = _parse_integers(x, ("id", "productid", "imageid"), source)
@@ -140,7 +146,7 @@ def parse_x(x: pd.DataFrame, source: str = "X_train.csv") -> tuple[pd.DataFrame,
 
 
 def parse_y(y: pd.DataFrame, source: str = "Y_train.csv") -> tuple[pd.DataFrame, list[Problem]]:
-    """Turn a frame of Y into typed rows, with every fault it has.
+    """Convert a frame of Y to typed rows, and list every fault it has.
 
     Args:
         y: A frame with `Y_COLUMNS`, read with `CSV_FORMAT`; rows in any order.
@@ -148,8 +154,8 @@ def parse_y(y: pd.DataFrame, source: str = "Y_train.csv") -> tuple[pd.DataFrame,
 
     Returns:
         The table with the int64 columns id and prdtypecode, in ascending id. And the problems, none
-        if y keeps the contract. Where there are some, rows without a readable id are left out and
-        an unreadable prdtypecode is -1.
+        if y follows the schema. Otherwise rows without a readable id are left out and an unreadable
+        prdtypecode is -1.
     """
     y, problems = _select_columns(y, Y_COLUMNS, source)
     numbers, faults = _parse_integers(y, ("id", "prdtypecode"), source)
@@ -177,14 +183,14 @@ def check_pair(
     """Check that X and Y describe the same rows.
 
     Args:
-        x: Typed rows of X, as `parse_x` gives them.
-        y: Typed rows of Y, as `parse_y` gives them.
+        x: Typed rows of X, as `parse_x` returns them.
+        y: Typed rows of Y, as `parse_y` returns them.
         x_source: The name of X, for messages.
         y_source: The name of Y, for messages.
 
     Returns:
-        The problems, none if both hold the same ids. A table without rows is a fault that the
-        parsers report; it is not compared.
+        The problems, none if both hold the same ids. A table without rows is not compared: the
+        parsers report it.
     """
     problems = []
     for rows, others, here, there in ((x, y, x_source, y_source), (y, x, y_source, x_source)):
@@ -204,7 +210,7 @@ def join(
 ) -> pd.DataFrame:
     """Join X and Y into the product table, by id.
 
-    Products without a title or a description are let through: `has_text` tells them.
+    Products without a title or a description are accepted: `has_text` finds them.
 
     Args:
         x: A frame with `X_COLUMNS`, read with `CSV_FORMAT`; rows in any order.
@@ -217,7 +223,7 @@ def join(
         prdtypecode), in ascending id, indexed 0..n-1.
 
     Raises:
-        InvalidProductsError: If a file breaks the contract; its message lists every kind of fault.
+        InvalidProductsError: If a file does not follow the schema; the message lists every fault.
     """
     table, problems = parse_x(x, x_source)
     if y is not None:
@@ -234,28 +240,23 @@ def join(
 def _select_columns(
     frame: pd.DataFrame, expected: tuple[str, ...], source: str
 ) -> tuple[pd.DataFrame, list[Problem]]:
-    """Take the expected columns, the unnamed one as `id`; list those missing and those too many.
-
-    A missing text column comes back empty; without a column of numbers no row comes back.
-    """
+    """Select the expected columns, the unnamed one as `id`; without a column of numbers no row."""
     rows = tuple(f"row {row}" for row in range(1, len(frame) + 1))
     found = ["" if name == UNNAMED else str(name) for name in frame.columns]
     missing = tuple(name for name in expected if name not in found)
     extra = tuple(name for name in found if name not in expected)
-    # fields beyond the header push the first ones into the index, as text
-    import pandas as pd
-
-    shifted = () if pd.api.types.is_integer_dtype(frame.index.dtype) else rows
+    # pandas moves fields beyond the header into the index, where they are text
+    shifted = () if frame.index.dtype.kind in "iu" else rows
     header = f"expected the header {','.join(expected)!r}, received {','.join(found)!r}"
     problems = [
         Problem(fault, names, remedy)
         for fault, names, remedy in (
             (f"columns missing from {source}", tuple(map(repr, missing)), header),
-            (f"columns of {source} that do not belong", tuple(map(repr, extra)), header),
+            (f"unexpected columns of {source}", tuple(map(repr, extra)), header),
             (
                 f"rows of {source} with more fields than the header",
                 shifted,
-                "put texts that hold a comma into quotes, as the challenge's file does",
+                "quote texts that contain a comma, as the challenge's file does",
             ),
             ("files without rows", () if rows else (source,), "pass the whole file"),
         )
@@ -269,7 +270,7 @@ def _select_columns(
 def _parse_integers(
     frame: pd.DataFrame, names: tuple[str, ...], source: str
 ) -> tuple[dict[str, pd.Series], list[Problem]]:
-    """Convert columns to int64, -1 where a field is no integer, and list those fields."""
+    """Convert columns to int64, -1 where a field is not an integer, and list those fields."""
     numbers, problems = {}, []
     for name in names:
         digits = frame[name].astype("str")
@@ -278,11 +279,12 @@ def _parse_integers(
         wrong = digits[~readable]
         if len(wrong):
             fields = wrong.map(repr).where(wrong.notna(), "is empty")
+            rows = np.flatnonzero(~readable) + 1
             problems.append(
                 Problem(
                     f"rows of {source} whose {name} is not an integer",
-                    tuple(f"row {row + 1} {field}" for row, field in fields.items()),
-                    "expected digits alone; rows are counted below the header",
+                    tuple(f"row {row} {field}" for row, field in zip(rows, fields, strict=True)),
+                    "expected digits only; rows are counted from the first below the header",
                 )
             )
     return numbers, problems
@@ -297,7 +299,7 @@ def _check_ids(table: pd.DataFrame, source: str) -> list[Problem]:
 
 
 def _words(column: pd.Series) -> pd.Series:
-    """Take a text column as it is, with blank fields as missing."""
+    """Keep a text column as it is, with blank fields as missing."""
     column = column.astype("str")
     return column.where(column.str.strip() != "")
 

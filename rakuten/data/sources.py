@@ -268,7 +268,7 @@ def open_member(archive: zipfile.ZipFile, member: str | zipfile.ZipInfo) -> IO[b
     """
     info = archive.getinfo(member) if isinstance(member, str) else member
     if info.flag_bits & ENCRYPTED:
-        raise UnreadableError(f"{info.filename} is encrypted")
+        raise UnreadableError("it is encrypted")
     return archive.open(info)
 
 

@@ -137,7 +137,7 @@ def test_parse_image_name(name, numbers):
             Y,
             {
                 "columns missing from X_train.csv": ("'description'",),
-                "columns of X_train.csv that do not belong": ("'desc'",),
+                "unexpected columns of X_train.csv": ("'desc'",),
             },
         ),
         (
@@ -145,7 +145,7 @@ def test_parse_image_name(name, numbers):
             None,
             {
                 "columns missing from X_train.csv": ("''",),
-                "columns of X_train.csv that do not belong": ("'id'",),
+                "unexpected columns of X_train.csv": ("'id'",),
             },
         ),
         (
@@ -186,9 +186,9 @@ def test_parse_image_name(name, numbers):
             Y.replace("prdtypecode", "code"),
             {
                 "columns missing from X_train.csv": ("'imageid'",),
-                "columns of X_train.csv that do not belong": ("'image'",),
+                "unexpected columns of X_train.csv": ("'image'",),
                 "columns missing from Y_train.csv": ("'prdtypecode'",),
-                "columns of Y_train.csv that do not belong": ("'code'",),
+                "unexpected columns of Y_train.csv": ("'code'",),
             },
         ),
     ],

@@ -173,6 +173,31 @@ def test_names_archives_that_cannot_be_read(tmp_path, find, name, content, fault
     assert f"archives that cannot be read (1): {fault}" in find(write(tmp_path / name, content))[2]
 
 
+def test_a_member_without_a_name_is_ignored(tmp_path, find):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        for name, content in (("", b"1"), (IMAGE, b"2")):
+            with archive.open(zipfile.ZipInfo(name), "w") as file:
+                file.write(content)
+    contents, _, faults = find(tmp_path / "a.zip")
+    assert (contents, faults) == ({f"a.zip/{IMAGE}": b"2"}, "")
+
+
+def test_encrypted_members_are_unreadable(tmp_path):
+    content = bytearray(zipped({IMAGE: b"1"}))
+    content[content.index(b"PK\x01\x02") + 8] |= 1
+    path = write(tmp_path / "a.zip", bytes(content))
+    with (
+        zipfile.ZipFile(path) as archive,
+        pytest.raises(sources.UnreadableError, match="encrypted"),
+    ):
+        sources.open_member(archive, IMAGE)
+
+
+@pytest.mark.parametrize("mistake", [TypeError, KeyError, IndexError, AttributeError, ValueError])
+def test_mistakes_of_our_own_are_not_taken_for_damaged_files(mistake):
+    assert not issubclass(mistake, sources.READ_FAULTS)
+
+
 def test_looks_into_archives_within_archives_but_not_forever(tmp_path, find):
     content = zipped({IMAGE: b"1"})
     for _ in range(3):
