@@ -8,11 +8,11 @@ import streamlit as st
 
 from demo import catalogue as catalogues
 from demo import heat, samples, snippets, uploads, view_models
-from demo.category_names import GROUPS, category
 from demo.engine import Answer
 from demo.paths import MODELS_NEED, PRODUCTS_NEED
 from demo.shared import catalogue, complete, engine, heading, language, words
 from demo.wording import number, percent
+from rakuten.category_names import GROUPS, category
 from rakuten.image import preprocessing
 from rakuten.serving import explanation
 

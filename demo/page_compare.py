@@ -3,11 +3,12 @@
 import streamlit as st
 
 from demo import charts, snippets, view_models
-from demo.category_names import GROUPS, model
 from demo.paths import NETS, REPORTS_NEED, TABLES, history
 from demo.shared import complete, heading, language, words
 from demo.wording import percent
 from rakuten import storage
+from rakuten.category_names import GROUPS
+from rakuten.model_names import title as model
 
 BEST = "late_fusion"
 _FORMS = {"accuracy": ".0%", "loss": "d"}

@@ -4,10 +4,10 @@ import streamlit as st
 
 from demo import catalogue as catalogues
 from demo import snippets, view_models
-from demo.category_names import category
 from demo.paths import PRODUCTS_NEED
 from demo.shared import catalogue, complete, heading, language, words
 from demo.wording import percent
+from rakuten.category_names import category
 
 PAIRS = 8
 EXAMPLES = 6

@@ -5,10 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from demo.category_names import category, model
 from demo.snippets import Bar, Mark, Side
 from demo.wording import number, percent, say
 from rakuten.categories import CODES, GROUPS
+from rakuten.category_names import category
+from rakuten.model_names import title as model
 from rakuten.serving.classifier import Prediction
 from rakuten.serving.explanation import FIELDS, WordEffect
 

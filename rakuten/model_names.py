@@ -85,3 +85,10 @@ def named(role: str, modality: str) -> str:
         f"no model with role {role!r} and modality {modality!r}: rakuten/model_names.py has "
         f"{', '.join(BY_NAME)}"
     )
+
+
+def title(name: str, language: str = "en") -> str:
+    """Look up the display name of a model in "fr" or "en"; a model not in `TABLE` keeps its name."""
+    if name not in BY_NAME:
+        return name
+    return BY_NAME[name].title_fr if language == "fr" else BY_NAME[name].title

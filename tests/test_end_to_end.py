@@ -302,7 +302,7 @@ def test_everything_lands_on_a_tracking_server(server, experiments_repository):
     assert {"image", "text", "text_ensemble", "image_ensemble", "late_fusion"} < set(names)
     for found in landed:
         assert found.data.metrics["test/accuracy"] > 0
-        assert client.list_artifacts(found.info.run_id, "evaluate/pictures")
+        assert client.list_artifacts(found.info.run_id, "charts")
 
 
 @pytest.mark.slow(minutes=6)

@@ -1,32 +1,34 @@
-"""What is in the catalogue: tables on balance, gaps, text, languages, frames, colours, features.
+"""Describe the catalogue: balance, missing values, texts, languages, borders, colours, features.
 
-Pure: the product table in, small tables out. A table per category has 27 rows in the order of the
-codes, whatever is missing; a measure of products that do not exist is NaN.
+Tables per category always have 27 rows in the order of the codes; a figure about products that do
+not exist is NaN.
 """
 
 from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
+from sklearn.decomposition import PCA
 
 from rakuten.categories import CODES, GROUPS, NAMES, NUM_CATEGORIES, SIZES
 from rakuten.data.examples import check_ids
+from rakuten.storage import DIGITS
 
 LENGTHS = {
     "title": "title, characters",
     "description": "description, characters",
     "tokens": "tokens kept after cleaning",
 }
-"""What the length of a text is measured in."""
+"""The three lengths of a text, with their units."""
 
 COLOURS = ("red", "green", "blue")
 
-DIGITS = 6
-"""Decimals kept: what lies beyond is noise, and would show in every diff."""
+LENGTH_BINS = 30
+"""Bins of a histogram of lengths, at most."""
 
 
 def join(products: pd.DataFrame, images: pd.DataFrame) -> pd.DataFrame:
-    """Put text and image facts of each product side by side.
+    """Join text and image facts of each product.
 
     Args:
         products: Table of the clean stage, n products in ascending id.
@@ -34,7 +36,7 @@ def join(products: pd.DataFrame, images: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         n rows in ascending id: the columns of both tables, and `has_description` (bool): the
-        description holds more than white space.
+        description holds more than whitespace.
 
     Raises:
         ValueError: If the two tables hold other products or another order.
@@ -53,22 +55,24 @@ def tables(
     words: int,
     seed: int,
 ) -> dict[str, pd.DataFrame]:
-    """Make all tables of the stage `explore`, by file name.
+    """Compute all tables of the stage `explore`, by file name.
 
     Args:
         catalogue: Table of `join`, n products.
         features: Arrays `ids` (n,), `present` (n,) and `features` (n, d) of the extract stage.
         points: Number of products in the projection.
         words: Number of typical words of each category.
-        seed: Seed of the draw of these products.
+        seed: Seed of the sample of these products.
 
     Returns:
-        `balance`, `missing`, `lengths`, `texts`, `languages`, `images`, `projection`.
+        `balance`, `missing`, `lengths`, `length_histograms`, `texts`, `languages`, `images`,
+        `projection`.
     """
     return {
         "balance": balance_table(catalogue),
         "missing": missing_table(catalogue),
         "lengths": length_table(catalogue),
+        "length_histograms": length_histograms(catalogue),
         "texts": text_table(catalogue, num_words=words),
         "languages": language_table(catalogue),
         "images": image_table(catalogue),
@@ -77,13 +81,13 @@ def tables(
 
 
 def balance_table(catalogue: pd.DataFrame) -> pd.DataFrame:
-    """Count the products of each category, beside the challenge's own sizes.
+    """Count the products of each category, beside the sizes of the challenge.
 
     Args:
         catalogue: Table of `join`, n products.
 
     Returns:
-        27 rows: `code`, `name`, `group` (of alike categories, "" for none), `products`, `share`
+        27 rows: `code`, `name`, `group` (of confusable categories, "" for none), `products`, `share`
         of all, `challenge_share` in the challenge's 84,916 training rows.
     """
     counts = _counts(catalogue["label"])
@@ -98,7 +102,7 @@ def balance_table(catalogue: pd.DataFrame) -> pd.DataFrame:
 
 
 def missing_table(catalogue: pd.DataFrame) -> pd.DataFrame:
-    """Count what is missing in each category.
+    """Count missing descriptions, texts and images in each category.
 
     Args:
         catalogue: Table of `join`, n products.
@@ -117,7 +121,7 @@ def missing_table(catalogue: pd.DataFrame) -> pd.DataFrame:
 
 
 def length_table(catalogue: pd.DataFrame) -> pd.DataFrame:
-    """Describe how long titles, descriptions and cleaned texts are.
+    """Compute quartiles of the lengths of titles, descriptions and cleaned texts.
 
     Args:
         catalogue: Table of `join`, n products.
@@ -140,7 +144,7 @@ def length_table(catalogue: pd.DataFrame) -> pd.DataFrame:
 
 
 def text_lengths(catalogue: pd.DataFrame) -> dict[str, np.ndarray]:
-    """Measure the texts that are there.
+    """Measure the lengths of titles, descriptions and cleaned texts.
 
     Args:
         catalogue: Table of `join`, n products.
@@ -156,11 +160,34 @@ def text_lengths(catalogue: pd.DataFrame) -> dict[str, np.ndarray]:
     return {name: values.to_numpy(np.int64) for name, values in lengths.items()}
 
 
+def length_histograms(catalogue: pd.DataFrame) -> pd.DataFrame:
+    """Count texts by length, in bins that grow geometrically.
+
+    Args:
+        catalogue: Table of `join`, n products.
+
+    Returns:
+        `measure` of `LENGTHS`, and per bin `low` (included), `high` (excluded; the next bin's
+        `low`) and `products`. Texts of length 0 are left out.
+    """
+    tables = []
+    for name, values in text_lengths(catalogue).items():
+        positive = values[values > 0]
+        if positive.size:
+            edges = np.geomspace(positive.min(), positive.max() + 1, LENGTH_BINS + 1)
+            edges = np.unique(np.round(edges).astype(np.int64))
+            counts, _ = np.histogram(positive, edges)
+            bins = {"low": edges[:-1], "high": edges[1:], "products": counts}
+            tables.append(pd.DataFrame({"measure": LENGTHS[name], **bins}))
+    columns = ["measure", "low", "high", "products"]
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=columns)
+
+
 def text_table(catalogue: pd.DataFrame, *, num_words: int) -> pd.DataFrame:
     """Describe the text of each category: lengths, languages, typical words.
 
-    A word is typical if its share of the category's tokens is high against its share of all
-    tokens, both smoothed: ordered by p(word | category) * log(p(word | category) / p(word)).
+    Typical words are frequent in the category and rare elsewhere, both smoothed: ordered by
+    p(word | category) * log(p(word | category) / p(word)).
 
     Args:
         catalogue: Table of `join`, n products.
@@ -197,7 +224,7 @@ def text_table(catalogue: pd.DataFrame, *, num_words: int) -> pd.DataFrame:
 
 
 def language_table(catalogue: pd.DataFrame) -> pd.DataFrame:
-    """Count the languages of the texts, as langid sees them.
+    """Count the languages that langid detects in the texts.
 
     Args:
         catalogue: Table of `join`, n products.
@@ -214,25 +241,25 @@ def language_table(catalogue: pd.DataFrame) -> pd.DataFrame:
 
 
 def image_table(catalogue: pd.DataFrame) -> pd.DataFrame:
-    """Describe the pictures of each category: white frame and mean colour of the product.
+    """Describe the images of each category: white border and mean colour of the product.
 
     Args:
         catalogue: Table of `join`, n products.
 
     Returns:
         27 rows: `code`, `name`, `products` that have an image, `border_q25`, `border_median`,
-        `border_q75`: quartiles of the share of the frame that is border, and `red`, `green`,
+        `border_q75`: quartiles of the border's share of the image, and `red`, `green`,
         `blue` (means of the products' mean colours, 0..255) with `red_std`, `green_std`,
-        `blue_std` (sample deviations, NaN for fewer than two products).
+        `blue_std` (sample standard deviations, NaN for fewer than two products).
     """
-    pictures = catalogue[catalogue["has_image"]]
-    by_label = pictures.groupby("label")
+    shown = catalogue[catalogue["has_image"]]
+    by_label = shown.groupby("label")
     quartiles = by_label["border_share"].quantile([0.25, 0.5, 0.75]).unstack()
     quartiles = quartiles.reindex(index=range(NUM_CATEGORIES), columns=[0.25, 0.5, 0.75])
     colours = by_label[[f"mean_{colour}" for colour in COLOURS]]
     mean = colours.mean().reindex(range(NUM_CATEGORIES)).to_numpy(np.float64)
     deviation = colours.std().reindex(range(NUM_CATEGORIES)).to_numpy(np.float64)
-    table = _categories().assign(products=_counts(pictures["label"]))
+    table = _categories().assign(products=_counts(shown["label"]))
     for column, name in enumerate(("border_q25", "border_median", "border_q75")):
         table[name] = np.round(quartiles.to_numpy(np.float64)[:, column], DIGITS)
     for column, colour in enumerate(COLOURS):
@@ -250,18 +277,17 @@ def projection_table(
     points: int,
     seed: int,
 ) -> pd.DataFrame:
-    """Project the image features onto their two main directions.
+    """Project the image features onto their first two principal components.
 
-    Principal components of all features; the largest loading of each is made positive, so that
-    the picture does not flip between runs.
+    scikit-learn fixes the signs of the components, so the chart does not flip between runs.
 
     Args:
         catalogue: Table of `join`, n products.
         ids: int64 (n,), the ids of the feature rows, in the order of `catalogue`.
         present: bool (n,), whether the product has an image.
         features: float32 (n, d).
-        points: Number of products listed, drawn at random if there are more with an image.
-        seed: Seed of the draw.
+        points: Number of products listed, a random sample if more have an image.
+        seed: Seed of the sample.
 
     Returns:
         At most `points` rows in ascending id: `id`, `code`, `name`, `x`, `y`, and `x_variance`,
@@ -277,8 +303,6 @@ def projection_table(
     if rows.size < 3:
         rows = rows[:0]
     else:
-        from sklearn.decomposition import PCA  # slow to import
-
         components = PCA(n_components=2, svd_solver="covariance_eigh")
         places = components.fit_transform(features[rows].astype(np.float64))  # (m, 2)
         variance = components.explained_variance_ratio_
@@ -301,7 +325,7 @@ def projection_table(
 
 
 def summary(catalogue: pd.DataFrame) -> dict[str, int]:
-    """Count what the catalogue holds: products, those with each modality, languages."""
+    """Count products, those with each modality, categories and languages."""
     texts = catalogue[catalogue["has_text"]]
     return {
         "products": len(catalogue),
@@ -314,7 +338,7 @@ def summary(catalogue: pd.DataFrame) -> dict[str, int]:
 
 
 def sentence(counts: Mapping[str, int]) -> str:
-    """Say in a line what the catalogue holds, from `summary`."""
+    """Describe the catalogue in a line, from the counts of `summary`."""
     return (
         f"{counts['products']:,} products of {counts['categories']} categories: "
         f"{counts['with_text']:,} with text, {counts['with_image']:,} with image"
@@ -322,7 +346,7 @@ def sentence(counts: Mapping[str, int]) -> str:
 
 
 def _categories() -> pd.DataFrame:
-    """Begin a table per category: code and name, 27 rows."""
+    """Start a table with one row per category: code and name."""
     return pd.DataFrame({"code": CODES, "name": [NAMES[code] for code in CODES]})
 
 
@@ -332,7 +356,7 @@ def _counts(labels: pd.Series) -> np.ndarray:
 
 
 def _typical_words(texts: pd.DataFrame, num_words: int) -> list[str]:
-    """Name the words that set each category apart: 27 strings."""
+    """Find the typical words of each category: 27 strings."""
     words = texts["tokens"].str.split().set_axis(texts["label"].to_numpy()).explode().dropna()
     if words.empty:
         return [""] * NUM_CATEGORIES

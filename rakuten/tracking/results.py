@@ -25,7 +25,7 @@ from rakuten.stage_log import TIMINGS
 MODELS = BY_STAGE
 """The stages that make models, and the models that they make."""
 
-EVALUATION = "reports/evaluate"
+EVALUATION, CHARTS = "reports/evaluate", "reports/charts"
 
 
 @dataclass(frozen=True)
@@ -166,17 +166,18 @@ class Result:
         return {"name": described.get("name", "unnamed"), "digest": digest.removesuffix(".dir")}
 
     def attachments(self) -> list[str]:
-        """List the reports of this model, not those of another.
+        """List the reports of this model.
 
-        Those that compare models go with the last of the chain: with the best fusion where the
-        evaluation read it, else with the study's.
+        Reports that belong to no single model go with the last of the chain: with late fusion if
+        the evaluation read it, else with the study's fusion net.
         """
         trained = self.snapshot.files(f"reports/{self.stage}")
-        evaluated = self.snapshot.files(EVALUATION) if self.evaluated else []
+        folders = (EVALUATION, CHARTS) if self.evaluated else ()
+        evaluated = [path for folder in folders for path in self.snapshot.files(folder)]
         shown = [path for path in evaluated if "/predictions_" not in path]
         own = [path for path in shown if _subject(path) == self.model]
-        has_best = "build/late_fusion/outputs.npz" in self._read_by_evaluation
-        if self.model == ("late_fusion" if has_best else "fusion"):
+        has_late_fusion = "build/late_fusion/outputs.npz" in self._read_by_evaluation
+        if self.model == ("late_fusion" if has_late_fusion else "fusion"):
             own += [path for path in shown if not _subject(path)]
         return trained + own
 

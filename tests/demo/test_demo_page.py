@@ -17,9 +17,10 @@ import pytest
 from conftest import ROOT
 from PIL import Image
 
-from demo import category_names, paths
-from rakuten import storage
+from demo import paths
+from rakuten import category_names, storage
 from rakuten.data import products
+from rakuten.model_names import BY_NAME
 
 SCREENSHOTS = ROOT / "build" / "demo" / "screenshots"
 FLAGS = [
@@ -407,7 +408,7 @@ def test_models_are_compared(visit, scheme):
     page.get_by_role("tab", name="Comparer les modèles").click()
     rows = page.get_by_role("region", name="Tous les modèles").locator("tbody tr")
     rows.first.wait_for()
-    assert rows.count() == len(category_names.MODELS)
+    assert rows.count() == len(BY_NAME)
     page.locator(CHART).nth(4).wait_for()
     before = page.get_by_role("region", name="Erreurs les plus fréquentes").inner_text()
     pick(page, "Modèle à examiner", "Réseau de texte")

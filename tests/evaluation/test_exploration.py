@@ -67,7 +67,7 @@ def row(table, code):
     return table.set_index("code").loc[code]
 
 
-def test_join_refuses_pictures_of_other_products():
+def test_join_refuses_images_of_other_products():
     products, images = tables_of_stages()
     with pytest.raises(ValueError, match="images are of other products: row 7 is id 12"):
         exploration.join(products, images.assign(id=[1, 2, 4, 5, 7, 8, 9, 12]))
@@ -157,7 +157,7 @@ def test_projection_is_the_plane_of_largest_variance():
     assert table["x_variance"].iloc[0] >= table["y_variance"].iloc[0]
 
 
-def test_projection_does_not_flip_and_draws_the_same_products():
+def test_projection_is_the_same_for_every_sample_size():
     known = catalogue()
     features = features_of(known)
     whole = exploration.projection_table(known, **features, points=7, seed=1)
@@ -176,7 +176,7 @@ def test_projection_refuses_features_of_other_products():
 
 
 @pytest.mark.parametrize("modality", ["text", "image"])
-def test_every_table_can_do_without_a_modality(modality):
+def test_every_table_handles_a_missing_modality(modality):
     bare = without(catalogue(), modality)
     tables = exploration.tables(bare, features_of(bare), points=5, words=3, seed=0)
     for name in ("balance", "missing", "texts", "images"):
@@ -198,3 +198,15 @@ def test_summary_counts_what_is_there():
         "languages": 4,
     }  # fmt: skip
     assert exploration.sentence(counts) == "8 products of 3 categories: 7 with text, 7 with image"
+
+
+def test_length_histograms_count_every_text_of_positive_length():
+    table = exploration.length_histograms(catalogue())
+    counted = table.groupby("measure")["products"].sum()
+    assert counted.to_dict() == {
+        "title, characters": 7, "description, characters": 4, "tokens kept after cleaning": 6,
+    }  # fmt: skip
+    assert (table["low"] < table["high"]).all()
+    titles = table[table["measure"].eq("title, characters")]
+    assert titles["low"].tolist()[1:] == titles["high"].tolist()[:-1]
+    assert exploration.length_histograms(without(catalogue(), "text")).empty

@@ -30,7 +30,7 @@ def test_a_result_holds_everything_that_is_known_of_a_training(project):
     assert result.attachments() == [
         "reports/text/history.csv",
         "reports/text/metrics.json",
-        "reports/evaluate/pictures/confusion_text.png",
+        "reports/charts/confusion_text.png",
     ]
 
 
@@ -39,12 +39,12 @@ def test_what_compares_models_goes_with_the_fusion_alone(project):
     fusion = results.Result("fusion", text.key, text.snapshot)
     object.__setattr__(fusion, "evaluated", True)
     assert fusion.attachments() == [
-        "reports/evaluate/pictures/confusion_fusion.png",
+        "reports/charts/confusion_fusion.png",
         "reports/evaluate/metrics.json",
-        "reports/evaluate/pictures/all.png",
+        "reports/charts/all.png",
     ]
     content = text.content()
-    storage.write_bytes(project / "reports/evaluate/pictures/all.png", b"PNG of another fusion")
+    storage.write_bytes(project / "reports/charts/all.png", b"PNG of another fusion")
     (again,) = results.found_in(Snapshot(project))
     assert again.content() == content
 
@@ -71,7 +71,7 @@ def test_reports_of_the_best_models_are_not_those_of_the_nets(project):
     """Though `text_ensemble` ends with `_text`."""
     add_ensembles(project)
     text, text_ensemble, late_fusion = results.found_in(Snapshot(project))
-    shown = "reports/evaluate/pictures/confusion"
+    shown = "reports/charts/confusion"
     assert text.attachments()[-1] == f"{shown}_text.png"
     assert f"{shown}_text_ensemble.png" not in text.attachments()
     assert text_ensemble.attachments() == [
@@ -82,7 +82,7 @@ def test_reports_of_the_best_models_are_not_those_of_the_nets(project):
         "reports/late_fusion/metrics.json",
         f"{shown}_late_fusion.png",
         "reports/evaluate/metrics.json",
-        "reports/evaluate/pictures/all.png",
+        "reports/charts/all.png",
     ]
     fusion = results.Result("fusion", text.key, text.snapshot)
     object.__setattr__(fusion, "evaluated", True)
@@ -102,7 +102,7 @@ def test_best_models_that_the_evaluation_did_not_read_leave_the_comparison_with_
     ]  # fmt: skip
     fusion = results.Result("fusion", text.key, text.snapshot)
     object.__setattr__(fusion, "evaluated", True)
-    assert "reports/evaluate/pictures/all.png" in fusion.attachments()
+    assert "reports/charts/all.png" in fusion.attachments()
 
 
 def test_a_commit_tells_the_same_as_the_workspace(project):
@@ -169,7 +169,7 @@ def test_content_ignores_timings_and_sees_everything_else(project):
     storage.write_json(path, json.loads(path.read_text()) | {"fit_seconds": 9})
     (same,) = results.found_in(Snapshot(project))
     assert same.content() == content
-    storage.write_bytes(project / "reports/evaluate/pictures/confusion_text.png", b"PNG2")
+    storage.write_bytes(project / "reports/charts/confusion_text.png", b"PNG2")
     (other,) = results.found_in(Snapshot(project))
     assert other.content() != content
 

@@ -31,7 +31,7 @@ def test_sync_logs_each_result_once_and_completely(project, mirror):
     assert history["epoch/train_loss"] == [(1, 0.3), (2, 1 / 3)]
     assert history["test/accuracy"] == [(0, 0.8)]
     assert history["timing/fit_seconds"] == [(0, 1.5)]
-    assert "evaluate/pictures/confusion_text.png" in files
+    assert "charts/confusion_text.png" in files
     assert data == [("tiny", "abc")]
 
 
@@ -50,10 +50,10 @@ def test_a_model_without_epochs_gets_a_run_too(project, mirror):
     assert history["test/accuracy"] == [(0, 0.875)]
     assert history["model/bytes"] == [(0, 5)]
     assert not any(name.startswith("epoch/") for name in history)
-    assert "evaluate/pictures/all.png" in files
+    assert "charts/all.png" in files
     assert data == [("tiny", "abc")]
-    assert "evaluate/pictures/confusion_text_ensemble.png" in runs["text_ensemble"][4]
-    assert "evaluate/pictures/confusion_text_ensemble.png" not in runs["text"][4]
+    assert "charts/confusion_text_ensemble.png" in runs["text_ensemble"][4]
+    assert "charts/confusion_text_ensemble.png" not in runs["text"][4]
 
 
 def test_an_evaluation_publishes_models_without_a_live_run(project, mirror):

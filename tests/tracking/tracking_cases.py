@@ -30,11 +30,11 @@ def write_project(folder, dropout=0.5, accuracy=0.8):
     storage.write_json(folder / "reports/evaluate/metrics.json", scores)
     storage.write_json(folder / "reports/clean.json", {"dataset": {"name": "tiny"}})
     for name in (
-        "pictures/confusion_text.png",
-        "pictures/confusion_fusion.png",
-        "pictures/all.png",
+        "confusion_text.png",
+        "confusion_fusion.png",
+        "all.png",
     ):
-        storage.write_bytes(folder / "reports/evaluate" / name, b"PNG")
+        storage.write_bytes(folder / "reports/charts" / name, b"PNG")
     storage.write_csv(folder / "reports/evaluate/tables/predictions_text.csv", curves)
     storage.write_text(folder / "data.dvc", "outs:\n- md5: abc.dir\n  path: data\n")
     storage.write_text(folder / "build/text/outputs.npz", f"outputs {dropout}")
@@ -96,8 +96,8 @@ def add_ensembles(folder, comparison=b"PNG of all models"):
             "outs": outs,
         }
         scores[name] = {"test": {"accuracy": 0.875, "ece": None}}
-        storage.write_bytes(folder / f"reports/evaluate/pictures/confusion_{name}.png", b"PNG")
-    storage.write_bytes(folder / "reports/evaluate/pictures/all.png", comparison)
+        storage.write_bytes(folder / f"reports/charts/confusion_{name}.png", b"PNG")
+    storage.write_bytes(folder / "reports/charts/all.png", comparison)
     storage.write_json(folder / "reports/evaluate/metrics.json", scores)
     path = "reports/evaluate/metrics.json"
     lock["evaluate"]["outs"] = [{"path": path, "md5": md5(folder / path)}]

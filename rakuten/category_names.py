@@ -1,6 +1,7 @@
-"""How the page names categories, groups and models; codes are those of `rakuten.categories`."""
+"""Display names of categories and groups in French and English, for reports and the demo.
 
-from rakuten.model_names import TABLE
+Apart from `rakuten.categories`, so that a changed display name reruns no training.
+"""
 
 CATEGORIES: dict[int, dict[str, str]] = {
     10: {"fr": "Livres pour adultes", "en": "Books for adults"},
@@ -31,7 +32,7 @@ CATEGORIES: dict[int, dict[str, str]] = {
     2705: {"fr": "Livres et illustrés", "en": "Books and illustrated books"},
     2905: {"fr": "Jeux PC à télécharger", "en": "PC games to download"},
 }
-"""Display name of each `prdtypecode`; the French ones are `rakuten.categories.NAMES` in full."""
+"""Display name of each `prdtypecode`; the French ones spell out `rakuten.categories.NAMES`."""
 
 GROUPS: dict[str, dict[str, str]] = {
     "books": {"fr": "Livres et magazines", "en": "Books and magazines"},
@@ -40,15 +41,12 @@ GROUPS: dict[str, dict[str, str]] = {
 }
 """Display name of each of `rakuten.categories.GROUPS`."""
 
-MODELS = {model.name: {"fr": model.title_fr, "en": model.title} for model in TABLE}
-"""Display name of each model of reports/evaluate."""
-
 
 def category(code: int, language: str) -> str:
-    """Name a category, e.g. "Piscine et spa"."""
+    """Look up the display name of a category in "fr" or "en", e.g. "Piscine et spa"."""
     return CATEGORIES[code][language]
 
 
-def model(name: str, language: str) -> str:
-    """Name a model; one that the table does not know keeps its own name."""
-    return MODELS.get(name, {}).get(language, name)
+def group(name: str, language: str) -> str:
+    """Look up the display name of a group in "fr" or "en", e.g. "Jeux vidéo"."""
+    return GROUPS[name][language]

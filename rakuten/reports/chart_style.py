@@ -1,0 +1,121 @@
+"""The common style of all charts: fonts, colours, title line, labels.
+
+Charts are `matplotlib.figure.Figure` objects drawn with Agg: no window, no pyplot, no global state.
+The name of the data set stands in the upper right corner of every chart, so that figures of the
+sample cannot be taken for figures of the real catalogue.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import wraps
+
+import matplotlib.style
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
+
+from rakuten import category_names
+from rakuten.categories import GROUPS
+
+INK, GREY, LIGHT, NEUTRAL = "#222222", "#6b6b6b", "#d9d9d9", "#9a9a9a"
+
+GROUP_COLOURS = {"books": "#0072b2", "toys": "#d55e00", "games": "#b0508c"}
+"""Colour of each group of confusable categories."""
+
+GROUP_OF = {code: group for group, codes in GROUPS.items() for code in codes}
+"""The group of each code that belongs to one."""
+
+STYLE = {
+    "font.family": ["DejaVu Sans"],
+    "font.size": 10,
+    "axes.titlesize": 11,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.labelsize": 10,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": GREY,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "grid.color": "#e6e6e6",
+    "grid.linewidth": 0.8,
+    "text.color": INK,
+    "xtick.color": GREY,
+    "ytick.color": GREY,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "xtick.labelsize": 9,
+    "ytick.labelsize": 9,
+    "legend.fontsize": 9,
+    "legend.frameon": False,
+    "figure.dpi": 100,
+}
+"""Settings on top of matplotlib's defaults."""
+
+
+def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
+    """Draw with `STYLE`, independently of matplotlib's settings outside."""
+
+    @wraps(draw)
+    def wrapper(*args, **kwargs) -> Figure:
+        with matplotlib.style.context(["default", STYLE]):
+            return draw(*args, **kwargs)
+
+    return wrapper
+
+
+def new_figure(size: tuple[float, float], title: str, data: str) -> Figure:
+    """Create a figure with its title at the left and the data set at the right.
+
+    Args:
+        size: Width and height in inches.
+        title: Title of the chart.
+        data: Name of the data set.
+    """
+    figure = Figure(figsize=size, layout="constrained")
+    FigureCanvasAgg(figure)
+    figure.get_layout_engine().set(rect=(0, 0, 1, 1 - 0.42 / size[1]), w_pad=0.1, h_pad=0.06)
+    top = 1 - 0.24 / size[1]
+    figure.text(0.012, top, title, fontsize=13, fontweight="bold", va="center")
+    figure.text(0.988, top, f"data: {data}", fontsize=9, color=GREY, va="center", ha="right")
+    return figure
+
+
+def no_data(axes: Axes, reason: str) -> None:
+    """Write into empty axes why there is nothing to draw."""
+    axes.set_axis_off()
+    axes.text(0.5, 0.5, reason, ha="center", va="center", color=GREY, transform=axes.transAxes)
+
+
+def category_axis(axes: Axes, labels: Sequence[str]) -> None:
+    """Label the rows of a horizontal chart, the first row at the bottom."""
+    axes.set_yticks(range(len(labels)), labels)
+    axes.set_ylim(-0.7, len(labels) - 0.3)
+    axes.tick_params(axis="y", length=0)
+    axes.grid(True, axis="x")
+
+
+def legend_above(axes: Axes, columns: int) -> None:
+    """Put the legend in one line above the axes."""
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=columns, borderaxespad=0.2)
+
+
+def percent_axis() -> PercentFormatter:
+    """Format the ticks of an axis of shares: 0.25 becomes `25 %`."""
+    return PercentFormatter(1, symbol=" %")
+
+
+def tint(colour: str, strength: float) -> tuple[float, ...]:
+    """Mix a colour with white, opaque."""
+    return tuple(1 - strength * (1 - channel) for channel in to_rgb(colour))
+
+
+def category_label(code: int) -> str:
+    """Label a category: `10 Books for adults`."""
+    return f"{code} {category_names.category(code, 'en')}"
+
+
+def group_label(group: str) -> str:
+    """Label a group of confusable categories: `Books and magazines`."""
+    return category_names.group(group, "en")
