@@ -15,7 +15,6 @@ from rakuten import category_names, storage
 from rakuten.categories import CODES, GROUPS, NAMES
 from rakuten.evaluation import metrics
 from rakuten.model_names import BY_NAME
-from rakuten.serving import classifier
 from rakuten.serving.classifier import Choice, Prediction
 from rakuten.serving.explanation import WordEffect
 
@@ -64,10 +63,6 @@ def test_every_category_group_and_model_has_a_name_of_its_own():
             assert all(names)
             assert len(set(names)) == len(names)
     assert len({model.title_fr for model in BY_NAME.values()}) == len(BY_NAME)
-
-
-def test_the_package_is_where_the_classifier_looks_for_it():
-    assert paths.PACKAGE == classifier.PACKAGE
 
 
 def test_french_marks_never_start_a_line():
