@@ -14,7 +14,6 @@ import numpy as np
 from demo.paths import PACKAGE, POOLED, VECTORS
 from rakuten import storage
 from rakuten.image import extraction
-from rakuten.models import calibration
 from rakuten.serving import classifier as classifiers  # before TensorFlow
 from rakuten.serving import explanation, neighbours
 from rakuten.serving.classifier import Prediction, Prepared, Probabilities, Product
@@ -53,7 +52,7 @@ class Locked:
 
     def __init__(self, found: classifiers.ProductClassifier):
         self._found, self._lock = found, threading.RLock()
-        self.summary = found.summary
+        self.summary, self.fusion = found.summary, found.fusion
 
     def prepare(self, product: Product) -> Prepared:
         """Read a product; needs no lock."""
@@ -79,7 +78,6 @@ class Engine:
 
     def __init__(self, train: np.ndarray):
         self._classifier = Locked(classifiers.ProductClassifier.load(PACKAGE))
-        self._pool = calibration.read(PACKAGE / "fusion")
         self._settings = extraction.Settings(**self._classifier.summary["extract"])
         self._lock = threading.Lock()
         self._answers: OrderedDict[str, Answer] = OrderedDict()
@@ -132,16 +130,14 @@ class Engine:
     def words(self, answer: Answer) -> list[explanation.WordEffect]:
         """Say which words counted."""
         if answer.words is None:
-            answer.words = explanation.word_effects(
-                self._classifier, self._pool, answer.prepared, answer.said
-            )
+            answer.words = explanation.word_effects(self._classifier, answer.prepared, answer.said)
         return answer.words
 
     def regions(self, answer: Answer, advance: Callable[[int, int], object]) -> np.ndarray:
         """Say which parts of the picture counted; takes seconds the first time."""
         if answer.regions is None:
             answer.regions = explanation.region_effects(
-                self._classifier, self._pool, answer.prepared, answer.said, advance=advance
+                self._classifier, answer.prepared, answer.said, advance=advance
             )
         return answer.regions
 
@@ -166,7 +162,7 @@ class Engine:
 
     def _similar_pictures(self, prepared: Prepared) -> list[tuple[int, float]]:
         """Compare what the convolutions see in four quarters; the classifier has set threads."""
-        if prepared.picture is None or not len(self._pictures):
+        if prepared.image is None or not len(self._pictures):
             return []
         if self._network is None:
             from rakuten.image import backbones  # TensorFlow, which texts do without
@@ -177,7 +173,7 @@ class Engine:
                 size=self._settings.size,
                 precision=self._settings.precision,
             )
-        seen = self._network(prepared.picture[0][:1])["grid"][0]
+        seen = self._network(prepared.image[0][:1])["grid"][0]
         found = neighbours.nearest({"grid": seen}, {"grid": self._pictures}, count=SIMILAR)
         return _pairs(self._picture_ids, *found)
 

@@ -280,7 +280,7 @@ def _show_regions(answer: Answer, request: Request) -> None:
     effects = engine().regions(answer, advance)
     bar.empty()
     crop = engine().crops_borders
-    pixels = heat.product_part(request.picture, answer.prepared.picture[1], crop=crop)
+    pixels = heat.product_part(request.picture, answer.prepared.image[1], crop=crop)
     st.image(heat.draw(pixels, effects), alt=words("regions_alt"))
     cells = heat.strongest(effects)
     if not cells:

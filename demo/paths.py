@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-PACKAGE = Path(
-    "build/package"
-)  # rakuten.serving.classifier.PACKAGE, without loading the classifier
+from rakuten.serving import package
+
+PACKAGE = package.FOLDER
 VECTORS = Path("build/encode/vectors.npz")
 POOLED = Path("build/extract/pooled.npz")
 PRODUCTS = Path("build/clean/products.parquet")

@@ -46,7 +46,7 @@ def top_bars(prediction: Prediction, language: str) -> list[Bar]:
 
 def sides(prediction: Prediction, language: str) -> list[Side]:
     """Turn what text and picture say into bars on one axis."""
-    given = {"text": prediction.text, "image": prediction.image}
+    given = {"text": prediction.text_contribution, "image": prediction.image_contribution}
     limit = max([1.0, *(abs(value) for value in given.values() if value is not None)])
     missing = {"text": "not_given_text", "image": "not_given"}
     return [
@@ -65,7 +65,10 @@ def sides_sentence(prediction: Prediction, language: str) -> str:
     """Say in words how far text and picture speak for the first category."""
     keys = [
         f"speaks_absent_{name}" if value is None else _speaks(value)
-        for name, value in (("text", prediction.text), ("image", prediction.image))
+        for name, value in (
+            ("text", prediction.text_contribution),
+            ("image", prediction.image_contribution),
+        )
     ]
     if keys[0] == keys[1]:
         keys[1] = "speaks_too"

@@ -11,7 +11,6 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 
-import numpy as np
 import pandas as pd
 from PIL import Image, UnidentifiedImageError
 

@@ -182,7 +182,7 @@ class Extraction:
         network, widths = self.network()
 
         def compute(readings: Sequence[Reading]) -> pa.Table:
-            present = [r.prepared.picture for r in readings if r.prepared.picture]
+            present = [r.prepared.image for r in readings if r.prepared.image]
             found = {}
             if present:
                 size = self.settings.batch_size
@@ -197,7 +197,7 @@ class Extraction:
         self, readings: Sequence[Reading], found: Mapping, widths: Mapping[str, int]
     ) -> pa.Table:
         """Lay out features, null where there is no picture: views one after the other."""
-        has = np.array([bool(r.prepared.picture) for r in readings])
+        has = np.array([bool(r.prepared.image) for r in readings])
         columns = {"index": _indices(readings), "has_image": pa.array(has)}
         views = {"average": 1, "grid": len(self.settings.views), "middle": len(self.settings.views)}
         for kind, dtype in extraction.DTYPES.items():

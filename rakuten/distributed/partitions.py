@@ -144,7 +144,7 @@ def pack(readings: Sequence[Reading]) -> bytes:
     """Write products made ready as an Arrow stream."""
     rows = []
     for row, prepared, faults, no_picture in readings:
-        pixels, facts = prepared.picture or (None, None)
+        pixels, facts = prepared.image or (None, None)
         number = isinstance(row.index, int)
         rows.append(
             {

@@ -33,14 +33,11 @@ from rakuten import categories, stage_log, storage
 from rakuten.data import products
 from rakuten.data.sources import READ_FAULTS
 from rakuten.prefetch import map_in_order
-from rakuten.serving import product_files
+from rakuten.serving import package, product_files
 from rakuten.serving.product_files import InputError, Pictures, Row, Table, open_table, read_rows
 
 if TYPE_CHECKING:  # loaded only when arguments and files are known to be good
     from rakuten.serving.classifier import Prediction, Product, ProductClassifier
-
-PACKAGE = Path("build/package")
-"""The folder of the classifier that `dvc repro package` builds."""
 
 MANIFEST = "manifest.json"
 CHUNK = 256  # products classified, and lost by a kill, at once
@@ -210,7 +207,11 @@ def write_single(prediction: "Prediction", *, as_json: bool, blocks: bool) -> st
         top = [
             {"code": c.code, "name": c.name, "probability": c.probability} for c in prediction.top
         ]
-        value = {"top": top, "text": prediction.text, "image": prediction.image}
+        value = {
+            "top": top,
+            "text_contribution": prediction.text_contribution,
+            "image_contribution": prediction.image_contribution,
+        }
         return json.dumps(value, indent=2, ensure_ascii=not blocks) + "\n"
     width = max(len(choice.name) for choice in prediction.top)
     lines = [
@@ -218,8 +219,11 @@ def write_single(prediction: "Prediction", *, as_json: bool, blocks: bool) -> st
         f"{_bar(choice.probability, blocks)}".rstrip()
         for choice in prediction.top
     ]
-    told = (_told("text", prediction.text), _told("picture", prediction.image))
-    lines.append(f"for {prediction.name}, against the average category: {', '.join(told)}")
+    parts = (
+        _contribution("text", prediction.text_contribution),
+        _contribution("image", prediction.image_contribution),
+    )
+    lines.append(f"contributions to {prediction.name} (log-odds): {', '.join(parts)}")
     return "\n".join(lines) + "\n"
 
 
@@ -276,7 +280,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--image", type=Path, help="picture of one product, a file")
     parser.add_argument("--json", action="store_true", help="show one product's prediction as JSON")
     parser.add_argument("--top", type=int, default=5, help="choices per product (%(default)s)")
-    parser.add_argument("--package", type=Path, default=PACKAGE, help="classifier (%(default)s)")
+    parser.add_argument(
+        "--package", type=Path, default=package.FOLDER, help="classifier (%(default)s)"
+    )
     parser.add_argument(
         "--engine",
         choices=("local", "ray"),
@@ -483,7 +489,15 @@ def classify_chunk(chunk: list[Reading], classifier: "ProductClassifier", top: i
 def columns_of(top: int) -> list[str]:
     """Name the values of a prediction in the order of the output."""
     more = [f"top{rank}_{what}" for rank in range(2, top + 1) for what in ("code", "probability")]
-    return ["index", "prdtypecode", "name", "probability", *more, "text", "image"]
+    return [
+        "index",
+        "prdtypecode",
+        "name",
+        "probability",
+        *more,
+        "text_contribution",
+        "image_contribution",
+    ]
 
 
 def _values(index: int | str, prediction: "Prediction", top: int) -> list:
@@ -491,10 +505,11 @@ def _values(index: int | str, prediction: "Prediction", top: int) -> list:
     first, *others = prediction.top[:top]
     pairs = [value for choice in others for value in (int(choice.code), float(choice.probability))]
     pairs += [None] * (2 * (top - 1) - len(pairs))
-    told = [
-        None if value is None else float(value) for value in (prediction.text, prediction.image)
+    contributions = [
+        None if value is None else float(value)
+        for value in (prediction.text_contribution, prediction.image_contribution)
     ]
-    return [index, int(first.code), first.name, float(first.probability), *pairs, *told]
+    return [index, int(first.code), first.name, float(first.probability), *pairs, *contributions]
 
 
 def _chunks(table: Table) -> int:
@@ -679,8 +694,8 @@ def _bar(share: float, blocks: bool) -> str:
     return "█" * whole + " ▏▎▍▌▋▊▉"[eighths].strip()
 
 
-def _told(name: str, nats: float | None) -> str:
-    return f"no {name}" if nats is None else f"{name} {nats:+.2f} nats"
+def _contribution(name: str, value: float | None) -> str:
+    return f"no {name}" if value is None else f"{name} {value:+.2f}"
 
 
 def _say(text: str) -> None:

@@ -1,8 +1,8 @@
-"""The product classifier: raw titles, descriptions and pictures in, calibrated categories out.
+"""The product classifier: raw titles, descriptions and images in, calibrated categories out.
 
-It is put together from the best text, image and fusion models by the `package` stage and goes
-through the very code that prepared their training. What a product needs is loaded when the first
-one comes that needs it: TensorFlow only for a picture.
+It uses the text ensemble, the image ensemble and the late fusion that the `package` stage collects,
+and prepares products with the same code as training. Each part is loaded when the first product
+needs it: TensorFlow only for images.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,25 +17,20 @@ from rakuten import storage
 from rakuten.categories import CODES, NAMES, NUM_CATEGORIES
 from rakuten.image import extraction, preprocessing
 from rakuten.models import calibration, image_ensemble, late_fusion, text_ensemble
-from rakuten.models.text_ensemble import Settings, Texts
-from rakuten.text import encoder as sentences  # before TensorFlow: see rakuten.text.encoder
+from rakuten.models.text_ensemble import Settings, TextEnsemble, Texts
+from rakuten.serving import package
+from rakuten.text import encoder  # before TensorFlow: see rakuten.text.encoder
 from rakuten.text.html import plain_text
-
-PACKAGE = Path("build/package")
-"""Where the `package` stage writes what the classifier needs."""
-
-MODALITIES = ("text", "image")
-"""In the order of the fusion's weights."""
 
 
 @dataclass(frozen=True)
 class Product:
-    """A product as a seller gives it; what is missing is left out.
+    """A raw product; each part may be missing.
 
     Attributes:
-        title: With or without HTML.
-        description: With or without HTML.
-        image: A whole picture file as bytes, its path, or uint8 (height, width, 3), RGB.
+        title: With or without HTML, "" if missing.
+        description: With or without HTML, "" if missing.
+        image: The content of an image file, its path, or RGB pixels uint8 (height, width, 3).
     """
 
     title: str = ""
@@ -50,12 +45,12 @@ class Prepared:
     Attributes:
         title: Plain text.
         description: Plain text.
-        picture: Pixels uint8 (views, size, size, 3) and facts, None without a picture.
+        image: Pixels uint8 (views, size, size, 3) and facts, None without an image.
     """
 
     title: str
     description: str
-    picture: tuple[np.ndarray, preprocessing.Facts] | None
+    image: tuple[np.ndarray, preprocessing.Facts] | None
 
 
 @dataclass(frozen=True)
@@ -75,18 +70,21 @@ class Choice:
 
 @dataclass(frozen=True)
 class Prediction:
-    """What the classifier says of a product.
+    """The classifier's answer for a product.
+
+    A contribution is the log probability that a modality gives the first category, minus its mean
+    over all categories, times the weight of the modality in the fusion. Above 0 the modality is
+    evidence for the category, below 0 against it.
 
     Attributes:
         top: Categories, the most probable first.
-        text: Nats by which the text speaks for the first of them rather than for the average
-            category, as the fusion weighs it; below 0 it speaks against. None without a text.
-        image: Likewise the picture.
+        text_contribution: Log-odds, natural logarithm; None without text.
+        image_contribution: Log-odds, natural logarithm; None without an image.
     """
 
     top: tuple[Choice, ...]
-    text: float | None
-    image: float | None
+    text_contribution: float | None
+    image_contribution: float | None
 
     @property
     def code(self) -> int:
@@ -106,12 +104,12 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Probabilities:
-    """What the models say of n products, each array float32 (n, 27).
+    """Probabilities of the models for n products, each array float32 (n, 27).
 
     Attributes:
-        text: The text model's; rows of NaN without a text.
-        image: The image model's; rows of NaN without a picture.
-        fused: The fusion's; without either, the categories' shares in the train part.
+        text: Of the text ensemble; rows of NaN without text.
+        image: Of the image ensemble; rows of NaN without an image.
+        fused: Of the late fusion; without both, the shares of the categories in the train part.
     """
 
     text: np.ndarray
@@ -123,78 +121,71 @@ class ProductClassifier:
     """The packaged models; see `load`.
 
     Attributes:
-        summary: What `package.json` says: data, test figures, settings, prior.
+        summary: The content of `package.json`: data, test metrics, settings, prior.
+        fusion: The weights by which the late fusion combines text and image.
     """
 
     def __init__(self, folder: str | Path, summary: Mapping, *, threads: int):
         self.summary = summary
         self._folder, self._threads = Path(folder), threads
         self._settings = extraction.Settings(**summary["extract"])
-        self._pool = calibration.read(self._folder / "fusion")
+        self.fusion = calibration.read(self._folder / "fusion")
         self._prior = np.array(summary["prior"], np.float32)
 
     @classmethod
     def load(
-        cls, folder: str | Path = PACKAGE, *, threads: int | None = None
+        cls, folder: str | Path = package.FOLDER, *, threads: int | None = None
     ) -> "ProductClassifier":
         """Open a package.
 
         Args:
-            folder: What the `package` stage wrote.
-            threads: Threads of the networks, those of the training if None. More or fewer add sums
-                in another order.
+            folder: The output of the `package` stage.
+            threads: Threads of the networks; as in training if None. Another number changes the
+                order of sums, so the last digits.
 
         Raises:
             FileNotFoundError: If there is no package.
-            ValueError: If it is of other categories.
+            ValueError: If it was made for other categories.
         """
-        path = Path(folder) / "package.json"
-        if not path.exists():
-            raise FileNotFoundError(f"{path} is not there: run 'dvc repro package'")
-        summary = storage.read_json(path)
-        if tuple(summary["categories"]) != CODES:
-            raise ValueError(
-                f"{path} is of {len(summary['categories'])} categories, not the {NUM_CATEGORIES} "
-                "of rakuten.categories.CODES: run 'dvc repro package'"
-            )
+        summary = package.read_summary(folder)
         return cls(folder, summary, threads=threads or summary["threads"])
 
     def prepare(self, product: Product) -> Prepared:
-        """Read a product: take markup off its texts, decode and crop its picture.
+        """Prepare a product: remove markup from its texts, decode and crop its image.
 
         Raises:
-            TypeError: If a text is no str.
-            FileNotFoundError: If the picture's file is not there.
-            rakuten.image.preprocessing.ImageError: If the picture cannot be decoded.
+            TypeError: If a text is not a str.
+            FileNotFoundError: If the image file does not exist.
+            rakuten.image.preprocessing.ImageError: If the image cannot be decoded.
         """
         for name in ("title", "description"):
             value = getattr(product, name)
             if not isinstance(value, str):
                 raise TypeError(
-                    f'{name} is {type(value).__name__}, expected str: give "" where it is missing'
+                    f'{name} is {type(value).__name__}, expected str: pass "" if it is missing'
                 )
-        picture = None
+        image = None
         if product.image is not None:
-            picture = extraction.prepare(_read_picture(product.image), self._settings)
-        return Prepared(plain_text(product.title), plain_text(product.description), picture)
+            image = extraction.prepare(_read_image(product.image), self._settings)
+        return Prepared(plain_text(product.title), plain_text(product.description), image)
 
     def probabilities(self, products: Sequence[Prepared]) -> Probabilities:
-        """Let every model judge products; one of them is as good as any number."""
-        by_text = self._of_texts(products)
-        by_image = self._of_pictures(products)
-        fused = late_fusion.fuse(self._pool, by_text, by_image)
+        """Compute the probabilities of every model; each product's are independent of the others."""
+        text = self._text_probabilities(products)
+        image = self._image_probabilities(products)
+        fused = late_fusion.fuse(self.fusion, text, image)
         fused[np.isnan(fused).any(axis=1)] = self._prior
-        return Probabilities(by_text, by_image, fused)
+        return Probabilities(text, image, fused)
 
     def classify(self, products: Sequence[Prepared], *, top: int = 5) -> list[Prediction]:
         """Classify prepared products.
 
         Args:
-            products: n products; some hundred at a time bound the memory.
-            top: Categories to name for each, 1 to 27.
+            products: n products; a few hundred at a time bound the memory.
+            top: Number of categories to return for each, 1 to 27.
 
         Returns:
-            A prediction for each, in their order.
+            A prediction for each product, in their order.
 
         Raises:
             ValueError: If `top` is outside that range.
@@ -203,15 +194,15 @@ class ProductClassifier:
             raise ValueError(f"top: expected 1 to {NUM_CATEGORIES} categories, received {top}")
         if not products:
             return []
-        said = self.probabilities(products)
-        best = np.argsort(-said.fused, axis=1, kind="stable")[:, :top]
-        shares = [
+        found = self.probabilities(products)
+        best = np.argsort(-found.fused, axis=1, kind="stable")[:, :top]
+        contributions = [
             _contributions(values, weight, best[:, 0])
-            for values, weight in zip((said.text, said.image), self._pool.weights, strict=True)
+            for values, weight in zip((found.text, found.image), self.fusion.weights, strict=True)
         ]
         return [
-            Prediction(tuple(_choice(label, row[label]) for label in labels), *parts)
-            for labels, row, *parts in zip(best, said.fused, *shares, strict=True)
+            Prediction(tuple(_choice(label, row[label]) for label in labels), text, image)
+            for labels, row, text, image in zip(best, found.fused, *contributions, strict=True)
         ]
 
     def predict(self, products: Iterable[Product], *, top: int = 5) -> list[Prediction]:
@@ -219,40 +210,43 @@ class ProductClassifier:
 
         Args:
             products: n products.
-            top: Categories to name for each, 1 to 27.
+            top: Number of categories to return for each, 1 to 27.
 
         Returns:
-            A prediction for each, in their order.
+            A prediction for each product, in their order.
 
         Raises:
-            TypeError, FileNotFoundError, rakuten.image.preprocessing.ImageError: As `prepare`.
-            ValueError: As `classify`.
+            TypeError, FileNotFoundError, rakuten.image.preprocessing.ImageError: See `prepare`.
+            ValueError: See `classify`.
         """
         return self.classify([self.prepare(product) for product in products], top=top)
 
-    def _of_texts(self, products: Sequence[Prepared]) -> np.ndarray:
-        """Let the text model judge those that have a text."""
+    def _text_probabilities(self, products: Sequence[Prepared]) -> np.ndarray:
+        """Apply the text ensemble to the products that have text."""
         found = np.full((len(products), NUM_CATEGORIES), np.nan, np.float32)
         rows = [row for row, one in enumerate(products) if one.title or one.description]
         if rows and self.summary["models"]["text"]:
             titles = [products[row].title for row in rows]
-            bodies = [products[row].description for row in rows]
-            vectors = self._vectors({"title": titles, "description": bodies})
-            texts = Texts(np.array(rows), titles, bodies, vectors)
+            descriptions = [products[row].description for row in rows]
+            vectors = self._vectors({"title": titles, "description": descriptions})
+            texts = Texts(np.array(rows), titles, descriptions, vectors)
             found[rows] = self._text.probabilities(texts)
         return found
 
-    def _of_pictures(self, products: Sequence[Prepared]) -> np.ndarray:
-        """Let the image model judge those that have a picture."""
+    def _image_probabilities(self, products: Sequence[Prepared]) -> np.ndarray:
+        """Apply the image ensemble to the products that have an image."""
         found = np.full((len(products), NUM_CATEGORIES), np.nan, np.float32)
-        rows = [row for row, one in enumerate(products) if one.picture]
-        if rows and self.summary["models"]["image"]:
-            import pandas as pd  # texts do without
+        images = {row: one.image for row, one in enumerate(products) if one.image}
+        if images and self.summary["models"]["image"]:
+            import pandas as pd  # slow; a prediction from text does not need it
 
-            pictures = iter([products[row].picture for row in rows])
-            size = self._settings.batch_size
+            rows = list(images)
             features = extraction.compute_features(
-                pictures, len(rows), self._network, size, lambda _: None
+                iter(images.values()),
+                len(rows),
+                self._network,
+                self._settings.batch_size,
+                lambda _: None,
             )
             facts = pd.DataFrame(features["facts"], columns=preprocessing.Facts._fields)
             views = image_ensemble.views(features, facts, np.arange(len(rows)))
@@ -260,17 +254,15 @@ class ProductClassifier:
         return found
 
     def _vectors(self, kinds: Mapping[str, list[str]]) -> dict[str, np.ndarray]:
-        """Encode texts in several threads: ONNX Runtime lets go of the interpreter."""
-        encoder = self.summary["encode"]["encoder"]
-        if encoder == "none":
+        """Encode texts in several threads: ONNX Runtime releases the GIL."""
+        name = self.summary["encode"]["encoder"]
+        if name == "none":
             return {}
         try:
             network = self._encoder
-        except (
-            sentences.ImportOrderError
-        ):  # the caller loaded TensorFlow first: a process of its own, then
+        except encoder.ImportOrderError:  # the caller imported TensorFlow: use another process
             path = self._folder / "encoder.onnx"
-            return sentences.encode(path, kinds, encoder=encoder, threads=1)
+            return encoder.encode(path, kinds, encoder=name, threads=1)
         with ThreadPoolExecutor(self._threads) as workers:
             found = {}
             for kind, texts in kinds.items():
@@ -279,25 +271,21 @@ class ProductClassifier:
             return found
 
     @cached_property
-    def _text(self):
-        """The text model."""
+    def _text(self) -> TextEnsemble:
         settings = Settings(**self.summary["text_ensemble"])
         return text_ensemble.read(self._folder / "text", settings)
 
     @cached_property
-    def _image(self):
-        """The image model."""
+    def _image(self) -> image_ensemble.ImageEnsemble:
         return image_ensemble.read(self._folder / "image")
 
     @cached_property
-    def _encoder(self) -> sentences.SentenceEncoder:
-        """The sentence encoder."""
-        return sentences.SentenceEncoder(self._folder / "encoder.onnx")
+    def _encoder(self) -> encoder.SentenceEncoder:
+        return encoder.SentenceEncoder(self._folder / "encoder.onnx")
 
     @cached_property
     def _network(self) -> extraction.Extractor:
-        """The convolutions."""
-        from rakuten import determinism  # TensorFlow, which texts do without
+        from rakuten import determinism  # imports TensorFlow; prediction from text does not need it
         from rakuten.image import backbones
 
         determinism.configure(seed=0, threads=self._threads)
@@ -310,20 +298,20 @@ class ProductClassifier:
         )
 
 
-def _read_picture(image: bytes | str | Path | np.ndarray) -> bytes | np.ndarray:
-    """Bring a picture to what `preprocessing.prepare` takes."""
+def _read_image(image: bytes | str | Path | np.ndarray) -> bytes | np.ndarray:
+    """Convert an image to the input of `preprocessing.prepare`."""
     if isinstance(image, bytes):
         return image
     if isinstance(image, np.ndarray):
         if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
             raise preprocessing.ImageError(
-                f"the picture is {image.dtype} {image.shape}: expected uint8 (height, width, 3), "
+                f"the image is {image.dtype} {image.shape}: expected uint8 (height, width, 3), "
                 "RGB; convert it"
             )
         return image
     if not Path(image).is_file():
         raise FileNotFoundError(
-            f"{image} is no file: expected a picture's path, its bytes or its pixels"
+            f"{image} is not a file: expected the path, content or pixels of an image"
         )
     return storage.read_bytes(image)
 
@@ -331,12 +319,11 @@ def _read_picture(image: bytes | str | Path | np.ndarray) -> bytes | np.ndarray:
 def _contributions(
     probabilities: np.ndarray, weight: float, labels: np.ndarray
 ) -> list[float | None]:
-    """Weigh what a modality says for a category against the average one, None if it is silent."""
+    """Compute a modality's contributions to the labels, None where it is missing."""
     logs = calibration.log_probabilities(probabilities)
-    spoken = weight * (logs[np.arange(len(labels)), labels] - logs.mean(axis=1))
-    return [None if np.isnan(value) else float(value) for value in spoken]
+    values = weight * (logs[np.arange(len(labels)), labels] - logs.mean(axis=1))
+    return [None if np.isnan(value) else float(value) for value in values]
 
 
 def _choice(label: int, probability: float) -> Choice:
-    """Name a category."""
     return Choice(CODES[label], NAMES[CODES[label]], float(probability))

@@ -1,6 +1,6 @@
-"""The products most like another one, by the cosine of their vectors.
+"""Find the products most similar to another one, by the cosine of their vectors.
 
-A product may lack a description or a picture; its vector of that kind is then zeros. Two products
+A product may have no description or no image; its vector of that kind is then zeros. Two products
 are compared by the kinds that both have.
 """
 
@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import numpy as np
 
 CHUNK = 4096
-"""Rows widened to float32 at once: the vectors of a whole catalogue are kept in float16."""
+"""Rows converted to float32 at once: the vectors of a whole catalogue are kept in float16."""
 
 
 def nearest(
@@ -18,13 +18,13 @@ def nearest(
     """Find the rows most similar to a product.
 
     Args:
-        query: The product's vector float (d,) of each kind; zeros where it lacks it.
-        vectors: Those of n others float (n, d), of the same kinds at least.
-        count: Rows to find.
+        query: The product's vector float (d,) of each kind; zeros if it has none.
+        vectors: Vectors of n other products float (n, d), of at least the same kinds.
+        count: Number of rows to find.
 
     Returns:
         Positions int64 (m,), most similar first, and similarities float32 (m,), -1 to 1; m is at
-        most `count`, less where fewer share a kind with the product.
+        most `count`, less if fewer products share a kind with the product.
     """
     similar = similarities(query, vectors)
     order = np.argsort(-similar, kind="stable")[:count]  # NaN sorts last
@@ -36,15 +36,20 @@ def similarities(query: Mapping[str, np.ndarray], vectors: Mapping[str, np.ndarr
     """Compare a product with others.
 
     Args:
-        query: As for `nearest`.
-        vectors: As for `nearest`.
+        query: See `nearest`.
+        vectors: See `nearest`.
 
     Returns:
         float32 (n,), the mean cosine over the kinds that both have; NaN where they share none.
+
+    Raises:
+        ValueError: If the vectors of different kinds have different numbers of rows.
     """
     sizes = {len(vectors[kind]) for kind in query}
     if len(sizes) != 1:
-        raise ValueError(f"vectors of {sorted(sizes)} rows: expected the same products, of a kind")
+        raise ValueError(
+            f"vectors of {sorted(sizes)} rows: expected every kind for the same products"
+        )
     total = np.zeros(sizes.pop(), np.float32)
     shared = np.zeros(len(total), np.int64)
     for kind, vector in query.items():
@@ -55,10 +60,10 @@ def similarities(query: Mapping[str, np.ndarray], vectors: Mapping[str, np.ndarr
         for start in range(0, len(total), CHUNK):
             rows = vectors[kind][start : start + CHUNK].astype(np.float32)
             lengths = np.linalg.norm(rows, axis=1)
-            given = lengths > 0
-            cosines = rows[given] @ (vector / length) / lengths[given]
-            total[start : start + CHUNK][given] += cosines
-            shared[start : start + CHUNK] += given
+            present = lengths > 0
+            cosines = rows[present] @ (vector / length) / lengths[present]
+            total[start : start + CHUNK][present] += cosines
+            shared[start : start + CHUNK] += present
     found = np.full(len(total), np.nan, np.float32)
     np.divide(total, shared, out=found, where=shared > 0)
     return found

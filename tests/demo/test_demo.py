@@ -14,7 +14,6 @@ from demo import category_names, heat, paths, samples, snippets, uploads, view_m
 from rakuten import storage
 from rakuten.categories import CODES, GROUPS, NAMES
 from rakuten.evaluation import metrics
-from rakuten.serving import classifier
 from rakuten.serving.classifier import Choice, Prediction
 from rakuten.serving.explanation import WordEffect
 
@@ -62,10 +61,6 @@ def test_every_category_group_and_model_has_a_name_of_its_own():
             names = [names[language] for names in table.values()]
             assert all(names)
             assert len(set(names)) == len(names)
-
-
-def test_the_package_is_where_the_classifier_looks_for_it():
-    assert paths.PACKAGE == classifier.PACKAGE
 
 
 def test_french_marks_never_start_a_line():

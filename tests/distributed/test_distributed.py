@@ -319,7 +319,7 @@ class Toy:
         return [self._answer(one, top) for one in prepared]
 
     def _answer(self, prepared, top):
-        pixels = prepared.picture[0].tobytes() if prepared.picture else b""
+        pixels = prepared.image[0].tobytes() if prepared.image else b""
         text = f"{prepared.title}|{prepared.description}|".encode()
         draws = np.random.default_rng(list(text + pixels))
         shares = draws.dirichlet(np.ones(27))

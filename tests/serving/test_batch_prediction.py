@@ -131,7 +131,7 @@ def test_csv_holds_every_product_in_its_order(source, out, tmp_path):
     assert header == [
         "index", "prdtypecode", "name", "probability", "top2_code", "top2_probability", "top3_code",
         "top3_probability", "top4_code", "top4_probability", "top5_code", "top5_probability",
-        "text", "image",
+        "text_contribution", "image_contribution",
     ]  # fmt: skip
     assert [int(row[0]) for row in rows] == [row[0] for row in challenge_rows()]
     for row, (_, title, description, *_) in zip(rows, challenge_rows(), strict=True):
@@ -473,9 +473,7 @@ def test_one_product_is_shown_with_bars(tmp_path, capsys):
     widths = [line.count("█") for line in lines[:5]]
     assert widths == sorted(widths, reverse=True)
     assert widths[0] > 0
-    assert lines[5] == (
-        f"for {expected.name}, against the average category: text +1.25 nats, picture -0.50 nats"
-    )
+    assert lines[5] == (f"contributions to {expected.name} (log-odds): text +1.25, image -0.50")
 
 
 def test_one_product_is_shown_in_ascii_where_nothing_else_can_be(monkeypatch):
@@ -484,7 +482,7 @@ def test_one_product_is_shown_in_ascii_where_nothing_else_can_be(monkeypatch):
     assert run("--description", "Une épée") == 0
     shown.flush()
     assert b"#" in shown.buffer.getvalue()
-    assert b"no picture" in shown.buffer.getvalue()
+    assert b"no image" in shown.buffer.getvalue()
 
 
 def test_one_product_as_json(capsys):
@@ -495,8 +493,8 @@ def test_one_product_as_json(capsys):
         "top": [
             {"code": c.code, "name": c.name, "probability": c.probability} for c in expected.top
         ],
-        "text": 1.25,
-        "image": None,
+        "text_contribution": 1.25,
+        "image_contribution": None,
     }
 
 

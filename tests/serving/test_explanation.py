@@ -1,13 +1,14 @@
-"""Explanations of a stand-in classifier whose reasons are known, against literal effects."""
+"""Explanations of a stand-in classifier whose effects are known."""
 
 import numpy as np
 import pytest
 
+from rakuten.models import late_fusion
 from rakuten.models.calibration import Calibration
 from rakuten.serving import explanation
 from rakuten.serving.classifier import Prepared, Probabilities
 
-POOL = Calibration(np.array([1.0, 2.0]), np.zeros(27))
+FUSION = Calibration(np.array([1.0, 2.0]), np.zeros(27))
 PRIOR = np.full(27, 1 / 27, np.float32)
 
 
@@ -19,7 +20,9 @@ def towards(*scores):
 
 
 class StandIn:
-    """Its text model counts "pool" for and "book" against; its image model sees one red corner."""
+    """Its text model counts "pool" for and "book" against; its image model sees a red corner."""
+
+    fusion = FUSION
 
     def __init__(self):
         self.calls = []
@@ -30,44 +33,42 @@ class StandIn:
         text = towards(*(2.0 * w.count("pool") - w.count("book") for w in words))
         text[[not w for w in words]] = np.nan
         reds = [
-            0.0 if one.picture is None else (one.picture[0][0, :2, :2, 0] == 255).mean()
+            0.0 if one.image is None else (one.image[0][0, :2, :2, 0] == 255).mean()
             for one in products
         ]
         image = towards(*(3.0 * red for red in reds))
-        image[[one.picture is None for one in products]] = np.nan
+        image[[one.image is None for one in products]] = np.nan
         fused = np.where(np.isnan(text), image, text)
         fused[np.isnan(fused)] = 1 / 27
         return Probabilities(text, image, fused.astype(np.float32))
 
 
-def picture():
+def red_corner():
     """Black, with a red corner at the top left: 8x8 in one view."""
     pixels = np.zeros((1, 8, 8, 3), np.uint8)
     pixels[0, :2, :2, 0] = 255
     return pixels, ("facts",)
 
 
-def said_of(classifier, product):
-    """What the classifier says, fused as POOL does."""
-    from rakuten.models import late_fusion
-
-    said = classifier.probabilities([product])
-    fused = late_fusion.fuse(POOL, said.text, said.image)
+def output(classifier, product):
+    """Return the classifier's output, fused with the weights."""
+    found = classifier.probabilities([product])
+    fused = late_fusion.fuse(FUSION, found.text, found.image)
     fused[np.isnan(fused).any(axis=1)] = PRIOR
     classifier.calls.clear()
-    return Probabilities(said.text, said.image, fused)
+    return Probabilities(found.text, found.image, fused)
 
 
-def test_words_are_letters_and_digits_with_what_joins_them():
+def test_words_are_letters_and_digits_with_joining_marks():
     text = "L'été à 1,5 m - porte-clés (rouge), n° 12."
     found = [text[start:end] for start, end in explanation.find_words(text)]
     assert found == ["L'été", "à", "1,5", "m", "porte-clés", "rouge", "n", "12"]
     assert explanation.find_words(" - ") == []
 
 
-def test_effects_of_words_without_a_picture():
+def test_effects_of_words_without_an_image():
     classifier, product = StandIn(), Prepared("pool round", "book", None)
-    effects = explanation.word_effects(classifier, POOL, product, said_of(classifier, product))
+    effects = explanation.word_effects(classifier, product, output(classifier, product))
     expected = {
         ("title", 0, 4, "pool"): 2.0,
         ("title", 5, 10, "round"): 0.0,
@@ -78,38 +79,38 @@ def test_effects_of_words_without_a_picture():
     assert effects[0].effect > 0 > effects[2].effect
 
 
-def test_beside_a_picture_words_count_as_the_pool_weighs_them():
-    """The picture is judged once, not with every word."""
-    classifier, product = StandIn(), Prepared("pool round", "", picture())
-    said = said_of(classifier, product)
-    effects = explanation.word_effects(classifier, POOL, product, said)
+def test_with_an_image_words_count_by_the_weight_of_text():
+    """The image is not classified again for every word."""
+    classifier, product = StandIn(), Prepared("pool round", "", red_corner())
+    before = output(classifier, product)
+    effects = explanation.word_effects(classifier, product, before)
     np.testing.assert_allclose([e.effect for e in effects], [2.0, 0.0], atol=1e-5)
-    assert all(one.picture is None for call in classifier.calls for one in call)
+    assert all(one.image is None for call in classifier.calls for one in call)
 
 
-def test_the_last_word_leaves_the_picture_or_the_prior():
+def test_without_its_only_word_a_product_has_its_image_or_the_prior():
     classifier = StandIn()
-    for shown, expected in ((picture(), (2 + 2 * 3) - 3), (None, 2)):
-        product = Prepared("pool", "", shown)
-        said = said_of(classifier, product)
-        (word,) = explanation.word_effects(classifier, POOL, product, said)
+    for image, expected in ((red_corner(), (2 + 2 * 3) - 3), (None, 2)):
+        product = Prepared("pool", "", image)
+        before = output(classifier, product)
+        (word,) = explanation.word_effects(classifier, product, before)
         assert word.effect == pytest.approx(expected, abs=1e-5)
 
 
 def test_only_the_first_words_are_left_out():
     classifier, product = StandIn(), Prepared("pool a", "b c", None)
-    said = said_of(classifier, product)
-    effects = explanation.word_effects(classifier, POOL, product, said, max_words=3)
+    before = output(classifier, product)
+    effects = explanation.word_effects(classifier, product, before, max_words=3)
     assert [e.word for e in effects] == ["pool", "a", "b"]
-    assert explanation.word_effects(classifier, POOL, Prepared("", "", picture()), said) == []
+    assert explanation.word_effects(classifier, Prepared("", "", red_corner()), before) == []
 
 
-def test_the_part_that_speaks_for_the_category_is_found():
-    classifier, product = StandIn(), Prepared("round", "", picture())
-    said = said_of(classifier, product)
+def test_the_region_that_is_evidence_for_the_category_is_found():
+    classifier, product = StandIn(), Prepared("round", "", red_corner())
+    before = output(classifier, product)
     steps = []
     effects = explanation.region_effects(
-        classifier, POOL, product, said, grid=4, advance=lambda *step: steps.append(step)
+        classifier, product, before, grid=4, advance=lambda *step: steps.append(step)
     )
     expected = np.zeros((4, 4))
     expected[0, 0] = 2 * 3.0
@@ -118,36 +119,34 @@ def test_the_part_that_speaks_for_the_category_is_found():
     assert all(not one.title for call in classifier.calls for one in call)
 
 
-def test_rows_run_from_the_top_and_the_picture_stays_as_it_was():
-    pixels, facts = picture()
+def test_rows_run_from_the_top_and_the_image_is_not_changed():
+    pixels, facts = red_corner()
     flipped = np.ascontiguousarray(pixels[:, ::-1])
 
     class Bottom(StandIn):
         def probabilities(self, products):
             turned = [
-                Prepared(p.title, p.description, (p.picture[0][:, ::-1], facts)) for p in products
+                Prepared(p.title, p.description, (p.image[0][:, ::-1], facts)) for p in products
             ]
             return super().probabilities(turned)
 
     classifier, product = Bottom(), Prepared("", "", (flipped, facts))
-    effects = explanation.region_effects(
-        classifier, POOL, product, said_of(classifier, product), grid=2
-    )
+    effects = explanation.region_effects(classifier, product, output(classifier, product), grid=2)
     assert np.unravel_index(effects.argmax(), effects.shape) == (1, 0)
     np.testing.assert_array_equal(flipped, pixels[:, ::-1])
 
 
-def test_without_a_picture_there_are_no_parts():
+def test_regions_need_an_image():
     product = Prepared("pool", "", None)
     classifier = StandIn()
-    with pytest.raises(ValueError, match="no picture"):
-        explanation.region_effects(classifier, POOL, product, said_of(classifier, product))
+    with pytest.raises(ValueError, match="no image"):
+        explanation.region_effects(classifier, product, output(classifier, product))
 
 
-def test_the_surest_answer_has_reasons_too():
-    """A probability near 1 hardly moves; the odds do."""
+def test_a_certain_prediction_has_effects_too():
+    """A probability near 1 hardly changes; the log-odds do."""
     classifier, product = StandIn(), Prepared("pool " * 8, "", None)
-    said = said_of(classifier, product)
-    assert said.fused[0, 0] > 0.99999
-    effects = explanation.word_effects(classifier, POOL, product, said)
+    before = output(classifier, product)
+    assert before.fused[0, 0] > 0.99999
+    effects = explanation.word_effects(classifier, product, before)
     np.testing.assert_allclose([e.effect for e in effects], 2.0, atol=1e-3)

@@ -32,7 +32,7 @@ from rakuten.tracking import registry, served
 from rakuten.tracking.served import ServedClassifier
 
 
-def picture(colour=(20, 90, 200), size=(200, 150)):
+def jpeg(colour=(20, 90, 200), size=(200, 150)):
     content = io.BytesIO()
     Image.new("RGB", size, colour).save(content, "JPEG")
     return content.getvalue()
@@ -60,8 +60,8 @@ class Echo:
     busy = 0
 
     def prepare(self, product):
-        if product.image == b"no picture":
-            raise ImageError("cannot decode 10 bytes")
+        if product.image == b"not an image":
+            raise ImageError("cannot decode 12 bytes")
         return product
 
     def classify(self, products, *, top):
@@ -90,18 +90,17 @@ def problems(model, rows, **params):
     with pytest.raises(MlflowException) as caught:
         model.predict(None, pd.DataFrame(rows), params)
     assert caught.value.get_http_status_code() == 400
-    said = json.loads(caught.value.serialize_as_json())
-    told = said["message"]
-    for one in said["problems"]:
+    answer = json.loads(caught.value.serialize_as_json())
+    for one in answer["problems"]:
         place = "" if one["row"] is None else f"row {one['row']}"
         place = ", ".join(part for part in (place, one["column"]) if part)
-        assert (f"{place}: {one['reason']}" if place else one["reason"]) in told
-    return [tuple(problem.values()) for problem in said["problems"]]
+        assert (f"{place}: {one['reason']}" if place else one["reason"]) in answer["message"]
+    return [tuple(problem.values()) for problem in answer["problems"]]
 
 
 def test_each_row_is_answered_in_its_order(model):
     rows = [
-        {"title": "abc", "image": base64_of(b"a picture")},
+        {"title": "abc", "image": base64_of(b"an image")},
         {"title": "", "image": base64_of(b"another")},
         {"title": "a", "description": None},
     ]
@@ -110,8 +109,8 @@ def test_each_row_is_answered_in_its_order(model):
     assert found.index.tolist() == [7, 3, 5]
     assert found["prdtypecode"].tolist() == [CODES[3], CODES[0], CODES[1]]
     assert found["name"].tolist() == [NAMES[code] for code in found["prdtypecode"]]
-    assert found["text"].tolist() == [1.5, None, 1.5]
-    assert found["image"].tolist() == [-0.25, -0.25, None]
+    assert found["text_contribution"].tolist() == [1.5, None, 1.5]
+    assert found["image_contribution"].tolist() == [-0.25, -0.25, None]
     assert found["top"][7] == [
         {"code": code, "name": NAMES[code], "probability": 0.5} for code in CODES[3:5]
     ]
@@ -122,7 +121,7 @@ def test_each_row_is_answered_in_its_order(model):
     answer = io.StringIO()
     predictions_to_json(found, answer)
     shown = json.loads(answer.getvalue(), parse_constant=pytest.fail)["predictions"]  # no NaN
-    assert (shown[1]["text"], shown[2]["image"]) == (None, None)
+    assert (shown[1]["text_contribution"], shown[2]["image_contribution"]) == (None, None)
     assert {row["problem"] for row in shown} == {""}
     assert list(shown[0]) == registry_columns()
 
@@ -131,7 +130,7 @@ def registry_columns():
     return served.SIGNATURE.outputs.input_names()
 
 
-def test_five_categories_are_named_by_default_and_no_row_is_no_error(model):
+def test_five_categories_by_default_and_no_rows_are_accepted(model):
     for params in (None, {}, {"top_k": None}):
         assert len(model.predict(None, pd.DataFrame({"title": ["a"]}), params)["top"][0]) == 5
     empty = model.predict(None, pd.DataFrame({"title": []}))
@@ -139,14 +138,14 @@ def test_five_categories_are_named_by_default_and_no_row_is_no_error(model):
     assert len(empty) == 0
 
 
-def test_what_is_wrong_is_told_by_row_and_column(model):
+def test_problems_name_row_and_column(model):
     rows = [
         {"title": "good", "image": None},
         {"title": 5, "image": "pas du base64 !"},
         {"title": ["a"], "image": 7},
         {"title": np.nan, "image": ""},
-        {"title": "x" * (served.MAX_TEXT + 1), "image": "A" * (served.MAX_PICTURE * 2)},
-        {"title": "x", "image": base64_of(bytes(served.MAX_PICTURE + 3))},
+        {"title": "x" * (served.MAX_TEXT + 1), "image": "A" * (served.MAX_IMAGE * 2)},
+        {"title": "x", "image": base64_of(bytes(served.MAX_IMAGE + 3))},
     ]
     found = problems(model, rows)
     assert [(row, column) for row, column, _ in found] == [
@@ -155,35 +154,35 @@ def test_what_is_wrong_is_told_by_row_and_column(model):
     ]  # fmt: skip
     reasons = [reason for *_, reason in found]
     assert reasons[0] == "expected text, received int 5"
-    assert "expected the base64 of a picture's file, received 'pas du base64 !'" in reasons[1]
+    assert "expected an image file in base64, received 'pas du base64 !'" in reasons[1]
     assert "received list ['a']" in reasons[2]
     assert "received int 7" in reasons[3]
     assert "all missing" in reasons[4]
-    assert "100,001 characters, at most 100,000" in reasons[5]
-    assert "characters of base64, of a file of at most 8,388,608 bytes" in reasons[6]
-    assert "a file of 8,388,611 bytes, at most 8,388,608" in reasons[7]
+    assert "100,001 characters, the maximum is 100,000" in reasons[5]
+    assert "characters of base64, the maximum is a file of 8,388,608 bytes" in reasons[6]
+    assert "a file of 8,388,611 bytes, the maximum is 8,388,608" in reasons[7]
 
 
-def test_a_bad_product_may_spare_the_others(model):
+def test_with_null_a_bad_product_leaves_the_others(model):
     """What Spark needs, where a batch that raises fails the job."""
     rows = [
         {"title": "abc"},
         {"title": None},
         {"title": 5, "description": ["a"]},
-        {"title": "a", "image": base64_of(b"no picture")},
-        {"title": "ab", "image": base64_of(b"a picture")},
+        {"title": "a", "image": base64_of(b"not an image")},
+        {"title": "ab", "image": base64_of(b"an image")},
     ]
     found = model.predict(None, pd.DataFrame(rows), {"on_error": "null", "top_k": 1})
     assert found["prdtypecode"].tolist() == [CODES[3], None, None, None, CODES[2]]
     assert found["probability"].tolist() == [0.5, None, None, None, 0.5]
     assert found["name"].tolist() == [NAMES[CODES[3]], "", "", "", NAMES[CODES[2]]]
-    assert found["image"].tolist() == [None, None, None, None, -0.25]
+    assert found["image_contribution"].tolist() == [None, None, None, None, -0.25]
     assert [len(top) for top in found["top"]] == [1, 0, 0, 0, 1]
     assert found["problem"].tolist() == [
         "",
-        "title, description and image are all missing: give one of them",
+        "title, description and image are all missing: pass at least one",
         "title: expected text, received int 5; description: expected text, received list ['a']",
-        "image: cannot decode 10 bytes",
+        "image: cannot decode 12 bytes",
         "",
     ]
     answer = io.StringIO()
@@ -193,33 +192,33 @@ def test_a_bad_product_may_spare_the_others(model):
     assert none["prdtypecode"].tolist() == [None]
 
 
-def test_what_is_wrong_with_the_whole_request_is_refused_all_the_same(model):
+def test_with_null_a_bad_request_is_still_refused(model):
     ((row, column, reason),) = problems(model, {"title": ["x"] * 257}, on_error="null")
-    assert (row, "257 rows, at most 256" in reason) == (None, True)
+    assert (row, "257 rows, the maximum is 256" in reason) == (None, True)
     ((_, column, reason),) = problems(model, {"title": ["x"]}, on_error="ignore")
     assert (column, reason) == ("on_error", "expected raise or null, received str ignore")
     assert problems(model, {"title": [None]}, on_error="raise")[0][0] == 0
 
 
-def test_limits_hold_at_their_edge(model):
-    rows = [{"title": "x" * served.MAX_TEXT, "image": base64_of(bytes(served.MAX_PICTURE))}]
+def test_the_largest_accepted_request(model):
+    rows = [{"title": "x" * served.MAX_TEXT, "image": base64_of(bytes(served.MAX_IMAGE))}]
     assert len(model.predict(None, pd.DataFrame(rows))) == 1
     assert len(model.predict(None, pd.DataFrame({"title": ["x"] * served.MAX_ROWS}))) == 256
     ((row, _, reason),) = problems(model, {"title": ["x"] * (served.MAX_ROWS + 1)})
-    assert (row, "257 rows, at most 256" in reason) == (None, True)
+    assert (row, "257 rows, the maximum is 256" in reason) == (None, True)
     for wrong in (0, 28):
         ((_, column, reason),) = problems(model, {"title": ["x"]}, top_k=wrong)
         assert (column, reason) == ("top_k", f"expected 1 to 27 categories, received {wrong}")
 
 
-def test_pictures_that_cannot_be_decoded_are_told_in_one_answer(model):
-    bad = base64_of(b"no picture")
+def test_images_that_cannot_be_decoded_are_listed_in_one_answer(model):
+    bad = base64_of(b"not an image")
     found = problems(model, {"title": ["a"] * 30, "image": [None, *[bad] * 29]})
     assert len(found) == served.MAX_PROBLEMS
-    assert found[0] == (1, "image", "cannot decode 10 bytes")
+    assert found[0] == (1, "image", "cannot decode 12 bytes")
 
 
-def test_requests_at_once_wait_for_each_other(model):
+def test_simultaneous_requests_are_classified_one_at_a_time(model):
     def ask(length):
         return model.predict(None, pd.DataFrame({"title": ["x" * length]}))["prdtypecode"][0]
 
@@ -232,12 +231,12 @@ def test_requests_at_once_wait_for_each_other(model):
 
 @pytest.fixture(scope="module")
 def address(built_repository, tmp_path_factory):
-    """`mlflow models serve` with the built package as champion of a store of its own."""
+    """`mlflow models serve` with the built package as champion of a separate store."""
     root = tmp_path_factory.mktemp("store")
     (root / "build").mkdir()
     (root / "build/package").symlink_to(built_repository / "build/package")
     command = ["python", "-m", "rakuten", "promote"]
-    assert "is the champion now" in run(command, built_repository, DVC_ROOT=str(root))
+    assert "is now the champion" in run(command, built_repository, DVC_ROOT=str(root))
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     command = ["mlflow", "models", "serve", "-m", f"models:/{registry.NAME}@{registry.CHAMPION}"]
@@ -289,12 +288,12 @@ def records(*rows, **params):
     return {"dataframe_records": rows} | ({"params": params} if params else {})
 
 
-GOOD = {"title": "Piscine hors sol ronde", "image": base64_of(picture())}
+GOOD = {"title": "Piscine hors sol ronde", "image": base64_of(jpeg())}
 BAD = {
     "malformed JSON": (b'{"dataframe_records": [{"title": "x"', "Expecting ',' delimiter"),
     "no JSON object": ([1], "Received a list"),
     "truncated JPEG": (
-        records({"title": "a"}, {"title": "b", "image": base64_of(picture()[:500])}),
+        records({"title": "a"}, {"title": "b", "image": base64_of(jpeg()[:500])}),
         "row 1, image: cannot decode 500 bytes",
     ),
     "decompression bomb": (records({"title": "a", "image": base64_of(bomb())}), "row 0, image"),
@@ -302,31 +301,34 @@ BAD = {
     "no title column": (records({"description": "x"}), "missing inputs ['title']"),
     "an unknown column": (records({"designation": "x"}), "extra inputs: ['designation']"),
     "a number for a title": (records({"title": 5}), "row 0, title: expected text, received int 5"),
-    "no base64": (records({"title": "x", "image": "été"}), "row 0, image: expected the base64"),
-    "too many rows": (records(*[{"title": "x"}] * 257), "257 rows, at most 256"),
+    "no base64": (
+        records({"title": "x", "image": "été"}),
+        "row 0, image: expected an image file in base64",
+    ),
+    "too many rows": (records(*[{"title": "x"}] * 257), "257 rows, the maximum is 256"),
     "top_k of 0": (records({"title": "x"}, top_k=0), "expected 1 to 27"),
     "top_k in words": (records({"title": "x"}, top_k="many"), "top_k"),
     "50 MB in an image": (records({"title": "x", "image": "A" * (50 << 20)}), "row 0, image"),
     "50 MB in a title": (records({"title": "x" * (50 << 20)}), "row 0, title"),
-    "50 MB of rows": (records(*[{"title": "x" * 200}] * 230_000), "at most 256"),
+    "50 MB of rows": (records(*[{"title": "x" * 200}] * 230_000), "the maximum is 256"),
     "50 MB of no JSON": (b"x" * (50 << 20), "Expecting value"),
 }
 
 
 @pytest.mark.slow
-def test_the_server_answers_as_the_classifier_does_whatever_it_is_sent(built_repository, address):
-    """Texts first, then pictures, then everything bad; after each the good answer is the same."""
+def test_the_server_answers_as_the_classifier_after_any_request(built_repository, address):
+    """Texts first, then images, then bad requests; after each, a good one gets the same answer."""
     url, process = address
     classifier = ProductClassifier.load(built_repository / "build/package")
     table = storage.read_table(built_repository / "build/clean/products.parquet").head(4)
     with storage.ImageArchive(built_repository / "data/images.zip") as archive:
-        pictures = [archive.read(name) for name in archive.names()[:4]]
+        images = [archive.read(name) for name in archive.names()[:4]]
     given = [
-        Product(t, image=c) for t, c in zip(table["designation"].fillna(""), pictures, strict=True)
+        Product(t, image=c) for t, c in zip(table["designation"].fillna(""), images, strict=True)
     ]
     given += [
         Product(given[0].title or "x"),
-        Product(image=pictures[1]),
+        Product(image=images[1]),
         Product("Piscine", "ronde"),
     ]
     rows = [
@@ -342,16 +344,16 @@ def test_the_server_answers_as_the_classifier_does_whatever_it_is_sent(built_rep
         assert found["prdtypecode"] == expected.code
         assert found["name"] == expected.name
         shown = [found["probability"], *(one["probability"] for one in found["top"])]
-        said = [expected.probability, *(choice.probability for choice in expected.top)]
-        np.testing.assert_allclose(shown, said, rtol=1e-4)
-        for part in ("text", "image"):
+        wanted = [expected.probability, *(choice.probability for choice in expected.top)]
+        np.testing.assert_allclose(shown, wanted, rtol=1e-4)
+        for part in ("text_contribution", "image_contribution"):
             if (value := getattr(expected, part)) is None:
                 assert found[part] is None
             else:
                 assert found[part] == pytest.approx(value, abs=1e-3)
 
     expected = classifier.predict(given, top=3)
-    order = [4, 6, 5, 0, 1, 2, 3]  # a text before the first picture, a picture alone
+    order = [4, 6, 5, 0, 1, 2, 3]  # text before the first image, then an image alone
     for number in order:
         status, answer = post(url, records(rows[number], top_k=3))
         assert status == 200, answer
@@ -366,11 +368,11 @@ def test_the_server_answers_as_the_classifier_does_whatever_it_is_sent(built_rep
             assert status == 200
             same(answer["predictions"][0], expected[number % 7])
 
-    (good,) = classifier.predict([Product(GOOD["title"], image=picture())])
-    for what, (body, told) in BAD.items():
+    (good,) = classifier.predict([Product(GOOD["title"], image=jpeg())])
+    for what, (body, message) in BAD.items():
         status, answer = post(url, body)
         assert 400 <= status < 500, what
-        assert told in answer["message"], what
+        assert message in answer["message"], what
         assert "stack_trace" not in answer, what
         status, answer = post(url, records(GOOD))
         assert status == 200
@@ -389,7 +391,7 @@ def test_the_server_answers_as_the_classifier_does_whatever_it_is_sent(built_rep
 
 
 @pytest.mark.slow
-def test_the_package_knows_its_data_and_its_own_digest(built_repository):
+def test_the_package_has_the_digests_of_its_data_and_in_dvc_lock(built_repository):
     tracked = storage.read_yaml(built_repository / "data.dvc")["outs"][0]["md5"]
     summary = storage.read_json(built_repository / "build/package/package.json")
     assert f"{summary['dataset']['digest']}.dir" == tracked

@@ -40,7 +40,7 @@ def folder(built_repository, tmp_path_factory):
     (root / "build").mkdir()
     (root / "build/package").symlink_to(built_repository / "build/package")
     command = ["python", "-m", "rakuten", "promote"]
-    assert "is the champion now" in run(command, built_repository, DVC_ROOT=str(root))
+    assert "is now the champion" in run(command, built_repository, DVC_ROOT=str(root))
     table = storage.read_table(built_repository / "build/clean/products.parquet").head(PRODUCTS)
     with storage.ImageArchive(built_repository / "data/images.zip") as archive:
         pictures = [archive.read(name) for name in archive.names()[:PRODUCTS]]
