@@ -13,7 +13,7 @@ from benchmarks import __main__ as everything
 from benchmarks import cost, measure, scale
 from rakuten import storage
 from rakuten.reports import readme
-from rakuten.serving.product_files import Row
+from rakuten.serving.product_tables import Row
 
 APART = {"pipeline", "scale", "cost"}
 
