@@ -28,9 +28,9 @@ COMMANDS = {
     "import": Command("rakuten.data.importing", "check the challenge's files and fill data/"),
     "sample": Command("rakuten.sample.command", "write a synthetic catalogue"),
     "predict": Command(
-        "rakuten.serving.batch_prediction", "predict the category of a product or of a file"
+        "rakuten.serving.predict_command", "predict the category of a product or of a file"
     ),
-    "ray": Command("rakuten.distributed.__main__", "clean, extract or predict on a Ray cluster"),
+    "ray": Command("rakuten.distributed.command", "clean, extract or predict on a Ray cluster"),
     "sync": Command(
         "rakuten.tracking.command", "rebuild the runs and the champion missing in MLflow", ("sync",)
     ),

@@ -1,5 +1,4 @@
-"""Catalogues of any length on many machines: Ray Data around the functions of `rakuten.serving.batch_prediction`.
+"""Large catalogues on several machines: Ray Data around the functions of `rakuten.serving`.
 
-`engine` is the only module here that imports Ray, and it does so when it is run: without Ray the
-rest of the project works as ever.
+Only `engine` imports Ray, and only when it runs: everything else works without it.
 """

@@ -1,7 +1,7 @@
-"""Shuffled batches of what a run on Ray wrote, for a model that learns a batch at a time.
+"""Shuffled batches of the partitions that a run on Ray wrote, for models that learn by batches.
 
-The partitions are read in random order, and their rows are drawn from a buffer of some partitions:
-memory does not grow with the catalogue. Every row comes once an epoch. Labels are joined by id.
+Partitions are read in random order, and rows are drawn from a buffer of some partitions, so that
+memory does not grow with the catalogue. Each row occurs once per epoch. Labels are joined by id.
 """
 
 from collections.abc import Iterator, Sequence
@@ -10,22 +10,22 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.dataset as ds
 
-from rakuten.distributed.places import locate
-from rakuten.serving.product_files import InputError
+from rakuten.distributed.remote_files import locate
+from rakuten.serving.errors import InputError
 
 
 class Labels:
     """The class of every labelled product, 12 bytes each: 1.2 GB for 100 million."""
 
     def __init__(self, ids: np.ndarray, classes: np.ndarray):
-        """Take the labels.
+        """Sort the labels by id.
 
         Args:
-            ids: int64 (n,), each once, in any order.
-            classes: Whole numbers (n,), e.g. class indices.
+            ids: int64 (n,), unique, in any order.
+            classes: Integers (n,), class indices.
 
         Raises:
-            ValueError: If an id comes twice, or the lengths differ.
+            ValueError: If an id occurs twice, or the lengths differ.
         """
         if len(ids) != len(classes):
             raise ValueError(
@@ -33,18 +33,18 @@ class Labels:
             )
         order = np.argsort(ids, kind="stable")
         self._ids, self._classes = np.asarray(ids)[order], np.asarray(classes, np.int32)[order]
-        twice = self._ids[1:][self._ids[1:] == self._ids[:-1]]
-        if len(twice):
-            raise ValueError(f"id {twice[0]} has two labels: expected one, remove the other")
+        repeated = self._ids[1:][self._ids[1:] == self._ids[:-1]]
+        if len(repeated):
+            raise ValueError(f"id {repeated[0]} has two labels: expected one, remove the other")
 
     def find(self, ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Look products up.
+        """Look up the labels of products.
 
         Args:
             ids: int64 (m,).
 
         Returns:
-            bool (m,), which of them have a label, and their classes int32, one for each of those.
+            bool (m,), which products have a label; int32, the classes of those.
         """
         if not len(self._ids):
             return np.zeros(len(ids), bool), np.zeros(0, np.int32)
@@ -65,15 +65,15 @@ def batches(
     """Read an epoch of shuffled batches.
 
     Args:
-        address: A folder of partitions, e.g. `features/features`; a path or a URI.
-        columns: The columns to read; "index" tells the products apart and comes with them.
-        labels: Products without a label are left out, and so are those without an index.
-        size: Products of a batch; the last may be smaller.
-        buffer: Products held in memory to be drawn from, at least `size`: some partitions.
-        seed: Of the order, e.g. (seed, epoch): the same gives the same batches.
+        address: A folder of partitions such as `features/features`, a path or a URI.
+        columns: The columns to return.
+        labels: Products without a label or without an index are left out.
+        size: Products per batch; the last batch may be smaller.
+        buffer: Products in memory from which rows are drawn, at least `size`.
+        seed: Seed of the order, for example (seed, epoch).
 
     Yields:
-        A table of the columns, and its classes int32 in the order of its rows.
+        A table of the columns, and the classes of its rows, int32.
 
     Raises:
         InputError: If there are no partitions.
@@ -90,7 +90,7 @@ def batches(
         count += len(classes)
         if count >= buffer:
             drawn = _shuffle(waiting, rng)
-            # Half stays, to be mixed with the partitions that come next.
+            # Half stays in the buffer and is mixed with the next partitions.
             whole = max(size, count // 2 // size * size)
             yield from _cut(*drawn, whole, size)
             waiting = [tuple(part[whole:] for part in drawn)]
@@ -100,10 +100,10 @@ def batches(
 
 
 def matrix(column: pa.ChunkedArray) -> np.ndarray:
-    """Make an array of a column of features.
+    """Convert a column of features to an array.
 
     Args:
-        column: n lists of d numbers, n > 0; none of them null, see `has_image`.
+        column: n > 0 lists of d numbers, none of them null.
 
     Returns:
         (n, d), of the dtype of the numbers.
@@ -113,8 +113,8 @@ def matrix(column: pa.ChunkedArray) -> np.ndarray:
     """
     if column.null_count:
         raise ValueError(
-            f"{column.null_count} of {len(column)} products have no features: give labels to those "
-            "with a picture only"
+            f"{column.null_count} of {len(column)} products have no features: pass only the labels of "
+            "products with an image"
         )
     values = np.concatenate([chunk.flatten().to_numpy() for chunk in column.chunks])
     return values.reshape(len(column), -1)
@@ -123,13 +123,13 @@ def matrix(column: pa.ChunkedArray) -> np.ndarray:
 def _tables(
     address: str, columns: list[str], most: int, rng: np.random.Generator
 ) -> Iterator[pa.Table]:
-    """Read the partitions in random order, those larger than the buffer in pieces."""
-    place = locate(address)
-    paths = [info.path for info in place.files() if info.path.endswith(".parquet")]
+    """Read partitions in random order, in pieces if they are larger than the buffer."""
+    folder = locate(address)
+    paths = [info.path for info in folder.files() if info.path.endswith(".parquet")]
     if not paths:
         raise InputError(f"{address} holds no partitions: pass the folder that a run wrote")
     for number in rng.permutation(len(paths)):
-        part = ds.dataset(paths[number], format="parquet", filesystem=place.filesystem)
+        part = ds.dataset(paths[number], format="parquet", filesystem=folder.filesystem)
         scanner = part.scanner(
             columns=columns, filter=ds.field("index").is_valid(), batch_size=most, batch_readahead=1
         )
@@ -141,7 +141,7 @@ def _tables(
 def _shuffle(
     waiting: Sequence[tuple[pa.Table, np.ndarray]], rng: np.random.Generator
 ) -> tuple[pa.Table, np.ndarray]:
-    """Mix what waits."""
+    """Shuffle the buffer."""
     table = pa.concat_tables([table for table, _ in waiting])
     classes = np.concatenate([classes for _, classes in waiting])
     order = rng.permutation(len(classes))
@@ -151,7 +151,7 @@ def _shuffle(
 def _cut(
     table: pa.Table, classes: np.ndarray, count: int, size: int
 ) -> Iterator[tuple[pa.Table, np.ndarray]]:
-    """Cut the first products into batches."""
+    """Divide the first `count` products into batches."""
     for start in range(0, count, size):
         stop = min(start + size, count)
         yield table[start:stop], classes[start:stop]

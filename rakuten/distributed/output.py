@@ -1,10 +1,10 @@
-"""The folder that a distributed run writes: partitions, errors beside them, and a manifest.
+"""The output folder of a distributed run: partitions, their errors, and a manifest.
 
-    OUT/manifest.json              input and settings; partitions with digests when all is done
+    OUT/manifest.json              input and settings; partitions with digests after the run
     OUT/<predictions|features|texts>/part-<first row>.parquet
-    OUT/errors/part-<first row>.parquet             only where rows have faults
+    OUT/errors/part-<first row>.parquet             only for partitions with faulty rows
 
-The errors of a partition are written before it: a partition that is there is done.
+The errors of a partition are written before it: a partition that exists is finished.
 """
 
 import hashlib
@@ -17,8 +17,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from rakuten.distributed.partitions import Partition
-from rakuten.distributed.places import Place, locate
-from rakuten.serving.product_files import InputError
+from rakuten.distributed.remote_files import RemotePath, locate
+from rakuten.serving.errors import InputError
 
 MANIFEST = "manifest.json"
 KINDS = ("texts", "features", "predictions")
@@ -34,36 +34,36 @@ ERRORS = pa.schema(
 
 
 class Done(NamedTuple):
-    """A partition that is there.
+    """A finished partition.
 
     Attributes:
         digest: SHA-256 of its file.
-        no_picture: Products whose picture was looked for in vain.
-        bad_rows: Rows of its errors.
+        missing_images: Products whose image was not found.
+        bad_rows: Number of faulty rows.
     """
 
     digest: str
-    no_picture: int
+    missing_images: int
     bad_rows: int
 
 
 class Output:
-    """The folder, begun or gone on with."""
+    """The output folder, new or continued."""
 
     def __init__(self, address: str, kind: str, manifest: dict, *, restart: bool):
-        """Take over a folder.
+        """Create or continue a folder.
 
         Args:
-            address: Where it is.
+            address: A path or a URI.
             kind: The name of the folder of partitions.
-            manifest: What the results depend on.
-            restart: Whether to remove what is there of another run.
+            manifest: Everything that the results depend on.
+            restart: Whether to delete earlier results.
 
         Raises:
-            InputError: If it belongs to another run, or to no run at all.
+            InputError: If the folder belongs to another command, or holds other files.
         """
         self._root, self._kind, self._manifest = locate(address), kind, manifest
-        kept = self._root.below(MANIFEST)
+        kept = self._root / MANIFEST
         if self._root.info().is_file:
             raise InputError(f"{address} is a file: name a folder with -o")
         if self._root.files() and not kept.exists():
@@ -78,10 +78,10 @@ class Output:
                 )
             if restart:
                 for name in (*KINDS, "errors"):
-                    self._remove(self._root.below(name))
+                    (self._root / name).delete()
         self._write_manifest({"complete": False})
 
-    def _depended_on(self, manifest: Place) -> dict:
+    def _depended_on(self, manifest: RemotePath) -> dict:
         try:
             return json.loads(manifest.read())["depends_on"]
         except (ValueError, KeyError, TypeError) as error:
@@ -90,33 +90,33 @@ class Output:
             ) from error
 
     def finished(self, partitions: Sequence[Partition]) -> dict[str, Done]:
-        """Find the partitions that are there and whole, by their names."""
-        there, errors = (
-            {info.base_name for info in self._root.below(name).files()}
+        """Find the finished partitions, by name."""
+        present, errors = (
+            {info.base_name for info in (self._root / name).files()}
             for name in (self._kind, "errors")
         )
         found = {}
         for partition in partitions:
-            done = self._check(partition) if partition.name in there else None
+            done = self._check(partition) if partition.name in present else None
             if done and (not done.bad_rows or partition.name in errors):
                 found[partition.name] = done
-            elif partition.name in errors:  # of a run that was killed before it wrote the partition
-                self._root.below("errors", partition.name).delete()
+            elif partition.name in errors:  # the run was killed before it wrote the partition
+                (self._root / "errors" / partition.name).delete()
         return found
 
     def write(
-        self, partition: Partition, table: pa.Table, errors: Sequence[tuple], no_picture: int
+        self, partition: Partition, table: pa.Table, errors: Sequence[tuple], missing_images: int
     ) -> Done:
         """Write a partition, its errors first.
 
         Args:
             partition: The partition.
             table: Its results, in the order of its rows.
-            errors: Rows of `ERRORS`.
-            no_picture: Products whose picture was looked for in vain.
+            errors: Rows in the order of `ERRORS`.
+            missing_images: Products whose image was not found.
 
         Raises:
-            InputError: If the input was changed meanwhile: rows are missing.
+            InputError: If rows are missing because the input changed.
         """
         if len(table) != partition.rows:
             raise InputError(
@@ -127,13 +127,13 @@ class Output:
             columns = [list(column) for column in zip(*errors, strict=True)]
             arrays = [pa.array(c, t) for c, t in zip(columns, ERRORS.types, strict=True)]
             bad = pa.Table.from_arrays(arrays, schema=ERRORS)
-            self._root.below("errors", partition.name).write(_parquet(bad))
+            (self._root / "errors" / partition.name).write(_parquet(bad))
         rows = pa.array(range(partition.first, partition.first + partition.rows), pa.int64())
-        notes = {"no_picture": str(no_picture), "bad_rows": str(len(errors))}
+        notes = {"missing_images": str(missing_images), "bad_rows": str(len(errors))}
         table = table.add_column(0, "row", rows).replace_schema_metadata(notes)
         content = _parquet(table)
-        self._root.below(self._kind, partition.name).write(content)
-        return Done(hashlib.sha256(content).hexdigest(), no_picture, len(errors))
+        (self._root / self._kind / partition.name).write(content)
+        return Done(hashlib.sha256(content).hexdigest(), missing_images, len(errors))
 
     def complete(self, partitions: Sequence[Partition], done: dict[str, Done]) -> None:
         """Write the manifest of a finished run."""
@@ -154,24 +154,20 @@ class Output:
 
     def _write_manifest(self, state: dict) -> None:
         text = json.dumps(state | {"depends_on": self._manifest}, indent=2)
-        self._root.below(MANIFEST).write(f"{text}\n".encode())
+        (self._root / MANIFEST).write(f"{text}\n".encode())
 
     def _check(self, partition: Partition) -> Done | None:
-        """Read a partition's file; a damaged one is computed again."""
-        content = self._root.below(self._kind, partition.name).read()
+        """Read a partition's file; None if it is damaged."""
+        content = (self._root / self._kind / partition.name).read()
         try:
             with pq.ParquetFile(io.BytesIO(content)) as file:
                 notes, rows = file.schema_arrow.metadata, file.metadata.num_rows
-                numbers = {k: int(notes[k.encode()]) for k in ("no_picture", "bad_rows")}
+                numbers = {k: int(notes[k.encode()]) for k in ("missing_images", "bad_rows")}
         except (OSError, pa.ArrowException, KeyError, TypeError):
             return None
         if rows != partition.rows:
             return None
         return Done(hashlib.sha256(content).hexdigest(), **numbers)
-
-    def _remove(self, folder: Place) -> None:
-        if folder.exists():
-            folder.filesystem.delete_dir(folder.path)
 
 
 def _parquet(table: pa.Table) -> bytes:

@@ -1,53 +1,44 @@
-"""A catalogue in partitions, and its rows in the chunks that the local engine would make.
+"""Divide a catalogue into partitions and read them.
 
-Rounding depends on which products go through the networks together. The chunks are therefore those
-of `rakuten.serving.batch_prediction`, and a partition is a whole number of them.
+The values of a network depend on which products are computed together, in the last bits. A
+partition is therefore a whole number of the chunks of `rakuten.serving.batch_prediction`.
 """
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-import pyarrow as pa
-
-from rakuten.distributed.places import Place, locate
-from rakuten.serving.batch_prediction import Reading
-from rakuten.serving.product_files import (
-    FORMATS,
-    InputError,
-    Mark,
-    Row,
-    Table,
-    open_table,
-    read_rows,
-)
+from rakuten.distributed.remote_files import RemotePath, locate
+from rakuten.serving.errors import InputError
+from rakuten.serving.product_tables import FORMATS, Row, Table, open_table, read_rows
 
 
 class Partition(NamedTuple):
-    """Rows of one file that are written as one.
+    """Consecutive rows of one file, whose results are written to one file.
 
     Attributes:
-        first: The number of the first row in the whole catalogue.
-        rows: How many rows.
-        file: The number of the file.
-        mark: Where in the file they begin.
+        first: Position of the first row in the whole catalogue.
+        rows: Number of rows.
+        file: Number of the input file.
+        start: Position of the first row in that file.
     """
 
     first: int
     rows: int
     file: int
-    mark: Mark
+    start: int
 
     @property
     def name(self) -> str:
-        """The name of the files that hold what becomes of it."""
+        """Name of the files that hold its results and errors."""
         return f"part-{self.first:012d}.parquet"
 
 
 def list_tables(address: str) -> list[str]:
-    """List the files of a catalogue; hidden ones, and notes such as _SUCCESS, are none of them.
+    """List the files of a catalogue, without hidden ones and markers such as _SUCCESS.
 
     Args:
         address: A CSV or Parquet file, or a folder of such files.
@@ -58,10 +49,10 @@ def list_tables(address: str) -> list[str]:
     Raises:
         InputError: If there are none.
     """
-    place = locate(address)
-    if place.info().is_file:
-        return [place.path]
-    named = [(info.path, Path(info.path)) for info in place.files()]
+    root = locate(address)
+    if root.info().is_file:
+        return [root.path]
+    named = [(info.path, Path(info.path)) for info in root.files()]
     found = [p for p, n in named if n.suffix.lower() in FORMATS and n.name[0] not in "._"]
     if not found:
         raise InputError(
@@ -70,130 +61,78 @@ def list_tables(address: str) -> list[str]:
     return found
 
 
-def open_one(address: str, path: str, every: int) -> tuple[Table, dict]:
-    """Open one of the files with marks, and identify it.
+def open_one(address: str, path: str) -> tuple[Table, dict]:
+    """Open and identify a file of a catalogue.
 
     Args:
-        address: What was given for the products.
+        address: The address given for the products.
         path: The file's path in that filesystem.
-        every: Rows of a partition.
 
     Returns:
-        The table and what tells the file from others.
+        The table, and path, size and hash of the file.
     """
     filesystem = locate(address).filesystem
-    table = open_table(Path(path), filesystem, every=every)
-    return table, {"path": path, **Place(filesystem, path).identity()}
+    table = open_table(Path(path), filesystem)
+    return table, {"path": path, **RemotePath(filesystem, path).identity()}
 
 
 def plan(tables: Sequence[Table], size: int) -> list[Partition]:
-    """Divide a catalogue; a partition never spans two files."""
+    """Divide a catalogue; a partition never spans two files.
+
+    Args:
+        tables: The files in order.
+        size: Maximum number of rows of a partition.
+    """
     found, before = [], 0
     for number, table in enumerate(tables):
-        for mark in table.marks:
-            rows = min(size, table.rows - mark.position)
-            found.append(Partition(before + mark.position, rows, number, mark))
+        for start in range(0, table.rows, size):
+            rows = min(size, table.rows - start)
+            found.append(Partition(before + start, rows, number, start))
         before += table.rows
     return found
 
 
-def chunks(partition: Partition, table: Table, size: int) -> Iterator[list[Row]]:
-    """Read the rows of a partition in chunks.
+def group_by_reader(
+    partitions: Sequence[Partition], tables: Sequence[Table]
+) -> list[list[Partition]]:
+    """Group partitions that one process reads in sequence.
 
     Args:
-        partition: The partition.
-        table: The file that it belongs to.
-        size: Rows of a chunk.
-
-    Yields:
-        Rows whose positions count from the beginning of the catalogue; so does the index where no
-        column has it.
-    """
-    before = partition.first - partition.mark.position
-    numbered = "index" not in table.columns and table.numbers == range(table.rows)
-    rows = read_rows(table, partition.mark, partition.rows)
-    while chunk := list(itertools.islice(rows, size)):
-        yield [
-            row._replace(
-                position=row.position + before,
-                index=row.position + before if numbered else row.index,
-            )
-            for row in chunk
-        ]
-
-
-READINGS = pa.schema(
-    [
-        ("position", pa.int64()),
-        ("line", pa.int64()),
-        ("number", pa.int64()),  # the index,
-        ("word", pa.large_string()),  # or what stands there if it is no number
-        ("title", pa.large_string()),
-        ("description", pa.large_string()),
-        ("pixels", pa.large_binary()),
-        ("shape", pa.list_(pa.int32())),
-        ("facts", pa.list_(pa.float64())),
-        ("faults", pa.list_(pa.string())),
-        ("no_picture", pa.bool_()),
-    ]
-)
-"""How products made ready travel from one process to another."""
-
-
-def pack(readings: Sequence[Reading]) -> bytes:
-    """Write products made ready as an Arrow stream."""
-    rows = []
-    for row, prepared, faults, no_picture in readings:
-        pixels, facts = prepared.image or (None, None)
-        number = isinstance(row.index, int)
-        rows.append(
-            {
-                "position": row.position,
-                "line": row.line,
-                "number": row.index if number else None,
-                "word": None if number else row.index,
-                "title": prepared.title,
-                "description": prepared.description,
-                "pixels": None if pixels is None else np.ascontiguousarray(pixels).tobytes(),
-                "shape": None if pixels is None else pixels.shape,
-                "facts": facts,
-                "faults": faults,
-                "no_picture": no_picture,
-            }
-        )
-    return write_stream(pa.Table.from_pylist(rows, READINGS))
-
-
-def unpack(content: bytes, build: Callable) -> list[Reading]:
-    """Read what `pack` wrote.
-
-    Args:
-        content: The stream.
-        build: Makes the prepared product of title, description, and pixels with facts or None.
+        partitions: Some partitions in order.
+        tables: The files.
 
     Returns:
-        The readings; of their rows only position, line and index.
+        The partitions of each CSV file, and those that begin in each Parquet row group.
     """
-    readings = []
-    for r in read_stream(content).to_pylist():
-        picture = None
-        if r["pixels"] is not None:
-            picture = np.frombuffer(r["pixels"], np.uint8).reshape(r["shape"]), r["facts"]
-        index = r["word"] if r["number"] is None else r["number"]
-        row = Row(r["position"], r["line"], index, "", "", None, ())
-        prepared = build(r["title"], r["description"], picture)
-        readings.append(Reading(row, prepared, tuple(r["faults"]), r["no_picture"]))
-    return readings
+
+    def reader(partition: Partition) -> tuple[int, int]:
+        return partition.file, bisect_right(tables[partition.file].groups, partition.start)
+
+    return [list(group) for _, group in itertools.groupby(partitions, reader)]
 
 
-def write_stream(table: pa.Table) -> bytes:
-    """Write a table as an Arrow stream."""
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, table.schema) as writer:
-        writer.write_table(table)
-    return sink.getvalue().to_pybytes()
+def read_partitions(partitions: Sequence[Partition], table: Table) -> Iterator[list[Row]]:
+    """Read partitions of one file in sequence.
 
+    Args:
+        partitions: Partitions of the file, in order.
+        table: The file.
 
-def read_stream(content: bytes) -> pa.Table:
-    """Read a table from an Arrow stream."""
-    return pa.ipc.open_stream(content).read_all()
+    Yields:
+        The rows of each partition. Their positions count from the first row of the catalogue; so
+        do their indices if no column holds the index.
+    """
+    numbered = "index" not in table.columns and table.numbers == range(table.rows)
+    position = partitions[0].start
+    with closing(read_rows(table, position)) as rows:
+        for partition in partitions:
+            start = partition.start - position
+            position = partition.start + partition.rows
+            before = partition.first - partition.start
+            yield [
+                row._replace(
+                    position=row.position + before,
+                    index=row.position + before if numbered else row.index,
+                )
+                for row in itertools.islice(rows, start, start + partition.rows)
+            ]

@@ -10,17 +10,27 @@ import pytest
 from conftest import ROOT
 
 from benchmarks import __main__ as everything
-from benchmarks import cost, measure, scale
+from benchmarks import cost, measure, scale, scale_tools
 from rakuten import storage
 from rakuten.reports import readme
-from rakuten.serving.product_files import Row
+from rakuten.serving.product_tables import Row
 
 APART = {"pipeline", "scale", "cost"}
 
 
 def test_every_subject_is_run_by_make_bench_or_apart():
     scripts = {path.stem for path in (ROOT / "benchmarks").glob("*.py")}
-    assert scripts - {"__init__", "__main__", "measure", "numpy_nets"} == {*everything.SUBJECTS, *APART}
+    assert scripts - {
+        "__init__",
+        "__main__",
+        "measure",
+        "scale_tools",
+        "numpy_nets",
+        "calibrate",
+    } == {
+        *everything.SUBJECTS,
+        *APART,
+    }
 
 
 def test_the_report_is_written_from_what_was_kept(tmp_path, monkeypatch):
@@ -77,25 +87,29 @@ def test_the_guide_shows_the_costs():
     assert readme.fill(text, {"cost": cost.table()}) == text, "run 'python -m benchmarks.cost'"
 
 
-def test_marks_tell_the_rate_of_a_run_and_of_its_parts(monkeypatch):
+def test_the_progress_recorder_knows_the_rate_of_a_run_and_its_parts(monkeypatch):
     clock, spent = iter([0.0, 30.0, 40.0, 50.0, 52.0]), iter([7.0, 8.0, 9.0, 10.0, 11.0])
-    monkeypatch.setattr(scale.time, "perf_counter", lambda: next(clock))
-    monkeypatch.setattr(scale, "spent", lambda: next(spent))
-    marks = scale.Marks()
-    with marks(total=9) as bar:
-        for count in (scale.CHUNK, scale.CHUNK, scale.CHUNK, 8):
+    monkeypatch.setattr(scale_tools.time, "perf_counter", lambda: next(clock))
+    monkeypatch.setattr(scale_tools, "spent", lambda: next(spent))
+    recorder = scale_tools.ProgressRecorder()
+    with recorder(total=9) as bar:
+        for count in (scale_tools.CHUNK, scale_tools.CHUNK, scale_tools.CHUNK, 8):
             bar.update(count)
-    assert marks.rate() == (3 * scale.CHUNK + 8) / 52
-    assert marks.written_by_one_processor() == (3 * scale.CHUNK + 8) / 4
-    assert marks.between(scale.CHUNK, 2 * scale.CHUNK) == (10.0, scale.CHUNK, 1.0)
+    assert recorder.rate() == (3 * scale_tools.CHUNK + 8) / 52
+    assert recorder.written_by_one_processor() == (3 * scale_tools.CHUNK + 8) / 4
+    assert recorder.between(scale_tools.CHUNK, 2 * scale_tools.CHUNK) == (
+        10.0,
+        scale_tools.CHUNK,
+        1.0,
+    )
 
 
-def test_a_timed_job_does_what_the_job_does_and_knows_when(tmp_path, monkeypatch):
+def test_a_timed_transform_computes_and_measures(tmp_path, monkeypatch):
     clock = iter([100.0, 120.0, 130.0, 140.0, 150.0])
-    monkeypatch.setattr(scale.time, "time", lambda: next(clock))
-    job = scale.StandIn("", 1, cost=0)
-    timed = copy.deepcopy(scale.Timed(job, tmp_path / "times"))  # as it travels: by its parts
-    assert (timed.chunk, timed.threads, timed.identity()) == (job.chunk, 1, {})
+    monkeypatch.setattr(scale_tools.time, "time", lambda: next(clock))
+    transform = scale_tools.Simulated("", 1, cost=0)
+    timed = copy.deepcopy(scale_tools.Timed(transform, tmp_path / "times"))  # copied as Ray does
+    assert (timed.chunk, timed.threads, timed.identity()) == (transform.chunk, 1, {})
     rows = [Row(n, n, n, "a", "", None, ()) for n in range(20)]
     compute = timed.load()
     for count in (20, 20, 10):

@@ -10,10 +10,11 @@ import pytest
 from conftest import ROOT
 from PIL import Image
 
-from demo import category_names, heat, paths, samples, snippets, uploads, view_models, wording
-from rakuten import storage
+from demo import heat, paths, samples, snippets, uploads, view_models, wording
+from rakuten import category_names, storage
 from rakuten.categories import CODES, GROUPS, NAMES
 from rakuten.evaluation import metrics
+from rakuten.model_names import BY_NAME
 from rakuten.serving.classifier import Choice, Prediction
 from rakuten.serving.explanation import WordEffect
 
@@ -55,12 +56,13 @@ def test_every_category_group_and_model_has_a_name_of_its_own():
     assert tuple(category_names.CATEGORIES) == CODES
     assert tuple(category_names.GROUPS) == tuple(GROUPS)
     compared = storage.read_csv(ROOT / paths.TABLES / "comparison.csv")["model"]
-    assert set(compared) == set(category_names.MODELS)
-    for table in (category_names.CATEGORIES, category_names.GROUPS, category_names.MODELS):
+    assert set(compared) == set(BY_NAME)
+    for table in (category_names.CATEGORIES, category_names.GROUPS):
         for language in LANGUAGES:
             names = [names[language] for names in table.values()]
             assert all(names)
             assert len(set(names)) == len(names)
+    assert len({model.title_fr for model in BY_NAME.values()}) == len(BY_NAME)
 
 
 def test_french_marks_never_start_a_line():

@@ -1,4 +1,4 @@
-"""The loader of training: every row once an epoch, by its id, shuffled, in bounded memory."""
+"""Tests of shuffled batches: every row once per epoch, by id, in bounded memory."""
 
 import re
 
@@ -7,25 +7,31 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 from conftest import ROOT
+from distributed_cases import SMALL, ToyExtraction
 
 from rakuten import categories, storage
-from rakuten.distributed import batches, jobs, output, partitions
+from rakuten.distributed import batches, output
 from rakuten.distributed.batches import Labels
-from rakuten.serving.product_files import InputError, Mark
+from rakuten.distributed.partitions import Partition
+from rakuten.image.preprocessing import Facts
+from rakuten.serving.batch_prediction import Reading
+from rakuten.serving.classifier import Prepared
+from rakuten.serving.errors import InputError
+from rakuten.serving.product_tables import Row
 from rakuten.text import tfidf
 
 PRODUCTS, PARTITION, WIDTH = 230, 20, 3
 
 
 def features(ids):
-    """What nobody else than product `id` has."""
+    """Make features that are unique to each id."""
     return (np.asarray(ids)[:, None] * 10 + np.arange(WIDTH)).astype(np.float32)
 
 
 @pytest.fixture
 def folder(tmp_path):
-    """What a run writes, by the module that writes it: ids from 1000 down, one product of ten
-    without a picture, one without a readable index."""
+    """Write partitions as a run does: ids descend from 1000, one product in five has no image, one
+    has no readable index."""
     ids = 1000 - 2 * np.arange(PRODUCTS)
     out = output.Output(str(tmp_path / "out"), "features", {}, restart=False)
     for first in range(0, PRODUCTS, PARTITION):
@@ -34,14 +40,13 @@ def folder(tmp_path):
         average = [None if none else row for none, row in zip(missing, features(part), strict=True)]
         numbers = pa.array([None if i == 998 else int(i) for i in part], pa.int64())
         table = pa.table({"index": numbers, "has_image": ~missing, "average": pa.array(average)})
-        place = partitions.Partition(first, len(part), 0, Mark(first, 0, 0))
-        out.write(place, table, [], 0)
+        out.write(Partition(first, len(part), 0, first), table, [], 0)
     return str(tmp_path / "out/features")
 
 
 @pytest.fixture
 def labels():
-    """Every product with a picture but one has a label, and so have others."""
+    """Label all products with an image except one, and others."""
     ids = np.array([i for i in range(1100) if i % 10 and i != 996])
     return Labels(np.random.default_rng(0).permutation(ids), np.zeros(len(ids)))
 
@@ -75,7 +80,7 @@ def test_labels_are_those_of_the_ids(folder):
         np.testing.assert_array_equal(classes, table["index"].to_numpy() % 27)
 
 
-def test_the_order_is_the_seed_s_and_mixes_partitions(folder, labels):
+def test_the_order_depends_on_the_seed_and_mixes_partitions(folder, labels):
     def order(**options):
         return np.concatenate([t["index"].to_numpy() for t, _ in read(folder, labels, **options)])
 
@@ -86,62 +91,52 @@ def test_the_order_is_the_seed_s_and_mixes_partitions(folder, labels):
     assert all(len(set(partition[start : start + 24])) >= 3 for start in range(0, 144, 24))
 
 
-def test_memory_is_bounded_by_the_buffer(folder, labels, monkeypatch):
-    held = []
-    shuffle = batches._shuffle
+@pytest.mark.parametrize(("size", "buffer"), [(8, 30), (4, 5)])
+def test_memory_is_bounded_by_the_buffer(folder, labels, size, buffer):
+    """At most one further partition is read, or a piece of it that fits into the buffer."""
+    opened = []
 
-    def noted(waiting, rng):
-        held.append(sum(len(classes) for _, classes in waiting))
-        return shuffle(waiting, rng)
+    class Spy(Labels):
+        def find(self, ids):
+            opened.append(len(ids))
+            return super().find(ids)
 
-    monkeypatch.setattr(batches, "_shuffle", noted)
-    read(folder, labels, buffer=30)
-    assert len(held) > 5
-    assert max(held) < 30 + PARTITION
-    held.clear()
-    read(folder, labels, size=4, buffer=5)  # partitions are larger: they are read in pieces
-    assert max(held) < 5 + 5
+    spy = Spy(np.array(known()), np.zeros(len(known())))
+    given = 0
+    columns = ["index", "average"]
+    for table, _ in batches.batches(folder, columns, spy, size=size, buffer=buffer, seed=1):
+        given += len(table)
+        assert max(opened) <= min(PARTITION, buffer)
+        assert sum(opened) - given < buffer + PARTITION + PRODUCTS - len(known())
 
 
 def test_features_of_the_real_layout_are_read(tmp_path, labels):
-    """The table that extraction writes, with a row without a picture."""
-    from test_distributed import SMALL
-
-    from rakuten.serving.batch_prediction import Reading
-    from rakuten.serving.classifier import Prepared
-    from rakuten.serving.product_files import Row
-
-    widths = {"average": 5, "grid": 4, "middle": 2}
-    picture = (np.zeros((1, 2, 2, 3), np.uint8), None)
+    """The table that extraction writes, with a row without an image."""
+    image = (np.zeros((1, 32, 32, 3), np.uint8), [0.0] * len(Facts._fields))
     readings = [
-        Reading(Row(n, n, n + 1, "", "", None, ()), Prepared("", "", p), (), False)
-        for n, p in enumerate([picture, None, picture])
+        Reading(Row(n, n, n + 1, "", "", None, ()), Prepared("", "", given), (), False)
+        for n, given in enumerate([image, None, image])
     ]
-    found = {
-        "average": np.arange(10, dtype=np.float32).reshape(2, 5),
-        "grid": np.ones((1, 2, 4), np.float16),
-        "middle": np.ones((1, 2, 2), np.float16),
-        "facts": np.zeros((2, len(jobs.preprocessing.Facts._fields))),
-    }
-    table = jobs.Extraction("w", SMALL, 1)._table(readings, found, widths)
-    out = output.Output(str(tmp_path), "features", {}, restart=False)
-    out.write(partitions.Partition(0, 3, 0, Mark(0, 0, 0)), table, [], 0)
+    table = ToyExtraction(str(tmp_path), SMALL, 1).load()(readings)
+    average = np.stack(table["average"].to_pandas()[[0, 2]])
+    out = output.Output(str(tmp_path / "out"), "features", {}, restart=False)
+    out.write(Partition(0, 3, 0, 0), table, [], 0)
     some = Labels(np.array([1, 3]), np.array([7, 8]))
     ((batch, classes),) = batches.batches(
-        str(tmp_path / "features"), ["average", "grid"], some, size=9, buffer=9, seed=0
+        str(tmp_path / "out/features"), ["average", "grid"], some, size=9, buffer=9, seed=0
     )
     order = np.argsort(classes)
-    np.testing.assert_array_equal(batches.matrix(batch["average"])[order], found["average"])
+    np.testing.assert_array_equal(batches.matrix(batch["average"])[order], average)
     assert batches.matrix(batch["grid"]).dtype == np.float16
     everything = Labels(np.array([1, 2, 3]), np.zeros(3))
     ((batch, _),) = batches.batches(
-        str(tmp_path / "features"), ["average"], everything, size=9, buffer=9, seed=0
+        str(tmp_path / "out/features"), ["average"], everything, size=9, buffer=9, seed=0
     )
     with pytest.raises(ValueError, match="1 of 3 products have no features"):
         batches.matrix(batch["average"])
 
 
-def test_what_does_not_fit_is_refused(folder, labels, tmp_path):
+def test_invalid_arguments_are_refused(folder, labels, tmp_path):
     with pytest.raises(ValueError, match="batches of 9 from a buffer of 8: expected 1 to 8"):
         read(folder, labels, size=9, buffer=8)
     (tmp_path / "empty").mkdir()
@@ -156,8 +151,8 @@ def test_what_does_not_fit_is_refused(folder, labels, tmp_path):
     assert read(folder, Labels(np.array([], int), np.array([], int))) == []
 
 
-def test_the_guide_s_example_learns(tmp_path, monkeypatch):
-    """The block of docs/scale.md as it stands, on a catalogue of two words a category."""
+def test_the_example_of_the_guide_learns(tmp_path, monkeypatch):
+    """Run the example of docs/scale.md on a catalogue of two words per category."""
     document = (ROOT / "docs/scale.md").read_text()
     (code,) = re.findall(r"## Training on.*?```python\n(.*?)```", document, re.DOTALL)
     monkeypatch.chdir(tmp_path)
@@ -172,8 +167,7 @@ def test_the_guide_s_example_learns(tmp_path, monkeypatch):
     for first in range(0, 540, 100):
         part = slice(first, first + 100)
         table = pa.table({"index": ids[part], "tokens": tokens[part]})
-        place = partitions.Partition(first, len(table), 0, Mark(first, 0, 0))
-        out.write(place, table, [], 0)
+        out.write(Partition(first, len(table), 0, first), table, [], 0)
     names = {}
     exec(code, names)
     found = names["model"].predict(

@@ -1,6 +1,6 @@
-"""What is done with every product: its text cleaned, its picture's features, its prediction.
+"""What is computed for every product: cleaned text, image features, or a prediction.
 
-A job travels to the processes that do it. `prepare` runs in tasks, what `load` gives in actors.
+A transform is sent to the processes that run it: `prepare` is called in tasks, `load` in actors.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -13,24 +13,28 @@ import numpy as np
 import pyarrow as pa
 
 from rakuten import storage
-from rakuten.distributed.pictures import IndexedPictures
-from rakuten.distributed.places import locate
+from rakuten.distributed.image_index import IndexedImages
+from rakuten.distributed.remote_files import locate
 from rakuten.image import extraction, preprocessing
-from rakuten.serving import batch_prediction, product_files
+from rakuten.serving import batch_prediction, prediction_files
 from rakuten.serving.batch_prediction import Reading
 from rakuten.serving.classifier import Prepared, ProductClassifier
-from rakuten.serving.product_files import Row
+from rakuten.serving.errors import one_line
+from rakuten.serving.product_tables import Row
 from rakuten.text import cleaning
+
+Compute = Callable[[Sequence[Reading]], pa.Table]
+"""Computes a table, a row per product, from prepared products."""
 
 
 @dataclass(frozen=True)
 class Cleaning:
-    """Take every product's text to language and tokens, as the stage `clean` does.
+    """Extract language and tokens of every product's text, as the stage `clean` does.
 
     Attributes:
-        resources: The folder of langid's and NLTK's data, which every machine can read.
+        resources: Folder of the data of langid and NLTK, on every machine.
         settings: The section `clean` of params.yaml.
-        chunk: Products cleaned at once; the result does not depend on it.
+        chunk: Products that are cleaned together; the result does not depend on it.
         partition: Rows of a partition, a multiple of `chunk`.
     """
 
@@ -44,17 +48,17 @@ class Cleaning:
     takes_gpu = False
 
     def identity(self) -> dict:
-        """Tell what the results depend on besides products."""
+        """Identify everything that the results depend on, except the products."""
         resources = locate(self.resources)
-        langid, nltk = resources.below("langid.npz").digest(), resources.below("nltk").digests()
+        langid, nltk = (resources / "langid.npz").digest(), (resources / "nltk").digests()
         return {"resources": {"langid": langid, "nltk": nltk}, "settings": self.settings}
 
-    def prepare(self, row: Row, pictures: None) -> Reading:
-        """Take the texts of a row as they are."""
+    def prepare(self, row: Row, images: None) -> Reading:
+        """Take the texts of a row without change."""
         return Reading(row, Prepared(row.title, row.description, None), row.faults, False)
 
-    def load(self) -> Callable[[Sequence[Reading]], pa.Table]:
-        """Load what cleaning needs; what is returned makes a table of readings."""
+    def load(self) -> Compute:
+        """Load the data of langid and NLTK."""
         languages = storage.read_arrays(Path(self.resources, "langid.npz"))
         cleaner = cleaning.Cleaner(Path(self.resources, "nltk"), languages, **self.settings)
 
@@ -71,9 +75,9 @@ class Prediction:
     """Predict every product with a packaged classifier.
 
     Attributes:
-        package: The classifier's folder, which every machine can read.
-        top: Choices per product.
-        chunk: Products classified at once.
+        package: Folder of the classifier, on every machine.
+        top: Number of categories per product.
+        chunk: Products that are classified together.
         partition: Rows of a partition, a multiple of `chunk`.
     """
 
@@ -85,44 +89,44 @@ class Prediction:
     name = "predictions"
 
     def identity(self) -> dict:
-        """Tell what the results depend on besides products and pictures."""
+        """Identify everything that the results depend on, except products and images."""
         package = locate(self.package).digests()
         return {"package": package, "top": self.top, "chunk": self.chunk, "software": _software()}
 
     @property
     def threads(self) -> int:
-        """Threads of the networks: those of the training."""
+        """Threads of the networks, as in training."""
         return _classifier(self.package).summary["threads"]
 
     @property
     def takes_gpu(self) -> bool:
-        """Whether pictures go through TensorFlow, which takes a GPU where there is one."""
+        """Whether images are processed by TensorFlow, which uses a GPU if there is one."""
         return _classifier(self.package).summary["extract"]["precision"] == "float32"
 
-    def prepare(self, row: Row, pictures: IndexedPictures | None) -> Reading:
-        """Do what the local engine does."""
-        return batch_prediction.prepare_row(row, _classifier(self.package), pictures)
+    def prepare(self, row: Row, images: IndexedImages | None) -> Reading:
+        """Prepare a row as the prediction of a file does."""
+        return batch_prediction.prepare_row(row, _classifier(self.package), images)
 
-    def load(self) -> Callable[[Sequence[Reading]], pa.Table]:
-        """Load the classifier; what is returned makes a table of readings."""
+    def load(self) -> Compute:
+        """Load the classifier."""
         classifier = ProductClassifier.load(self.package)
 
         def compute(readings: Sequence[Reading]) -> pa.Table:
-            part = batch_prediction.classify_chunk(list(readings), classifier, self.top)
-            return batch_prediction.tabulate(batch_prediction.columns_of(self.top), part["rows"])
+            rows, _ = batch_prediction.classify_chunk(readings, classifier, self.top)
+            return prediction_files.tabulate(batch_prediction.columns_of(self.top), rows)
 
         return compute
 
 
 @dataclass(frozen=True)
 class Extraction:
-    """Take every product's picture through the backbone.
+    """Extract the features of every product's image.
 
     Attributes:
-        weights: The backbone's weights, a file that every machine can read.
+        weights: File of the backbone's weights, on every machine.
         settings: The section `extract` of params.yaml.
-        threads: Threads of the network, those of the training for its bits.
-        chunk: Products at once.
+        threads: Threads of the network; the last bits of the features depend on them.
+        chunk: Products that are computed together.
         partition: Rows of a partition, a multiple of `chunk`.
     """
 
@@ -136,11 +140,11 @@ class Extraction:
 
     @property
     def takes_gpu(self) -> bool:
-        """Whether pictures go through TensorFlow, which takes a GPU where there is one."""
+        """Whether images are processed by TensorFlow, which uses a GPU if there is one."""
         return self.settings.precision == "float32"
 
     def identity(self) -> dict:
-        """Tell what the results depend on besides products and pictures."""
+        """Identify everything that the results depend on, except products and images."""
         return {
             "weights": locate(self.weights).digest(),
             "settings": asdict(self.settings) | {"views": list(self.settings.views)},
@@ -149,23 +153,22 @@ class Extraction:
             "software": _software(),
         }
 
-    def prepare(self, row: Row, pictures: IndexedPictures | None) -> Reading:
-        """Find and decode the picture of a row."""
-        content, fault = batch_prediction.find_picture(row, pictures)
+    def prepare(self, row: Row, images: IndexedImages | None) -> Reading:
+        """Find and decode the image of a row."""
+        content, fault = batch_prediction.find_image(row, images)
         faults = [*row.faults, *([fault] if fault else [])]
-        picture = None
+        image = None
         if content is not None:
             try:
-                picture = extraction.prepare(content, self.settings)
+                image = extraction.prepare(content, self.settings)
             except preprocessing.ImageError as error:
-                reason = product_files.one_line(error)
-                faults.append(f"picture {row.image} cannot be used: {reason}")
+                faults.append(f"image {row.image} cannot be used: {one_line(error)}")
         missing = content is None and not fault
-        return Reading(row, Prepared("", "", picture), tuple(faults), missing)
+        return Reading(row, Prepared("", "", image), tuple(faults), missing)
 
     def network(self) -> tuple[extraction.Extractor, Mapping[str, int]]:
-        """Load the backbone: the network, and how many numbers it gives of each kind."""
-        from rakuten import determinism
+        """Load the backbone; return it and the number of values of each kind of feature."""
+        from rakuten import determinism  # TensorFlow: the other transforms do not need it
         from rakuten.image import backbones
 
         determinism.configure(seed=0, threads=self.threads)
@@ -177,8 +180,8 @@ class Extraction:
         )
         return network, backbones.BACKBONES[self.settings.backbone].widths
 
-    def load(self) -> Callable[[Sequence[Reading]], pa.Table]:
-        """Load the backbone; what is returned makes a table of readings."""
+    def load(self) -> Compute:
+        """Load the backbone."""
         network, widths = self.network()
 
         def compute(readings: Sequence[Reading]) -> pa.Table:
@@ -196,7 +199,7 @@ class Extraction:
     def _table(
         self, readings: Sequence[Reading], found: Mapping, widths: Mapping[str, int]
     ) -> pa.Table:
-        """Lay out features, null where there is no picture: views one after the other."""
+        """Make a table of features, null where there is no image; views are concatenated."""
         has = np.array([bool(r.prepared.image) for r in readings])
         columns = {"index": _indices(readings), "has_image": pa.array(has)}
         views = {"average": 1, "grid": len(self.settings.views), "middle": len(self.settings.views)}
@@ -206,8 +209,7 @@ class Extraction:
             if found:
                 array = found[kind] if kind == "average" else np.swapaxes(found[kind], 0, 1)
                 values = array.ravel()
-            # Of one size in fact; PyArrow cannot read lists of a fixed size from Parquet where
-            # some are null.
+            # Not a list type of fixed size: PyArrow cannot read that from Parquet if some are null.
             ends = pa.array(np.cumsum([0, *(width * has)]), pa.int32())
             columns[kind] = pa.ListArray.from_arrays(ends, pa.array(values), mask=pa.array(~has))
         facts = np.full((len(readings), len(preprocessing.Facts._fields)), np.nan)
@@ -218,18 +220,21 @@ class Extraction:
         return pa.table(columns)
 
 
+Transform = Cleaning | Extraction | Prediction
+
+
 def _software() -> dict[str, str]:
-    """Give the versions of what computes."""
+    """List the versions of the libraries that compute."""
     return {name: version(name) for name in ("tensorflow", "keras", "onnxruntime", "numpy")}
 
 
 def _indices(readings: Sequence[Reading]) -> pa.Array:
-    """Give the challenge's indices, null where there is no number."""
+    """List the indices of the challenge, null where there is no number."""
     numbers = [r.row.index if isinstance(r.row.index, int) else None for r in readings]
     return pa.array(numbers, pa.int64())
 
 
 @lru_cache(maxsize=1)
 def _classifier(package: str) -> ProductClassifier:
-    """Open the package once a process; its networks are not loaded for `prepare`."""
+    """Open the package once per process; `prepare` does not load its networks."""
     return ProductClassifier.load(Path(package))

@@ -1,0 +1,102 @@
+"""Predict, clean or extract a large catalogue on a Ray cluster.
+
+Exit status: 0 success; 1 finished, and some rows are in the errors partitions; 2 failed, and the
+same command continues with what is missing.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+import pyarrow as pa
+
+from rakuten import categories, storage
+from rakuten.distributed import engine
+from rakuten.distributed.transforms import Cleaning, Extraction, Prediction, Transform
+from rakuten.image import extraction
+from rakuten.serving import package
+from rakuten.serving.errors import InputError, printable
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command.
+
+    Args:
+        arguments: The words after `ray`; those of the process if None.
+
+    Returns:
+        The exit status.
+    """
+    given = _parser().parse_args(arguments)
+    request = engine.Request(
+        given.products, given.out, given.images, restart=given.restart, address=given.address
+    )
+    try:
+        summary = engine.run(request, given.transform(given))
+    except (InputError, OSError, pa.ArrowException) as error:
+        sys.stderr.write(f"error: {printable(str(error))}\n")
+        return 2
+    sys.stdout.write(printable(summary.report(given.out, given.images, f"{given.out}/errors")))
+    return 1 if summary.bad_rows else 0
+
+
+def _predict(given: argparse.Namespace) -> Transform:
+    return Prediction(_absolute(given.package), given.top)
+
+
+def _clean(given: argparse.Namespace) -> Transform:
+    return Cleaning(_absolute(given.resources), storage.read_params("clean"))
+
+
+def _extract(given: argparse.Namespace) -> Transform:
+    threads, section = storage.read_params("threads", "extract")
+    settings = extraction.Settings(**section)
+    weights = given.weights or f"build/resources/{settings.weights}"
+    return Extraction(_absolute(weights), settings, threads)
+
+
+def _absolute(path: str | Path) -> str:
+    """Make a path that the processes of Ray understand: their working directory differs."""
+    return str(Path(path).absolute())
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m rakuten ray",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    predict, clean, extract = (
+        commands.add_parser(name, help=text, description=text)
+        for name, text in (
+            ("predict", "predict categories from texts and images"),
+            ("clean", "extract language and tokens from titles and descriptions"),
+            ("extract", "extract features from images"),
+        )
+    )
+    images = "folder, zip archive, folder of zip archives, or a URI"
+    predict.set_defaults(transform=_predict)
+    predict.add_argument("--images", help=f"{images}; default: text alone")
+    predict.add_argument(
+        "--package", default=package.FOLDER, help="folder of the classifier (%(default)s)"
+    )
+    predict.add_argument(
+        "--top",
+        type=int,
+        default=5,
+        choices=range(1, categories.NUM_CATEGORIES + 1),
+        metavar="N",
+        help="categories per product (%(default)s)",
+    )
+    clean.set_defaults(transform=_clean, images=None)
+    clean.add_argument("--resources", default="build/resources", help="folder (%(default)s)")
+    extract.set_defaults(transform=_extract)
+    extract.add_argument("--images", required=True, help=images)
+    extract.add_argument("--weights", help="of the backbone (those of build/resources)")
+    for command in (predict, clean, extract):
+        command.add_argument("products", help="CSV or Parquet file, a folder of such, or a URI")
+        command.add_argument("-o", "--out", required=True, help="the folder to write, or a URI")
+        command.add_argument("--restart", action="store_true", help="start over, delete the output")
+        command.add_argument("--address", help="of the Ray cluster (default: this machine)")
+    return parser

@@ -1,0 +1,97 @@
+"""Serialize what Ray sends between processes: rows, prepared products and tables."""
+
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from rakuten.serving.batch_prediction import Reading
+from rakuten.serving.product_tables import Row
+
+READINGS = pa.schema(
+    [
+        ("position", pa.int64()),
+        ("line", pa.int64()),
+        ("index", pa.int64()),  # null if it is not a number
+        ("index_text", pa.large_string()),  # null if it is a number
+        ("title", pa.large_string()),
+        ("description", pa.large_string()),
+        ("pixels", pa.large_binary()),
+        ("shape", pa.list_(pa.int32())),
+        ("facts", pa.list_(pa.float64())),
+        ("faults", pa.list_(pa.string())),
+        ("image_missing", pa.bool_()),
+    ]
+)
+
+
+def pack_rows(rows: Sequence[Row]) -> str:
+    """Serialize rows as JSON."""
+    return json.dumps(rows)
+
+
+def unpack_rows(content: str) -> list[Row]:
+    """Restore rows from `pack_rows`."""
+    return [Row(*values, tuple(faults)) for *values, faults in json.loads(content)]
+
+
+def pack_readings(readings: Sequence[Reading]) -> bytes:
+    """Serialize prepared products as an Arrow stream."""
+    rows: list[dict[str, Any]] = []
+    for row, prepared, faults, image_missing in readings:
+        pixels, facts = prepared.image or (None, None)
+        is_number = isinstance(row.index, int)
+        rows.append(
+            {
+                "position": row.position,
+                "line": row.line,
+                "index": row.index if is_number else None,
+                "index_text": None if is_number else row.index,
+                "title": prepared.title,
+                "description": prepared.description,
+                "pixels": None if pixels is None else np.ascontiguousarray(pixels).tobytes(),
+                "shape": None if pixels is None else pixels.shape,
+                "facts": facts,
+                "faults": faults,
+                "image_missing": image_missing,
+            }
+        )
+    return pack_table(pa.Table.from_pylist(rows, READINGS))
+
+
+def unpack_readings(content: bytes, build: Callable) -> list[Reading]:
+    """Restore prepared products from `pack_readings`.
+
+    Args:
+        content: The stream.
+        build: Makes a prepared product of title, description, and pixels with facts or None.
+
+    Returns:
+        The readings; their rows hold only position, line and index.
+    """
+    readings = []
+    for values in unpack_table(content).to_pylist():
+        image = None
+        if values["pixels"] is not None:
+            pixels = np.frombuffer(values["pixels"], np.uint8).reshape(values["shape"])
+            image = pixels, values["facts"]
+        index = values["index_text"] if values["index"] is None else values["index"]
+        row = Row(values["position"], values["line"], index, "", "", None, ())
+        prepared = build(values["title"], values["description"], image)
+        readings.append(Reading(row, prepared, tuple(values["faults"]), values["image_missing"]))
+    return readings
+
+
+def pack_table(table: pa.Table) -> bytes:
+    """Serialize a table as an Arrow stream."""
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    return sink.getvalue().to_pybytes()
+
+
+def unpack_table(content: bytes) -> pa.Table:
+    """Restore a table from `pack_table`."""
+    return pa.ipc.open_stream(content).read_all()

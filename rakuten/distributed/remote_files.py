@@ -1,0 +1,109 @@
+"""Read and write files by address: local paths, or URIs of any filesystem that PyArrow supports."""
+
+import hashlib
+import io
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO, NamedTuple
+
+import pyarrow.fs as fs
+
+from rakuten.serving.errors import InputError
+
+EDGE = 1 << 20  # bytes hashed at each end of a file
+BUFFER = 1 << 20  # bytes read at once
+
+
+class RemotePath(NamedTuple):
+    """A file or folder of a filesystem.
+
+    Attributes:
+        filesystem: The filesystem, local or remote.
+        path: The path in it.
+    """
+
+    filesystem: fs.FileSystem
+    path: str
+
+    def __truediv__(self, name: str) -> "RemotePath":
+        return RemotePath(self.filesystem, str(PurePosixPath(self.path, name)))
+
+    def open(self) -> BinaryIO:
+        """Open the file for reading; it is seekable."""
+        return io.BufferedReader(self.filesystem.open_input_file(self.path), BUFFER)
+
+    def exists(self) -> bool:
+        """Return whether the file or folder exists."""
+        return self.info().type != fs.FileType.NotFound
+
+    def info(self) -> fs.FileInfo:
+        """Read type and size."""
+        return self.filesystem.get_file_info(self.path)
+
+    def read(self) -> bytes:
+        """Read the whole file."""
+        with self.filesystem.open_input_file(self.path) as file:
+            return file.read()
+
+    def write(self, content: bytes) -> None:
+        """Write the file; it appears when it is complete."""
+        self.filesystem.create_dir(str(PurePosixPath(self.path).parent), recursive=True)
+        unfinished = f"{self.path}.tmp"
+        with self.filesystem.open_output_stream(unfinished) as file:
+            file.write(content)
+        self.filesystem.move(unfinished, self.path)
+
+    def delete(self) -> None:
+        """Delete the file, or the folder with all its files; a missing one is no error."""
+        kind = self.info().type
+        if kind == fs.FileType.Directory:
+            self.filesystem.delete_dir(self.path)
+        elif kind != fs.FileType.NotFound:
+            self.filesystem.delete_file(self.path)
+
+    def files(self) -> list[fs.FileInfo]:
+        """List all files below this folder, sorted by path."""
+        selector = fs.FileSelector(self.path, recursive=True, allow_not_found=True)
+        found = [info for info in self.filesystem.get_file_info(selector) if info.is_file]
+        return sorted(found, key=lambda info: info.path.split("/"))
+
+    def digest(self) -> str:
+        """Hash the whole file: SHA-256."""
+        with self.open() as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+
+    def digests(self) -> dict[str, str]:
+        """Hash all files below this folder; keys are relative paths."""
+        paths = (PurePosixPath(info.path).relative_to(self.path) for info in self.files())
+        return {str(path): (self / str(path)).digest() for path in paths}
+
+    def identity(self) -> dict:
+        """Identify the file by its size and the hash of its first and last MiB."""
+        with self.open() as file:
+            digest = hashlib.sha256(file.read(EDGE))
+            size = file.seek(0, io.SEEK_END)
+            file.seek(max(0, size - EDGE))
+            digest.update(file.read(EDGE))
+        return {"size": size, "sha256": digest.hexdigest()}
+
+
+def locate(address: str) -> RemotePath:
+    """Find the filesystem of an address.
+
+    Args:
+        address: A local path, or a URI such as s3://bucket/folder.
+
+    Returns:
+        The path, whether it exists or not.
+
+    Raises:
+        InputError: If PyArrow does not support the URI.
+    """
+    if "://" not in address:
+        return RemotePath(fs.LocalFileSystem(), Path(address).absolute().as_posix())
+    try:
+        filesystem, path = fs.FileSystem.from_uri(address)
+    except (ValueError, OSError) as error:
+        raise InputError(
+            f"{address} cannot be opened ({error}): expected a path or a URI that PyArrow supports"
+        ) from error
+    return RemotePath(filesystem, path)

@@ -1,0 +1,218 @@
+"""Predict the categories of products: of a file, or of one product given by its texts and image.
+
+A file is predicted in chunks. An interrupted run continues when the same command is run again.
+Rows that cannot be read in full are predicted from what can be read and listed in OUT.errors.csv.
+
+Exit status: 0 success; 1 finished, and some rows are in the errors file; 2 failed, nothing written.
+"""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rakuten import categories
+from rakuten.serving import package
+from rakuten.serving.errors import InputError, one_line, printable
+
+if TYPE_CHECKING:
+    from rakuten.serving.classifier import Prediction, ProductClassifier
+
+    Load = Callable[[Path], ProductClassifier]
+
+BAR = 30  # characters of the longest bar in the terminal
+
+
+def main(arguments: list[str] | None = None, load: "Load | None" = None) -> int:
+    """Run the command.
+
+    Args:
+        arguments: The words after `predict`; those of the process if None.
+        load: Loads a classifier from its folder, `ProductClassifier.load` if None.
+
+    Returns:
+        The exit status.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # no TensorFlow warnings about missing GPUs
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    _check_arguments(parser, options)
+
+    import pyarrow as pa  # like the classifier imported late: help and usage errors appear at once
+
+    try:
+        if options.products is None:
+            return _predict_one(options, load)
+        return _predict_file(options, load)
+    except (InputError, OSError, pa.ArrowException) as error:
+        sys.stderr.write(f"error: {printable(str(error))}\n")
+        return 2
+    except KeyboardInterrupt:
+        sys.stderr.write("error: interrupted: run the same command again to continue\n")
+        return 130  # the status of a shell after Ctrl+C
+
+
+def format_prediction(prediction: "Prediction", *, as_json: bool, blocks: bool) -> str:
+    """Format the prediction of one product for the terminal.
+
+    Args:
+        prediction: The prediction.
+        as_json: Whether to write JSON.
+        blocks: Whether the terminal can show block characters; ASCII otherwise.
+
+    Returns:
+        Lines, the last one ended.
+    """
+    if as_json:
+        top = [
+            {"code": c.code, "name": c.name, "probability": c.probability} for c in prediction.top
+        ]
+        value = {
+            "top": top,
+            "text_contribution": prediction.text_contribution,
+            "image_contribution": prediction.image_contribution,
+        }
+        return json.dumps(value, indent=2, ensure_ascii=not blocks) + "\n"
+    width = max(len(choice.name) for choice in prediction.top)
+    lines = [
+        f"{choice.name:<{width}}  {choice.code:>4}  {choice.probability:>7.1%}  "
+        f"{format_bar(choice.probability, blocks=blocks)}".rstrip()
+        for choice in prediction.top
+    ]
+    parts = [
+        f"no {name}" if value is None else f"{name} {value:+.2f}"
+        for name, value in (
+            ("text", prediction.text_contribution),
+            ("image", prediction.image_contribution),
+        )
+    ]
+    lines.append(
+        f"contributions to {prediction.name} (log-odds against the average category): "
+        f"{', '.join(parts)}"
+    )
+    return "\n".join(lines) + "\n"
+
+
+def format_bar(share: float, *, blocks: bool) -> str:
+    """Format a share as a bar.
+
+    Args:
+        share: 0 to 1.
+        blocks: Whether to use block characters, which show eighths; `#` otherwise.
+    """
+    if not blocks:
+        return "#" * round(share * BAR)
+    whole, eighths = divmod(round(share * BAR * 8), 8)
+    return "█" * whole + " ▏▎▍▌▋▊▉"[eighths].strip()
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m rakuten predict",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("products", nargs="?", type=Path, help="CSV or Parquet file of products")
+    parser.add_argument("-o", "--out", type=Path, help="file to write, .csv or .parquet")
+    parser.add_argument("--images", type=Path, help="folder or zip archive; default: text alone")
+    parser.add_argument(
+        "--submission", action="store_true", help="write the format of the challenge"
+    )
+    parser.add_argument("--restart", action="store_true", help="start over, overwrite the output")
+    parser.add_argument("--title", help="title of one product")
+    parser.add_argument("--description", help="description of one product")
+    parser.add_argument("--image", type=Path, help="image file of one product")
+    parser.add_argument("--json", action="store_true", help="show one product's prediction as JSON")
+    parser.add_argument(
+        "--top", type=int, default=5, help="categories per product (default: %(default)s)"
+    )
+    parser.add_argument("--package", type=Path, help="folder of the classifier (that of the stage)")
+    return parser
+
+
+def _check_arguments(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+    """Exit with status 2 if arguments do not go together."""
+    given = {name for name, value in vars(options).items() if value not in (None, False)}
+    single = sorted(given & {"title", "description", "image"})
+    if options.products is None and not single:
+        parser.error(
+            "nothing to predict: pass a file of products, or --title, --description, --image"
+        )
+    if options.products is not None and single:
+        parser.error(f"a file and --{single[0]}: pass one of the two")
+    kind, wrong = (
+        ("one product", {"json"})
+        if options.products is not None
+        else ("a file of products", {"images", "out", "submission", "restart"})
+    )
+    if given & wrong:
+        parser.error(f"--{min(given & wrong)} is for {kind}: leave it out")
+    if options.products is not None and options.out is None:
+        parser.error("no output: pass -o predictions.csv or -o predictions.parquet")
+    if not 1 <= options.top <= categories.NUM_CATEGORIES:
+        parser.error(f"--top: expected 1 to {categories.NUM_CATEGORIES}, received {options.top}")
+
+
+def _predict_file(given: argparse.Namespace, load: "Load | None") -> int:
+    """Predict a file and report what was written."""
+    from rakuten.serving import batch_prediction, classifier
+
+    options = batch_prediction.Options(
+        source=given.products,
+        out=given.out,
+        images=given.images,
+        package=given.package or package.FOLDER,
+        top=given.top,
+        submission=given.submission,
+        restart=given.restart,
+    )
+    summary = batch_prediction.predict_file(options, load or classifier.ProductClassifier.load)
+    _write(summary.report(options.out, options.images, options.errors))
+    return 1 if summary.bad_rows else 0
+
+
+def _predict_one(given: argparse.Namespace, load: "Load | None") -> int:
+    """Predict one product and show the prediction."""
+    from rakuten.serving import batch_prediction, classifier, product_images, product_tables
+
+    title, description = (
+        product_tables.replace_invalid(text or "")[0].strip()
+        for text in (given.title, given.description)
+    )
+    content = None
+    if given.image:
+        if not given.image.is_file():
+            raise InputError(f"--image {given.image} is not a file: pass the path of an image")
+        with given.image.open("rb") as file:
+            content = product_images.read_image(file, given.image.name)
+    elif not title and not description:
+        raise InputError("the texts are blank and there is no image: pass words or --image")
+    loaded = batch_prediction.load_classifier(
+        given.package or package.FOLDER, load or classifier.ProductClassifier.load
+    )
+    try:
+        prepared = loaded.prepare(classifier.Product(title, description, content))
+    except (ValueError, TypeError) as error:
+        what = given.image or "the product"
+        raise InputError(f"{what} cannot be used: {one_line(error)}") from error
+    (prediction,) = loaded.classify([prepared], top=given.top)
+    _write(format_prediction(prediction, as_json=given.json, blocks=_can_show_blocks()))
+    return 0
+
+
+def _can_show_blocks() -> bool:
+    try:
+        "█▏".encode(sys.stdout.encoding or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True
+
+
+def _write(text: str) -> None:
+    """Write to standard output; escape what it cannot show."""
+    encoding = sys.stdout.encoding or "ascii"
+    sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))

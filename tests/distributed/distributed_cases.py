@@ -1,0 +1,179 @@
+"""Catalogues, a small classifier and small transforms, for tests of distributed runs."""
+
+import contextlib
+import hashlib
+import io
+import os
+import signal
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from PIL import Image
+
+from rakuten import categories
+from rakuten.distributed import transforms
+from rakuten.image import extraction
+from rakuten.serving import batch_prediction, prediction_files, product_tables
+from rakuten.serving.classifier import Choice, Prediction, Prepared
+
+FIELDS = b",designation,description,productid,imageid\n"
+WIDTHS = {"average": 6, "grid": 8, "middle": 5}
+
+SMALL = extraction.Settings(
+    backbone="vgg16",
+    precision="float32",
+    views=["product"],
+    size=32,
+    crop_borders=True,
+    border_tolerance=16,
+    batch_size=2,
+)
+
+
+def jpeg(shade):
+    content = io.BytesIO()
+    Image.new("RGB", (40, 30), (shade % 256, 90, 200)).save(content, "JPEG")
+    return content.getvalue()
+
+
+def catalogue(folder, count, *, every=3):
+    """Write rows with markup, quotes and line ends in fields; every third has an image."""
+    (folder / "images").mkdir(parents=True)
+    lines = []
+    for i in range(count):
+        lines.append(f'{100 + 2 * i},"Piscine {i},\nbleue","<p>""été"" {i}</p>",{i},{i + 50}')
+        if i % every == 0:
+            (folder / "images" / f"image_{i + 50}_product_{i}.jpg").write_bytes(jpeg(7 * i))
+    source = folder / "x.csv"
+    source.write_bytes(FIELDS + "\r\n".join([*lines, "", ""]).encode())
+    return source
+
+
+def append_faulty_rows(folder):
+    """Append a corrupt image, broken UTF-8, a field too many and a wrong index."""
+    source = folder / "x.csv"
+    (folder / "images" / "image_50_product_0.jpg").write_bytes(jpeg(1)[:200])
+    faulty = [
+        b"9002,caf\xe9,,1,51\n",
+        b"9003,too,many,fields,1,51\n",
+        b"nine,index,,1,51\n",
+    ]
+    source.write_bytes(source.read_bytes() + b"".join(faulty))
+
+
+def as_faulty_parquet(source):
+    """Write a catalogue as Parquet; append a field that is too long and broken UTF-8."""
+    frame = pd.read_csv(source)
+    table = pa.table(
+        {
+            "index": [*frame.iloc[:, 0], 9001, 9002],
+            "designation": [*(text.encode() for text in frame["designation"]), b"x", b"caf\xe9"],
+            "description": [
+                *(text.encode() for text in frame["description"]),
+                b"a" * (product_tables.MAX_FIELD + 1),
+                b"",
+            ],
+            "productid": [*frame["productid"], 1, 1],
+            "imageid": [*frame["imageid"], 51, 51],
+        }
+    )
+    pq.write_table(table, source.with_suffix(".parquet"), row_group_size=6)
+    return source.with_suffix(".parquet")
+
+
+def digest(pixels):
+    return hashlib.sha256(np.ascontiguousarray(pixels)).hexdigest()
+
+
+class ToyClassifier:
+    """Draws predictions from a hash of text and pixels, and can be slow or fail."""
+
+    def __init__(self, folder, pause=0.0):
+        self.folder, self.pause = Path(folder), pause
+
+    def prepare(self, product):
+        image = None if product.image is None else extraction.prepare(product.image, SMALL)
+        return Prepared(product.title, product.description, image)
+
+    def classify(self, prepared, *, top):
+        time.sleep(self.pause)
+        (self.folder / f"{os.getpid()}.actor").touch()
+        if (self.folder / "poison").exists() and prepared[0].title.startswith("Piscine 20,"):
+            raise ValueError("a bug")
+        if any(one.title == "Mine" for one in prepared):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return [self._predict(one, top) for one in prepared]
+
+    def _predict(self, prepared, top):
+        pixels = prepared.image[0].tobytes() if prepared.image else b""
+        text = f"{prepared.title}|{prepared.description}|".encode()
+        draws = np.random.default_rng(list(text + pixels))
+        shares = draws.dirichlet(np.ones(27))
+        order = draws.permutation(categories.CODES)[:top]
+        choices = [
+            Choice(int(c), categories.NAMES[c], float(shares[i])) for i, c in enumerate(order)
+        ]
+        return Prediction(
+            tuple(choices), 1.25 if prepared.title else None, -0.5 if pixels else None
+        )
+
+
+@dataclass(frozen=True)
+class ToyPrediction(transforms.Prediction):
+    """Predicts with the small classifier; some titles end the process."""
+
+    pause: float = 0.0
+
+    threads = 1
+    takes_gpu = False
+
+    def identity(self):
+        return {"toy": True}
+
+    def prepare(self, row, images):
+        if row.title == "Mine for readers":
+            os.kill(os.getpid(), signal.SIGKILL)
+        return batch_prediction.prepare_row(row, ToyClassifier(self.package), images)
+
+    def load(self):
+        classifier = ToyClassifier(self.package, self.pause)
+
+        def compute(readings):
+            rows, _ = batch_prediction.classify_chunk(readings, classifier, self.top)
+            return prediction_files.tabulate(batch_prediction.columns_of(self.top), rows)
+
+        return compute
+
+
+@dataclass(frozen=True)
+class ToyExtraction(transforms.Extraction):
+    """Computes features without a network; the file `mine` ends the process once."""
+
+    def identity(self):
+        return {"toy": True}
+
+    def network(self):
+        folder = Path(self.weights)
+
+        def compute(pixels):
+            device = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+            (folder / f"{os.getpid()}.{device}.device").touch()
+            with (folder / f"{os.getpid()}.calls").open("a") as file:
+                file.writelines(f"{digest(one)}\n" for one in pixels)
+            with contextlib.suppress(FileNotFoundError):
+                (folder / "mine").unlink()
+                os.kill(os.getpid(), signal.SIGKILL)
+            if (folder / "poison").exists():
+                time.sleep(0.3)  # until earlier partitions are written
+            if (folder / "poison").exists() and (abs(pixels[:, 0, 0, 0] - 7.0 * 30) < 4).any():
+                raise ValueError("a bug")
+            flat = pixels.reshape(len(pixels), -1).astype(np.float32)
+            sums = np.cumsum(flat, axis=1) / np.float32(70)  # computed independently for each image
+            return {k: sums[:, -w:].astype(extraction.DTYPES[k]) for k, w in WIDTHS.items()}
+
+        return compute, WIDTHS

@@ -1,0 +1,258 @@
+"""Tests of runs on Ray: the values of one process, whatever dies meanwhile."""
+
+import json
+import os
+import signal
+import threading
+import time
+from dataclasses import replace
+
+import distributed_cases
+import numpy as np
+import pandas as pd
+import pytest
+from distributed_cases import (
+    SMALL,
+    WIDTHS,
+    ToyClassifier,
+    ToyExtraction,
+    ToyPrediction,
+    append_faulty_rows,
+    as_faulty_parquet,
+    catalogue,
+    digest,
+)
+
+from rakuten.distributed import engine
+from rakuten.image import extraction
+from rakuten.serving import batch_prediction, prediction_files
+from rakuten.serving.errors import InputError
+from rakuten.serving.product_tables import open_table, read_rows
+
+STORE = 200 << 20  # bytes of Ray's shared memory
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """Start a node on this machine; tests may add others."""
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    import ray
+    from ray.cluster_utils import Cluster
+
+    ray.cloudpickle.register_pickle_by_value(distributed_cases)
+    node = {"object_store_memory": STORE, "include_dashboard": False}
+    quick = {"health_check_period_ms": 500, "health_check_failure_threshold": 4}
+    nodes = Cluster(
+        initialize_head=True, head_node_args=node | {"num_cpus": 2, "_system_config": quick}
+    )
+    ray.init(address=nodes.address, log_to_driver=False, logging_level="ERROR")
+    yield nodes
+    ray.shutdown()
+    nodes.shutdown()
+
+
+def local(source, folder, monkeypatch, *, images=None):
+    """Predict in one process: predictions, errors and counts."""
+    monkeypatch.setattr(batch_prediction, "CHUNK", 4)
+    out = folder / "local.parquet"
+    options = prediction_files.Options(source, out, images, folder / "none", 3, False, False)
+    summary = batch_prediction.predict_file(options, lambda _: ToyClassifier(folder))
+    errors = None
+    if options.errors.exists():
+        errors = pd.read_csv(options.errors, keep_default_na=False, dtype={"index": "str"})
+    return pd.read_parquet(out), errors, summary
+
+
+def check(out, expected):
+    """Compare the output of a run with that of one process."""
+    table, errors, _ = expected
+    found = pd.read_parquet(out / "predictions")
+    assert found["row"].tolist() == list(range(len(table)))
+    pd.testing.assert_frame_equal(found.drop(columns="row"), table, check_exact=True)
+    if errors is not None:
+        listed = pd.read_parquet(out / "errors").reset_index(drop=True)
+        same = listed[["line", "index", "reason"]]
+        assert same.to_numpy().tolist() == errors.to_numpy().tolist()
+        numbered = listed[listed["index"].str.isdigit()]
+        assert found["index"][numbered["row"]].astype(int).astype(str).tolist() == (
+            numbered["index"].tolist()
+        )
+    manifest = json.loads((out / "manifest.json").read_text())
+    assert manifest["complete"]
+    assert manifest["rows"] == len(table) == sum(p["rows"] for p in manifest["partitions"])
+    return manifest
+
+
+@pytest.mark.scale
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_faulty_rows_give_the_values_and_errors_of_one_process(
+    cluster, tmp_path, monkeypatch, suffix
+):
+    source = catalogue(tmp_path, 23)
+    reasons = {
+        "100": "image image_50_product_0.jpg cannot be used",
+        "9002": "designation is not UTF-8",
+        "9003": "expected 5 fields, received 6",
+        "nine": "index is not a number",
+    }
+    if suffix == ".parquet":
+        source = as_faulty_parquet(source)
+        reasons = {"9001": "description larger than field limit", "9002": reasons["9002"]}
+    else:
+        append_faulty_rows(tmp_path)
+    images = tmp_path / "images"
+    expected = local(source, tmp_path, monkeypatch, images=images)
+    out = tmp_path / "out"
+    job = ToyPrediction(str(tmp_path), 3, chunk=4, partition=8)
+    summary = engine.run(engine.Request(str(source), str(out), str(images)), job)
+    assert summary == expected[2]
+    check(out, expected)
+    found = pd.read_parquet(out / "errors").set_index("index")["reason"]
+    assert set(found.index) == set(reasons)
+    for index, reason in reasons.items():
+        assert found[index].startswith(reason)
+
+
+@pytest.mark.scale
+def test_the_next_run_computes_only_the_missing_partitions(cluster, tmp_path, monkeypatch):
+    source = catalogue(tmp_path, 24)
+    expected = local(source, tmp_path, monkeypatch)
+    out = tmp_path / "out"
+    job = ToyPrediction(str(tmp_path), 3, chunk=4, partition=4, pause=0.1)
+    request = engine.Request(str(source), str(out), None)
+    (tmp_path / "poison").touch()
+    with pytest.raises(InputError, match=r"a bug.*the same command continues"):
+        engine.run(request, job)
+    before = {path: path.stat().st_mtime_ns for path in (out / "predictions").iterdir()}
+    assert 0 < len(before) < 6
+    assert not json.loads((out / "manifest.json").read_text())["complete"]
+    (tmp_path / "poison").unlink()
+    engine.run(request, job)
+    first = check(out, expected)
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    engine.run(replace(request, restart=True), job)
+    assert check(out, expected) == first  # the same bytes
+
+
+@pytest.mark.scale
+def test_features_of_a_killed_and_a_failed_run_are_those_of_one_process(cluster, tmp_path):
+    """An actor dies, then the run fails; the next computes the missing partitions alone."""
+    source = catalogue(tmp_path, 40, every=2)
+    append_faulty_rows(tmp_path)
+    out, images = tmp_path / "out", tmp_path / "images"
+    settings = replace(SMALL, views=["product", "flip"])
+    job = ToyExtraction(str(tmp_path), settings, 2, chunk=4, partition=8)  # two threads: one actor
+    request = engine.Request(str(source), str(out), str(images))
+    (tmp_path / "mine").touch()
+    (tmp_path / "poison").touch()
+    with pytest.raises(InputError, match=r"a bug.*the same command continues"):
+        engine.run(request, job)
+    assert not (tmp_path / "mine").exists()
+    before = {path: path.stat().st_mtime_ns for path in (out / "features").iterdir()}
+    assert 0 < len(before) < 6
+    (tmp_path / "poison").unlink()
+    for file in tmp_path.glob("*.calls"):
+        file.unlink()
+    summary = engine.run(request, job)
+    assert summary == prediction_files.Summary(products=43, missing_images=23, bad_rows=4)
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    computed = {one for file in tmp_path.glob("*.calls") for one in file.read_text().split()}
+    written = {int(path.stem.removeprefix("part-")) // 8 for path in before}
+    expected_views = set()
+    for row in range(2, 40, 2):
+        content = (images / f"image_{row + 50}_product_{row}.jpg").read_bytes()
+        if row // 8 not in written:
+            expected_views |= {digest(view) for view in extraction.prepare(content, settings)[0]}
+    assert computed == expected_views
+
+    found = pd.read_parquet(out / "features")
+    assert found["row"].tolist() == list(range(43))
+    network, _ = job.network()
+    rows = list(read_rows(open_table(source)))
+    for start in range(0, 43, job.chunk):  # the chunks of the run, in this process
+        chunk = found.iloc[start : start + job.chunk]
+        files = [images / str(row.image) for row in rows[start : start + job.chunk]]
+        has = [file.is_file() and file.name != "image_50_product_0.jpg" for file in files]
+        assert chunk["has_image"].tolist() == has
+        if not any(has):
+            continue
+        content = [f.read_bytes() for f, there in zip(files, has, strict=True) if there]
+        images_ = iter([extraction.prepare(one, settings) for one in content])
+        local = extraction.compute_features(images_, sum(has), network, 2, lambda _: None)
+        for kind in WIDTHS:
+            expected = local[kind] if kind == "average" else np.hstack(local[kind])
+            np.testing.assert_array_equal(np.stack(chunk[kind][has]), expected)
+
+
+@pytest.mark.scale
+def test_each_actor_gets_one_gpu_if_there_are_any(cluster, tmp_path):
+    """The GPUs are declared, not present: the test is which actor would get them."""
+    source = catalogue(tmp_path, 96, every=1)
+    node = cluster.add_node(num_cpus=4, num_gpus=2, object_store_memory=STORE)
+    try:
+        job = ToyExtraction(str(tmp_path), SMALL, 1, chunk=4, partition=4)
+        images = str(tmp_path / "images")
+        engine.run(engine.Request(str(source), str(tmp_path / "out"), images), job)
+    finally:
+        cluster.remove_node(node)
+    devices = [path.name.split(".")[1] for path in tmp_path.glob("*.device")]
+    assert 1 <= len(devices) <= 2
+    assert set(devices) <= {"0", "1"}
+    assert len(set(devices)) == len(devices)
+
+
+@pytest.mark.scale
+def test_rows_that_always_end_their_process_are_left_out(cluster, tmp_path):
+    """One row ends the actors and another the tasks: the other partitions are written."""
+    source = catalogue(tmp_path, 16)
+    source.write_bytes(source.read_bytes() + b"7,Mine,,,\n8,a,,,\n9,b,,,\n10,Mine for readers,,,\n")
+    out = tmp_path / "out"
+    job = ToyPrediction(str(tmp_path), 3, chunk=2, partition=2)
+    with pytest.raises(
+        InputError, match=r"2 of 10 partitions could not be computed, the first is "
+    ) as error:
+        engine.run(engine.Request(str(source), str(out), None), job)
+    assert "part-000000000016.parquet: rows 17 to 18 of" in str(error.value)
+    names = [path.name for path in sorted((out / "predictions").iterdir())]
+    assert names == [
+        f"part-{first:012d}.parquet" for first in range(0, 20, 2) if first not in (16, 18)
+    ]
+    assert not json.loads((out / "manifest.json").read_text())["complete"]
+
+    clean = source.read_bytes().replace(b"Mine for", b"None for").replace(b"Mine", b"None")
+    source.write_bytes(clean)
+    with pytest.raises(InputError, match="input differ"):
+        engine.run(engine.Request(str(source), str(out), None), job)
+
+
+@pytest.mark.scale
+def test_no_row_is_lost_or_repeated_when_a_process_and_a_machine_die(
+    cluster, tmp_path, monkeypatch
+):
+    source = catalogue(tmp_path, 72)
+    images = tmp_path / "images"
+    expected = local(source, tmp_path, monkeypatch, images=images)
+    node = cluster.add_node(num_cpus=2, object_store_memory=STORE)
+    for file in tmp_path.glob("*.actor"):
+        file.unlink()
+    out, killed = tmp_path / "out", []
+
+    def kill():
+        while len(list((out / "predictions").glob("part-*.parquet"))) < 1:
+            time.sleep(0.05)
+        pid = int(next(tmp_path.glob("*.actor")).stem)
+        os.kill(pid, signal.SIGKILL)
+        killed.append(pid)
+        while len(list((out / "predictions").glob("part-*.parquet"))) < 3:
+            time.sleep(0.05)
+        cluster.remove_node(node, allow_graceful=False)
+        killed.append(node)
+
+    killer = threading.Thread(target=kill, daemon=True)
+    killer.start()
+    job = ToyPrediction(str(tmp_path), 3, chunk=4, partition=8, pause=0.4)
+    summary = engine.run(engine.Request(str(source), str(out), str(images)), job)
+    killer.join(timeout=20)
+    assert len(killed) == 2
+    assert summary == expected[2]
+    check(out, expected)

@@ -1,0 +1,38 @@
+"""Tests of the command `ray`, and that nothing else needs Ray."""
+
+import subprocess
+import sys
+
+import pytest
+from conftest import ROOT
+from distributed_cases import catalogue
+
+from rakuten.distributed import command, remote_files
+from rakuten.serving.errors import InputError
+
+
+def test_without_ray_the_error_names_the_remedy(tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    source = catalogue(tmp_path, 2)
+    (tmp_path / "nltk").mkdir()
+    (tmp_path / "langid.npz").write_bytes(b"")
+    words = ["clean", source, "-o", tmp_path / "out", "--resources", tmp_path]
+    assert command.main([str(word) for word in words]) == 2
+    assert "pip install -r requirements/scale.txt" in capsys.readouterr().err
+
+
+def test_nothing_imports_ray_before_a_run():
+    code = "import sys; sys.modules['ray'] = None; import rakuten.distributed.command"
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+
+
+@pytest.mark.parametrize("arguments", [[], ["predict"], ["predict", "x", "-o", "y", "--top", "28"]])
+def test_wrong_arguments_end_with_2(arguments):
+    with pytest.raises(SystemExit) as end:
+        command.main(arguments)
+    assert end.value.code == 2
+
+
+def test_unsupported_uris_are_refused():
+    with pytest.raises(InputError, match="expected a path or a URI that PyArrow supports"):
+        remote_files.locate("gopher://x/y")

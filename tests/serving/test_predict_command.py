@@ -1,0 +1,86 @@
+"""Tests of the command `predict`: arguments, and the prediction of one product."""
+
+import io
+import json
+import sys
+
+import pytest
+from prediction_cases import ToyClassifier, jpeg, run
+
+from rakuten.serving import predict_command
+from rakuten.serving.classifier import Product
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((), "nothing to predict"),
+        (("x.csv",), "no output: pass -o"),
+        (("x.csv", "-o", "y.csv", "--title", "t"), "pass one of the two"),
+        (("x.csv", "-o", "y.csv", "--json"), "--json is for one product"),
+        (("--title", "t", "-o", "y.csv"), "--out is for a file of products"),
+        (("--title", "t", "--top", "28"), "expected 1 to 27, received 28"),
+    ],
+)
+def test_arguments_that_do_not_go_together_end_with_2(capsys, arguments, message):
+    with pytest.raises(SystemExit) as end:
+        run(*arguments)
+    assert end.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_one_product_is_shown_with_bars(tmp_path, capsys):
+    (tmp_path / "a.jpg").write_bytes(jpeg(1))
+    assert run("--title", "Piscine", "--image", tmp_path / "a.jpg") == 0
+    lines = capsys.readouterr().out.splitlines()
+    expected = ToyClassifier().predict_one(Product("Piscine", "", jpeg(1)), 5)
+    assert len(lines) == 6
+    for line, choice in zip(lines, expected.top, strict=False):
+        assert line.split()[:3:2] == [choice.name, f"{choice.probability:.1%}"]
+        assert f" {choice.code} " in line
+    widths = [line.count("█") for line in lines[:5]]
+    assert widths == sorted(widths, reverse=True)
+    assert widths[0] > 0
+    assert lines[5] == (
+        f"contributions to {expected.name} (log-odds against the average category): "
+        "text +1.25, image -0.50"
+    )
+
+
+def test_one_product_is_shown_in_ascii_if_the_terminal_shows_nothing_else(monkeypatch):
+    shown = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", shown)
+    assert run("--description", "Une épée") == 0
+    shown.flush()
+    assert b"#" in shown.buffer.getvalue()
+    assert b"no image" in shown.buffer.getvalue()
+
+
+def test_one_product_as_json(capsys):
+    assert run("--title", "Piscine", "--json", "--top", 2) == 0
+    shown = json.loads(capsys.readouterr().out)
+    expected = ToyClassifier().predict_one(Product("Piscine"), 2)
+    assert shown == {
+        "top": [
+            {"code": c.code, "name": c.name, "probability": c.probability} for c in expected.top
+        ],
+        "text_contribution": 1.25,
+        "image_contribution": None,
+    }
+
+
+@pytest.mark.parametrize(
+    ("content", "message"), [(None, "is not a file"), (b"not an image", "a.jpg cannot be used")]
+)
+def test_an_unusable_image_ends_with_2(tmp_path, capsys, content, message):
+    if content:
+        (tmp_path / "a.jpg").write_bytes(content)
+    assert run("--title", "t", "--image", tmp_path / "a.jpg") == 2
+    assert message in capsys.readouterr().err
+
+
+def test_bars_end_in_eighths():
+    assert predict_command.format_bar(1.0, blocks=True) == "█" * predict_command.BAR
+    assert predict_command.format_bar(0.5 / predict_command.BAR, blocks=True) == "▌"
+    assert predict_command.format_bar(0.0, blocks=True) == ""
+    assert predict_command.format_bar(0.5, blocks=False) == "#" * (predict_command.BAR // 2)
