@@ -10,7 +10,7 @@ from rakuten import determinism, storage
 from rakuten.determinism import keras
 from rakuten.image import backbones, extraction, preprocessing
 
-PICTURES, DECODED = 128, 64
+IMAGES, DECODED = 128, 64
 
 
 def naive(folder, base: keras.Model) -> np.ndarray:
@@ -25,7 +25,7 @@ def naive(folder, base: keras.Model) -> np.ndarray:
 
 
 def main() -> None:
-    """Extract the same pictures all three ways, in turns."""
+    """Extract the same images all three ways, in turns."""
     params = storage.read_yaml(measure.ROOT / "params.yaml")
     determinism.configure(seed=0, threads=params["threads"])
     weights = storage.read_arrays(measure.ROOT / "build/resources/vgg16.npz")
@@ -35,20 +35,18 @@ def main() -> None:
         storage.ImageArchive(measure.ROOT / "data/images.zip") as archive,
         measure.scratch("extract") as folder,
     ):
-        names = sorted(archive.names())[:PICTURES]
-        (folder / "pictures").mkdir()
+        names = sorted(archive.names())[:IMAGES]
+        (folder / "images").mkdir()
         for name in names:
-            (folder / "pictures" / name.rpartition("/")[2]).write_bytes(archive.read(name))
-        pictures = extraction.find_images(names, archive)
+            (folder / "images" / name.rpartition("/")[2]).write_bytes(archive.read(name))
+        images = extraction.find_images(names, archive)
         silent = partial(tqdm, disable=True)
 
         def extract(precision: str) -> None:
             settings = extraction.Settings(**section | {"precision": precision})
             widths = backbones.BACKBONES["vgg16"].widths
             build = partial(extractors.get, precision)
-            extraction.extract(
-                pictures, archive, build, measure.NoShards(), silent, settings, widths
-            )
+            extraction.extract(images, archive, build, None, silent, settings, widths)
 
         extractors = {
             precision: backbones.extractor("vgg16", weights, size=224, precision=precision)
@@ -59,19 +57,19 @@ def main() -> None:
         measure.in_turns(ways, repeats=1)  # graphs are built
         seconds = measure.in_turns(ways, repeats=3)
         decode = measure.in_turns({"decode": lambda: decoded(names, archive, section)}, repeats=3)
-    note = f"{len(pictures.names)} distinct of {PICTURES} pictures; naive: one generator"
-    given = {"naive": seconds["naive"], "naive_items": PICTURES}
+    note = f"{len(images.names)} distinct of {IMAGES} images; naive: one generator"
+    given = {"naive": seconds["naive"], "naive_items": IMAGES}
     rows = [
-        measure.rate(f"VGG16, {precision}", "pictures", seconds[precision],
-                     len(pictures.names), note, **given)
+        measure.rate(f"VGG16, {precision}", "images", seconds[precision],
+                     len(images.names), note, **given)
         for precision in backbones.PRECISIONS
     ]  # fmt: skip
-    rows.append(measure.rate("decoding in one thread", "pictures", decode["decode"], DECODED))
+    rows.append(measure.rate("decoding in one thread", "images", decode["decode"], DECODED))
     measure.keep("extract", rows)
 
 
 def decoded(names: list[str], archive: storage.ImageArchive, section: dict) -> None:
-    """Prepare pictures and do nothing with them."""
+    """Prepare images without using them."""
     wanted = ("views", "crop_borders", "border_tolerance", "size")
     for name in names[:DECODED]:
         preprocessing.prepare(archive.read(name), **{key: section[key] for key in wanted})

@@ -1,14 +1,13 @@
-"""What `extract.precision=int8` changes: features of all pictures, and what models make of them.
+"""What int8 features cost: their cosine to float32 features, and the accuracy of models on both.
 
-Models are trained on exact features and given both kinds, so that a difference is the rounding's
-and not another training's. One training tells no tenths of a point: products are dealt into folds
-several times, each time under another seed. `--repository` names a built clone with other data,
-whose figures are printed and not kept: `python -m benchmarks.parity --repository ../rakuten-real`.
+Models are trained on float32 features and tested on both kinds, so that quantization is the only
+difference. Cross-validation is repeated with several seeds, because one run is too noisy to show a
+tenth of a point. `--repository` names a built clone with other data; its figures are printed, not
+kept: `python -m benchmarks.parity --repository ../rakuten-real`.
 """
 
 import argparse
 import itertools
-import tempfile
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -25,17 +24,17 @@ from rakuten.image import backbones, extraction
 from rakuten.models import image_ensemble, nets, training
 
 FOLDS = 5
-"""In each deal every product is tested once, by models that were trained on others."""
+"""Folds of one cross-validation: every product is tested once."""
 
-DEALS = 5
-"""Products are dealt anew, and models trained under another seed, as often."""
+REPEATS = 5
+"""Cross-validations, each with another seed."""
 
-Found = tuple[np.ndarray, ...]
-"""Probabilities float32 (m, 27) from exact and from rounded features."""
+Pair = tuple[np.ndarray, ...]
+"""Probabilities float32 (m, 27) from float32 and from int8 features."""
 
 
-def rounded(root: Path, params: dict) -> tuple[dict, dict]:
-    """Extract all pictures of a repository in 8 bits: what the stage writes, but for its table."""
+def int8_features(root: Path, params: dict) -> tuple[dict, dict]:
+    """Extract all images of a repository with int8 precision, as the stage does."""
     settings = extraction.Settings(**params["extract"] | {"precision": "int8"})
     backbone = backbones.BACKBONES[settings.backbone]
     weights = storage.read_arrays(root / "build/resources" / settings.weights)
@@ -43,22 +42,13 @@ def rounded(root: Path, params: dict) -> tuple[dict, dict]:
     build = partial(backbones.extractor, settings.backbone, weights, **network)
     table = products.join(storage.read_csv(root / "data/X_train.csv", **products.CSV_FORMAT))
     names = [f"image_train/{name}" for name in products.image_names(table)]
-    with (
-        storage.ImageArchive(root / "data/images.zip") as archive,
-        tempfile.TemporaryDirectory() as folder,
-    ):
-        pictures = extraction.find_images(names, archive)
+    with storage.ImageArchive(root / "data/images.zip") as archive:
+        images = extraction.find_images(names, archive)
         arrays, facts = extraction.extract(
-            pictures,
-            archive,
-            build,
-            storage.Shards(Path(folder), "parity"),
-            stage_log.progress,
-            settings,
-            backbone.widths,
+            images, archive, build, None, stage_log.progress, settings, backbone.widths
         )
     ids = table["id"].to_numpy()
-    features, pooled, _ = extraction.to_products(pictures, ids, arrays, facts, settings.views)
+    features, pooled, _ = extraction.to_products(images, ids, arrays, facts, settings.views)
     return features, pooled
 
 
@@ -69,8 +59,8 @@ def worst_cosine(one: np.ndarray, other: np.ndarray) -> float:
     return float(((one * other).sum(axis=1) / norms).min())
 
 
-def net(params: dict, exact: Examples, other: Examples) -> Found:
-    """Train an image net on exact features; what it says of the test rows of either kind."""
+def net(params: dict, exact: Examples, other: Examples) -> Pair:
+    """Train an image net on float32 features; return its probabilities of the test rows on both."""
     keras.utils.set_random_seed(params["seed"])
     layers = {key: value for key, value in params["image"].items() if not isinstance(value, dict)}
     model = nets.dense_net(exact.features.shape[1], **layers)
@@ -84,8 +74,8 @@ def net(params: dict, exact: Examples, other: Examples) -> Found:
 
 def ensemble(
     params: dict, examples: Examples, groups: np.ndarray, kinds: list[dict], facts: pd.DataFrame
-) -> Found:
-    """Fit the best image model on exact features; what it says of the test rows of either kind."""
+) -> Pair:
+    """Fit the image ensemble on float32 features; return its probabilities of the test rows on both."""
     settings = image_ensemble.Settings(**params["image_ensemble"])
     train, test = examples.rows("train"), examples.rows("test")
     labels = examples.labels[train]
@@ -96,10 +86,10 @@ def ensemble(
 
 
 def _accuracy(model: str, before: np.ndarray, after: np.ndarray, name: str) -> measure.Row:
-    """Compare on which rows a model is right, bool (n,), given exact and rounded features."""
+    """Compare where a model is correct, bool (n,), on float32 and on int8 features."""
     lost, won = (int((one & ~other).sum()) for one, other in ((before, after), (after, before)))
-    note = f"{100 * before.mean():.2f} % on exact features: {lost} lost and {won} won of "
-    note += f"{len(before):,} predictions out of fold in {DEALS} deals, {name}"
+    note = f"{100 * before.mean():.2f} % on float32 features: {lost} lost and {won} won of "
+    note += f"{len(before):,} predictions out of fold with {REPEATS} seeds, {name}"
     return measure.Row(f"accuracy, {model}", float(f"{100 * after.mean():.4g}"), "%", note=note)
 
 
@@ -110,9 +100,9 @@ def main() -> None:
     root = parser.parse_args().repository
     params = storage.read_yaml(root / "params.yaml")
     if params["extract"]["precision"] != "float32":
-        parser.error("features in build/ are rounded: expected extract.precision=float32")
+        parser.error("features in build/ are int8: expected extract.precision=float32")
     determinism.configure(seed=params["seed"], threads=params["threads"])
-    features, pooled = rounded(root, params)
+    features, pooled = int8_features(root, params)
     exact = storage.read_arrays(root / "build/extract/features.npz")
     exact_pooled = storage.read_arrays(root / "build/extract/pooled.npz")
     present = exact["present"]
@@ -120,7 +110,7 @@ def main() -> None:
     for kind in ("grid", "middle"):
         pairs[kind] = exact_pooled[kind][:, present], pooled[kind][:, present]
     name = storage.read_json(root / "data/dataset.json")["name"]
-    note = f"of {present.sum():,} pictures, {name}"
+    note = f"of {present.sum():,} images, {name}"
     rows = [
         measure.Row(f"worst cosine, {kind}", float(f"{worst_cosine(*pair):.4f}"), "", note=note)
         for kind, pair in pairs.items()
@@ -129,24 +119,24 @@ def main() -> None:
     parts = storage.read_table(root / "build/split/parts.parquet")
     groups = parts["group"].to_numpy()
     facts = storage.read_table(root / "build/extract/images.parquet")
-    of_exact, of_rounded = join(table, parts, **exact), join(table, parts, **features)
-    right: dict[str, list[np.ndarray]] = {"image net": [], "best image model": []}
-    rounds = list(itertools.product(range(DEALS), range(FOLDS)))
-    for deal, fold in stage_log.progress(
+    of_exact, of_int8 = join(table, parts, **exact), join(table, parts, **features)
+    right: dict[str, list[np.ndarray]] = {"image net": [], "image ensemble": []}
+    rounds = list(itertools.product(range(REPEATS), range(FOLDS)))
+    for repeat, fold in stage_log.progress(
         rounds, total=len(rounds), unit="fold", description="models"
     ):
-        chosen = params | {"seed": params["seed"] + deal}
-        dealt = splits.folds(of_exact.labels, groups, count=FOLDS, seed=chosen["seed"])
-        names = np.where(dealt == (fold + 1) % FOLDS, "validation", "train")
-        names = np.where(dealt == fold, "test", names)
-        given = [replace(examples, parts=names) for examples in (of_exact, of_rounded)]
+        chosen = params | {"seed": params["seed"] + repeat}
+        fold_of = splits.folds(of_exact.labels, groups, count=FOLDS, seed=chosen["seed"])
+        names = np.where(fold_of == (fold + 1) % FOLDS, "validation", "train")
+        names = np.where(fold_of == fold, "test", names)
+        given = [replace(examples, parts=names) for examples in (of_exact, of_int8)]
         labels = given[0].labels[given[0].rows("test")]
         kinds = [exact_pooled, pooled]
-        for model, said in (
+        for model, pair in (
             ("image net", net(chosen, *given)),
-            ("best image model", ensemble(chosen, given[0], groups, kinds, facts)),
+            ("image ensemble", ensemble(chosen, given[0], groups, kinds, facts)),
         ):
-            right[model].append(np.array([found.argmax(axis=1) == labels for found in said]))
+            right[model].append(np.array([found.argmax(axis=1) == labels for found in pair]))
     for model, found in right.items():
         before, after = np.concatenate(found, axis=1)
         rows.append(_accuracy(model, before, after, name))

@@ -147,35 +147,3 @@ def mirror(project):
     from rakuten.tracking.mirror import SYNC_TIME_LIMIT, Mirror
 
     return Mirror(SYNC_TIME_LIMIT)
-
-
-@pytest.fixture
-def heard(monkeypatch, tmp_path):
-    """A network that notes each text it is given; its file is there but holds nothing."""
-    from test_encoder import vector
-
-    from rakuten.text import encoder
-
-    texts = []
-
-    class Input:
-        name = "texts"
-
-    class Session:
-        def __init__(self, path, options, providers):
-            assert options.intra_op_num_threads == options.inter_op_num_threads == 1
-
-        def get_inputs(self):
-            return [Input]
-
-        def run(self, outputs, feeds):
-            (batch,) = feeds.values()
-            assert list(feeds) == ["texts"]
-            assert len(batch) == 1, "each text by itself"
-            texts.extend(batch)
-            return [vector(batch[0])[None]]
-
-    monkeypatch.setattr(encoder.onnxruntime, "InferenceSession", Session)
-    monkeypatch.setattr(encoder, "tensorflow_imported_first", lambda: False)
-    (tmp_path / "network.onnx").touch()
-    return texts

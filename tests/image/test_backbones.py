@@ -1,10 +1,13 @@
-from collections.abc import Iterator
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from backbone_cases import KINDS, SIZE, cosines, extractor, resnet50_weights, vgg16_weights
 
 from rakuten import storage
 from rakuten.categories import CODES
@@ -15,66 +18,19 @@ from rakuten.sample.images import draw_image
 
 pytestmark = pytest.mark.tensorflow
 
-SIZE = 64
 ROOT = Path(__file__).parents[2]
 GENERATOR = np.random.default_rng
-NAMES = ["vgg16", pytest.param("resnet50", marks=pytest.mark.slow)]  # by default nobody uses it
-KINDS = ["average", "grid", "middle"]
-
-
-def resnet50_convolutions() -> Iterator[tuple[str, int, int, int]]:
-    """Each convolution's name without its ending, the side of its kernel, channels in and out."""
-    yield "conv1", 7, 3, 64
-    channels = 64
-    for stage, blocks in enumerate((3, 4, 6, 3), start=2):
-        width = 64 * 2 ** (stage - 2)
-        for block in range(1, blocks + 1):
-            name = f"conv{stage}_block{block}"
-            if block == 1:
-                yield f"{name}_0", 1, channels, 4 * width
-            yield f"{name}_1", 1, channels, width
-            yield f"{name}_2", 3, width, width
-            yield f"{name}_3", 1, width, 4 * width
-            channels = 4 * width
-
-
-def vgg16_weights() -> dict[str, np.ndarray]:
-    generator, arrays, channels = GENERATOR(0), {}, 3
-    for layer in conversion.VGG16_LAYERS:
-        out = min(64 * 2 ** (int(layer[5]) - 1), 512)
-        scale = np.sqrt(2 / (9 * channels))
-        arrays[f"{layer}/kernel"] = generator.normal(0, scale, (3, 3, channels, out))
-        arrays[f"{layer}/bias"] = generator.normal(0, 0.1, out)
-        channels = out
-    return arrays
-
-
-def resnet50_weights() -> dict[str, np.ndarray]:
-    generator, arrays = GENERATOR(0), {}
-    for name, side, channels, out in resnet50_convolutions():
-        scale = np.sqrt(2 / (side**2 * channels)) / (50 if name == "conv1" else 1)
-        arrays[f"{name}_conv/kernel"] = generator.normal(0, scale, (side, side, channels, out))
-        arrays[f"{name}_conv/bias"] = generator.normal(0, 0.1, out)
-        gain = 0.5 if name.endswith("_3") else 1
-        arrays[f"{name}_bn/gamma"] = gain * generator.uniform(0.5, 1.5, out)
-        arrays[f"{name}_bn/beta"] = generator.normal(0, 0.1, out)
-        arrays[f"{name}_bn/moving_mean"] = generator.normal(0, 0.1, out)
-        arrays[f"{name}_bn/moving_variance"] = generator.uniform(0.5, 1.5, out)
-    return arrays
+NAMES = ["vgg16", pytest.param("resnet50", marks=pytest.mark.slow)]  # optional in params.yaml
 
 
 @pytest.fixture(scope="module")
 def all_weights() -> dict[str, dict[str, np.ndarray]]:
-    """Random weights of the right shapes, scaled so that signals neither die nor explode."""
+    """Random weights of the right shapes, scaled so that activations neither vanish nor explode."""
     drawn = {"vgg16": vgg16_weights(), "resnet50": resnet50_weights()}
     return {
         name: {key: array.astype(np.float32) for key, array in arrays.items()}
         for name, arrays in drawn.items()
     }
-
-
-def extractor(name, weights, size=SIZE, precision="float32"):
-    return backbones.extractor(name, weights, size=size, precision=precision)
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +53,7 @@ def pixels() -> np.ndarray:
 
 
 def windows(x: np.ndarray, side: int, pad: int, stride: int) -> np.ndarray:
-    """(n, h, w, c) -> (n, h', w', c, side, side), zeros around the picture."""
+    """(n, h, w, c) -> (n, h', w', c, side, side), zero padding."""
     padded = np.pad(x, ((0, 0), (pad, pad), (pad, pad), (0, 0)))
     view = np.lib.stride_tricks.sliding_window_view(padded, (side, side), axis=(1, 2))
     return view[:, ::stride, ::stride]
@@ -114,18 +70,18 @@ def as_caffe(pixels):
 
 
 def naive_vgg16(pixels, weights):
-    """VGG16 by the book, in float64: the averages and the two activations that are tapped."""
-    x, tapped = as_caffe(pixels), {}
+    """Plain VGG16 in float64: the averages and the two layers of activations."""
+    x, activations_of = as_caffe(pixels), {}
     for layer in conversion.VGG16_LAYERS:
-        x = tapped[layer] = np.maximum(convolve(x, weights, layer, pad=1), 0)
+        x = activations_of[layer] = np.maximum(convolve(x, weights, layer, pad=1), 0)
         if layer in {"block1_conv2", "block2_conv2"} or layer.endswith("conv3"):
             n, height, width, channels = x.shape
             x = x.reshape(n, height // 2, 2, width // 2, 2, channels).max(axis=(2, 4))
-    return x.mean(axis=(1, 2)), tapped["block5_conv3"], tapped["block4_conv3"]
+    return x.mean(axis=(1, 2)), activations_of["block5_conv3"], activations_of["block4_conv3"]
 
 
 def naive_resnet50(pixels, weights):
-    """ResNet50 by the book, in float64: the averages and the two activations that are tapped."""
+    """Plain ResNet50 in float64: the averages and the two layers of activations."""
 
     def normalised(x, name, **options):
         x = convolve(x, weights, f"{name}_conv", **options)
@@ -157,7 +113,7 @@ def naive_quadrants(x):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_features_equal_the_network_by_the_book(name, extractors, all_weights, pixels):
+def test_features_equal_a_plain_implementation(name, extractors, all_weights, pixels):
     found = extractors(name)(pixels[:2])
     naive = {"vgg16": naive_vgg16, "resnet50": naive_resnet50}[name]
     average, last, middle = naive(pixels[:2], all_weights[name])
@@ -175,7 +131,7 @@ def test_features_equal_the_network_by_the_book(name, extractors, all_weights, p
         np.testing.assert_allclose(found[kind], expected[kind], rtol=tolerance, atol=scale)
 
 
-def test_preprocessing_is_caffes():
+def test_preprocessing_is_that_of_caffe():
     pixels = np.array([[[[10, 20, 30], [255, 0, 0]]]], np.float32)
     expected = [
         [30 - 103.939, 20 - 116.779, 10 - 123.68],
@@ -206,7 +162,7 @@ def test_quadrants_share_the_middle_of_an_odd_number():
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_permuting_pictures_permutes_features(name, extractors, pixels):
+def test_permuting_images_permutes_features(name, extractors, pixels):
     order = np.array([3, 0, 4, 1, 2])
     features, permuted = extractors(name)(pixels), extractors(name)(pixels[order])
     for kind, tolerance in zip(KINDS, (1e-5, 2e-3, 2e-3), strict=True):
@@ -244,7 +200,7 @@ def test_same_pixels_give_the_same_bits(name, extractors, all_weights, pixels):
         ),
     ],
 )
-def test_the_networks_are_the_known_ones(name, title, parameters, last, middle, all_weights):
+def test_the_networks_are_those_of_the_papers(name, title, parameters, last, middle, all_weights):
     backbone, network = (
         backbones.BACKBONES[name],
         backbones.build(name, all_weights[name], size=224),
@@ -273,13 +229,13 @@ def test_the_resources_carry_the_backbones():
     assert weighted == conversion.RESNET50_LAYERS
 
 
-def test_foreign_weights_are_refused_with_every_fault(all_weights):
+def test_weights_that_do_not_fit_are_refused_with_every_difference(all_weights):
     broken = dict(all_weights["vgg16"])
     del broken["block1_conv2/bias"]
     broken["fc1/kernel"] = np.zeros(3, np.float32)
     broken["block3_conv1/kernel"] = broken["block3_conv1/kernel"].transpose(3, 2, 0, 1)
     broken["block5_conv3/bias"] = broken["block5_conv3/bias"].astype(np.float64)
-    with pytest.raises(ValueError, match="not those of VGG16's convolutions") as caught:
+    with pytest.raises(backbones.WeightsError, match="not those of VGG16's convolutions") as caught:
         backbones.build("vgg16", broken, size=SIZE)
     for fault in (
         "block1_conv2/bias is missing",
@@ -291,7 +247,9 @@ def test_foreign_weights_are_refused_with_every_fault(all_weights):
 
 
 def test_weights_of_the_other_network_are_refused(all_weights):
-    with pytest.raises(ValueError, match=r"ResNet50's .*conv1_bn/moving_mean is missing"):
+    with pytest.raises(
+        backbones.WeightsError, match=r"ResNet50's .*conv1_bn/moving_mean is missing"
+    ):
         backbones.build("resnet50", all_weights["vgg16"], size=SIZE)
 
 
@@ -331,24 +289,18 @@ def test_pinned_weights_give_known_features(pinned_weights):
     assert features.mean() == pytest.approx(0.9324287, rel=1e-3)
 
 
-def test_a_precision_that_the_network_has_not_is_refused(all_weights):
+def test_an_unsupported_precision_is_refused(all_weights):
     with pytest.raises(ValueError, match="'int4', expected one of float32, int8: correct it"):
         extractor("vgg16", all_weights["vgg16"], precision="int4")
-    with pytest.raises(ValueError, match="'int8', which ResNet50 has not: set"):
+    with pytest.raises(ValueError, match="'int8', which ResNet50 does not support: set"):
         extractor("resnet50", all_weights["resnet50"], precision="int8")
-    with pytest.raises(ValueError, match="block1_conv1/kernel is missing"):
+    with pytest.raises(backbones.WeightsError, match="block1_conv1/kernel is missing"):
         extractor("vgg16", {}, precision="int8")
 
 
-def cosines(one, other):
-    one, other = one.astype(np.float64), other.astype(np.float64)
-    norms = np.linalg.norm(one, axis=1) * np.linalg.norm(other, axis=1)
-    return (one * other).sum(axis=1) / norms
-
-
 @pytest.mark.slow
-def test_rounding_hardly_turns_the_features_of_pictures(pinned_weights):
-    """The parity that params.yaml promises, on two drawn pictures of each category."""
+def test_quantization_keeps_the_direction_of_features(pinned_weights):
+    """The cosine that params.yaml promises, on two drawn images of each category."""
     drawn = [
         preprocessing.prepare(
             draw_image(Draws(5, 2, number), code, 92),
@@ -357,7 +309,61 @@ def test_rounding_hardly_turns_the_features_of_pictures(pinned_weights):
         for number, code in enumerate(CODES * 2)
     ]  # fmt: skip
     exact = extractor("vgg16", pinned_weights, size=224)(np.stack(drawn))
-    rounded = extractor("vgg16", pinned_weights, size=224, precision="int8")(np.stack(drawn))
+    quantized = extractor("vgg16", pinned_weights, size=224, precision="int8")(np.stack(drawn))
     for kind in KINDS:
-        assert not np.array_equal(exact[kind], rounded[kind])
-        assert cosines(exact[kind], rounded[kind]).min() > 0.99
+        assert not np.array_equal(exact[kind], quantized[kind])
+        assert cosines(exact[kind], quantized[kind]).min() > 0.99
+
+
+@pytest.mark.parametrize("precision", backbones.PRECISIONS)
+def test_in_full_batches_features_depend_on_the_image_alone(all_weights, pixels, precision):
+    """Order, position in the batch and the other images do not change a bit."""
+    network = extractor("vgg16", all_weights["vgg16"], precision=precision)
+    compute = extraction.full_batches(network, len(pixels))
+    expected = compute(pixels)
+    for rows in ([4, 2, 0, 1, 3], [3, 1], [2], [0, 1, 2, 3]):
+        found = compute(pixels[rows])
+        for kind in KINDS:
+            assert found[kind].tobytes() == expected[kind][rows].tobytes()
+
+
+HARMLESS = {
+    '"""Average activations over the four quadrants of the image.': '"""Average over quadrants.',
+    "correct it in params.yaml": "see params.yaml",
+    "    height, width =": "    # The size in cells.\n    height, width =",
+}
+EDITS = {
+    "nothing": ("backbones.py", {}, True),
+    "docstring, message and comment": ("backbones.py", HARMLESS, True),
+    "code": ("quantization.py", {"reduce_range=True": "reduce_range=False"}, False),
+    "ranges": ("vgg16_ranges.json", {"[0.0]": "[-1.0]"}, False),
+}
+
+
+@pytest.fixture(scope="module")
+def fingerprint_of_edited(tmp_path_factory):
+    """Compute the fingerprint in a copy of the library with an edited file."""
+
+    def compute(file, changes):
+        folder = tmp_path_factory.mktemp("edited")
+        shutil.copytree(ROOT / "rakuten", folder / "rakuten")
+        path = folder / "rakuten/image" / file
+        text = path.read_text()
+        for old, new in changes.items():
+            assert old in text
+            text = text.replace(old, new)
+        path.write_text(text)
+        code = "import numpy as np; from rakuten.image import backbones; "
+        code += "print(backbones.fingerprint({'a': np.zeros(1, np.float32)}))"
+        command = [sys.executable, "-c", code]
+        return subprocess.check_output(command, cwd=folder, text=True).strip()
+
+    return compute
+
+
+def test_fingerprint_changes_only_with_edits_that_can_change_features(fingerprint_of_edited):
+    found = {
+        edit: fingerprint_of_edited(file, changes) for edit, (file, changes, _) in EDITS.items()
+    }
+    for edit, (_, _, harmless) in EDITS.items():
+        assert (found[edit] == found["nothing"]) == harmless, edit

@@ -28,7 +28,7 @@ def encode_image(image: Image.Image, form: str = "PNG", **options) -> bytes:
 def prepare(
     content: bytes, view: str = "product", **options
 ) -> tuple[np.ndarray, preprocessing.Facts]:
-    """One view of a picture."""
+    """One view of a image."""
     pixels, facts = preprocessing.prepare(content, views=[view], **OPTIONS | options)
     return pixels[0], facts
 
@@ -54,7 +54,7 @@ def test_border_box_of_a_frame_that_is_not_square():
     assert preprocessing.border_box(pixels, tolerance=16) == (3, 20, 40, 90)
 
 
-def test_all_white_picture_keeps_its_frame():
+def test_an_all_white_image_is_not_cropped():
     assert preprocessing.border_box(np.full((40, 30, 3), 250, np.uint8), tolerance=16) == (
         0,
         0,
@@ -73,7 +73,7 @@ def test_tolerance_decides_what_is_white_by_the_darkest_channel():
 
 @pytest.mark.parametrize("quality", [40, 75, 95])
 def test_jpeg_noise_moves_the_box_by_one_block_at_most(quality):
-    """Noise strays through the 16 pixel blocks (8, halved colour) that the product touches."""
+    """Noise stays within the blocks of 16 pixels (8, halved colour) that the product touches."""
     product = framed((72, 72, 428, 428))
     generator = np.random.default_rng(0)
     product[72:428, 72:428] = generator.integers(0, 200, (356, 356, 3))
@@ -83,7 +83,7 @@ def test_jpeg_noise_moves_the_box_by_one_block_at_most(quality):
     assert np.abs(np.subtract(box, (72, 72, 428, 428))).max() <= 16
 
 
-def test_prepare_crops_resizes_and_tells_facts():
+def test_prepare_crops_resizes_and_returns_facts():
     pixels, facts = prepare(encode(framed((100, 50, 300, 450))))
     assert pixels.shape == (64, 64, 3)
     assert pixels.dtype == np.uint8
@@ -117,7 +117,7 @@ def photo() -> bytes:
     return encode(pixels)
 
 
-def test_product_is_the_cropped_picture_resized(photo):
+def test_product_is_the_cropped_image_resized(photo):
     product = preprocessing.decode(photo)[50:450, 100:300]
     expected = Image.fromarray(product).resize((64, 64), Image.Resampling.BILINEAR)
     np.testing.assert_array_equal(prepare(photo)[0], np.asarray(expected))
@@ -149,7 +149,7 @@ def test_bright_and_dark_scale_the_channels():
     assert prepare(content, "dark")[0][5, 5].tolist() == [120, 60, 30]
 
 
-def test_the_border_of_a_dark_picture_is_not_white(photo):
+def test_the_border_of_a_dark_image_is_not_white(photo):
     assert (prepare(photo, "dark")[0][0] == 153).all()
 
 
@@ -183,7 +183,7 @@ def test_jpeg_shows_blocks_and_stays_near(photo):
 
 
 @pytest.mark.parametrize("view", preprocessing.VIEWS)
-def test_every_view_is_the_same_each_time_and_has_the_pictures_facts(photo, view):
+def test_every_view_is_deterministic_and_has_the_facts_of_the_image(photo, view):
     first, facts = prepare(photo, view)
     again, _ = prepare(photo, view)
     assert first.shape == (64, 64, 3)
@@ -207,13 +207,13 @@ def test_several_views_are_those_of_each_in_order(photo):
     [
         (["product", "blurr"], "views has no 'blurr', expected a list of some of product, flip,"),
         ([], "views is empty, expected a list of some of product, flip, whole, blur"),
-        ("product", "views is 'product', no list, expected"),
-        (None, "views is None, no list, expected"),
-        (["flip", "flip"], "views has a name twice, flip, flip; expected"),
+        ("product", "views is 'product', not a list, expected"),
+        (None, "views is None, not a list, expected"),
+        (["flip", "flip"], "views repeats a name: flip, flip, expected"),
     ],
 )
-def test_views_that_cannot_be_made_are_refused(photo, views, message):
-    with pytest.raises(ValueError, match=message):
+def test_invalid_views_are_refused(photo, views, message):
+    with pytest.raises(preprocessing.ViewsError, match=message):
         preprocessing.prepare(photo, views=views, **OPTIONS)
 
 
@@ -254,7 +254,7 @@ def test_decode_keeps_the_upper_half_of_16_bits():
     assert (preprocessing.decode(deep) == 0x80).all()
 
 
-def test_decode_turns_pictures_upright():
+def test_decode_turns_images_upright():
     """Orientation 6: the stored first row is the right edge."""
     stored = np.zeros((20, 40, 3), np.uint8)
     stored[0] = 255
@@ -267,7 +267,7 @@ def test_decode_turns_pictures_upright():
 
 
 @pytest.mark.parametrize("form", preprocessing.FORMATS)
-def test_truncated_pictures_are_refused(form):
+def test_truncated_images_are_refused(form):
     whole = encode(np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8), form)
     preprocessing.decode(whole)
     with pytest.raises(
@@ -279,13 +279,13 @@ def test_truncated_pictures_are_refused(form):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "0 bytes that start with nothing: not a picture"),
-        (b"<html>404</html>", "16 bytes that start with 3c 68 74 6d 6c 3e 34 30: not a picture"),
-        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "not a picture"),
+        (b"", "0 bytes that start with nothing: not an image"),
+        (b"<html>404</html>", "16 bytes that start with 3c 68 74 6d 6c 3e 34 30: not an image"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "not an image"),
         (b"\xff\xd8\xff\xe0\x00\x10JFIF", "truncated or damaged"),
     ],
 )
-def test_other_bytes_are_refused_by_what_they_are(content, message):
+def test_other_bytes_are_refused_with_a_description(content, message):
     with pytest.raises(preprocessing.ImageError, match=message):
         preprocessing.decode(content)
 
@@ -296,12 +296,12 @@ def test_decompression_bombs_are_refused_before_they_are_decoded(side):
     claim = struct.pack("<IiiHHIIiiII", 40, side, side, 1, 24, 0, 0, 0, 0, 0, 0)
     bomb = b"BM" + struct.pack("<IHHI", 54, 0, 0, 54) + claim
     with pytest.raises(
-        preprocessing.TooLargeError, match=r"54 bytes that claim .* a smaller picture"
+        preprocessing.TooLargeError, match=r"54 bytes that claim .* a smaller image"
     ):
         preprocessing.decode(bomb)
 
 
 @pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
-def test_damaged_exif_is_no_reason_to_refuse():
+def test_a_damaged_exif_block_is_ignored():
     content = encode(framed((1, 1, 3, 3), size=(8, 8)), "JPEG", exif=b"Exif\x00\x00II*\x00garbage")
     assert preprocessing.decode(content).shape == (8, 8, 3)

@@ -1,15 +1,20 @@
-"""The rounded network against the one it was rounded from."""
+"""The quantized network against the float network it was made from."""
 
 import numpy as np
+import onnx
 import pytest
-from test_backbones import KINDS, cosines, extractor, vgg16_weights
+from backbone_cases import KINDS, cosines, vgg16_weights
+from onnx import numpy_helper
+from onnxruntime.quantization import CalibrationDataReader
 
+from rakuten import storage
 from rakuten.determinism import keras
 from rakuten.image import backbones, quantization
 
 pytestmark = pytest.mark.tensorflow
 
 SIZE = 48  # three rows and columns at the end: the quadrants share one
+VGG16 = backbones.BACKBONES["vgg16"]
 
 
 @pytest.fixture(scope="module")
@@ -22,60 +27,82 @@ def pixels():
     return np.random.default_rng(1).integers(0, 256, (10, SIZE, SIZE, 3), dtype=np.uint8)
 
 
-@pytest.fixture
-def ranges(weights, pixels, monkeypatch):
-    """Drawn weights have other activations than VGG16's: their own ranges."""
-    base = backbones.build("vgg16", weights, size=SIZE)
-    layers = [base.get_layer(name).output for name in quantization.RANGES]
-    inputs = keras.applications.vgg16.preprocess_input(pixels.astype(np.float32))
-    seen = keras.Model(base.input, layers)(inputs)
-    highest = [float(activations.numpy().max()) for activations in seen]
-    measured = dict(zip(quantization.RANGES, highest, strict=True))
-    monkeypatch.setattr(quantization, "RANGES", measured)
+@pytest.fixture(scope="module")
+def inputs(pixels):
+    return VGG16.preprocess(pixels.astype(np.float32))
 
 
-def test_layers_are_the_network_s_in_order(weights):
-    base = backbones.build("vgg16", weights, size=SIZE)
-    assert list(quantization.RANGES) == [layer.name for layer in base.layers if layer.weights]
-    vgg16 = backbones.BACKBONES["vgg16"]
-    assert (vgg16.middle, vgg16.last) == quantization.TAPPED
+class Batches(CalibrationDataReader):
+    """One batch of calibration images."""
+
+    def __init__(self, inputs):
+        self._batches = iter([{quantization.INPUT: inputs}])
+
+    def get_next(self):
+        return next(self._batches, None)
 
 
-def test_features_are_those_of_the_network_but_for_rounding(ranges, weights, pixels):
-    exact = extractor("vgg16", weights, size=SIZE)(pixels)
-    rounded = extractor("vgg16", weights, size=SIZE, precision="int8")(pixels)
+@pytest.fixture(scope="module")
+def ranges(weights, inputs, tmp_path_factory):
+    """Random weights give other activations than VGG16's: their ranges are measured here."""
+    path = tmp_path_factory.mktemp("calibration") / "ranges.json"
+    quantization.quantized_network(weights, size=SIZE, ranges=path, calibration=Batches(inputs))
+    return path
+
+
+@pytest.fixture(scope="module")
+def quantized(weights, inputs, ranges):
+    return quantization.extractor(weights, size=SIZE, threads=2, ranges=ranges)(inputs)
+
+
+def test_layers_are_those_of_the_network_in_order():
+    base = keras.applications.VGG16(include_top=False, weights=None)
+    assert list(quantization.LAYERS) == [layer.name for layer in base.layers if layer.weights]
+    assert (VGG16.middle, VGG16.last) == (quantization.MIDDLE, quantization.LAST)
+
+
+def test_pinned_ranges_are_those_of_vgg16():
+    """Every activation that is quantized has a range that starts at 0, as after ReLU."""
+    pinned = storage.read_json(quantization.RANGES)["data"]
+    for layer in quantization.LAYERS:
+        assert pinned[layer]["lowest"]["data"] == [0.0]
+        assert pinned[layer]["highest"]["data"][0] > 100
+
+
+def test_features_are_close_to_those_of_the_float_network(quantized, weights, pixels):
+    exact = backbones.extractor("vgg16", weights, size=SIZE, precision="float32")(pixels)
     for kind in KINDS:
-        assert rounded[kind].dtype == exact[kind].dtype
-        assert rounded[kind].shape == exact[kind].shape
-        assert cosines(exact[kind], rounded[kind]).min() > 0.995
-        shuffled = np.roll(exact[kind], 1, axis=0)
-        assert cosines(exact[kind], rounded[kind]).min() > cosines(shuffled, exact[kind]).max()
+        assert quantized[kind].dtype == exact[kind].dtype
+        assert quantized[kind].shape == exact[kind].shape
+        assert cosines(exact[kind], quantized[kind]).min() > 0.995
+        others = np.roll(exact[kind], 1, axis=0)
+        assert cosines(exact[kind], quantized[kind]).min() > cosines(others, exact[kind]).max()
 
 
-def test_features_depend_on_neither_threads_nor_company(ranges, weights, pixels):
-    alone = quantization.extractor(weights, size=SIZE, threads=1)
-    together = quantization.extractor(weights, size=SIZE, threads=2)(pixels)
+def test_features_depend_on_neither_threads_nor_batch(quantized, weights, inputs, ranges):
+    compute = quantization.extractor(weights, size=SIZE, threads=1, ranges=ranges)
     for row in (0, 7, 9):
-        for kind, array in alone(pixels[row : row + 1]).items():
-            np.testing.assert_array_equal(array[0], together[kind][row])
+        for kind, array in compute(inputs[row : row + 1]).items():
+            np.testing.assert_array_equal(array[0], quantized[kind][row])
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_rounded_kernels_keep_their_sums(seed):
-    steps = np.random.default_rng(seed).uniform(-40, 40, (16, 8, 3, 3)).astype(np.float32)
-    rounded = quantization._round(steps)
-    assert rounded.dtype == np.int8
-    assert np.abs(rounded.sum(axis=(2, 3)) - steps.sum(axis=(2, 3))).max() <= 0.5 + 1e-4
-    assert np.abs(rounded - steps).max() < 1
-    assert (np.rint(steps).sum(axis=(2, 3)) != rounded.sum(axis=(2, 3))).any()
+def test_quantizing_again_gives_the_same_network(weights, ranges):
+    first, second = (
+        quantization.quantized_network(weights, size=SIZE, ranges=ranges) for _ in range(2)
+    )
+    assert first == second
 
 
-def test_rounded_weights_stay_within_their_levels():
-    steps = np.full((1, 1, 3, 3), quantization.WEIGHT_LEVELS - 0.4, np.float32)
-    assert quantization._round(-steps).min() == -quantization.WEIGHT_LEVELS
-    assert quantization._round(steps).max() == quantization.WEIGHT_LEVELS
-
-
-def test_no_pair_of_products_overflows_16_bits(weights):
-    """What processors without VNNI add first."""
-    assert np.iinfo(np.int16).max >= 2 * 255 * quantization.WEIGHT_LEVELS
+def test_convolutions_but_the_first_have_int8_weights_that_cannot_overflow(weights, ranges):
+    """Without VNNI, processors add two products of uint8 and int8 in int16."""
+    network = onnx.load_from_string(
+        quantization.quantized_network(weights, size=SIZE, ranges=ranges)
+    )
+    kernels = [
+        numpy_helper.to_array(constant)
+        for constant in network.graph.initializer
+        if len(constant.dims) == 4
+    ]
+    integers = [kernel.astype(int) for kernel in kernels if kernel.dtype == np.int8]
+    assert len(kernels) == len(quantization.LAYERS) == len(integers) + 1
+    assert max(np.abs(kernel).max() for kernel in integers) * 2 * 255 <= np.iinfo(np.int16).max
