@@ -10,8 +10,8 @@ from rakuten import storage
 from rakuten.categories import CODES
 from rakuten.data import conversion, resources
 from rakuten.image import backbones, extraction, preprocessing
-from rakuten.sample.draws import Draws
 from rakuten.sample.images import draw_image
+from rakuten.sample.random_stream import RandomStream
 
 pytestmark = pytest.mark.tensorflow
 
@@ -351,7 +351,7 @@ def test_rounding_hardly_turns_the_features_of_pictures(pinned_weights):
     """The parity that params.yaml promises, on two drawn pictures of each category."""
     drawn = [
         preprocessing.prepare(
-            draw_image(Draws(5, 2, number), code, 92),
+            draw_image(RandomStream(5, 2, number), code, 92),
             views=["product"], crop_borders=True, border_tolerance=16, size=224,
         )[0][0]
         for number, code in enumerate(CODES * 2)
