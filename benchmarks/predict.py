@@ -10,7 +10,7 @@ from benchmarks import measure, numpy_nets
 from rakuten import storage
 from rakuten.data.examples import sparse_features
 from rakuten.sample.catalogue import plan
-from rakuten.sample.draws import Draws
+from rakuten.sample.random_stream import RandomStream
 from rakuten.sample.text import write_text
 from rakuten.serving.classifier import Product, ProductClassifier
 from rakuten.text import cleaning, tfidf
@@ -109,7 +109,7 @@ def main() -> None:
                      naive=seconds["naive"])
     ]  # fmt: skip
     recipes = plan(TITLES * (REPEATS + 1), 0, 3)
-    titles = [write_text(Draws(3, 1, r.text_of), r.content)[0] for r in recipes]
+    titles = [write_text(RandomStream(3, 1, r.text_of), r.content)[0] for r in recipes]
     classifier = ProductClassifier.load()
     ways = {
         "the study's net": (TextModel(), TITLES),

@@ -1,16 +1,15 @@
-"""The generator of catalogues: products a second with pictures and without."""
-
-import os
+"""Speed of the synthetic catalogue: products per second with images and without."""
 
 from benchmarks import measure
+from rakuten import prefetch
 from rakuten.sample.catalogue import write_sample
 
-PICTURED, PLAIN = 5_000, 20_000
+WITH_IMAGES, TEXT_ONLY = 5_000, 20_000
 
 
 def main() -> None:
-    """Write both kinds three times."""
-    processes = os.cpu_count() or 1
+    """Write catalogues of both kinds three times."""
+    processes = prefetch.available_cpus()
     with measure.scratch("sample") as folder:
         numbers = iter(range(100))
 
@@ -19,13 +18,13 @@ def main() -> None:
             write_sample(out, products=products, quality=quality, processes=processes)
 
         seconds = measure.in_turns(
-            {"pictured": lambda: write(PICTURED, 92), "plain": lambda: write(PLAIN, None)},
+            {"images": lambda: write(WITH_IMAGES, 92), "text": lambda: write(TEXT_ONLY, None)},
             repeats=3,
         )
     note = f"{processes} processes, streamed into the archive"
     measure.keep("sample", [
-        measure.rate("text and picture", "products", seconds["pictured"], PICTURED, note),
-        measure.rate("text alone", "products", seconds["plain"], PLAIN, note),
+        measure.rate("text and image", "products", seconds["images"], WITH_IMAGES, note),
+        measure.rate("text alone", "products", seconds["text"], TEXT_ONLY, note),
     ])  # fmt: skip
 
 

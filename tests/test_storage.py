@@ -62,7 +62,7 @@ def test_pickled_arrays_are_neither_written_nor_read(tmp_path):
         storage.read_arrays(tmp_path / "evil.npz")
 
 
-def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path):
+def test_a_failed_write_leaves_only_the_old_file(tmp_path):
     storage.write_text(tmp_path / "a.txt", "old")
     with pytest.raises(RuntimeError, match="power"), storage.atomic(tmp_path / "a.txt") as file:
         file.write(b"half of the n")
@@ -113,7 +113,7 @@ def test_a_write_does_not_reach_into_a_hard_linked_cache(tmp_path):
     assert (cached.read_text(), output.read_text()) == ("old", "new")
 
 
-def test_json_refuses_what_json_cannot_say(tmp_path):
+def test_json_refuses_values_it_cannot_express(tmp_path):
     with pytest.raises(ValueError, match="Out of range"):
         storage.write_json(tmp_path / "j.json", {"x": float("nan")})
     with pytest.raises(TypeError, match="cannot write set as JSON"):
@@ -168,7 +168,7 @@ def test_yaml_runs_no_code(tmp_path):
         storage.read_yaml(path)
 
 
-def test_a_missing_file_says_what_to_do(tmp_path):
+def test_a_missing_file_error_gives_the_remedy(tmp_path):
     with pytest.raises(FileNotFoundError, match="run 'dvc repro' to build it"):
         storage.read_table(tmp_path / "products.parquet")
 
@@ -208,7 +208,7 @@ def test_numbers_are_read_as_dvc_reads_them(text, value):
     assert (read, type(read)) == (value, type(value))
 
 
-def test_a_copy_is_whole_or_not_there(tmp_path, monkeypatch):
+def test_a_copy_is_complete_or_absent(tmp_path, monkeypatch):
     (tmp_path / "source").write_bytes(b"x" * 3_000_000)
     storage.copy(tmp_path / "source", tmp_path / "folder/target")
     assert storage.read_bytes(tmp_path / "folder/target") == b"x" * 3_000_000

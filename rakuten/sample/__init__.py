@@ -1,7 +1,7 @@
-"""The synthetic catalogue: products of the challenge's formats and difficulties, made up.
+"""The synthetic catalogue: generated products in the challenge's formats and of its difficulty.
 
-`python -m rakuten sample OUT` writes one. From the outside in: `catalogue` decides what each
-product is and writes the files; `text` grows titles and descriptions from `words.yaml`; `images`
-sets a shape program (`programs`, `shapes_*`, `motifs`, `brush`) in a pose, a light and a
-background; `draws` gives every product its own stream of random values.
+`python -m rakuten sample OUT` writes one. `catalogue` decides what each product is and writes the
+files. `text` generates titles and descriptions from `words.yaml`. `images` draws a shape
+(`programs`, `shapes_*`, `motifs`) on a `canvas` with a pose, lighting and a background.
+`random_stream` gives each product an independent stream of random values.
 """

@@ -1,11 +1,11 @@
 """Synthetic catalogue in the challenge's file formats: `python -m rakuten sample OUT`.
 
-What it writes can be imported, split, trained on and evaluated like the Rakuten files, with
-figures of the same shape: text beats images, both together beat text, and the confusions stay
-inside the groups of `rakuten.categories`. It holds nothing of the Rakuten data.
+It can be imported, split, trained on and evaluated like the Rakuten files, and results look alike:
+text beats images, both together beat text, and most confusions stay within the groups of
+`rakuten.categories`. It contains nothing of the Rakuten data.
 
-Every product comes from its own stream of random values, keyed by seed and index: the same
-arguments give the same bytes, whatever the number of processes.
+Each product has a random stream keyed by seed and index: the same arguments give the same bytes,
+whatever the number of processes.
 """
 
 import csv
@@ -15,43 +15,50 @@ import shutil
 import tempfile
 import zipfile
 from collections import deque
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
 import numpy as np
 
 from rakuten import stage_log, storage
 from rakuten.categories import CODES, NUM_CATEGORIES, SIZES
-from rakuten.sample.draws import Draws
 from rakuten.sample.images import draw_image
+from rakuten.sample.random_stream import RandomStream
 from rakuten.sample.text import confusable, write_text
 
-LABEL_NOISE = 0.03  # share of products filed under a category that is easily confused
+LABEL_NOISE = 0.03  # share of products labelled with an easily confused category
 SAME_TEXT, SAME_IMAGE, SAME_BOTH = 0.012, 0.012, 0.005  # shares of duplicates
-QUALITY = 92  # of JPEG: 26 KB a picture on average, as in the challenge
+QUALITY = 92  # of JPEG: 26 KB per image on average, as in the challenge
 FLOOR = 20
 CHUNK = 32  # products that a process makes at a time
 PLAN, TEXT, IMAGE = 0, 1, 2  # the kinds of random streams
 X_COLUMNS = ("", "designation", "description", "productid", "imageid")
 Y_COLUMNS = ("", "prdtypecode")
 
+Product = tuple[str, str, bytes | None]
+"""A designation, a description and a JPEG."""
+
 
 @dataclass(frozen=True)
 class Recipe:
-    """What one product is made of: where its text and its picture come from."""
+    """What one product is made of: where its text and its image come from."""
 
     index: int
-    code: int  # the label handed out
-    text_of: int  # index of the product whose text it has, its own unless a duplicate
+    code: int  # the label
+    text_of: int  # index of the product whose text it has, another one for a duplicate
     image_of: int
-    content: int  # the category it really belongs to
+    content: int  # the true category
+
+
+MakeOne = Callable[[Recipe], Product]
 
 
 def class_sizes(products: int, floor: int) -> dict[int, int]:
-    """Share products out among the categories in proportion to the real sizes.
+    """Distribute products over the categories in proportion to the real sizes.
 
     Args:
         products: Number of products in all.
@@ -69,8 +76,8 @@ def class_sizes(products: int, floor: int) -> dict[int, int]:
             f"a floor of 0 or more and {NUM_CATEGORIES * max(floor, 0)} products at least; lower "
             "--floor or raise --products"
         )
-    # Categories that proportion would leave below the floor get the floor; the rest is shared
-    # out among the others, which may push further ones below, hence the loop.
+    # Categories that would fall below the floor get the floor. The others share the rest, which may
+    # push further ones below it, hence the loop.
     real = np.array([SIZES[code] for code in CODES], dtype=float)
     sizes = np.zeros(NUM_CATEGORIES)
     free = np.ones(NUM_CATEGORIES, dtype=bool)
@@ -80,10 +87,10 @@ def class_sizes(products: int, floor: int) -> dict[int, int]:
         if not low.any():
             break
         sizes[low], free[low] = floor, False
-    whole = np.floor(sizes + 1e-9).astype(int)
-    largest_rest = np.argsort(whole - sizes, kind="stable")[: products - whole.sum()]
-    whole[largest_rest] += 1
-    return dict(zip(CODES, whole.tolist(), strict=True))
+    counts = np.floor(sizes + 1e-9).astype(int)
+    largest_rest = np.argsort(counts - sizes, kind="stable")[: products - counts.sum()]
+    counts[largest_rest] += 1
+    return dict(zip(CODES, counts.tolist(), strict=True))
 
 
 def plan(products: int, floor: int, seed: int, start: int = 0) -> list[Recipe]:
@@ -118,11 +125,11 @@ def plan(products: int, floor: int, seed: int, start: int = 0) -> list[Recipe]:
         if not originals.size:
             continue
         for row in members[roll[members] < both]:
-            twin = originals[int(rng.integers(originals.size))]
+            original = originals[int(rng.integers(originals.size))]
             if roll[row] < SAME_TEXT or roll[row] >= SAME_TEXT + SAME_IMAGE:
-                text_of[row] = twin
+                text_of[row] = original
             if roll[row] >= SAME_TEXT:
-                image_of[row] = twin
+                image_of[row] = original
     return [
         Recipe(start + row, int(codes[row]), start + int(text_of[row]), start + int(image_of[row]),
                int(content[row]))
@@ -130,29 +137,27 @@ def plan(products: int, floor: int, seed: int, start: int = 0) -> list[Recipe]:
     ]  # fmt: skip
 
 
-def make(
-    recipe: Recipe, seed: int, quality: int | None, images: int | None = None
-) -> tuple[str, str, bytes | None]:
+def make(recipe: Recipe, seed: int, quality: int | None, images: int | None = None) -> Product:
     """Make one product.
 
     Args:
         recipe: What it is made of.
         seed: Seed of all random choices.
-        quality: JPEG quality, or None for no picture.
-        images: Index from which on products have no picture, or None.
+        quality: JPEG quality, or None for no image.
+        images: Index from which on products have no image, or None.
 
     Returns:
         The designation, the description ("" when it has none) and the JPEG, or None.
     """
-    title, description = write_text(Draws(seed, TEXT, recipe.text_of), recipe.content)
-    picture = None
+    title, description = write_text(RandomStream(seed, TEXT, recipe.text_of), recipe.content)
+    image = None
     if quality is not None and (images is None or recipe.index < images):
-        picture = draw_image(Draws(seed, IMAGE, recipe.image_of), recipe.content, quality)
-    return title, description or "", picture
+        image = draw_image(RandomStream(seed, IMAGE, recipe.image_of), recipe.content, quality)
+    return title, description or "", image
 
 
 def product_numbers(index: int) -> tuple[int, int]:
-    """Give a product its numbers: unique, and of the look of the challenge's.
+    """Compute a product's numbers: unique, and similar to the challenge's.
 
     Args:
         index: The challenge index.
@@ -181,14 +186,14 @@ def write_sample(
 
     Args:
         out: The folder to write: `X_train_update.csv`, `Y_train_CVw08PX.csv`, `images.zip`
-            (stored, members `images/image_train/...`), and with `test_products`
-            `X_test_update.csv`. It must not exist, or be empty; it appears when all is written.
+            (not compressed, members `images/image_train/...`), and with `test_products`
+            `X_test_update.csv`. It must not exist, or be empty; it appears once everything is written.
         products: Number of labelled products, indices from 0.
         test_products: Number of unlabelled products, indices following.
         seed: Seed of all random choices.
         floor: Least number of labelled products of a category.
-        quality: JPEG quality 1..95, or None for no pictures.
-        images: Products that have a picture, the first ones; all when None.
+        quality: JPEG quality 1..95, or None for no images.
+        images: Number of products with an image, the first ones; all if None.
         processes: Number of processes that make products. It does not change the result.
 
     Raises:
@@ -197,9 +202,9 @@ def write_sample(
     """
     out = Path(out)
     if quality is not None and not 1 <= quality <= 95:
-        raise ValueError(f"JPEG quality {quality}: expected 1 to 95; mend --quality")
+        raise ValueError(f"JPEG quality {quality}: expected 1 to 95; correct --quality")
     if images is not None and images < 0:
-        raise ValueError(f"pictures of {images} products: expected 0 or more; mend --images")
+        raise ValueError(f"images of {images} products: expected 0 or more; correct --images")
     if test_products < 0:
         raise ValueError(f"{test_products} test products: expected 0 or more")
     recipes = plan(products, floor, seed)
@@ -214,10 +219,10 @@ def write_sample(
     try:
         make_one = functools.partial(make, seed=seed, quality=quality, images=images)
         made = _make_all([*recipes, *recipes_test], make_one, processes)
-        made = stage_log.progress(
+        bar = stage_log.progress(
             made, total=products + test_products, unit="product", description="sample"
         )
-        _write_files(partial, recipes, recipes_test, iter(made), quality is not None)
+        _write_files(partial, recipes, recipes_test, iter(bar), quality is not None)
         partial.chmod(0o755)
         partial.replace(out)
     finally:
@@ -225,7 +230,11 @@ def write_sample(
 
 
 def _write_files(
-    folder: Path, recipes: list[Recipe], recipes_test: list[Recipe], made: Iterator, images: bool
+    folder: Path,
+    recipes: list[Recipe],
+    recipes_test: list[Recipe],
+    made: Iterator[Product],
+    images: bool,
 ) -> None:
     """Write the tables and the archive, one product at a time."""
     with ExitStack() as stack:
@@ -245,37 +254,37 @@ def _write_files(
             )
             x.writerow(X_COLUMNS)
             for recipe in products:
-                title, description, picture = next(made)
+                title, description, image = next(made)
                 productid, imageid = product_numbers(recipe.index)
                 x.writerow((recipe.index, title, description, productid, imageid))
-                if picture is not None:
+                if archive and image is not None:
                     name = f"images/image_{part}/image_{imageid}_product_{productid}.jpg"
                     member = zipfile.ZipInfo(name, storage.ZIP_EPOCH)
                     member.create_system, member.external_attr = 3, 0o644 << 16
-                    archive.writestr(member, picture)
-        next(made, None)  # lets the bar close
+                    archive.writestr(member, image)
+        next(made, None)  # so that the progress bar closes
 
 
-def _table(path: Path):
+def _table(path: Path) -> TextIO:
     return path.open("w", encoding="utf-8", newline="")
 
 
-def _make_all(recipes: list[Recipe], make_one, processes: int) -> Iterator[tuple]:
-    """Make the products in order, in this process or in several, a few chunks ahead."""
+def _make_all(recipes: list[Recipe], make_one: MakeOne, processes: int) -> Iterator[Product]:
+    """Make the products in order, in this process or in several, a few chunks in advance."""
     if processes <= 1:
         yield from map(make_one, recipes)
         return
     chunks = (recipes[at : at + CHUNK] for at in range(0, len(recipes), CHUNK))
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(processes, mp_context=context) as pool:
-        waiting = deque()
+        pending: deque[Future[list[Product]]] = deque()
         for chunk in chunks:
-            waiting.append(pool.submit(_make_chunk, chunk, make_one))
-            if len(waiting) > 4 * processes:
-                yield from waiting.popleft().result()
-        while waiting:
-            yield from waiting.popleft().result()
+            pending.append(pool.submit(_make_chunk, chunk, make_one))
+            if len(pending) > 4 * processes:
+                yield from pending.popleft().result()
+        while pending:
+            yield from pending.popleft().result()
 
 
-def _make_chunk(recipes: list[Recipe], make_one) -> list[tuple]:
+def _make_chunk(recipes: list[Recipe], make_one: MakeOne) -> list[Product]:
     return [make_one(recipe) for recipe in recipes]

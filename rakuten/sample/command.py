@@ -1,9 +1,9 @@
 """Write a synthetic catalogue: `python -m rakuten sample OUT`."""
 
 import argparse
-import os
 from pathlib import Path
 
+from rakuten import prefetch
 from rakuten.sample.catalogue import FLOOR, QUALITY, write_sample
 
 
@@ -24,12 +24,14 @@ def _arguments() -> argparse.ArgumentParser:
     parser.add_argument(
         "--quality", type=int, default=QUALITY, help="of the JPEGs, 1 to 95 (%(default)s)"
     )
-    pictures = parser.add_mutually_exclusive_group()
-    pictures.add_argument("--no-images", action="store_true", help="write the tables only")
-    pictures.add_argument(
-        "--images", type=int, help="products that have a picture, the first ones (all)"
+    images = parser.add_mutually_exclusive_group()
+    images.add_argument("--no-images", action="store_true", help="write the tables only")
+    images.add_argument(
+        "--images", type=int, help="number of products with an image, the first ones (all)"
     )
-    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1, help="(%(default)s)")
+    parser.add_argument(
+        "--processes", type=int, default=prefetch.available_cpus(), help="(%(default)s)"
+    )
     return parser
 
 

@@ -1,12 +1,18 @@
-"""Which category draws what, how often, and in which colours."""
+"""The shapes of each category, their weights, and the category's colours."""
 
+from collections.abc import Callable
+
+from rakuten.sample import shapes_baby as baby
 from rakuten.sample import shapes_games as games
 from rakuten.sample import shapes_garden as garden
 from rakuten.sample import shapes_home as home
 from rakuten.sample import shapes_paper as paper
 from rakuten.sample import shapes_toys as toys
+from rakuten.sample.canvas import Canvas
 
-COMMON = (
+Weighted = tuple[tuple[Callable[[Canvas], None], int], ...]
+
+COMMON: Weighted = (
     (home.parcel, 2),
     (home.bag, 2),
     (home.packet, 1),
@@ -16,9 +22,9 @@ COMMON = (
     (games.poster, 1),
     (home.jar, 1),
 )
-"""Programs that any category draws now and then, with their weights."""
+"""Shapes that occur in every category, with their weights."""
 
-PROGRAMS = {
+PROGRAMS: dict[int, Weighted] = {
     10: ((paper.novel, 6), (paper.leather, 3), (paper.pile_of_books, 1), (paper.newspaper, 1)),
     40: ((games.game_case, 7), (games.poster, 1), (games.cartridge, 2), (games.gadget, 1)),
     50: ((games.controller, 5), (games.gadget, 5), (games.handheld, 1)),
@@ -33,7 +39,7 @@ PROGRAMS = {
     1301: ((toys.socks, 4), (toys.darts, 4), (toys.football_table, 3)),
     1302: ((toys.swing_set, 3), (toys.lure, 3), (toys.tent, 2), (toys.ride, 3), (toys.balls, 2),
           (toys.plush, 1), (toys.blocks, 1)),
-    1320: ((toys.stroller, 4), (toys.bottle_baby, 3), (toys.baby_wear, 3), (toys.cot, 3),
+    1320: ((baby.stroller, 4), (baby.bottle_baby, 3), (baby.baby_wear, 3), (baby.cot, 3),
           (home.bag, 1)),
     1560: ((home.chair, 4), (home.table, 4), (home.cabinet, 4), (home.bed, 4)),
     1920: ((home.cushion, 6), (home.curtain, 3), (home.linen, 3), (home.bed, 1)),
@@ -55,7 +61,7 @@ PROGRAMS = {
     2705: ((paper.novel, 9), (paper.comic, 1)),
     2905: ((games.poster, 9), (games.game_case, 1)),
 }  # fmt: skip
-"""What each category draws: pairs of a program and its weight."""
+"""By category, its shapes with their weights."""
 
 HUES = {
     10: (0.08, 0.3), 40: (0.62, 0.4), 50: (0.0, 0.5), 60: (0.58, 0.4), 1140: (0.05, 0.5),
@@ -65,4 +71,4 @@ HUES = {
     2462: (0.6, 0.3), 2522: (0.6, 0.4), 2582: (0.25, 0.25), 2583: (0.56, 0.1), 2585: (0.2, 0.2),
     2705: (0.6, 0.4), 2905: (0.7, 0.3),
 }  # fmt: skip
-"""The hue (turns) around which a category's colours lie, and how far they stray."""
+"""By category, the mean hue of its colours (turns) and the standard deviation around it."""

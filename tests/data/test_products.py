@@ -27,7 +27,7 @@ def problems_of(x, y=None):
     return {problem.fault: problem.names for problem in caught.value.problems}
 
 
-def test_join_gives_the_table_in_ascending_id():
+def test_join_returns_the_table_in_ascending_id():
     table = products.join(read(X), read(Y))
     assert table.astype(object).where(table.notna(), None).to_dict("list") == {
         "id": [3, 5, 7, 12],
@@ -80,7 +80,7 @@ def test_the_table_survives_parquet(tmp_path):
     pd.testing.assert_frame_equal(storage.read_table(tmp_path / "products.parquet"), table)
 
 
-def test_frames_made_in_memory_join_too():
+def test_frames_built_in_memory_can_be_joined():
     x = pd.DataFrame(
         {
             "": [2, 1],
@@ -209,7 +209,7 @@ def test_every_fault_is_listed_with_what_has_it(x, y, expected):
     assert problems_of(x, y) == expected
 
 
-def test_the_message_counts_names_the_first_and_says_what_to_do():
+def test_the_message_counts_lists_the_first_names_and_gives_the_remedy():
     rows = "".join(f"{number},1\n" for number in range(8))
     with pytest.raises(
         products.InvalidProductsError,
@@ -219,6 +219,6 @@ def test_the_message_counts_names_the_first_and_says_what_to_do():
         products.join(read(X), read(",prdtypecode\n" + rows))
 
 
-def test_a_name_cannot_steer_the_terminal():
+def test_control_characters_in_names_are_escaped():
     problem = products.Problem("files", ("a\x1b[31mb",), "beware")
     assert str(problem) == "files (1): 'a\\x1b[31mb': beware"

@@ -97,12 +97,12 @@ def test_finds_tables_and_images_at_any_depth(tmp_path, find):
         (f"images/{IMAGE}", ""),
     ],
 )
-def test_the_nearest_folder_tells_the_part(tmp_path, find, place, part):
+def test_the_nearest_folder_decides_the_part(tmp_path, find, place, part):
     write(tmp_path / "given" / place, b"1")
     assert find(tmp_path / "given")[1] == {f"given/{place}": part}
 
 
-def test_takes_single_files_and_names_unknown_ones(tmp_path, find):
+def test_finds_single_files_and_reports_unknown_ones(tmp_path, find):
     image = write(tmp_path / IMAGE, b"1")
     unknown = write(tmp_path / "images.rar", b"2")
     contents, _, faults = find(image, unknown, tmp_path / "nowhere")
@@ -151,7 +151,7 @@ def tar_info(name, kind):
         ("a.zip", zipped({IMAGE: bytes(11 << 20)}), "unpack to far more than they hold (1): a.zip"),
     ],
 )
-def test_refuses_members_that_an_honest_archive_does_not_have(tmp_path, find, name, content, fault):
+def test_refuses_hostile_members(tmp_path, find, name, content, fault):
     contents, _, faults = find(write(tmp_path / name, content))
     assert contents == {}
     assert f"archive members that {fault}" in faults
@@ -169,7 +169,7 @@ def test_refuses_members_that_an_honest_archive_does_not_have(tmp_path, find, na
     ],
     ids=["no-zip", "half-zip", "half-tar", "half-gzip", "no-gzip", "gzip-bomb"],
 )
-def test_names_archives_that_cannot_be_read(tmp_path, find, name, content, fault):
+def test_reports_archives_that_cannot_be_read(tmp_path, find, name, content, fault):
     assert f"archives that cannot be read (1): {fault}" in find(write(tmp_path / name, content))[2]
 
 
@@ -194,11 +194,11 @@ def test_encrypted_members_are_unreadable(tmp_path):
 
 
 @pytest.mark.parametrize("mistake", [TypeError, KeyError, IndexError, AttributeError, ValueError])
-def test_mistakes_of_our_own_are_not_taken_for_damaged_files(mistake):
+def test_programming_errors_do_not_count_as_damaged_files(mistake):
     assert not issubclass(mistake, sources.READ_FAULTS)
 
 
-def test_looks_into_archives_within_archives_but_not_forever(tmp_path, find):
+def test_opens_archives_within_archives_up_to_a_depth(tmp_path, find):
     content = zipped({IMAGE: b"1"})
     for _ in range(3):
         content = zipped({"inner.zip": content})
@@ -226,13 +226,13 @@ def test_follows_links_only_within_the_folder(tmp_path, find):
     )
 
 
-def test_a_folder_given_as_a_link_is_taken(tmp_path, find):
+def test_a_folder_given_as_a_link_is_followed(tmp_path, find):
     write(tmp_path / "real" / IMAGE, b"1")
     (tmp_path / "link").symlink_to(tmp_path / "real")
     assert find(tmp_path / "link")[0] == {f"real/{IMAGE}": b"1"}
 
 
-def test_reading_stops_at_the_limit_whatever_the_container_says():
+def test_reading_stops_at_the_limit_whatever_size_the_container_states():
     class Endless(io.RawIOBase):
         def read(self, size=-1):
             assert 0 <= size <= (1 << 20) + 1
@@ -243,7 +243,7 @@ def test_reading_stops_at_the_limit_whatever_the_container_says():
     assert sources.Entry("a", 1, lambda: io.BytesIO(bytes(1 << 20))).read(1 << 20) == bytes(1 << 20)
 
 
-def test_leaves_nothing_in_its_scratch_folder(tmp_path, find):
+def test_leaves_its_scratch_folder_empty(tmp_path, find):
     given = write(tmp_path / "a.zip", zipped({"b.zip": zipped({IMAGE: b"1"})}))
     assert find(given)[0] == {f"a.zip/b.zip/{IMAGE}": b"1"}
     assert list((tmp_path / "scratch").iterdir()) == []

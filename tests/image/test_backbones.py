@@ -13,8 +13,8 @@ from rakuten import storage
 from rakuten.categories import CODES
 from rakuten.data import conversion, resources
 from rakuten.image import backbones, extraction, preprocessing
-from rakuten.sample.draws import Draws
 from rakuten.sample.images import draw_image
+from rakuten.sample.random_stream import RandomStream
 
 pytestmark = pytest.mark.tensorflow
 
@@ -303,7 +303,7 @@ def test_quantization_keeps_the_direction_of_features(pinned_weights):
     """The cosine that params.yaml promises, on two drawn images of each category."""
     drawn = [
         preprocessing.prepare(
-            draw_image(Draws(5, 2, number), code, 92),
+            draw_image(RandomStream(5, 2, number), code, 92),
             views=["product"], crop_borders=True, border_tolerance=16, size=224,
         )[0][0]
         for number, code in enumerate(CODES * 2)

@@ -1,4 +1,4 @@
-"""The synthetic catalogue: its formats, its bytes, and that it is hard in the real ways."""
+"""The synthetic catalogue: its formats, its bytes, and that it is as hard as the real one."""
 
 import hashlib
 import io
@@ -15,13 +15,12 @@ from sklearn.naive_bayes import ComplementNB
 
 from rakuten.categories import CODES, GROUPS, SIZES
 from rakuten.sample import catalogue as sample
-from rakuten.sample import images as sample_images
 from rakuten.sample import programs
 from rakuten.sample import text as sample_text
-from rakuten.sample.brush import WHITE, Brush
+from rakuten.sample.canvas import BLACK, WHITE, Canvas
 from rakuten.sample.command import main
-from rakuten.sample.draws import Draws
-from rakuten.sample.images import compose
+from rakuten.sample.images import compose, light
+from rakuten.sample.random_stream import RandomStream
 
 SMALL = {"products": 54, "test_products": 5, "seed": 3, "floor": 1, "quality": 40}
 
@@ -35,7 +34,7 @@ def small(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def texts():
-    """Titles, descriptions and labels of 1,350 products, no pictures."""
+    """Titles, descriptions and labels of 1,350 products, without images."""
     rows = [
         (recipe.code, *sample.make(recipe, seed=11, quality=None)[:2])
         for recipe in sample.plan(1350, 20, seed=11)
@@ -90,13 +89,13 @@ def test_files_have_the_challenge_formats(small):
         assert archive.namelist() == expected
         assert {member.compress_type for member in archive.infolist()} == {zipfile.ZIP_STORED}
         for name in expected[::9]:
-            picture = Image.open(io.BytesIO(archive.read(name)))
-            assert (picture.format, picture.mode, picture.size) == ("JPEG", "RGB", (500, 500))
+            image = Image.open(io.BytesIO(archive.read(name)))
+            assert (image.format, image.mode, image.size) == ("JPEG", "RGB", (500, 500))
 
 
 def test_same_arguments_same_bytes_in_several_processes(small, tmp_path):
-    sample.write_sample(tmp_path / "twin", **SMALL, processes=2)
-    assert digests(tmp_path / "twin") == digests(small)
+    sample.write_sample(tmp_path / "again", **SMALL, processes=2)
+    assert digests(tmp_path / "again") == digests(small)
 
 
 def test_other_seed_other_products():
@@ -106,7 +105,7 @@ def test_other_seed_other_products():
     assert sample.make(recipe, 1, 40) != sample.make(recipe, 2, 40)
 
 
-def test_files_are_never_written_over(tmp_path):
+def test_files_are_never_overwritten(tmp_path):
     (tmp_path / "mine.txt").write_text("precious")
     with pytest.raises(FileExistsError, match=r"is not empty: .* name a new folder"):
         sample.write_sample(tmp_path, products=27, floor=1, quality=None)
@@ -122,10 +121,10 @@ def test_an_empty_folder_is_filled(tmp_path):
     ]  # fmt: skip
 
 
-def test_nothing_is_left_half_written(tmp_path, monkeypatch):
+def test_a_failure_leaves_no_files(tmp_path, monkeypatch):
     drawn = []
 
-    def break_down(draws, code, quality):
+    def break_down(rng, code, quality):
         drawn.append(code)
         if len(drawn) == 20:
             raise OSError("disk full")
@@ -137,7 +136,7 @@ def test_nothing_is_left_half_written(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_command_line_says_what_is_wrong(tmp_path, capsys):
+def test_command_line_reports_wrong_arguments(tmp_path, capsys):
     with pytest.raises(SystemExit, match="2"):
         main([str(tmp_path / "out"), "--products", "100"])
     assert "100 products for 27 categories and a floor of 20" in capsys.readouterr().err
@@ -153,7 +152,7 @@ def test_command_line_writes(tmp_path):
     assert len(pd.read_csv(out / "Y_train_CVw08PX.csv")) == 27
 
 
-def test_pictures_of_the_first_products_only(tmp_path, small):
+def test_images_of_the_first_products_only(tmp_path, small):
     out = tmp_path / "some"
     main([str(out), "--products", "54", "--floor", "1", "--images", "10", "--processes", "1"])
     with zipfile.ZipFile(out / "images.zip") as archive:
@@ -176,18 +175,18 @@ def test_label_noise_stays_among_confusable_categories():
     assert all(recipe.content in sample_text.confusable(recipe.code) for recipe in wrong)
 
 
-def test_duplicates_share_text_or_picture():
+def test_duplicates_share_text_or_image():
     recipes = sample.plan(1350, 20, seed=5)
     texts = [recipe for recipe in recipes if recipe.text_of != recipe.index]
     images = [recipe for recipe in recipes if recipe.image_of != recipe.index]
     assert 8 <= len(texts) <= 50
     assert 8 <= len(images) <= 50
-    twin = texts[0]
-    original = recipes[twin.text_of]
-    assert sample.make(twin, 5, None) == sample.make(original, 5, None)
-    twin = images[0]
-    original = recipes[twin.image_of]
-    assert sample.make(twin, 5, 30)[2] == sample.make(original, 5, 30)[2]
+    duplicate = texts[0]
+    original = recipes[duplicate.text_of]
+    assert sample.make(duplicate, 5, None) == sample.make(original, 5, None)
+    duplicate = images[0]
+    original = recipes[duplicate.image_of]
+    assert sample.make(duplicate, 5, 30)[2] == sample.make(original, 5, 30)[2]
     assert original.image_of == original.index
 
 
@@ -198,7 +197,7 @@ def test_groups_are_confused_with_themselves_first():
 
 
 def test_every_slot_of_every_template_can_be_filled():
-    shared, categories, _ = sample_text._tables()
+    shared, categories, _ = sample_text.word_tables()
     assert list(categories) == list(CODES)
     for own in categories.values():
         known = {**shared, **own, **sample_text.MAKERS}
@@ -238,8 +237,8 @@ def test_languages_are_mixed(texts):
     assert 0.02 < german < 0.07
 
 
-def test_words_tell_the_category_but_not_always(texts):
-    """A quick classifier lands where real text does: far above chance, far below certainty."""
+def test_words_predict_the_category_but_not_always(texts):
+    """A quick classifier is as accurate as on real text: far above chance, far below certainty."""
     words = (texts.designation + " " + texts.description).str.replace(r"<[^>]+>", " ", regex=True)
     train = np.arange(len(texts)) % 5 != 0
     vectorizer = TfidfVectorizer(token_pattern=r"[^\W_]{3,}", sublinear_tf=True)
@@ -250,17 +249,17 @@ def test_words_tell_the_category_but_not_always(texts):
     assert 0.6 < accuracy < 0.9
 
 
-def test_every_category_draws_its_own_programs():
+def test_every_category_has_shapes_and_a_hue():
     assert set(programs.PROGRAMS) == set(programs.HUES) == set(CODES)
 
 
 def test_borders_vary():
-    """Products lie on white borders of many widths; some pictures have none."""
+    """Products lie on white borders of many widths; some images have none."""
 
     shares = []
     for index in range(60):
-        picture = compose(Draws(9, index), CODES[index % 27])
-        dark = np.asarray(picture.convert("L")) < 240
+        image = compose(RandomStream(9, index), CODES[index % 27])
+        dark = np.asarray(image.convert("L")) < 240
         rows, columns = np.flatnonzero(dark.any(1)), np.flatnonzero(dark.any(0))
         assert rows.size
         shares.append(max(np.ptp(rows), np.ptp(columns)) / 499)
@@ -270,37 +269,37 @@ def test_borders_vary():
 
 
 def test_nothing_is_drawn_outside_the_extent():
-    """The pictures leave out what lies around it, so one pixel too few would show."""
+    """Images are composed of the extent only, so a pixel outside it would be lost."""
     extents = []
     for code in CODES:
-        for program, _ in programs.PROGRAMS[code]:
-            draws = Draws(3, code, len(extents))
-            brush = Brush(draws, 200, WHITE, sample_images._colours(draws, code))
-            sample_images._pose(brush, 1.0)
-            program(brush)
-            sample_images._overlay(brush)
-            extents.append(brush.extent())
-            whole = brush.finish((0, 0, 200, 200))
-            part = brush.finish(extents[-1])
+        for shape, _ in programs.PROGRAMS[code]:
+            rng = RandomStream(3, code, len(extents))
+            canvas = Canvas(rng, 200, WHITE, [(200, 30, 40), (20, 90, 160), (240, 240, 180), BLACK])
+            turn, size = rng.between(-90, 90), rng.between(0.5, 0.8)
+            canvas.pose(turn=turn, width=-size, height=size, shear=0.05, shift=(0.03, -0.03))
+            shape(canvas)
+            extents.append(canvas.extent())
+            whole = canvas.finish((0, 0, 200, 200))
+            part = canvas.finish(extents[-1])
             assert part.tobytes() == whole.crop(extents[-1]).tobytes()
             whole.paste(WHITE, extents[-1])
             assert whole.getcolors() == [(200 * 200, WHITE)]
     assert sum(extent != (0, 0, 200, 200) for extent in extents) > 20
 
 
-def test_light_of_a_box_is_cut_from_the_light_of_the_frame():
+def test_the_light_of_a_box_is_part_of_the_light_of_the_frame():
     box = (10, 25, 90, 70)
     for seed in range(40):  # all ways to turn a tile
-        whole = sample_images._light(Draws(seed), 100, (0, 0, 100, 100))
-        assert sample_images._light(Draws(seed), 100, box).tobytes() == whole.crop(box).tobytes()
+        whole = light(RandomStream(seed), 100, (0, 0, 100, 100))
+        assert light(RandomStream(seed), 100, box).tobytes() == whole.crop(box).tobytes()
 
 
-def test_draws_are_repeatable_and_within_bounds():
-    one, other = Draws(1, 2), Draws(1, 2)
+def test_random_streams_are_reproducible_and_within_bounds():
+    one, other = RandomStream(1, 2), RandomStream(1, 2)
     assert [one.unit() for _ in range(1200)] == [other.unit() for _ in range(1200)]
-    assert Draws(1, 3).unit() != Draws(1, 2).unit()
-    draws = Draws(4)
-    assert {draws.integer(1, 3) for _ in range(100)} == {1, 2, 3}
-    assert all(2 <= draws.between(2, 5) < 5 for _ in range(100))
-    assert {draws.pick("ab") for _ in range(50)} == {"a", "b"}
-    assert abs(np.std([draws.spread(1.0) for _ in range(4000)]) - 1) < 0.05
+    assert RandomStream(1, 3).unit() != RandomStream(1, 2).unit()
+    rng = RandomStream(4)
+    assert {rng.integer(1, 3) for _ in range(100)} == {1, 2, 3}
+    assert all(2 <= rng.between(2, 5) < 5 for _ in range(100))
+    assert {rng.pick("ab") for _ in range(50)} == {"a", "b"}
+    assert abs(np.std([rng.spread(1.0) for _ in range(4000)]) - 1) < 0.05

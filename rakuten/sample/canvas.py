@@ -1,8 +1,8 @@
-"""A brush for the synthetic pictures: flat shapes under one affine pose, drawn at double size.
+"""A canvas for the synthetic images: flat shapes under one affine pose, drawn at double size.
 
-Programs of the shape modules draw in product coordinates: x to the right, y downwards, the product
-within -1..1. The brush turns, stretches and shifts them, so that a shape program is written once,
-upright, and comes out in every pose.
+The functions of the shape modules draw in product coordinates: x to the right, y downwards, the
+product within -1..1. The canvas rotates, scales and shifts them, so that a shape is written once,
+upright, and drawn in any pose.
 """
 
 import colorsys
@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from PIL import Image, ImageDraw
 
-from rakuten.sample.draws import Draws
+from rakuten.sample.random_stream import RandomStream
 
 Colour = tuple[int, int, int]
 Point = tuple[float, float]
@@ -45,33 +45,35 @@ _ALPHABET = "AAABCDEEEEFGHIIJKLLMMNNOOPQRRSSTTUUVWXYZ"
 
 
 def hsv(hue: float, saturation: float, value: float) -> Colour:
-    """Turn hue (turns), saturation and value (0..1) into an RGB colour below pure white."""
+    """Convert hue (turns), saturation and value (0..1) to an RGB colour below pure white."""
     red, green, blue = colorsys.hsv_to_rgb(hue % 1.0, min(1.0, saturation), min(1.0, value))
     return int(250 * red), int(250 * green), int(250 * blue)
 
 
 def shade(colour: Colour, factor: float) -> Colour:
     """Darken (factor below 1) or lighten (above 1) a colour, never up to pure white."""
-    return tuple(min(250, max(0, int(part * factor))) for part in colour)
+    red, green, blue = (min(250, max(0, int(part * factor))) for part in colour)
+    return red, green, blue
 
 
 def blend(one: Colour, other: Colour, share: float) -> Colour:
     """Mix two colours; `share` is that of the other."""
-    return tuple(int(a + (b - a) * share) for a, b in zip(one, other, strict=True))
+    red, green, blue = (int(a + (b - a) * share) for a, b in zip(one, other, strict=True))
+    return red, green, blue
 
 
-class Brush:
-    """Draws on one square frame in a pose and a choice of colours.
+class Canvas:
+    """A square frame to draw on, with a pose and a choice of colours.
 
     Attributes:
-        draws: The product's stream of random values.
-        image: The frame at double size; `finish` brings it down.
+        rng: The product's random stream.
+        image: The frame at double size; `finish` reduces it.
         ground: The colour of the empty frame.
         main: The product's colour; `accent`, `light` and `dark` go with it.
     """
 
-    def __init__(self, draws: Draws, size: int, ground: Colour, colours: Sequence[Colour]):
-        self.draws = draws
+    def __init__(self, rng: RandomStream, size: int, ground: Colour, colours: Sequence[Colour]):
+        self.rng = rng
         self.image = Image.new("RGB", (size * OVERSAMPLING, size * OVERSAMPLING), ground)
         self._pen = ImageDraw.Draw(self.image)
         self._unit = size * OVERSAMPLING / 2
@@ -83,7 +85,7 @@ class Brush:
         self.pose()
 
     def pose(self, turn=0.0, width=1.0, height=1.0, shear=0.0, shift: Point = (0.0, 0.0)) -> None:
-        """Set the pose: turn in degrees, then stretch, shear and shift in product units."""
+        """Set the pose: rotate by `turn` degrees, then stretch, shear and shift in product units."""
         cos, sin = math.cos(math.radians(turn)), math.sin(math.radians(turn))
         unit = self._unit
         self.mirrored = width * height < 0
@@ -189,37 +191,35 @@ class Brush:
         self.rect(left, top, right, bottom, colour)
 
     def words(self, left, top, right, height: float, colour: Colour, weight=0.16) -> None:
-        """Letter a made-up word or two between `left` and `right`."""
+        """Write one or two random words between `left` and `right`."""
         step = 0.78 * height
         count = max(1, int((right - left) / step))
         for place in range(count):
-            if place and self.draws.chance(0.16):
+            if place and self.rng.chance(0.16):
                 continue
             x = left + place * step
-            for run in LETTERS[self.draws.pick(_ALPHABET)]:
+            for run in LETTERS[self.rng.pick(_ALPHABET)]:
                 points = [(x + 0.5 * height * u, top + height * v) for u, v in run]
                 if self.mirrored:
                     points = [(left + right - u, v) for u, v in points]
                 self.line(points, colour, weight * height)
 
     def lines(self, left, top, right, bottom, count: int, colour: Colour) -> None:
-        """Draw rows of small print."""
+        """Draw rows that look like small print."""
         step = (bottom - top) / max(1, count)
         for row in range(count):
-            end = right - (right - left) * (
-                0.5 * self.draws.unit() if self.draws.chance(0.3) else 0
-            )
+            end = right - (right - left) * (0.5 * self.rng.unit() if self.rng.chance(0.3) else 0)
             y = top + (row + 0.5) * step
             self.line(((left, y), (end, y)), colour, 0.4 * step)
 
     def stripes(self, left, top, right, bottom, count: int, colour: Colour, share=0.5) -> None:
-        """Draw upright stripes over a rectangle."""
+        """Draw vertical stripes over a rectangle."""
         step = (right - left) / max(1, count)
         for k in range(count):
             self.rect(left + k * step, top, left + (k + share) * step, bottom, colour)
 
     def bars(self, left, top, right, bottom, count: int, colour: Colour, share=0.5) -> None:
-        """Draw level stripes over a rectangle."""
+        """Draw horizontal stripes over a rectangle."""
         step = (bottom - top) / max(1, count)
         for k in range(count):
             self.rect(left, top + k * step, right, top + (k + share) * step, colour)
@@ -227,13 +227,13 @@ class Brush:
     def dots(self, left, top, right, bottom, count: int, colours: Sequence[Colour], size) -> None:
         """Scatter discs over a rectangle."""
         for _ in range(count):
-            r = size * self.draws.between(0.6, 1.4)
-            x = self.draws.between(left + r, right - r)
-            y = self.draws.between(top + r, bottom - r)
-            self.disc(x, y, r, self.draws.pick(colours))
+            r = size * self.rng.between(0.6, 1.4)
+            x = self.rng.between(left + r, right - r)
+            y = self.rng.between(top + r, bottom - r)
+            self.disc(x, y, r, self.rng.pick(colours))
 
     def extent(self) -> Box:
-        """Give a box of the finished frame outside of which nothing was drawn."""
+        """Compute a box of the finished frame outside of which nothing was drawn."""
         margin = self._widest / 2 + 4  # a line's half width, its joints and rounding
         left, top = (min(part) for part in zip(*self._points, strict=True))
         right, bottom = (max(part) for part in zip(*self._points, strict=True))
@@ -245,5 +245,6 @@ class Brush:
         )
 
     def finish(self, box: Box) -> Image.Image:
-        """Bring a box of the frame down to its size, edges smoothed."""
-        return self.image.reduce(OVERSAMPLING, tuple(OVERSAMPLING * edge for edge in box))
+        """Reduce a box of the frame to its final size, with smooth edges."""
+        left, top, right, bottom = (OVERSAMPLING * edge for edge in box)
+        return self.image.reduce(OVERSAMPLING, (left, top, right, bottom))

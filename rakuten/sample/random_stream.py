@@ -1,8 +1,7 @@
-"""Cheap repeatable random choices for the synthetic catalogue: one stream per key.
+"""Fast reproducible random values for the synthetic catalogue: one stream per key.
 
-A product draws some hundred small values. Asking a NumPy generator for each costs a microsecond or
-two apiece; drawing blocks of uniforms from a counter-based Philox stream and walking through them
-costs a tenth of that, and stays the same on every platform.
+A product needs several hundred values. Drawn in blocks from a counter-based Philox generator they
+cost a tenth of single calls, and they are the same on every platform.
 """
 
 from collections.abc import Sequence
@@ -13,8 +12,8 @@ import numpy as np
 BLOCK = 512
 
 
-class Draws:
-    """A stream of random values that depends on nothing but its integer key."""
+class RandomStream:
+    """A stream of random values that depends only on its integer key."""
 
     def __init__(self, *key: int):
         self.generator = np.random.Generator(np.random.Philox(np.random.SeedSequence(key)))
@@ -42,7 +41,7 @@ class Draws:
         return low + int((high - low + 1) * self.unit())
 
     def spread(self, width: float) -> float:
-        """Draw from a bell of the given standard deviation around 0 (sum of four uniforms)."""
+        """Draw from a bell curve around 0 with a standard deviation (a sum of four uniforms)."""
         return (self.unit() + self.unit() + self.unit() + self.unit() - 2.0) * width * 1.732
 
     def pick(self, items: Sequence[Any], skew: float = 1.0) -> Any:
