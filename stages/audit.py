@@ -1,46 +1,41 @@
-"""Look for what flatters or spoils the figures: near-duplicates across parts, wrong labels."""
+"""Audit the data behind the metrics: near-duplicates across parts, labels that look wrong."""
 
-import os
-
-from rakuten import stage_log, storage
+from rakuten import prefetch, stage_log, storage
 from rakuten.data import products
-from rakuten.evaluation import audit
+from rakuten.evaluation import audit, inputs
+from rakuten.evaluation.image_hash import hash_images
 from rakuten.text import html
 
 MODELS = ("text_ensemble", "image_ensemble", "late_fusion")
 
 
 def main() -> None:
-    """Read texts, pictures and what the best models say; write tables of ids and a summary."""
-    settings, threads = storage.read_params("audit"), os.cpu_count() or 1
+    """Read texts, images and the ensembles' outputs; write tables of product ids and a summary."""
+    settings = audit.Settings(**storage.read_params("audit"))
+    threads = prefetch.available_cpus()
     with stage_log.stage("audit") as log, storage.ImageArchive("data/images.zip") as archive:
         table = storage.read_table("build/clean/products.parquet")
         parts = storage.read_table("build/split/parts.parquet")
         facts = storage.read_table("build/extract/images.parquet")
         outputs = {model: storage.read_arrays(f"build/{model}/outputs.npz") for model in MODELS}
         rows = audit.describe(table, parts, facts)
+        scores = inputs.gather(rows["id"].to_numpy(), outputs, {})
         log.received(f"{len(rows):,} products, {rows['has_image'].sum():,} with image")
 
         names = [f"image_train/{name}" for name in products.image_names(table)]
-        hashes = audit.hash_pictures(
-            archive.read, names, facts, threads=threads, progress=stage_log.progress
-        )
+        hashes = hash_images(archive.read, names, facts, threads=threads)
         texts = list(map(" ".join, zip(*html.plain_texts(table), strict=True)))
-        judged = audit.judge(rows["id"].to_numpy(), rows["label"].to_numpy(), outputs)
-        tables, summary = audit.leakage(
-            rows, texts, hashes, judged, threads=threads, progress=stage_log.progress, **settings
-        )
+        tables, summary = audit.leakage(rows, texts, hashes, scores, settings, threads=threads)
         train = rows["part"].eq("train").to_numpy()
-        tables["suspect_labels"], tables["suspect_classes"] = audit.suspect_labels(
-            rows["id"].to_numpy()[train],
-            rows["label"].to_numpy()[train],
-            judged["late_fusion"][0][train],
-        )
-        summary["suspect_labels"] = len(tables["suspect_labels"])
+        ids, labels = (rows[name].to_numpy()[train] for name in ("id", "label"))
+        suspects, classes = audit.suspect_labels(ids, labels, scores["late_fusion"][train])
+        tables |= {"suspect_labels": suspects, "suspect_classes": classes}
         for name, values in tables.items():
             storage.write_csv(f"reports/audit/tables/{name}.csv", values)
-        storage.write_json("reports/audit/summary.json", summary)
-        log.wrote(audit.sentence(summary["parts"]))
+        storage.write_json(
+            "reports/audit/summary.json", summary | {"suspect_labels": len(suspects)}
+        )
+        log.wrote(audit.summary_line(summary["parts"]))
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from rakuten.evaluation import (
     exploration,
     image_robustness,
     inputs,
+    near_duplicates,
     robustness,
     text_robustness,
 )
@@ -135,7 +136,7 @@ def write_reports(root, *, has_text=True, has_image=True):
     ):
         table = robustness.table(kind, labels, model, names)
         storage.write_csv(root / f"reports/robust_{kind}/table.csv", table)
-    near = audit.near_duplicate_texts(
+    near = near_duplicates.near_duplicate_texts(
         ids, ["texte"] * rows, labels, parts["part"].to_numpy(str), text_similarity=0.9, threads=1
     )
     table = audit.leakage_table(ids, {"text_ensemble": np.ones(rows)}, near, near)
