@@ -65,8 +65,8 @@ ui: install  ## open the runs: http://127.0.0.1:5000
 	mlflow ui
 
 plots: install  ## draw the plots of dvc.yaml as a page, also without a network: dvc_plots/
-	-python -m rakuten.reports.plots_page
-	dvc plots show ensembles nets reports/evaluate/pictures/comparison reports/evaluate/pictures/calibration
+	-python -m rakuten plots
+	dvc plots show ensembles nets reports/charts/comparison reports/charts/calibration
 
 ##@ Use
 
@@ -119,10 +119,9 @@ sample: install  ## write the embedded catalogue again and import it
 	python -m rakuten import --name "synthetic sample" build/sample
 	dvc push data.dvc
 
-readme: install  ## write the figures of reports/ into README.md and docs/, and draw the pipeline
+readme: install  ## update the generated parts of README.md and docs/ from reports/ and dvc.yaml
 	python -m rakuten readme write
 	python -m rakuten cards write
-	python -m rakuten.reports.dag write
 
 COMPILE := uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url \
 	--custom-compile-command "make lock"

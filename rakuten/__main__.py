@@ -41,8 +41,11 @@ COMMANDS = {
         "rakuten.tracking.command", "make a version the champion if it is better", ("promote",)
     ),
     "champion": Command("rakuten.tracking.command", "show the champion", ("champion",)),
-    "readme": Command("rakuten.reports.readme", "show, write or check the tables of README.md"),
+    "readme": Command(
+        "rakuten.reports.readme", "show the results, write or check the tables of README.md"
+    ),
     "cards": Command("rakuten.reports.cards", "write or check docs/model_card.md and data_card.md"),
+    "plots": Command("rakuten.reports.plots_page", "fetch the scripts of the page of make plots"),
 }
 """All commands by name, in the order of `--help`."""
 

@@ -91,7 +91,7 @@ def test_a_stage_is_added_as_the_recipe_has_it(repository):
     table = pd.read_csv(repository / "reports/capitals/table.csv")
     assert len(table) == 27
     assert 0 < table["shouting"].sum() < table["titles"].sum()
-    assert "capitals" in (repository / "docs/pipeline.svg").read_text()
+    assert "clean --> capitals" in (repository / "docs/pipeline.md").read_text()
     assert "up to date" in run(["dvc", "repro"], repository)
 
 

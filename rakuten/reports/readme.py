@@ -1,4 +1,4 @@
-"""Show the results in the terminal, or write them between the markers of README.md."""
+"""Show the results in the terminal, or write the generated sections of README.md and the docs."""
 
 import argparse
 import re
@@ -13,7 +13,7 @@ from rakuten import storage
 from rakuten.evaluation.tables import comparison_table
 from rakuten.reports.formats import decimal, percent
 
-README = "README.md"
+README, PIPELINE = "README.md", "docs/pipeline.md"
 MODELS = "reports/evaluate/models.json"
 INTERVALS = "reports/evaluate/tables/intervals.csv"
 
@@ -28,20 +28,21 @@ DIFFERENCES = (
 )
 
 
-def sections() -> dict[str, str]:
-    """Render the generated sections of the README from the reports of the workspace.
+def sections() -> dict[str, dict[str, str]]:
+    """Render the generated sections from the reports and the pipeline of the workspace.
 
     Returns:
-        Markdown by the name of the README's marker.
+        By file, Markdown by the name of its marker.
     """
     clean = storage.read_json("reports/clean.json")
     split = storage.read_json("reports/split.json")
     table = results_table(storage.read_json(MODELS))
     return {
-        "results": f"{caveat(clean['dataset']['name'])}\n\n{table}",
-        "differences": differences(read_intervals()),
-        "data": data_line(clean, split),
-        "pipeline": pipeline_graph(),
+        README: {
+            "results": f"{caveat(clean['dataset']['name'])}\n\n{table}",
+            "data": data_line(clean, split),
+        },
+        PIPELINE: {"pipeline": pipeline_graph()},
     }
 
 
@@ -144,8 +145,13 @@ def pipeline_graph() -> str:
         (names[start], names[end])
         for start, end in re.findall(r"^\s*(node\d+)-->(node\d+)$", shown, re.MULTILINE)
     }
-    lines = [f"    {start} --> {end}" for start, end in sorted(reduced(edges))]
-    return "\n".join(["```mermaid", "flowchart LR", *lines, "```"]) + "\n"
+    lines = [f"    {_node(start)} --> {_node(end)}" for start, end in sorted(reduced(edges))]
+    return "\n".join(["```mermaid", "flowchart TD", *lines, "```"]) + "\n"
+
+
+def _node(name: str) -> str:
+    """Write a Mermaid node; only an identifier can be its own label."""
+    return name if name.isidentifier() else f'{re.sub(r"[^A-Za-z0-9]", "_", name)}["{name}"]'
 
 
 def reduced(edges: set[tuple[str, str]]) -> set[tuple[str, str]]:
@@ -170,19 +176,21 @@ def fill(text: str, filled: Mapping[str, str]) -> str:
     """Put sections between their markers `<!-- name -->` and `<!-- /name -->`.
 
     Args:
-        text: The README.
+        text: A Markdown file.
         filled: Markdown by the name of the marker.
 
     Returns:
-        The README with the sections replaced and everything else unchanged.
+        The text with the sections replaced and everything else unchanged.
 
     Raises:
-        ValueError: If the README lacks a marker.
+        ValueError: If a marker is missing.
     """
     for name, content in filled.items():
         pattern = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
         if not pattern.search(text):
-            raise ValueError(f"{README} has no markers <!-- {name} --> and <!-- /{name} -->")
+            raise ValueError(
+                f"expected the markers <!-- {name} --> and <!-- /{name} -->, found none"
+            )
         text = pattern.sub(lambda found, content=content: found[1] + content + found[2], text)
     return text
 
@@ -238,4 +246,5 @@ def main(arguments: list[str]) -> int:
         shown = [terminal_table(), differences(read_intervals()), data_line(clean, split).strip()]
         print("\n\n".join(shown))
         return 0
-    return write_or_check({README: fill(storage.read_text(README), sections())}, action)
+    files = {path: fill(storage.read_text(path), filled) for path, filled in sections().items()}
+    return write_or_check(files, action)

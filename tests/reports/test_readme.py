@@ -13,7 +13,7 @@ def test_fill_replaces_what_stands_between_the_markers():
 
 
 def test_fill_names_a_missing_marker():
-    with pytest.raises(ValueError, match="no markers <!-- y -->"):
+    with pytest.raises(ValueError, match="expected the markers <!-- y -->"):
         readme.fill("a", {"y": "b"})
 
 
