@@ -5,39 +5,35 @@ from rakuten.data.examples import join
 from rakuten.image.extraction import Settings
 from rakuten.serving import package, package_summary
 
+ENSEMBLES = {"text": "text_ensemble", "image": "image_ensemble", "fusion": "late_fusion"}
+
 
 def main() -> None:
-    """Read models, networks and metrics; write the folder that the classifier opens."""
+    """Read models, networks and outputs; write the folder that the classifier opens."""
     threads, *sections = storage.read_params("threads", "extract", "encode", "text_ensemble")
     settings = dict(zip(("extract", "encode", "text_ensemble"), sections, strict=True))
     with stage_log.stage("package") as log:
         table = storage.read_table("build/clean/products.parquet")
         parts = storage.read_table("build/split/parts.parquet")
-        text = storage.read_arrays("build/text_ensemble/outputs.npz")
-        image = storage.read_arrays("build/image_ensemble/outputs.npz")
-        fusion = storage.read_arrays("build/late_fusion/outputs.npz")
+        outputs = {k: storage.read_arrays(f"build/{v}/outputs.npz") for k, v in ENSEMBLES.items()}
+        fusion = outputs["fusion"]
         examples = join(table, parts, fusion["ids"], fusion["present"], None)
-        outputs = {"text": text, "image": image, "fusion": fusion}
         log.received(f"models of {len(table):,} products")
 
-        weights = f"build/resources/{Settings(**settings['extract']).weights}"
-        files = {
-            "build/text_ensemble/terms.json": "text/terms.json",
-            "build/text_ensemble/weights.npz": "text/weights.npz",
-            "build/image_ensemble/weights.npz": "image/weights.npz",
-            "build/late_fusion/weights.npz": "fusion/weights.npz",
-            weights: "backbone.npz",
-        }
+        files = {f"build/{v}/weights.npz": f"{k}/weights.npz" for k, v in ENSEMBLES.items()}
+        files["build/text_ensemble/terms.json"] = "text/terms.json"
+        weights = Settings(**settings["extract"]).weights
+        files[f"build/resources/{weights}"] = "backbone.npz"
         if settings["encode"]["encoder"] != "none":
             files["build/resources/encoder/sentence_encoder.onnx"] = "encoder.onnx"
-        dataset = storage.read_json("data/dataset.json") | {"digest": package.digest("data")}
-        summary = package_summary.summarize(
-            examples, outputs, dataset=dataset, threads=threads, settings=settings
-        )
         for source, target in files.items():
             storage.copy(source, f"build/package/{target}")
         tested = package_summary.predictions(examples, fusion)
         storage.write_arrays("build/package/test.npz", **tested)
+        dataset = storage.read_json("data/dataset.json") | {"digest": package.digest("data")}
+        summary = package_summary.summarize(
+            examples, outputs, dataset=dataset, threads=threads, settings=settings
+        )
         storage.write_json("build/package/package.json", summary)
         log.wrote(f"{len(files)} files, models {summary['models']}")
 
