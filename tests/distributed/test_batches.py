@@ -154,7 +154,7 @@ def test_invalid_arguments_are_refused(folder, labels, tmp_path):
 def test_the_example_of_the_guide_learns(tmp_path, monkeypatch):
     """Run the example of docs/scale.md on a catalogue of two words per category."""
     document = (ROOT / "docs/scale.md").read_text()
-    (code,) = re.findall(r"## Train on.*?```python\n(.*?)```", document, re.DOTALL)
+    (code,) = re.findall(r"## Training on.*?```python\n(.*?)```", document, re.DOTALL)
     monkeypatch.chdir(tmp_path)
     ids = np.random.default_rng(0).permutation(540)
     codes = [categories.CODES[i % 27] for i in ids]
