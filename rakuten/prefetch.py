@@ -1,7 +1,7 @@
 """Thread pools that compute results before they are needed, and the number of usable CPUs."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
@@ -21,7 +21,7 @@ def available_cpus() -> int:
 
 def map_in_order(
     function: Callable[[Item], Result], items: Iterable[Item], *, threads: int, buffer_size: int
-) -> Iterator[Result]:
+) -> Generator[Result, None, None]:
     """Apply a function to items in threads and yield the results in the order of the items.
 
     Args:

@@ -89,11 +89,11 @@ def batches(
         waiting.append((table.select(list(columns)).filter(known), classes))
         count += len(classes)
         if count >= buffer:
-            drawn = _shuffle(waiting, rng)
+            table, classes = _shuffle(waiting, rng)
             # Half stays in the buffer and is mixed with the next partitions.
             whole = max(size, count // 2 // size * size)
-            yield from _cut(*drawn, whole, size)
-            waiting = [tuple(part[whole:] for part in drawn)]
+            yield from _cut(table, classes, whole, size)
+            waiting = [(table[whole:], classes[whole:])]
             count -= whole
     if count:
         yield from _cut(*_shuffle(waiting, rng), count, size)

@@ -240,7 +240,7 @@ def _write(
     missing: Sequence[Partition],
     paths: Sequence[str],
     done: dict[str, Done],
-    advance: Callable[[int], None],
+    advance: Callable[[int], object],
 ) -> None:
     """Collect chunks, and write each partition when all its chunks have arrived."""
     by_first = {partition.first: partition for partition in missing}

@@ -29,12 +29,12 @@ READINGS = pa.schema(
 
 def pack_rows(rows: Sequence[Row]) -> str:
     """Serialize rows as JSON."""
-    return json.dumps(rows)
+    return json.dumps([vars(row) for row in rows])
 
 
 def unpack_rows(content: str) -> list[Row]:
     """Restore rows from `pack_rows`."""
-    return [Row(*values, tuple(faults)) for *values, faults in json.loads(content)]
+    return [Row(**(values | {"faults": tuple(values["faults"])})) for values in json.loads(content)]
 
 
 def pack_readings(readings: Sequence[Reading]) -> bytes:

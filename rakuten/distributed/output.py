@@ -142,7 +142,7 @@ class Output:
             | {"errors": done[p.name].bad_rows, "sha256": done[p.name].digest}
             for p in partitions
         ]
-        digests = "".join(entry["sha256"] for entry in listed)
+        digests = "".join(done[p.name].digest for p in partitions)
         self._write_manifest(
             {
                 "complete": True,

@@ -8,6 +8,7 @@ import itertools
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -130,7 +131,8 @@ def read_partitions(partitions: Sequence[Partition], table: Table) -> Iterator[l
             position = partition.start + partition.rows
             before = partition.first - partition.start
             yield [
-                row._replace(
+                replace(
+                    row,
                     position=row.position + before,
                     index=row.position + before if numbered else row.index,
                 )

@@ -3,7 +3,7 @@
 import hashlib
 import io
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple
 
 import pyarrow.fs as fs
 
@@ -27,7 +27,7 @@ class RemotePath(NamedTuple):
     def __truediv__(self, name: str) -> "RemotePath":
         return RemotePath(self.filesystem, str(PurePosixPath(self.path, name)))
 
-    def open(self) -> BinaryIO:
+    def open(self) -> io.BufferedReader:
         """Open the file for reading; it is seekable."""
         return io.BufferedReader(self.filesystem.open_input_file(self.path), BUFFER)
 

@@ -13,13 +13,13 @@ import numpy as np
 import pyarrow as pa
 
 from rakuten import storage
-from rakuten.distributed.image_index import IndexedImages
 from rakuten.distributed.remote_files import locate
 from rakuten.image import extraction, preprocessing
 from rakuten.serving import batch_prediction, prediction_files
 from rakuten.serving.batch_prediction import Reading
 from rakuten.serving.classifier import Prepared, ProductClassifier
 from rakuten.serving.errors import one_line
+from rakuten.serving.product_images import ImageReader
 from rakuten.serving.product_tables import Row
 from rakuten.text import cleaning
 
@@ -53,7 +53,7 @@ class Cleaning:
         langid, nltk = (resources / "langid.npz").digest(), (resources / "nltk").digests()
         return {"resources": {"langid": langid, "nltk": nltk}, "settings": self.settings}
 
-    def prepare(self, row: Row, images: None) -> Reading:
+    def prepare(self, row: Row, images: ImageReader | None) -> Reading:
         """Take the texts of a row without change."""
         return Reading(row, Prepared(row.title, row.description, None), row.faults, False)
 
@@ -103,7 +103,7 @@ class Prediction:
         """Whether images are processed by TensorFlow, which uses a GPU if there is one."""
         return _classifier(self.package).summary["extract"]["precision"] == "float32"
 
-    def prepare(self, row: Row, images: IndexedImages | None) -> Reading:
+    def prepare(self, row: Row, images: ImageReader | None) -> Reading:
         """Prepare a row as the prediction of a file does."""
         return batch_prediction.prepare_row(row, _classifier(self.package), images)
 
@@ -153,7 +153,7 @@ class Extraction:
             "software": _software(),
         }
 
-    def prepare(self, row: Row, images: IndexedImages | None) -> Reading:
+    def prepare(self, row: Row, images: ImageReader | None) -> Reading:
         """Find and decode the image of a row."""
         content, fault = batch_prediction.find_image(row, images)
         faults = [*row.faults, *([fault] if fault else [])]

@@ -5,7 +5,7 @@ row that cannot be read in full is predicted from what can be read and listed in
 """
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
 from functools import partial
 from pathlib import Path
@@ -18,7 +18,7 @@ from rakuten.serving import prediction_files
 from rakuten.serving.classifier import Prediction, Prepared, Product, ProductClassifier
 from rakuten.serving.errors import InputError, one_line
 from rakuten.serving.prediction_files import Options, Summary
-from rakuten.serving.product_images import ProductImages, check_image_columns
+from rakuten.serving.product_images import ImageReader, ProductImages, check_image_columns
 from rakuten.serving.product_tables import Row, Table, open_table, read_rows
 
 CHUNK = 256  # products that are classified together; a kill loses at most one chunk
@@ -94,7 +94,7 @@ def load_classifier(
         raise InputError(f"the classifier cannot be loaded: {one_line(error)}") from error
 
 
-def prepare_row(row: Row, classifier: ProductClassifier, images: ProductImages | None) -> Reading:
+def prepare_row(row: Row, classifier: ProductClassifier, images: ImageReader | None) -> Reading:
     """Find and decode everything that the classifier needs of a row; thread-safe.
 
     Args:
@@ -122,7 +122,7 @@ def prepare_row(row: Row, classifier: ProductClassifier, images: ProductImages |
     return Reading(row, prepared, tuple(faults), missing)
 
 
-def find_image(row: Row, images: ProductImages | None) -> tuple[bytes | None, str | None]:
+def find_image(row: Row, images: ImageReader | None) -> tuple[bytes | None, str | None]:
     """Read the image of a row.
 
     Args:
@@ -209,7 +209,7 @@ def _classify_missing(
     rows = (row for row in read_rows(table) if row.position // CHUNK not in done)
     prepare = partial(prepare_row, classifier=classifier, images=images)
     with ExitStack() as stack:
-        readings: Iterator[Reading] = stack.enter_context(
+        readings = stack.enter_context(
             closing(map_in_order(prepare, rows, threads=THREADS, buffer_size=BUFFER))
         )
         bar = stack.enter_context(
@@ -228,7 +228,9 @@ def _classify_missing(
 def _values(index: int | str, prediction: Prediction, top: int) -> list:
     """Arrange a prediction in the order of `columns_of`."""
     first, *others = prediction.top[:top]
-    pairs = [value for choice in others for value in (int(choice.code), float(choice.probability))]
+    pairs: list[int | float | None] = [
+        value for choice in others for value in (int(choice.code), float(choice.probability))
+    ]
     pairs += [None] * (2 * (top - 1) - len(pairs))
     contributions = [
         None if value is None else float(value)

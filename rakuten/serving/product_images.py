@@ -4,11 +4,18 @@ import os
 import threading
 import zipfile
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, Protocol
 
 from rakuten.data.sources import MAX_IMAGE, READ_FAULTS
 from rakuten.serving.errors import InputError, one_line
 from rakuten.serving.product_tables import Table
+
+
+class ImageReader(Protocol):
+    """Reads image files by name."""
+
+    def read(self, name: str) -> bytes | None:
+        """Read an image file; None if there is none of that name."""
 
 
 class ProductImages:
@@ -82,7 +89,7 @@ class ProductImages:
         self._folders = list(positions)
 
 
-def open_archive(file: Path | BinaryIO, name: object) -> zipfile.ZipFile:
+def open_archive(file: Path | IO[bytes], name: object) -> zipfile.ZipFile:
     """Open a zip archive of images.
 
     Args:
@@ -101,7 +108,7 @@ def open_archive(file: Path | BinaryIO, name: object) -> zipfile.ZipFile:
         ) from error
 
 
-def read_image(file: BinaryIO, name: str) -> bytes:
+def read_image(file: IO[bytes], name: str) -> bytes:
     """Read an open image file.
 
     Args:

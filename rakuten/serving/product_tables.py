@@ -9,10 +9,10 @@ import io
 import itertools
 import re
 from bisect import bisect_right
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -35,7 +35,8 @@ ID = re.compile(products.INTEGER)
 SURROGATES = re.compile("[\ud800-\udfff]")
 
 
-class Row(NamedTuple):
+@dataclass(frozen=True)
+class Row:
     """One product of a table.
 
     Attributes:
@@ -95,7 +96,7 @@ def open_table(path: Path, filesystem: fs.FileSystem | None = None) -> Table:
     check_format(path, "the input")
     if filesystem is None and not path.is_file():
         raise InputError(f"{path} is not a file: pass the path of a CSV or Parquet file")
-    groups = (0,)
+    groups: tuple[int, ...] = (0,)
     try:
         with _open_file(path, filesystem) as file:
             if _is_parquet(path):
@@ -119,7 +120,7 @@ def open_table(path: Path, filesystem: fs.FileSystem | None = None) -> Table:
     return Table(path, columns, count, numbers, filesystem, groups)
 
 
-def read_rows(table: Table, first: int = 0, count: int | None = None) -> Iterator[Row]:
+def read_rows(table: Table, first: int = 0, count: int | None = None) -> Generator[Row, None, None]:
     """Read products in the order of the file.
 
     Args:
@@ -144,7 +145,7 @@ def read_rows(table: Table, first: int = 0, count: int | None = None) -> Iterato
         for position, (line, fields, fault) in enumerate(itertools.islice(records, count), first):
             row = _parse(position, line, fields, fault, table.columns)
             if "index" not in table.columns and position < table.rows:
-                row = row._replace(index=table.numbers[position])
+                row = replace(row, index=table.numbers[position])
             yield row
 
 

@@ -1,6 +1,7 @@
 """Tests of reading untrusted product files: every row is read, with its faults."""
 
 import tracemalloc
+from dataclasses import replace
 
 import pandas as pd
 import pyarrow as pa
@@ -132,7 +133,7 @@ def test_parquet_written_by_pandas_gives_the_rows_of_csv(table, tmp_path, index)
     )
     written = list(read_rows(open_table(tmp_path / "x.parquet")))
     assert written == list(read_rows(open_table(tmp_path / "range.parquet")))
-    assert [row._replace(line=row.line + 1) for row in written] == list(read_rows(found))
+    assert [replace(row, line=row.line + 1) for row in written] == list(read_rows(found))
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The packaged classifier, the stages' features and texts, on nodes of `ray start` and on S3."""
+"""Tests of the packaged classifier, features and texts on a Ray cluster of two nodes and on S3."""
 
 import contextlib
 import io
@@ -32,15 +32,17 @@ ENVIRONMENT |= CREDENTIALS | QUICK | {"RAY_AUTH_MODE": "token"}
 LOCAL = """
 import functools, sys
 import numpy as np, pandas as pd
-from rakuten import extraction, predict, storage
+from rakuten import determinism, storage
+from rakuten.image import extraction
+from rakuten.serving import predict_command
 from rakuten.serving.classifier import ProductClassifier
 
-kept = functools.lru_cache(ProductClassifier.load)
+load = functools.lru_cache(ProductClassifier.load)
 for number in range(int(sys.argv[2])):
     words = [f"{sys.argv[1]}/products/{number}.csv", "--images", "data/images.zip", "-o"]
-    assert predict.main([*words, f"{sys.argv[1]}/{number}.parquet"], kept) == 0
+    assert predict_command.main([*words, f"{sys.argv[1]}/{number}.parquet"], load) == 0
 
-from rakuten import backbones, determinism
+from rakuten.image import backbones
 threads, section = storage.read_params("threads", "extract")
 settings = extraction.Settings(**section)
 determinism.configure(seed=0, threads=threads)
@@ -49,22 +51,22 @@ network = backbones.extractor(
     "vgg16", weights, size=settings.size, precision=settings.precision
 )
 table = pd.read_csv(f"{sys.argv[1]}/products/0.csv", index_col=0)
-pictures = []
+images = []
 with storage.ImageArchive("data/images.zip") as archive:
     for image, product in zip(table["imageid"], table["productid"]):
         name = f"image_train/image_{image}_product_{product}.jpg"
         if name in archive:
-            pictures.append(extraction.prepare(archive.read(name), settings))
+            images.append(extraction.prepare(archive.read(name), settings))
 found = extraction.compute_features(
-    iter(pictures), len(pictures), network, settings.batch_size, lambda _: None
+    iter(images), len(images), network, settings.batch_size, lambda _: None
 )
 np.savez(f"{sys.argv[1]}/features.npz", **found)
 """
-"""What one process gives: the predictions of each file, the features of the first one's chunk."""
+"""Compute predictions of each file and features of the first file in one process."""
 
 
 def call(folder, *words):
-    """Run a module of Python, and return what it printed."""
+    """Run a Python module and return its output."""
     command = [sys.executable, "-m", *map(str, words)]
     done = subprocess.run(
         command, cwd=folder, env=ENVIRONMENT, text=True, check=False,
@@ -76,13 +78,13 @@ def call(folder, *words):
 
 @pytest.fixture(scope="module")
 def catalogue(built_repository, tmp_path_factory):
-    """Files of the sample, zip shards of their pictures, and what one process makes of them."""
+    """Write files of the sample, zip archives of their images, and results of one process."""
     folder = tmp_path_factory.mktemp("catalogue")
     (folder / "products").mkdir()
     (folder / "shards").mkdir()
     lines = (built_repository / "data" / "X_train.csv").read_text(encoding="utf-8")
     table = pd.read_csv(io.StringIO(lines), index_col=0)
-    table.loc[table.index[1], "imageid"] = 1  # of which there is no picture
+    table.loc[table.index[1], "imageid"] = 1  # has no image
     with storage.ImageArchive(built_repository / "data" / "images.zip") as archive:
         for number in range(FILES):
             part = table.iloc[number * ROWS : (number + 1) * ROWS]
@@ -99,7 +101,7 @@ def catalogue(built_repository, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def nodes(tmp_path_factory):
-    """A head and one more node, started as the guide says: the address, and their processes."""
+    """Start two nodes as docs/scale.md describes; yield the address and their processes."""
     logs = tmp_path_factory.mktemp("nodes")
     (logs / "token").write_text(secrets.token_hex(32))
     ENVIRONMENT["RAY_AUTH_TOKEN_PATH"] = str(logs / "token")
@@ -121,10 +123,10 @@ def nodes(tmp_path_factory):
             kill(process)
 
 
-def wait(reached, told, seconds=120):
+def wait(reached, message, seconds=120):
     end = time.monotonic() + seconds
     while not reached():
-        assert time.monotonic() < end, told()
+        assert time.monotonic() < end, message()
         time.sleep(0.1)
 
 
@@ -144,7 +146,7 @@ def kill(node):
 
 
 def actors(node):
-    """Find the processes of a node that hold the networks."""
+    """Find the actor processes of a node."""
     found = []
     for process in descendants(node):
         with contextlib.suppress(psutil.NoSuchProcess):
@@ -156,7 +158,7 @@ def actors(node):
 def test_the_classifier_on_s3_and_two_nodes_of_which_one_dies(
     built_repository, catalogue, nodes, tmp_path
 ):
-    """Rows, zip shards and partitions on S3: the local command's values, row for row."""
+    """Rows, zip archives and partitions on S3 give the values of one process."""
     address, (_, second) = nodes
     with serve(tmp_path / "moto.log") as host:
         options = {"endpoint_override": host, "scheme": "http"}
@@ -169,7 +171,9 @@ def test_the_classifier_on_s3_and_two_nodes_of_which_one_dies(
         fs.copy_files(str(catalogue / "shards"), "shop/shards", destination_filesystem=store)
         uri = f"s3://shop/{{}}?scheme=http&endpoint_override={host}"
         words = [
-            "rakuten.serving.batch_prediction",
+            "rakuten",
+            "ray",
+            "predict",
             uri.format("products"),
             "--images",
             uri.format("shards"),
@@ -178,7 +182,7 @@ def test_the_classifier_on_s3_and_two_nodes_of_which_one_dies(
         log = tmp_path / "run.log"
         with log.open("w") as file:
             run = subprocess.Popen(
-                [sys.executable, "-m", *words, "--engine", "ray", "--address", address],
+                [sys.executable, "-m", *words, "--address", address],
                 cwd=built_repository, env=ENVIRONMENT, stdout=file, stderr=file,
             )  # fmt: skip
 
@@ -203,10 +207,10 @@ def test_the_classifier_on_s3_and_two_nodes_of_which_one_dies(
 
 
 @pytest.mark.scale
-def test_features_are_those_of_the_same_chunk_in_one_process(
+def test_features_equal_those_of_the_same_chunk_in_one_process(
     built_repository, catalogue, nodes, tmp_path
 ):
-    words = ["rakuten.distributed", "extract", catalogue / "products" / "0.csv"]
+    words = ["rakuten", "ray", "extract", catalogue / "products" / "0.csv"]
     words += ["--images", catalogue / "shards", "-o", tmp_path / "out", "--address", nodes[0]]
     call(built_repository, *words)
     written = pd.read_parquet(tmp_path / "out" / "features")
@@ -221,7 +225,7 @@ def test_features_are_those_of_the_same_chunk_in_one_process(
         np.testing.assert_array_equal(values, expected)
         assert written[kind][~has].isna().all()
 
-    # The stage's batches are others, so that the last bits differ.
+    # The stage computes other batches, so that the last bits differ.
     stage = storage.read_arrays(built_repository / "build" / "extract" / "features.npz")
     at = np.searchsorted(stage["ids"], written["index"])
     assert written["index"].tolist() == stage["ids"][at].tolist()
@@ -231,9 +235,9 @@ def test_features_are_those_of_the_same_chunk_in_one_process(
 
 
 @pytest.mark.scale
-def test_texts_are_those_of_the_stage(built_repository, nodes, tmp_path):
-    """The whole sample, on a cluster of its own."""
-    words = ["rakuten.distributed", "clean", "data/X_train.csv", "-o", tmp_path]
+def test_texts_equal_those_of_the_stage(built_repository, nodes, tmp_path):
+    """Clean the whole sample on a cluster that the command starts."""
+    words = ["rakuten", "ray", "clean", "data/X_train.csv", "-o", tmp_path]
     call(built_repository, *words)
     stage = pd.read_parquet(built_repository / "build" / "clean" / "products.parquet")
     found = pd.read_parquet(tmp_path / "texts").drop(columns="row").rename(columns={"index": "id"})
