@@ -6,7 +6,6 @@ import pandas as pd
 import pytest
 
 from benchmarks import measure
-from rakuten import storage
 from rakuten.text import cleaning
 from tests.naive_text import Naive
 
@@ -17,8 +16,7 @@ NLTK = measure.ROOT / "build/resources/nltk"
 
 def main() -> None:
     """Clean a catalogue of the real size; the naive way gets a part of it, three times."""
-    languages = storage.read_arrays(measure.ROOT / "build/resources/langid.npz")
-    threads = os.cpu_count() or 1
+    processes = os.cpu_count() or 1
     with measure.scratch("clean") as folder, pytest.MonkeyPatch.context() as patch:
         table = measure.catalogue(folder / "text", PRODUCTS)
         some = table.iloc[:NAIVE_PRODUCTS]
@@ -26,9 +24,7 @@ def main() -> None:
         found = {}
 
         def clean() -> None:
-            found["ours"] = cleaning.clean(
-                table, languages, folder=NLTK, threads=threads, **OPTIONS
-            )
+            found["ours"] = cleaning.clean(table, folder=NLTK, processes=processes, **OPTIONS)
 
         def row_by_row() -> None:
             pairs = some[["designation", "description"]].fillna("").itertuples(index=False)

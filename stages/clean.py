@@ -15,14 +15,12 @@ def main() -> None:
             storage.read_csv("data/X_train.csv", **products.CSV_FORMAT),
             storage.read_csv("data/Y_train.csv", **products.CSV_FORMAT),
         )
-        languages = storage.read_arrays("build/resources/langid.npz")
         log.received(f"{len(table):,} products")
 
         columns = cleaning.clean(
             table,
-            languages,
             folder="build/resources/nltk",
-            threads=os.cpu_count() or 1,
+            processes=os.cpu_count() or 1,
             progress=stage_log.progress,
             **settings,
         )

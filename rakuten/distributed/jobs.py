@@ -28,7 +28,7 @@ class Cleaning:
     """Take every product's text to language and tokens, as the stage `clean` does.
 
     Attributes:
-        resources: The folder of langid's and NLTK's data, which every machine can read.
+        resources: The folder that holds NLTK's data, which every machine can read.
         settings: The section `clean` of params.yaml.
         chunk: Products cleaned at once; the result does not depend on it.
         partition: Rows of a partition, a multiple of `chunk`.
@@ -45,9 +45,8 @@ class Cleaning:
 
     def identity(self) -> dict:
         """Tell what the results depend on besides products."""
-        resources = locate(self.resources)
-        langid, nltk = resources.below("langid.npz").digest(), resources.below("nltk").digests()
-        return {"resources": {"langid": langid, "nltk": nltk}, "settings": self.settings}
+        nltk = locate(self.resources).below("nltk").digests()
+        return {"resources": {"nltk": nltk}, "settings": self.settings}
 
     def prepare(self, row: Row, pictures: None) -> Reading:
         """Take the texts of a row as they are."""
@@ -55,8 +54,7 @@ class Cleaning:
 
     def load(self) -> Callable[[Sequence[Reading]], pa.Table]:
         """Load what cleaning needs; what is returned makes a table of readings."""
-        languages = storage.read_arrays(Path(self.resources, "langid.npz"))
-        cleaner = cleaning.Cleaner(Path(self.resources, "nltk"), languages, **self.settings)
+        cleaner = cleaning.Cleaner(Path(self.resources, "nltk"), **self.settings)
 
         def compute(readings: Sequence[Reading]) -> pa.Table:
             products = [reading.prepared for reading in readings]

@@ -210,7 +210,7 @@ def test_a_damaged_manifest_is_told_with_a_remedy(tmp_path):
 
 def test_a_job_is_told_from_one_with_other_files_or_threads(tmp_path):
     (tmp_path / "nltk" / "a").mkdir(parents=True)
-    for name in ("w.npz", "langid.npz", "nltk/x", "nltk/a/x"):
+    for name in ("w.npz", "nltk/x", "nltk/a/x"):
         (tmp_path / name).write_bytes(bytes(3 << 20))
     extract = ToyExtraction(str(tmp_path / "w.npz"), SMALL, 2)
     makers = {
