@@ -1,9 +1,8 @@
-"""The vectorize stage at full size, in a process of its own for its memory."""
-
-import os
+"""The vectorize stage at full size, in a separate process to measure its memory."""
 
 from benchmarks import measure
 from rakuten import storage
+from rakuten.prefetch import available_cpus
 from rakuten.text import cleaning
 
 PRODUCTS = 84_916
@@ -11,7 +10,7 @@ PRODUCTS = 84_916
 
 def main() -> None:
     """Clean a catalogue, then run the stage on it three times."""
-    processes = os.cpu_count() or 1
+    processes = available_cpus()
     with measure.scratch("vectorize") as folder:
         table = measure.catalogue(folder / "text", PRODUCTS)
         settings = storage.read_params("clean", path=measure.ROOT / "params.yaml")

@@ -1,14 +1,12 @@
 """Turn titles and descriptions into language, tokens and their number."""
 
-import os
-
-from rakuten import stage_log, storage
+from rakuten import prefetch, stage_log, storage
 from rakuten.data import products
 from rakuten.text import cleaning
 
 
 def main() -> None:
-    """Read the catalogue and the language resources, write the product table and its report."""
+    """Read the catalogue and NLTK's data; write the product table and a report."""
     with stage_log.stage("clean") as log:
         settings = storage.read_params("clean")
         table = products.join(
@@ -20,7 +18,7 @@ def main() -> None:
         columns = cleaning.clean(
             table,
             folder="build/resources/nltk",
-            processes=os.cpu_count() or 1,
+            processes=prefetch.available_cpus(),
             progress=stage_log.progress,
             **settings,
         )
