@@ -37,9 +37,7 @@ class TextModel:
 
     def __init__(self):
         params = storage.read_yaml(measure.ROOT / "params.yaml")
-        languages = storage.read_arrays(BUILD / "resources/langid.npz")
-        nltk = BUILD / "resources/nltk"
-        self._cleaner = cleaning.Cleaner(nltk, languages, **params["clean"])
+        self._cleaner = cleaning.Cleaner(BUILD / "resources/nltk", **params["clean"])
         self._vocabulary = storage.read_json(BUILD / "vectorize/vocabulary.json")
         self._idf = storage.read_array(BUILD / "vectorize/idf.npy")
         chosen = params["vectorize"]

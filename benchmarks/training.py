@@ -85,10 +85,9 @@ def prepare(folder: Path) -> tuple[Path, Path]:
         The partitions in the order of the catalogue, and in that of the categories.
     """
     table = measure.catalogue(folder / "text", PRODUCTS)
-    languages = storage.read_arrays(measure.ROOT / "build/resources/langid.npz")
     options = storage.read_params("clean", path=measure.ROOT / "params.yaml")
     nltk = measure.ROOT / "build/resources/nltk"
-    columns = cleaning.clean(table, languages, folder=nltk, threads=os.cpu_count() or 1, **options)
+    columns = cleaning.clean(table, folder=nltk, processes=os.cpu_count() or 1, **options)
     test = np.random.default_rng(0).random(PRODUCTS) < 0.1
     storage.write_arrays(
         folder / "labels.npz", ids=table["id"].to_numpy(), labels=table["label"].to_numpy(),

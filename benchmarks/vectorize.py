@@ -1,9 +1,8 @@
-"""The vectorize stage at full size, in a process of its own for its memory."""
-
-import os
+"""The vectorize stage at full size, in a separate process to measure its memory."""
 
 from benchmarks import measure
 from rakuten import storage
+from rakuten.prefetch import available_cpus
 from rakuten.text import cleaning
 
 PRODUCTS = 84_916
@@ -11,13 +10,12 @@ PRODUCTS = 84_916
 
 def main() -> None:
     """Clean a catalogue, then run the stage on it three times."""
-    threads = os.cpu_count() or 1
+    processes = available_cpus()
     with measure.scratch("vectorize") as folder:
         table = measure.catalogue(folder / "text", PRODUCTS)
-        languages = storage.read_arrays(measure.ROOT / "build/resources/langid.npz")
         settings = storage.read_params("clean", path=measure.ROOT / "params.yaml")
         nltk = measure.ROOT / "build/resources/nltk"
-        columns = cleaning.clean(table, languages, folder=nltk, threads=threads, **settings)
+        columns = cleaning.clean(table, folder=nltk, processes=processes, **settings)
         table = table.assign(**columns)
         storage.write_table(folder / "build/clean/products.parquet", table)
         parts = table[["id"]].assign(part="train")

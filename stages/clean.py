@@ -1,28 +1,24 @@
 """Turn titles and descriptions into language, tokens and their number."""
 
-import os
-
-from rakuten import stage_log, storage
+from rakuten import prefetch, stage_log, storage
 from rakuten.data import products
 from rakuten.text import cleaning
 
 
 def main() -> None:
-    """Read the catalogue and the language resources, write the product table and its report."""
+    """Read the catalogue and NLTK's data; write the product table and a report."""
     with stage_log.stage("clean") as log:
         settings = storage.read_params("clean")
         table = products.join(
             storage.read_csv("data/X_train.csv", **products.CSV_FORMAT),
             storage.read_csv("data/Y_train.csv", **products.CSV_FORMAT),
         )
-        languages = storage.read_arrays("build/resources/langid.npz")
         log.received(f"{len(table):,} products")
 
         columns = cleaning.clean(
             table,
-            languages,
             folder="build/resources/nltk",
-            threads=os.cpu_count() or 1,
+            processes=prefetch.available_cpus(),
             progress=stage_log.progress,
             **settings,
         )

@@ -1,4 +1,4 @@
-"""Weigh the terms of every product: TF-IDF fitted on the train part alone."""
+"""Compute TF-IDF features of every product, fitted on the train part."""
 
 from rakuten import stage_log, storage
 from rakuten.data import examples
@@ -6,7 +6,7 @@ from rakuten.text import tfidf
 
 
 def main() -> None:
-    """Read tokens and parts, write vocabulary, idf and features."""
+    """Read tokens and parts; write vocabulary, inverse document frequencies and features."""
     with stage_log.stage("vectorize") as log:
         settings = storage.read_params("vectorize")
         sublinear_tf = settings.pop("sublinear_tf")
@@ -14,7 +14,7 @@ def main() -> None:
         parts = storage.read_table("build/split/parts.parquet")
         examples.check_ids(products["id"].to_numpy(), parts["id"].to_numpy(), "parts")
         train = products.loc[parts["part"] == "train", "tokens"].tolist()
-        log.received(f"tokens of {len(products):,} products, {len(train):,} of the train part")
+        log.received(f"tokens of {len(products):,} products, {len(train):,} in the train part")
 
         vocabulary, idf = tfidf.fit(train, **settings)
         features = tfidf.transform(
@@ -32,9 +32,8 @@ def main() -> None:
             present=products["has_text"].to_numpy() & (len(vocabulary) > 0),
             **examples.sparse_arrays(features),
         )
-        log.wrote(
-            f"features {features.shape}, {features.nnz / max(len(products), 1):.1f} a product"
-        )
+        terms = features.nnz / max(len(products), 1)
+        log.wrote(f"features {features.shape}, {terms:.1f} terms per product")
 
 
 if __name__ == "__main__":

@@ -1,53 +1,56 @@
-"""The text steps as the original study has them: what `rakuten.text.cleaning` is held against."""
+"""Text cleaning of the original study, row by row: the reference for `rakuten.text.cleaning`."""
 
+import importlib
 import random
 import warnings
+from contextlib import suppress
 
 import langid
-import nltk.corpus
 import nltk.data
-import nltk.tokenize
 from bs4 import BeautifulSoup
-from nltk.corpus.reader import StopwordsCorpusReader
-from nltk.corpus.reader.wordnet import WordNetCorpusReader
+from nltk.corpus.reader import StopwordsCorpusReader, WordNetCorpusReader
 from nltk.stem import WordNetLemmatizer
-from nltk.tokenize import word_tokenize
+from nltk.tokenize import NLTKWordTokenizer, PunktTokenizer
 
 from rakuten.text import cleaning
 
 
 class Naive:
-    """The steps row by row with the libraries' own functions, NLTK reading `folder`."""
+    """The libraries' own functions, called for each row and each token, with NLTK's data."""
 
     def __init__(self, folder, monkeypatch):
-        monkeypatch.setattr(nltk.data, "path", [str(folder)])
-        nltk.tokenize._get_punkt_tokenizer.cache_clear()
-        find = nltk.data.find
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # that it is WordNet of one language
-            wordnet = WordNetCorpusReader(find("corpora/wordnet.zip/wordnet/"), None)
-        monkeypatch.setattr(nltk.corpus, "wordnet", wordnet)
-        stop_words = StopwordsCorpusReader(
-            find("corpora/stopwords.zip/stopwords/"), r"(?!README|\.).*", encoding="utf8"
-        )
-        self.stop_words = {  # one list has a stray space
-            name: {word.strip() for word in stop_words.words(name)} for name in stop_words.fileids()
-        }
+        with cleaning.nltk_data(folder), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # this WordNet has one language
+            wordnet = WordNetCorpusReader(nltk.data.find("corpora/wordnet/"), None)
+            lists = StopwordsCorpusReader(
+                nltk.data.find("corpora/stopwords/"), r"(?!README|\.).*", encoding="utf8"
+            )
+            self.stop_words = {  # one list has a stray space
+                name: {word.strip() for word in lists.words(name)} for name in lists.fileids()
+            }
+            self.sentence_tokenizers = {}
+            for name in {*cleaning.LANGUAGES.values()}:
+                with suppress(LookupError):
+                    self.sentence_tokenizers[name] = PunktTokenizer(name)
+        monkeypatch.setattr(importlib.import_module("nltk.corpus"), "wordnet", wordnet)
         self.lemmatizer = WordNetLemmatizer()
 
-    def sentences_of(self, code):
-        name = cleaning.LANGUAGES.get(code, "french")
-        return name if nltk.tokenize.punkt_model_available(name) else "french"
+    def word_tokenize(self, text, name):
+        """Tokenize as `nltk.word_tokenize` does, which keeps one folder's rules per process."""
+        sentences = self.sentence_tokenizers.get(name, self.sentence_tokenizers["french"])
+        words = NLTKWordTokenizer()
+        return [token for line in sentences.tokenize(text) for token in words.tokenize(line)]
 
     def clean(self, designation, description, *, min_token_length, lemmatize, remove_stopwords):
         plain = " ".join(f"{self.plain(designation)} {self.plain(description)}".split())
         if not plain:
             return False, "", "", 0
-        code = langid.classify(plain)[0]
+        code, _ = langid.classify(plain)
+        name = cleaning.LANGUAGES.get(code)
         both = self.stop_words["french"] | self.stop_words["english"]
-        stop_words = self.stop_words.get(cleaning.LANGUAGES.get(code), both)
+        stop_words = self.stop_words.get(name, both)
         tokens = []
-        for word in word_tokenize(plain, self.sentences_of(code)):
+        for word in self.word_tokenize(plain, name):
             token = word.lower()
             if len(token) < min_token_length or not any(c.isalnum() for c in token):
                 continue

@@ -14,7 +14,6 @@ from typing import Any
 import h5py
 import numpy as np
 import onnx
-from langid.langid import LanguageIdentifier
 
 from rakuten import storage
 
@@ -153,25 +152,9 @@ def _current_name(variable: str) -> str:
     return f"{first.get(layer, layer)}/{part}"
 
 
-def _langid(content: Content) -> bytes:
-    """Convert langid's model to the arrays that `rakuten.text.language.LanguageModel` reads."""
-    model = LanguageIdentifier.from_modelstring(content["file"])
-    outputs = [(state, f) for state, fs in sorted(model.tk_output.items()) for f in fs]
-    states, features = np.array(outputs, dtype=np.int64).T
-    return storage.pack_arrays(
-        codes=np.array(model.nb_classes),
-        log_likelihood=np.asarray(model.nb_ptc, dtype=np.float32),
-        log_prior=np.asarray(model.nb_pc, dtype=np.float32),
-        next_state=np.array(model.tk_nextmove, dtype=np.uint16),
-        output_state=states,
-        output_feature=features,
-    )
-
-
 CANONICAL_FORMS: dict[str, Callable[[Content], bytes]] = {
     "file": _file,
     "vgg16": _vgg16,
     "resnet50": _resnet50,
-    "langid": _langid,
 }
 """The converter of a resource, by the key `form` of resources.yaml."""

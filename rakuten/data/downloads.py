@@ -20,8 +20,6 @@ from pathlib import Path, PurePosixPath
 from urllib.error import HTTPError
 from urllib.parse import urlsplit
 
-import langid.langid
-
 from rakuten import stage_log
 
 CONNECT_SECONDS = 5.0
@@ -54,7 +52,6 @@ class Downloads:
             "url": self._read_url,
             "package": self._read_wheel,
             "npm": self._read_tarball,
-            "installed": self._read_installed,
         }
 
     @property
@@ -67,7 +64,7 @@ class Downloads:
 
         Args:
             kind: One of `kinds`.
-            place: The address, the package with its version, or the installed module.
+            place: The address, or the package with its version.
 
         Returns:
             The file's content: for a package, the wheel or the tarball.
@@ -143,10 +140,6 @@ class Downloads:
                 raise self._failures[package]
             self._packages[package] = archives[0]
         return self._packages[package].read_bytes()
-
-    def _read_installed(self, module: str) -> bytes:
-        """Read the model that the installed langid package carries."""
-        return langid.langid.model
 
 
 def zip_member(archive: bytes, name: str) -> bytes:

@@ -32,7 +32,7 @@ class Cleaning:
     """Extract language and tokens of every product's text, as the stage `clean` does.
 
     Attributes:
-        resources: Folder of the data of langid and NLTK, on every machine.
+        resources: Folder of NLTK's data, on every machine.
         settings: The section `clean` of params.yaml.
         chunk: Products that are cleaned together; the result does not depend on it.
         partition: Rows of a partition, a multiple of `chunk`.
@@ -49,18 +49,16 @@ class Cleaning:
 
     def identity(self) -> dict:
         """Identify everything that the results depend on, except the products."""
-        resources = locate(self.resources)
-        langid, nltk = (resources / "langid.npz").digest(), (resources / "nltk").digests()
-        return {"resources": {"langid": langid, "nltk": nltk}, "settings": self.settings}
+        nltk = (locate(self.resources) / "nltk").digests()
+        return {"resources": {"nltk": nltk}, "settings": self.settings}
 
     def prepare(self, row: Row, images: ImageReader | None) -> Reading:
         """Take the texts of a row without change."""
         return Reading(row, Prepared(row.title, row.description, None), row.faults, False)
 
     def load(self) -> Compute:
-        """Load the data of langid and NLTK."""
-        languages = storage.read_arrays(Path(self.resources, "langid.npz"))
-        cleaner = cleaning.Cleaner(Path(self.resources, "nltk"), languages, **self.settings)
+        """Load NLTK's data."""
+        cleaner = cleaning.Cleaner(Path(self.resources, "nltk"), **self.settings)
 
         def compute(readings: Sequence[Reading]) -> pa.Table:
             products = [reading.prepared for reading in readings]

@@ -1,13 +1,10 @@
-"""Tokens to TF-IDF: a vocabulary fitted on train rows, and features from it alone."""
+"""Tokens to TF-IDF features, by a vocabulary fitted on train rows."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import sparse
-
-if TYPE_CHECKING:
-    from sklearn.feature_extraction.text import CountVectorizer
+from sklearn.feature_extraction.text import CountVectorizer, TfidfTransformer
 
 
 def fit(
@@ -18,27 +15,25 @@ def fit(
     max_df: float,
     ngram_max: int,
 ) -> tuple[list[str], np.ndarray]:
-    """Choose the vocabulary and weigh its terms.
+    """Choose the vocabulary and compute its inverse document frequencies.
 
     Args:
         tokens: Tokens of n products of the train part, joined by single spaces.
-        max_features: The most frequent terms kept, ties in alphabetical order.
-        min_df: Products that a term must occur in, at least.
-        max_df: Share of the products that a term may occur in, at most, in (0, 1].
-        ngram_max: Length of the longest term in tokens; 1 takes single tokens.
+        max_features: Number of terms to keep, the most frequent ones; ties in alphabetical order.
+        min_df: Smallest number of products in which a term occurs.
+        max_df: Largest share of the products in which a term occurs, in (0, 1].
+        ngram_max: Length of the longest term in tokens; 1 keeps single tokens only.
 
     Returns:
         The terms in column order (alphabetical), and their inverse document frequencies, float32
         (d,): ln((1 + n) / (1 + df)) + 1. Both empty if no product has a token.
     """
-    from sklearn.feature_extraction.text import TfidfTransformer  # seconds: once it is needed
-
     if not any(tokens):
         return [], np.zeros(0, np.float32)
     counter = _counter(ngram_max).set_params(min_df=min_df, max_df=float(max_df))
     counts = counter.fit_transform(tokens)
     totals = np.asarray(counts.sum(axis=0, dtype=np.int64)).ravel()
-    # scikit-learn's own max_features breaks ties as the processor's sort happens to.
+    # max_features of scikit-learn breaks ties by an unstable sort: the result may differ by CPU.
     columns = np.sort(np.argsort(-totals, kind="stable")[:max_features])
     idf = TfidfTransformer().fit(counts[:, columns]).idf_
     return counter.get_feature_names_out()[columns].tolist(), idf.astype(np.float32)
@@ -52,7 +47,7 @@ def transform(
     ngram_max: int,
     sublinear_tf: bool,
 ) -> sparse.csr_array:
-    """Weigh the terms of products.
+    """Compute TF-IDF features.
 
     Args:
         tokens: Tokens of n products, joined by single spaces.
@@ -62,24 +57,21 @@ def transform(
         sublinear_tf: Whether a term's count c becomes 1 + ln(c).
 
     Returns:
-        float32 CSR (n, d), rows of length 1, or 0 where no term is known; columns ascend in a row.
+        float32 CSR (n, d), rows of L2 norm 1, or 0 without any known term; column indices are
+        sorted within a row.
     """
-    from sklearn.feature_extraction.text import TfidfTransformer
-
     if not len(vocabulary):
         return sparse.csr_array((len(tokens), 0), dtype=np.float32)
     counter = _counter(ngram_max).set_params(vocabulary=vocabulary)
-    weigher = TfidfTransformer(sublinear_tf=sublinear_tf)
-    weigher.idf_ = idf
-    features = sparse.csr_array(weigher.transform(counter.transform(tokens)), dtype=np.float32)
+    transformer = TfidfTransformer(sublinear_tf=sublinear_tf)
+    transformer.idf_ = idf
+    features = sparse.csr_array(transformer.transform(counter.transform(tokens)), dtype=np.float32)
     features.sort_indices()
     return features
 
 
-def _counter(ngram_max: int) -> "CountVectorizer":
-    """Count terms of texts that are tokenized already."""
-    from sklearn.feature_extraction.text import CountVectorizer
-
+def _counter(ngram_max: int) -> CountVectorizer:
+    """Make a vectorizer of texts whose tokens are separated by spaces."""
     return CountVectorizer(
         lowercase=False,
         tokenizer=str.split,

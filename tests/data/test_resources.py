@@ -457,7 +457,7 @@ FOLDERS = {
 
 def test_every_resource_of_the_project_is_pinned():
     table = storage.read_yaml(ROOT / "rakuten/data/resources.yaml")
-    assert {"vgg16", "wordnet", "stopwords", "punkt_tab", "langid"} <= set(table)
+    assert {"vgg16", "wordnet", "stopwords", "punkt_tab"} <= set(table)
     for name, pinned in table.items():
         keys = {"output", "sha256", "form", "licence", "sources"}
         assert set(pinned) - {"optional"} == keys, name
@@ -466,7 +466,7 @@ def test_every_resource_of_the_project_is_pinned():
         assert len(bytes.fromhex(pinned["sha256"])) == 32
         assert pinned["form"] in conversion.CANONICAL_FORMS
         for source in pinned["sources"]:
-            (kind,) = set(source) & {"url", "package", "npm", "installed"}
+            (kind,) = set(source) & {"url", "package", "npm"}
             if kind == "url":
                 assert source["url"].startswith("https://")
                 assert len(bytes.fromhex(source["md5"])) == 16
@@ -478,7 +478,7 @@ def test_every_resource_of_the_project_is_pinned():
                 assert len(source["npm"].split("@")) == 2
                 assert len(bytes.fromhex(source["sha256"])) == 32
                 assert source["folder"]
-    packaged = {"langid", "sentence_encoder"}  # there is no address of the file itself
+    packaged = {"sentence_encoder"}  # there is no address of the file itself
     urls = ["url" in pinned["sources"][0] for name, pinned in table.items() if name not in packaged]
     assert all(urls), "the official address comes first"
 

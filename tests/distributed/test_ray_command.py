@@ -15,7 +15,6 @@ def test_without_ray_the_error_names_the_remedy(tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "ray", None)
     source = catalogue(tmp_path, 2)
     (tmp_path / "nltk").mkdir()
-    (tmp_path / "langid.npz").write_bytes(b"")
     words = ["clean", source, "-o", tmp_path / "out", "--resources", tmp_path]
     assert command.main([str(word) for word in words]) == 2
     assert "pip install -r requirements/scale.txt" in capsys.readouterr().err

@@ -17,7 +17,7 @@ from rakuten.serving.product_tables import Row
 
 def test_other_files_or_threads_change_the_identity(tmp_path):
     (tmp_path / "nltk" / "a").mkdir(parents=True)
-    for name in ("w.npz", "langid.npz", "nltk/x", "nltk/a/x"):
+    for name in ("w.npz", "nltk/x", "nltk/a/x"):
         (tmp_path / name).write_bytes(bytes(3 << 20))
     extract = ToyExtraction(str(tmp_path / "w.npz"), SMALL, 2)
     makers = {

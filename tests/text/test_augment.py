@@ -5,11 +5,11 @@ from rakuten.text import augment
 
 IDS = np.array([3, 7, 11])
 TITLES = ["Cœur brodé à la main", "Jeu vidéo Zelda", ""]
-BODIES = ["Très joli", "", "Une table solide"]
+DESCRIPTIONS = ["Très joli", "", "Une table solide"]
 
 
 @pytest.mark.parametrize(
-    ("name", "titles", "bodies"),
+    ("name", "titles", "descriptions"),
     [
         (
             "upper_case",
@@ -24,14 +24,14 @@ BODIES = ["Très joli", "", "Une table solide"]
         (
             "lower_case",
             ["cœur brodé à la main", "jeu vidéo zelda", ""],
-            [b.lower() for b in BODIES],
+            [text.lower() for text in DESCRIPTIONS],
         ),
-        ("cut_title", ["Cœur brodé à", "Jeu vidéo", ""], BODIES),
+        ("cut_title", ["Cœur brodé à", "Jeu vidéo", ""], DESCRIPTIONS),
         ("no_description", TITLES, ["", "", "Une table solide"]),
     ],
 )
-def test_what_each_perturbation_does(name, titles, bodies):
-    assert augment.perturb(name, TITLES, BODIES, IDS, seed=1) == (titles, bodies)
+def test_each_perturbation(name, titles, descriptions):
+    assert augment.perturb(name, TITLES, DESCRIPTIONS, IDS, seed=1) == (titles, descriptions)
 
 
 def test_typos_touch_some_long_words_and_nothing_else():
@@ -48,53 +48,59 @@ def test_typos_touch_some_long_words_and_nothing_else():
 
 
 @pytest.mark.parametrize("word", ["pomme", "poupée", "PISCINE", "Ménage", "aaaa"])
-def test_a_typo_changes_the_word_and_keeps_its_case(word):
+def test_a_typo_changes_the_word_and_keeps_its_case(word, monkeypatch):
+    monkeypatch.setattr(augment, "TYPO_RATE", 1.0)
     generator = np.random.default_rng(0)
     for _ in range(200):
-        (typo,) = {augment._mistype(word, generator)}
+        typo = augment.add_typos(word, generator)
         assert typo != word
         assert typo.isupper() == word.isupper()
 
 
 @pytest.mark.parametrize("text", ["10 m²", "½ litre", "чай", "été №5"])
-def test_signs_and_other_scripts_stay(text):
+def test_symbols_and_other_scripts_keep_their_accents(text):
     assert augment.strip_accents(text) == text.replace("é", "e")
 
 
 @pytest.mark.parametrize("name", augment.PERTURBATIONS)
-def test_a_product_is_perturbed_by_itself(name):
-    titles, bodies = augment.perturb(name, TITLES * 5, BODIES * 5, np.arange(15), seed=1)
-    backwards = slice(None, None, -1)
-    order = np.arange(15)[backwards]
-    other = augment.perturb(name, (TITLES * 5)[backwards], (BODIES * 5)[backwards], order, seed=1)
-    assert (other[0][backwards], other[1][backwards]) == (titles, bodies)
+def test_a_product_is_perturbed_independently_of_others(name):
+    titles, descriptions = augment.perturb(
+        name, TITLES * 5, DESCRIPTIONS * 5, np.arange(15), seed=1
+    )
+    reverse = slice(None, None, -1)
+    order = np.arange(15)[reverse]
+    other = augment.perturb(name, (TITLES * 5)[reverse], (DESCRIPTIONS * 5)[reverse], order, seed=1)
+    assert (other[0][reverse], other[1][reverse]) == (titles, descriptions)
 
 
-def test_the_seed_decides_the_typos():
+def test_typos_depend_on_the_seed():
     long = ["bouteille plastique transparente"] * 3
     one, same, other = (
-        augment.perturb("typos", long, BODIES, IDS, seed=seed) for seed in (1, 1, 2)
+        augment.perturb("typos", long, DESCRIPTIONS, IDS, seed=seed) for seed in (1, 1, 2)
     )
     assert one == same != other
-    assert len(set(one[0])) > 1, "each product has typos of its own"
+    assert len(set(one[0])) > 1, "products have different typos"
 
 
-def test_an_unknown_perturbation_is_refused():
+def test_an_unknown_perturbation_is_an_error():
     with pytest.raises(ValueError, match="no perturbation 'typo': expected one of typos, upper"):
-        augment.perturb("typo", TITLES, BODIES, IDS, seed=1)
+        augment.perturb("typo", TITLES, DESCRIPTIONS, IDS, seed=1)
 
 
-def test_copies_for_training_know_their_originals():
+def test_copies_come_with_the_positions_of_their_originals():
     titles = [f"Bouteille numéro {row} en verre transparent" for row in range(50)]
-    bodies = [f"Elle tient {row} litres" for row in range(50)]
+    descriptions = [f"Elle tient {row} litres" for row in range(50)]
     ids = np.arange(100, 150)
-    more = augment.augment(titles, bodies, ids, copies=2, seed=3)
+    more = augment.augment(titles, descriptions, ids, copies=2, seed=3)
     assert more[2].tolist() == [*range(50), *range(50)]
     changed = sum(
-        (title, body) != (titles[row], bodies[row]) for title, body, row in zip(*more, strict=True)
+        (title, body) != (titles[row], descriptions[row])
+        for title, body, row in zip(*more, strict=True)
     )
     assert changed > 90  # a copy under typos may by chance have none
     assert more[0][:50] != more[0][50:], "the copies of a product differ"
-    again = augment.augment(titles[10:], bodies[10:], ids[10:], copies=2, seed=3)
-    assert again[0] == more[0][10:50] + more[0][60:], "a product's copies are its own affair"
-    assert [len(part) for part in augment.augment(titles, bodies, ids, copies=0, seed=3)] == [0] * 3
+    again = augment.augment(titles[10:], descriptions[10:], ids[10:], copies=2, seed=3)
+    assert again[0] == more[0][10:50] + more[0][60:], "copies depend on their product only"
+    assert [len(part) for part in augment.augment(titles, descriptions, ids, copies=0, seed=3)] == [
+        0
+    ] * 3

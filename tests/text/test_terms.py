@@ -11,7 +11,7 @@ from rakuten.text import terms
 NGRAMS = {"word_ngrams": 2, "character_ngrams": 4}
 OPTIONS = NGRAMS | {"min_df": 1, "max_terms": 10_000}
 TITLES = ["Lampe bleu, É 2", "lampe noir", "Jeu vidéo L'île", "", "jeux vidéos neuf neuf"]
-BODIES = ["un pied", "", "pour console; lampe", "sans titre", "jeu"]
+DESCRIPTIONS = ["un pied", "", "pour console; lampe", "sans titre", "jeu"]
 
 
 def names(fitted):
@@ -32,7 +32,7 @@ def test_vocabulary_and_weights_of_two_products():
     assert fitted["words"][1].dtype == np.float32
 
 
-def test_characters_are_the_titles_and_words_are_of_both():
+def test_characters_come_from_titles_and_words_from_both_texts():
     found = names(terms.fit(["abc"], ["xyz"], **OPTIONS))
     assert found["words"] == ["abc", "abc xyz", "xyz"]
     assert "xy" not in found["characters"]
@@ -40,7 +40,7 @@ def test_characters_are_the_titles_and_words_are_of_both():
 
 
 def test_features_of_a_product():
-    """1 + ln(count), times the weight, rows of length 1 in each block."""
+    """(1 + ln count) * idf, rows of norm 1 in each block."""
     fitted = terms.fit(["aa", "bb"], ["bb", ""], **OPTIONS | {"word_ngrams": 1})
     features = terms.transform(
         ["bb"], ["bb aa zz"], fitted, word_ngrams=1, character_ngrams=4
@@ -66,15 +66,15 @@ def test_features_equal_scikit_learns_vectorizers_side_by_side(min_df):
         min_df=min_df,
         dtype=np.float32,
     )
-    both = [f"{title} {body}" for title, body in zip(TITLES, BODIES, strict=True)]
+    both = [f"{title} {body}" for title, body in zip(TITLES, DESCRIPTIONS, strict=True)]
     words.fit(both)
     characters.fit(TITLES)
-    fitted = terms.fit(TITLES, BODIES, **OPTIONS | {"min_df": min_df})
+    fitted = terms.fit(TITLES, DESCRIPTIONS, **OPTIONS | {"min_df": min_df})
     assert names(fitted)["words"] == words.get_feature_names_out().tolist()
     assert names(fitted)["characters"] == characters.get_feature_names_out().tolist()
-    titles, bodies = [*TITLES, "lampes vidéo inconnu"], [*BODIES, "bleu bleu"]
-    features = terms.transform(titles, bodies, fitted, **NGRAMS)
-    both = [f"{title} {body}" for title, body in zip(titles, bodies, strict=True)]
+    titles, descriptions = [*TITLES, "lampes vidéo inconnu"], [*DESCRIPTIONS, "bleu bleu"]
+    features = terms.transform(titles, descriptions, fitted, **NGRAMS)
+    both = [f"{title} {body}" for title, body in zip(titles, descriptions, strict=True)]
     expected = sparse.hstack([words.transform(both), characters.transform(titles)]).toarray()
     np.testing.assert_allclose(features.toarray(), expected, rtol=1e-5)
     assert isinstance(features, sparse.csr_array)
@@ -84,8 +84,8 @@ def test_features_equal_scikit_learns_vectorizers_side_by_side(min_df):
         assert (np.diff(columns) > 0).all()
 
 
-def test_terms_of_other_texts_get_no_column():
-    fitted = terms.fit(TITLES[:3], BODIES[:3], **OPTIONS)
+def test_terms_that_were_not_fitted_get_no_column():
+    fitted = terms.fit(TITLES[:3], DESCRIPTIONS[:3], **OPTIONS)
     found = names(fitted)
     assert not {"neuf", "sans", "jeux"} & set(found["words"])
     assert "lampe" in found["words"]
@@ -95,11 +95,11 @@ def test_terms_of_other_texts_get_no_column():
 
 
 def test_rare_terms_can_be_left_out():
-    found = names(terms.fit(TITLES, BODIES, **OPTIONS | {"min_df": 2, "word_ngrams": 1}))
-    assert found["words"] == ["jeu", "lampe"], "neuf stands twice, but in one product"
+    found = names(terms.fit(TITLES, DESCRIPTIONS, **OPTIONS | {"min_df": 2, "word_ngrams": 1}))
+    assert found["words"] == ["jeu", "lampe"], "neuf occurs twice, but in one product"
 
 
-def test_terms_of_most_products_are_kept_and_ties_go_by_the_alphabet():
+def test_terms_of_most_products_are_kept_and_ties_are_alphabetical():
     titles = ["d d d d", "b a", "c a", "b e"]
     for most, expected in ((1, "a"), (2, "ab"), (3, "abc"), (4, "abcd")):
         options = OPTIONS | {"word_ngrams": 1, "max_terms": most}
@@ -118,45 +118,48 @@ def test_without_any_term(count):
     assert terms.transform(["a", ""], ["", ""], fitted, **NGRAMS).shape == (2, 0)
 
 
-def test_titles_alone_missing_leave_one_block():
+def test_products_without_titles_have_no_character_terms():
     fitted = terms.fit(["", ""], ["lit bleu", "lit"], **OPTIONS)
     assert names(fitted) == {"words": ["bleu", "lit", "lit bleu"], "characters": []}
     assert terms.transform([""], ["lit"], fitted, **NGRAMS).toarray().tolist() == [[0, 1, 0]]
 
 
 def test_no_products_to_transform():
-    fitted = terms.fit(TITLES, BODIES, **OPTIONS)
+    fitted = terms.fit(TITLES, DESCRIPTIONS, **OPTIONS)
     features = terms.transform([], [], fitted, **NGRAMS)
     assert features.shape == (0, sum(map(len, names(fitted).values())))
     assert features.dtype == np.float32
 
 
 @pytest.mark.parametrize(("words", "characters"), [(0, 3), (1, 1)])
-def test_runs_that_are_too_short_are_refused(words, characters):
+def test_ngrams_that_are_too_short_are_an_error(words, characters):
     with pytest.raises(ValueError, match=f"word_ngrams is {words} and character_ngrams"):
         terms.fit(
-            TITLES, BODIES, **OPTIONS | {"word_ngrams": words, "character_ngrams": characters}
+            TITLES, DESCRIPTIONS, **OPTIONS | {"word_ngrams": words, "character_ngrams": characters}
         )
 
 
-def test_permuting_products_permutes_features_and_nothing_else():
+def test_features_do_not_depend_on_the_order_of_products():
     order = [3, 0, 4, 2, 1]
-    titles, bodies = [TITLES[row] for row in order], [BODIES[row] for row in order]
-    fitted, again = terms.fit(TITLES, BODIES, **OPTIONS), terms.fit(titles, bodies, **OPTIONS)
+    titles, descriptions = [TITLES[row] for row in order], [DESCRIPTIONS[row] for row in order]
+    fitted, again = (
+        terms.fit(TITLES, DESCRIPTIONS, **OPTIONS),
+        terms.fit(titles, descriptions, **OPTIONS),
+    )
     assert names(fitted) == names(again)
-    features = terms.transform(TITLES, BODIES, fitted, **NGRAMS).toarray()
-    moved = terms.transform(titles, bodies, again, **NGRAMS).toarray()
+    features = terms.transform(TITLES, DESCRIPTIONS, fitted, **NGRAMS).toarray()
+    moved = terms.transform(titles, descriptions, again, **NGRAMS).toarray()
     np.testing.assert_array_equal(features[order], moved)
 
 
-def test_saved_and_restored_they_give_the_same_features(tmp_path):
-    fitted = terms.fit(TITLES, BODIES, **OPTIONS)
+def test_restored_terms_give_the_same_features(tmp_path):
+    fitted = terms.fit(TITLES, DESCRIPTIONS, **OPTIONS)
     storage.write_json(tmp_path / "terms.json", names(fitted))
     storage.write_arrays(tmp_path / "idf.npz", **terms.arrays(fitted))
     restored = terms.restore(
         json.loads((tmp_path / "terms.json").read_text()),
         storage.read_arrays(tmp_path / "idf.npz"),
     )
-    expected = terms.transform(TITLES, BODIES, fitted, **NGRAMS)
-    features = terms.transform(TITLES, BODIES, restored, **NGRAMS)
+    expected = terms.transform(TITLES, DESCRIPTIONS, fitted, **NGRAMS)
+    features = terms.transform(TITLES, DESCRIPTIONS, restored, **NGRAMS)
     np.testing.assert_array_equal(features.toarray(), expected.toarray())

@@ -48,7 +48,7 @@ def test_features_of_a_few_products():
 @pytest.mark.parametrize("ngram_max", [1, 2])
 @pytest.mark.parametrize("sublinear_tf", [False, True])
 def test_features_equal_a_fitted_vectorizer(ngram_max, sublinear_tf, tmp_path):
-    """What is saved as JSON and .npy gives the values of scikit-learn's object, to the bit."""
+    """Vocabulary and idf from disk give the features of scikit-learn's vectorizer, bit by bit."""
     train, other = random_tokens(200), random_tokens(100, seed=1, words=400)
     fitted = TfidfVectorizer(
         tokenizer=str.split,
@@ -78,7 +78,7 @@ def test_features_equal_a_fitted_vectorizer(ngram_max, sublinear_tf, tmp_path):
     assert features.nnz == np.count_nonzero(expected)
 
 
-def test_columns_ascend_in_each_row():
+def test_column_indices_are_sorted_in_each_row():
     vocabulary, idf = tfidf.fit(random_tokens(50), **OPTIONS)
     features = tfidf.transform(random_tokens(50), vocabulary, idf, ngram_max=1, sublinear_tf=False)
     for row in range(50):
@@ -86,8 +86,8 @@ def test_columns_ascend_in_each_row():
         assert (np.diff(columns) > 0).all()
 
 
-def test_the_most_frequent_terms_are_kept_and_ties_go_by_the_alphabet():
-    """Occurrences count, not products; of equals the first in the alphabet stay."""
+def test_the_most_frequent_terms_are_kept_and_ties_are_alphabetical():
+    """Frequency counts occurrences, not products."""
     train = ["d d d", "c b", "b a", "e e", "a c"]
     choose = {n: tfidf.fit(train, **OPTIONS | {"max_features": n})[0] for n in range(1, 6)}
     assert choose[1] == ["d"]
@@ -126,13 +126,13 @@ def test_pairs_of_tokens():
     assert vocabulary == ["bleu", "bleu noir", "lampe", "lampe bleu", "noir"]
 
 
-def test_tokens_are_taken_as_they_are():
-    """No lowering, no pattern: case, punctuation and single characters stay."""
+def test_tokens_are_not_changed():
+    """Case, punctuation and single characters stay."""
     vocabulary, _ = tfidf.fit(["n°45 L'eau PS4 é 3.5"], **OPTIONS)
     assert vocabulary == ["3.5", "L'eau", "PS4", "n°45", "é"]
 
 
-def test_the_vocabulary_never_sees_other_parts():
+def test_the_vocabulary_holds_train_terms_only():
     tokens = random_tokens(60)
     train = tokens[:40]
     vocabulary, idf = tfidf.fit(train, **OPTIONS | {"max_features": 10_000})
@@ -146,7 +146,7 @@ def test_the_vocabulary_never_sees_other_parts():
     )
 
 
-def test_permuting_products_permutes_features_and_nothing_else():
+def test_features_do_not_depend_on_the_order_of_products():
     tokens = random_tokens(80)
     order = np.random.default_rng(2).permutation(80)
     shuffled = [tokens[row] for row in order]
