@@ -6,6 +6,11 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+# Loaded after TensorFlow, ONNX Runtime and its extensions crash the process. Every module imports
+# TensorFlow from here, so this is the one place that fixes the order.
+import onnxruntime  # noqa: F401
+import onnxruntime_extensions  # noqa: F401
+
 
 @contextmanager
 def _silent_start() -> Iterator[None]:

@@ -12,9 +12,10 @@ import inspect
 import logging
 import os
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from types import FunctionType, ModuleType
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 
@@ -104,7 +105,7 @@ def fingerprint(*values: object, arrays: Mapping[str, np.ndarray] | None = None)
     return digest.hexdigest()[:32]
 
 
-def code_digest(*parts: ModuleType | FunctionType | type) -> str:
+def code_digest(*parts: ModuleType | Callable[..., Any]) -> str:
     """Hash code such that only an edit that can change values changes the digest.
 
     Ignored are comments, formatting, docstrings, annotations of arguments and results, imports for

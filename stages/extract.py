@@ -21,8 +21,8 @@ def main() -> None:
         key = extraction.fingerprint(settings, backbones.fingerprint(weights))
         store = feature_store.FeatureStore(feature_store.default_folder("extract"), key)
         widths = backbones.BACKBONES[settings.backbone].widths
-        network = {"size": settings.size, "precision": settings.precision}
-        build = partial(backbones.extractor, settings.backbone, weights, **network)
+        network = partial(backbones.extractor, size=settings.size, precision=settings.precision)
+        build = partial(network, settings.backbone, weights)
         arrays, facts = extraction.extract(
             images, archive, build, store, stage_log.progress, settings, widths
         )
@@ -32,8 +32,7 @@ def main() -> None:
         storage.write_arrays("build/extract/features.npz", **features)
         storage.write_arrays("build/extract/pooled.npz", **pooled)
         storage.write_table("build/extract/images.parquet", table)
-        shapes = f"features {features['features'].shape}, grid {pooled['grid'].shape}"
-        log.wrote(f"{shapes}, {features['present'].sum():,} with image")
+        log.wrote(f"{features['present'].sum():,} products with image, grid {pooled['grid'].shape}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,7 @@
 import itertools
+import os
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -6,7 +9,7 @@ import pytest
 from rakuten import prefetch
 
 
-def test_results_come_in_order_and_items_are_taken_a_little_ahead():
+def test_results_come_in_order_and_the_buffer_is_filled_first():
     taken = []
 
     def items():
@@ -21,7 +24,7 @@ def test_results_come_in_order_and_items_are_taken_a_little_ahead():
     assert list(results) == [number**2 for number in range(10, 50)]
 
 
-def test_an_error_comes_in_its_item_s_place():
+def test_an_exception_is_raised_in_the_place_of_its_item():
     def fail(number):
         if number == 4:
             raise ValueError("four")
@@ -33,7 +36,7 @@ def test_an_error_comes_in_its_item_s_place():
         next(results)
 
 
-def test_whoever_stops_taking_leaves_the_rest_undone():
+def test_closing_the_iterator_cancels_pending_items():
     done, gate = [], threading.Event()
 
     def work(number):
@@ -46,3 +49,12 @@ def test_whoever_stops_taking_leaves_the_rest_undone():
     threading.Timer(0.1, gate.set).start()
     results.close()
     assert len(done) <= 4
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="Linux only")
+def test_cpu_affinity_limits_the_available_cpus():
+    code = "import os; from rakuten import prefetch; "
+    code += "os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}); "
+    code += "print(prefetch.available_cpus())"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "1"
+    assert 1 <= prefetch.available_cpus() <= os.cpu_count()

@@ -120,7 +120,7 @@ def find_images(names: Sequence[str], archive: Archive) -> ImageSet:
         The distinct images, in the order of the first product that has them.
     """
     first: dict[str, int] = {}  # digest -> position
-    distinct = []
+    distinct: list[str] = []
     rows = np.full(len(names), -1, np.int64)
     for row, name in enumerate(names):
         if name not in archive:

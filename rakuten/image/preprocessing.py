@@ -176,8 +176,7 @@ def decode(content: bytes) -> np.ndarray:
     try:
         image = Image.open(io.BytesIO(content), formats=FORMATS)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        limit = f"more than {2 * Image.MAX_IMAGE_PIXELS:,}"
-        raise TooLargeError.claimed(content, limit) from error
+        raise TooLargeError.claimed(content, f"more than {MAX_PIXELS:,}") from error
     except UnidentifiedImageError as error:
         raise ImageError.undecodable(content, "not an image") from error
     except _DECODING_ERRORS as error:
@@ -210,7 +209,7 @@ def border_box(pixels: np.ndarray, *, tolerance: int) -> tuple[int, int, int, in
     rows = np.flatnonzero(product.reshape(height, -1).any(axis=1))
     if not rows.size:
         return 0, 0, width, height
-    columns = np.flatnonzero(product[rows[0] : rows[-1] + 1].any(axis=0).any(axis=1))
+    columns = np.flatnonzero(np.any(product[rows[0] : rows[-1] + 1].any(axis=0), axis=1))
     return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
 
 
@@ -273,7 +272,7 @@ def prepare(
         shown = pixels if view.change is None else np.asarray(view.change(Image.fromarray(pixels)))
         if crop_borders and view.crop:
             shown = _crop(shown, border_box(shown, tolerance=border_tolerance))
-        inputs[number] = Image.fromarray(shown).resize((size, size), RESAMPLING)
+        inputs[number] = np.asarray(Image.fromarray(shown).resize((size, size), RESAMPLING))
     return inputs, facts
 
 

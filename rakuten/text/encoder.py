@@ -200,6 +200,9 @@ def _encode_batches(
         yield from pool.map(_encode_in_worker, batches)
 
 
+_worker: SentenceEncoder
+
+
 def _start_worker(path: str | Path) -> None:
     """Load the network of a new process."""
     global _worker

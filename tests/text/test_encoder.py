@@ -244,3 +244,11 @@ def test_the_network_is_not_loaded_after_tensorflow(first, monkeypatch, tmp_path
     if first == "tensorflow":
         with pytest.raises(encoder.ImportOrderError, match=r"import rakuten\.text\.encoder first"):
             encoder.SentenceEncoder(tmp_path / "network.onnx")
+
+
+@pytest.mark.tensorflow
+def test_tensorflow_imported_through_the_library_comes_second():
+    code = "from rakuten.image import backbones; from rakuten.text import encoder; "
+    code += "print(encoder.tensorflow_imported_first())"
+    found = subprocess.check_output([sys.executable, "-c", code], text=True)
+    assert found.strip() == "False"
