@@ -25,7 +25,7 @@ if TYPE_CHECKING:  # imported where it is used: half a second that other formats
     import pandas as pd
 
 ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
-"""The fixed date of every member of the archives written here, so that equal content is equal bytes."""
+"""The fixed date of every archive member, so that equal content gives equal bytes."""
 
 DIGITS = 6
 """Decimals kept in reports: further ones are noise and would show in every diff."""
@@ -157,7 +157,7 @@ def entry(values: dict[str, Any], name: str, where: str) -> Any:
     found: Any = values
     for part in name.split("."):
         if not isinstance(found, dict) or part not in found:
-            known = ", ".join(found) if isinstance(found, dict) else "nothing below it"
+            known = ", ".join(found) if isinstance(found, dict) else "no entries below it"
             raise KeyError(f"{where} has no entry {name!r}: it has {known}; add it")
         found = found[part]
     return found
@@ -253,7 +253,7 @@ def write_figure(path: str | Path, figure) -> None:
 
     Args:
         path: The target file.
-        figure: A `matplotlib.figure.Figure`; its own dpi is kept.
+        figure: A `matplotlib.figure.Figure`; its dpi is kept.
     """
     content = io.BytesIO()
     figure.savefig(content, format="png", metadata={"Software": None})

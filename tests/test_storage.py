@@ -155,7 +155,7 @@ def test_an_entry_of_nested_dictionaries():
     assert storage.entry(values, "a.b", "x.json") == {"c": 1}
     assert storage.entry(values, "a.b.c", "x.json") == 1
     assert storage.entry(values, "a.none", "x.json") is None
-    with pytest.raises(KeyError, match=r"x\.json has no entry 'a\.b\.c\.d': it has nothing below"):
+    with pytest.raises(KeyError, match=r"no entry 'a\.b\.c\.d': it has no entries below"):
         storage.entry(values, "a.b.c.d", "x.json")
     with pytest.raises(KeyError, match=r"has no entry 'a\.z': it has b, none"):
         storage.entry(values, "a.z", "x.json")

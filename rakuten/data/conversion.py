@@ -19,7 +19,7 @@ from rakuten import storage
 
 Arrays = dict[str, np.ndarray]
 Content = dict[str, Any]
-"""What a source served, by its format: the bytes of a file, or a dict of those of a folder's files."""
+"""What a source served, by its format: the bytes of a file, or of a folder's files by name."""
 
 VGG16_LAYERS = tuple(
     f"block{block}_conv{conv}"

@@ -1,4 +1,4 @@
-"""Replacement of data/ and data.dvc in one step, undone as a whole when anything fails.
+"""Replacement of data/ and data.dvc in one step, undone completely when anything fails.
 
 New data are built in a staging folder, take the place of data/ in one rename, and are handed to
 DVC. A process killed on the way is undone by the next import. Files of data/ may be read-only links
@@ -19,7 +19,7 @@ from rakuten import storage
 from rakuten.data.sources import TABLES
 
 IMAGES = "images.zip"
-"""The archive in data/: not compressed, members image_train/<name> and image_test/<name>, sorted."""
+"""The archive in data/: not compressed, members image_{train,test}/<name>, sorted."""
 
 DATASET = "dataset.json"
 """The name of the data in reports and in MLflow: {"name": ...}."""
@@ -126,8 +126,8 @@ def _check_replaceable(root: Path) -> None:
     if data.is_symlink() or foreign:
         found = "is a link" if data.is_symlink() else f"holds {', '.join(foreign)}"
         raise DataError(
-            f"data/ {found}, and import replaces it whole: expected a folder with no more than "
-            f"{', '.join(sorted(known))}; move the rest elsewhere"
+            f"data/ {found}, which an import replaces: expected a folder with no more than "
+            f"{', '.join(sorted(known))}; move other files elsewhere"
         )
 
 

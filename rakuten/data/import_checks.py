@@ -108,7 +108,7 @@ def parse_tables(
             faults.extend(products.check_pair(tables["train"], codes))
     if len(tables) == 2:
         both = tables["test"]["id"][tables["test"]["id"].isin(tables["train"]["id"])]
-        remedy = "the challenge numbers them apart, pass files that fit"
+        remedy = "each product has a different id, pass files of one catalogue"
         faults.add("ids in both X_train.csv and X_test.csv", both.astype("str"), remedy)
     return tables, codes
 
@@ -224,7 +224,7 @@ def _join(versions: dict[bytes, Entry], name: str, faults: Faults) -> bytes:
 
 
 def _member(part: str, imageid: int, productid: int) -> str:
-    """Name an image in the archive, from numbers alone: no given name becomes a path."""
+    """Name an image in the archive, from numbers only, so that no given name becomes a path."""
     return f"image_{part}/{products.image_name(imageid, productid)}"
 
 

@@ -194,10 +194,12 @@ def check_pair(
     """
     problems = []
     for rows, others, here, there in ((x, y, x_source, y_source), (y, x, y_source, x_source)):
-        alone = rows.loc[~rows["id"].isin(others["id"]), "id"]
-        if len(alone) and len(others):
-            names = tuple(alone.astype("str"))
-            remedy = f"{x_source} and {y_source} must hold the same ids, pass two files that fit"
+        unpaired = rows.loc[~rows["id"].isin(others["id"]), "id"]
+        if len(unpaired) and len(others):
+            names = tuple(unpaired.astype("str"))
+            remedy = (
+                f"{x_source} and {y_source} must hold the same ids, pass files of one catalogue"
+            )
             problems.append(Problem(f"rows of {here} without a row in {there}", names, remedy))
     return problems
 
@@ -258,7 +260,7 @@ def _select_columns(
                 shifted,
                 "quote texts that contain a comma, as the challenge's file does",
             ),
-            ("files without rows", () if rows else (source,), "pass the whole file"),
+            ("files without rows", () if rows else (source,), "pass the complete file"),
         )
         if names
     ]

@@ -2,7 +2,7 @@
 
 `resources.yaml` lists the sources of each resource in order. What a source serves is checked
 against that source's hash, converted to a canonical form, and checked against the resource's hash:
-the output is the same bytes whichever source served. A mismatch is an error at once. Only a source
+the output is the same bytes from every source. A mismatch is an error at once. Only a source
 that cannot be reached makes the next one be tried. Optional resources are fetched only when a
 parameter needs them.
 """

@@ -1,4 +1,4 @@
-"""Find the challenge's files in folders and archives, at any depth, without trusting them.
+"""Search for the challenge's files in untrusted folders and archives, at any depth.
 
 No member of an archive is written to a path of its name: members are read as streams, archives
 within archives through unnamed temporary files, all within limits of size.
@@ -61,7 +61,7 @@ READ_FAULTS = (
     lzma.LZMAError,
     tarfile.TarError,
 )
-"""The exceptions that reading a damaged or hostile file raises, but none of our own mistakes."""
+"""The exceptions that reading a damaged or hostile file raises, and no programming errors."""
 
 PART = re.compile(r"(?:^|/)image_(train|test)(?:\.[^/]*)?(?=/)", re.IGNORECASE)
 
@@ -84,7 +84,7 @@ class Entry(NamedTuple):
 
     @property
     def name(self) -> str:
-        """The file's own name."""
+        """The file's name without folders."""
         return self.place.rsplit("/", 1)[-1]
 
     def read(self, limit: int) -> bytes:

@@ -85,7 +85,7 @@ class Canvas:
         self.pose()
 
     def pose(self, turn=0.0, width=1.0, height=1.0, shear=0.0, shift: Point = (0.0, 0.0)) -> None:
-        """Set the pose: rotate by `turn` degrees, then stretch, shear and shift in product units."""
+        """Set the pose: rotate by `turn` degrees, scale, shear and shift in product units."""
         cos, sin = math.cos(math.radians(turn)), math.sin(math.radians(turn))
         unit = self._unit
         self.mirrored = width * height < 0

@@ -187,7 +187,7 @@ def write_sample(
     Args:
         out: The folder to write: `X_train_update.csv`, `Y_train_CVw08PX.csv`, `images.zip`
             (not compressed, members `images/image_train/...`), and with `test_products`
-            `X_test_update.csv`. It must not exist, or be empty; it appears once everything is written.
+            `X_test_update.csv`. It must be new or empty, and appears once everything is written.
         products: Number of labelled products, indices from 0.
         test_products: Number of unlabelled products, indices following.
         seed: Seed of all random choices.

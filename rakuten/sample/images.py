@@ -148,7 +148,7 @@ def _surface(rng: RandomStream) -> Colour:
 
 
 def _furnish(canvas: Canvas) -> None:
-    """Draw what lies behind a product at home: boards, a wall, a cloth."""
+    """Draw a background as in a home: boards, a wall, a cloth."""
     rng, ground = canvas.rng, canvas.ground
     kind = rng.unit()
     if kind < 0.35:

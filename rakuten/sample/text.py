@@ -158,7 +158,7 @@ def _finish_title(rng: RandomStream, writer: _Writer, title: str, language: str)
 
 
 def _table_of(kind: str, code: int) -> str:
-    """Name the shared table for a category: by its group for vague titles, by its kind for extras."""
+    """Name the shared table: by the category's group if vague, by its kind for extras."""
     if kind == "vague":
         group = next((name for name, codes in GROUPS.items() if code in codes), None)
         return f"vague_{group}" if group else "vague"

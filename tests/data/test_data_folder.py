@@ -170,7 +170,7 @@ def test_two_imports_at_once_are_refused(root, load, tmp_path):
 def test_other_files_in_data_are_not_deleted(root, load):
     write(root, {"data/notes.txt": b"mine"})
     with pytest.raises(
-        importing.DataError, match=r"data/ holds notes\.txt, .* move the rest elsewhere"
+        importing.DataError, match=r"data/ holds notes\.txt, .* move other files elsewhere"
     ):
         load(GIVEN)
     assert (root / "data" / "notes.txt").read_bytes() == b"mine"
