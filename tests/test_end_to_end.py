@@ -121,11 +121,12 @@ def test_twelve_queued_and_a_temporary_run_reach_the_one_database(experiments_re
     grid = ["-S", "fusion.dropout=0.1,0.2,0.3,0.4", "-S", "fusion.first_dropout=0.1,0.2,0.3"]
     quick = ["-S", "fusion.training.epochs=2"]
     run(["dvc", "exp", "run", "--queue", *grid, *quick], folder)
-    run(["dvc", "queue", "start", "--jobs", "2"], folder)
+    run("dvc queue start --jobs 2 > ../queue.log 2>&1", folder)  # workers keep the output open
     log = run(["dvc", "exp", "run", "--temp", "-S", "fusion.dropout=0.7", *quick], folder)
     assert stages_run(log) == ["fusion", "evaluate", "charts"]
     while re.search("Running|Queued", status := run(["dvc", "queue", "status"], folder)):
         run(["sleep", "2"], folder)
+    run(["dvc", "queue", "stop"], folder)
     assert status.count("Success") == 12, status
 
     names = re.findall(r"[0-9a-f]{7} +(\S+) .*Success", status)
@@ -150,9 +151,10 @@ def test_a_grid_is_queued_and_its_experiments_sorted(experiments_repository):
     """As docs/pipeline.md has it."""
     folder = experiments_repository
     run(["dvc", "exp", "run", "--queue", "-S", "image_ensemble.frame=0.25,1.0", "charts"], folder)
-    run(["dvc", "queue", "start", "--jobs", "2"], folder)
+    run("dvc queue start --jobs 2 > ../queue.log 2>&1", folder)  # workers keep the output open
     while re.search("Running|Queued", status := run(["dvc", "queue", "status"], folder)):
         run(["sleep", "2"], folder)
+    run(["dvc", "queue", "stop"], folder)
     assert status.count("Success") == 2, status
     names = re.findall(r"[0-9a-f]{7} +(\S+) .*Success", status)
     logs = "".join(run(["dvc", "queue", "logs", name], folder) for name in names)
