@@ -5,43 +5,22 @@ import io
 import json
 import os
 import re
-import shutil
 import signal
 import socket
 import subprocess
-import tempfile
 import time
 import urllib.request
-from pathlib import Path
 
 import pandas as pd
 import pytest
 from conftest import ROOT, clone, run, share_environment
 from mlflow import MlflowClient
+from mlflow_store import open_store, runs
 
 from rakuten import storage
 from rakuten.model_names import ENSEMBLES, named
 
 pytestmark = pytest.mark.slow
-
-
-def open_store(folder):
-    """Open a copy of a repository's mlflow.db: MLflow keeps hold of a file it opened once."""
-    copy = Path(tempfile.mkdtemp()) / "mlflow.db"
-    shutil.copy(folder / "mlflow.db", copy)
-    return MlflowClient(f"sqlite:///{copy}")
-
-
-def runs(folder, query=""):
-    """The runs of models in a repository's mlflow.db, as `mlflow ui` lists them.
-
-    A champion has the run of its package beside them, which `sync` makes only where the package
-    that is built here is the recorded one.
-    """
-    client = open_store(folder)
-    experiment = client.get_experiment_by_name("rakuten-product-classification")
-    found = client.search_runs([experiment.experiment_id], query)
-    return [one for one in found if one.data.tags.get("model") != "package"]
 
 
 def metrics(folder):
@@ -128,7 +107,7 @@ def test_mlflow_shows_each_net_once_beside_the_published_ones(built_repository):
 def test_one_changed_parameter_runs_what_follows_from_it_alone(experiments_repository):
     folder = experiments_repository
     log = run(["dvc", "exp", "run", "-n", "less-dropout", "-S", "fusion.dropout=0.3"], folder)
-    assert stages_run(log) == ["fusion", "evaluate"]
+    assert stages_run(log) == ["fusion", "evaluate", "charts"]
     (new,) = runs(folder, "tags.dvc.experiment = 'less-dropout'")
     assert new.data.params["fusion.dropout"] == "0.3"
     assert new.data.metrics["test/accuracy"] == metrics(folder)["fusion"]["test"]["accuracy"]
@@ -142,11 +121,12 @@ def test_twelve_queued_and_a_temporary_run_reach_the_one_database(experiments_re
     grid = ["-S", "fusion.dropout=0.1,0.2,0.3,0.4", "-S", "fusion.first_dropout=0.1,0.2,0.3"]
     quick = ["-S", "fusion.training.epochs=2"]
     run(["dvc", "exp", "run", "--queue", *grid, *quick], folder)
-    run(["dvc", "queue", "start", "--jobs", "2"], folder)
+    run("dvc queue start --jobs 2 > ../queue.log 2>&1", folder)  # workers keep the output open
     log = run(["dvc", "exp", "run", "--temp", "-S", "fusion.dropout=0.7", *quick], folder)
-    assert stages_run(log) == ["fusion", "evaluate"]
+    assert stages_run(log) == ["fusion", "evaluate", "charts"]
     while re.search("Running|Queued", status := run(["dvc", "queue", "status"], folder)):
         run(["sleep", "2"], folder)
+    run(["dvc", "queue", "stop"], folder)
     assert status.count("Success") == 12, status
 
     names = re.findall(r"[0-9a-f]{7} +(\S+) .*Success", status)
@@ -170,10 +150,11 @@ def test_twelve_queued_and_a_temporary_run_reach_the_one_database(experiments_re
 def test_a_grid_is_queued_and_its_experiments_sorted(experiments_repository):
     """As docs/pipeline.md has it."""
     folder = experiments_repository
-    run(["dvc", "exp", "run", "--queue", "-S", "image_ensemble.frame=0.25,1.0"], folder)
-    run(["dvc", "queue", "start", "--jobs", "2"], folder)
+    run(["dvc", "exp", "run", "--queue", "-S", "image_ensemble.frame=0.25,1.0", "charts"], folder)
+    run("dvc queue start --jobs 2 > ../queue.log 2>&1", folder)  # workers keep the output open
     while re.search("Running|Queued", status := run(["dvc", "queue", "status"], folder)):
         run(["sleep", "2"], folder)
+    run(["dvc", "queue", "stop"], folder)
     assert status.count("Success") == 2, status
     names = re.findall(r"[0-9a-f]{7} +(\S+) .*Success", status)
     logs = "".join(run(["dvc", "queue", "logs", name], folder) for name in names)
