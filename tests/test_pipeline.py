@@ -17,11 +17,11 @@ from pipeline_code import (
     read_params_calls,
 )
 
-from rakuten.model_names import TRAINED
+from rakuten.model_names import BY_STAGE
 
 IMAGE_STAGES = {"extract", "image", "image_ensemble", "robust_image"}
 TEXT_STAGES = {"clean", "vectorize", "encode", "text", "text_ensemble", "robust_text"}
-COMPUTING = {*TRAINED, "resources", "clean", "split", "vectorize", "extract", "encode"} | {
+COMPUTING = {*BY_STAGE, "resources", "clean", "split", "vectorize", "extract", "encode"} | {
     "audit",
     "robust_text",
     "robust_image",
@@ -151,13 +151,13 @@ def test_metrics_are_of_models():
     """Counts per category and language would add a hundred columns to `dvc exp show`."""
     for name, stage in STAGES.items():
         if "metrics" in stage:
-            assert name in {*TRAINED, "evaluate"}
+            assert name in {*BY_STAGE, "evaluate"}
 
 
 def test_trained_models_depend_on_files_alone():
     """Their key is computed from the digests of files while they train; folders have none."""
     folders = {out for stage in STAGES.values() for out in outputs(stage) if "." not in out}
-    for name in TRAINED:
+    for name in BY_STAGE:
         assert not set(STAGES[name]["deps"]) & folders
 
 
