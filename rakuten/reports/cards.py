@@ -8,6 +8,7 @@ import argparse
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -232,20 +233,22 @@ def margin(rows: int) -> str:
     return f"± {98 / np.sqrt(rows):.1f}" if rows else formats.NONE
 
 
-def _records(table: pd.DataFrame) -> list[dict]:
-    return table.to_dict("records")
+def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """List the rows as dictionaries by column name."""
+    return [dict(zip(table.columns, row, strict=True)) for row in table.itertuples(index=False)]
 
 
 def _results(comparison: pd.DataFrame, intervals: pd.DataFrame) -> list[dict]:
     """Format each model's test metrics with their intervals."""
-    own = intervals[intervals["minus"].eq("")].set_index(["model", "metric"])
+    own = intervals[intervals["minus"].eq("")]
+    bounds = {(row["model"], row["metric"]): (row["low"], row["high"]) for row in _records(own)}
 
     def cell(model: str, metric: str, value: float, scale: int, digits: int) -> str:
         shown = formats.decimal(scale * value, digits)
-        if (model, metric) not in own.index:
+        if (model, metric) not in bounds:
             return shown
-        low, high = (scale * own.loc[(model, metric), side] for side in ("low", "high"))
-        return f"{shown} [{low:.{digits}f}, {high:.{digits}f}]"
+        low, high = (formats.decimal(scale * bound, digits) for bound in bounds[model, metric])
+        return f"{shown} [{low}, {high}]"
 
     return [
         row
@@ -275,7 +278,7 @@ def _slices(slices: pd.DataFrame) -> list[dict]:
     own = slices[slices["model"].isin(ENSEMBLES)]
     return [
         {
-            "name": SLICES.get(value, value),
+            "name": SLICES.get(str(value), str(value)),
             "rows": int(table["rows"].max()),
             "accuracy": dict(zip(table["model"], table["accuracy"], strict=True)),
         }
@@ -316,7 +319,7 @@ def _robustness(table: pd.DataFrame) -> dict:
         "models": list(models),
         "accuracy": by_model(table[table["perturbation"].eq(NONE)], "accuracy"),
         "changes": {
-            name.replace("_", " "): by_model(rows, "change")
+            str(name).replace("_", " "): by_model(rows, "change")
             for name, rows in table.groupby("perturbation", sort=False)
             if name != NONE
         },
