@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from benchmarks import measure
 from rakuten import storage
-from rakuten.reports import markdown, readme
+from rakuten.reports import readme
 
 PRECISIONS = ("float32", "int8")
 
@@ -130,16 +130,14 @@ def measured_on() -> int:
 
 
 def table() -> str:
-    """Write the works as a table."""
-    header = (
-        "", ">core-hours", ">hours of the driver", f">hours on {CORES} cores", ">read", ">written"
-    )  # fmt: skip
-    rows = [
-        (work.what, *map(whole, (work.core_hours, work.driver, work.hours)),
-         *map(size, (work.read, work.written)))
-        for work in works()
-    ]  # fmt: skip
-    return markdown.table(header, rows)
+    """Write the works as a Markdown table."""
+    header = f"|  | core-hours | hours of the driver | hours on {CORES} cores | read | written |"
+    lines = [header, "| --- | ---: | ---: | ---: | ---: | ---: |"]
+    for work in works():
+        hours = map(whole, (work.core_hours, work.driver, work.hours))
+        cells = [work.what, *hours, *map(size, (work.read, work.written))]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
 
 
 def whole(hours: float) -> str:

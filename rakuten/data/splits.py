@@ -60,8 +60,8 @@ def split(
         "kept_together": keep_duplicates_together,
         "products_sharing": shared,
         "duplicates": _count_groups(codes, groups),
-        "torn_apart": _count_torn(groups, parts),
-        "torn_apart_row_by_row": _count_torn(groups, by_row),
+        "split_apart": _count_torn(groups, parts),
+        "split_apart_row_by_row": _count_torn(groups, by_row),
         "categories": _shares(codes, parts),
     }
     return pd.DataFrame({"id": ids, "part": parts, "group": groups}), report
@@ -230,7 +230,7 @@ def _count_torn(groups: np.ndarray, parts: np.ndarray) -> dict[str, int]:
     known = np.isin(groups, groups[parts == "train"])
     return {
         "groups": int(crossing.sum()),
-        "test_products_with_twin_in_train": int((known & (parts == "test")).sum()),
+        "test_products_with_duplicate_in_train": int((known & (parts == "test")).sum()),
     }
 
 

@@ -216,11 +216,9 @@ def text_table(catalogue: pd.DataFrame, *, num_words: int) -> pd.DataFrame:
     medians = grouped[["title_characters", "description_characters", "tokens"]].median()
     shares = grouped[["fr", "en", "other"]].mean().round(DIGITS)
     per_category = pd.concat([medians, shares], axis=1).reindex(range(NUM_CATEGORIES))
-    return _categories().assign(
-        products=_counts(texts["label"]),
-        **{name: per_category[name].to_numpy() for name in per_category},
-        words=_typical_words(texts, num_words),
-    )
+    table = _categories().assign(products=_counts(texts["label"]))
+    table[per_category.columns.tolist()] = per_category.to_numpy()
+    return table.assign(words=_typical_words(texts, num_words))
 
 
 def language_table(catalogue: pd.DataFrame) -> pd.DataFrame:
@@ -254,7 +252,7 @@ def image_table(catalogue: pd.DataFrame) -> pd.DataFrame:
     """
     shown = catalogue[catalogue["has_image"]]
     by_label = shown.groupby("label")
-    quartiles = by_label["border_share"].quantile([0.25, 0.5, 0.75]).unstack()
+    quartiles = by_label["border_share"].quantile(np.array([0.25, 0.5, 0.75])).unstack()
     quartiles = quartiles.reindex(index=range(NUM_CATEGORIES), columns=[0.25, 0.5, 0.75])
     colours = by_label[[f"mean_{colour}" for colour in COLOURS]]
     mean = colours.mean().reindex(range(NUM_CATEGORIES)).to_numpy(np.float64)

@@ -74,24 +74,25 @@ def interval_table(
             if BY_NAME[model].modality == "fusion" and BY_NAME[other].modality != "fusion":
                 compared.append((model, other, "both modalities", common & both))
 
-    cache = {}  # pairs that cover all rows of a model reuse the draws of its own interval
+    cache: dict[tuple[str, bytes], dict[str, np.ndarray]] = {}  # pairs often share their rows
     records = []
     for model, other, rows_of, chosen in compared:
         names = [name for name in (model, other) if name]
         for name in names:
             if (name, chosen.tobytes()) not in cache:
                 own = labels[chosen], scores[name][chosen]
-                draws = bootstrap(*own, resamples=resamples, seed=seed)
-                cache[name, chosen.tobytes()] = measure(*own), draws
-        measured = [cache[name, chosen.tobytes()] for name in names]
+                draws, measured = bootstrap(*own, resamples=resamples, seed=seed), measure(*own)
+                cache[name, chosen.tobytes()] = {
+                    metric: np.append(np.array(measured[metric], np.float64), drawn)
+                    for metric, drawn in draws.items()
+                }
+        sides = [cache[name, chosen.tobytes()] for name in names]
         for metric in INTERVAL_METRICS:
-            if any(metric not in draws for _, draws in measured):
+            if any(metric not in side for side in sides):
                 continue
-            value, drawn = measured[0][0][metric], measured[0][1][metric]
-            if other:
-                value, drawn = value - measured[1][0][metric], drawn - measured[1][1][metric]
-            low, high = np.quantile(drawn, [(1 - confidence) / 2, (1 + confidence) / 2])
-            bounds = [rounded(bound) for bound in (value, low, high)]
+            values = sides[0][metric] - (sides[1][metric] if other else 0)  # measured, then draws
+            low, high = np.quantile(values[1:], [(1 - confidence) / 2, (1 + confidence) / 2])
+            bounds = [rounded(bound) for bound in (values[0], low, high)]
             records.append((model, other, rows_of, metric, *bounds, int(chosen.sum())))
     columns = ["model", "minus", "rows_of", "metric", "value", "low", "high", "rows"]
     return pd.DataFrame(records, columns=columns)

@@ -175,9 +175,9 @@ def category_table(labels: np.ndarray, scores: Mapping[str, np.ndarray]) -> pd.D
             *columns, _ = precision_recall_fscore_support(
                 true, own.argmax(axis=1), labels=np.arange(NUM_CATEGORIES), zero_division=0
             )
-        columns = dict(zip(("precision", "recall", "f1"), np.round(columns, DIGITS), strict=True))
+        figures = dict(zip(("precision", "recall", "f1"), np.round(columns, DIGITS), strict=True))
         names = {"model": model, "code": CODES, "name": [NAMES[code] for code in CODES]}
-        tables.append(pd.DataFrame({**names, **columns, "support": support}))
+        tables.append(pd.DataFrame({**names, **figures, "support": support}))
     return pd.concat(tables, ignore_index=True)
 
 

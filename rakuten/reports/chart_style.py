@@ -11,8 +11,9 @@ from functools import wraps
 import matplotlib.style
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.colors import to_rgb
+from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import PercentFormatter
 
 from rakuten import category_names
@@ -73,9 +74,9 @@ def new_figure(size: tuple[float, float], title: str, data: str) -> Figure:
         title: Title of the chart.
         data: Name of the data set.
     """
-    figure = Figure(figsize=size, layout="constrained")
+    layout = ConstrainedLayoutEngine(rect=(0, 0, 1, 1 - 0.42 / size[1]), w_pad=0.1, h_pad=0.06)
+    figure = Figure(figsize=size, layout=layout)
     FigureCanvasAgg(figure)
-    figure.get_layout_engine().set(rect=(0, 0, 1, 1 - 0.42 / size[1]), w_pad=0.1, h_pad=0.06)
     top = 1 - 0.24 / size[1]
     figure.text(0.012, top, title, fontsize=13, fontweight="bold", va="center")
     figure.text(0.988, top, f"data: {data}", fontsize=9, color=GREY, va="center", ha="right")
@@ -106,9 +107,10 @@ def percent_axis() -> PercentFormatter:
     return PercentFormatter(1, symbol=" %")
 
 
-def tint(colour: str, strength: float) -> tuple[float, ...]:
-    """Mix a colour with white, opaque."""
-    return tuple(1 - strength * (1 - channel) for channel in to_rgb(colour))
+def tint(colour: str, strength: float) -> str:
+    """Mix a colour with white: strength 0 is white, 1 the colour itself."""
+    red, green, blue = (1 - strength * (1 - channel) for channel in to_rgb(colour))
+    return to_hex((red, green, blue))
 
 
 def category_label(code: int) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
@@ -149,10 +150,10 @@ def lengths(histograms: pd.DataFrame, quartiles: pd.DataFrame, data: str) -> Fig
     """
     figure = new_figure((4.2 * len(quartiles), 4.2), "Length of the texts", data)
     grid = np.ravel(figure.subplots(1, len(quartiles)))
-    for axes, row in zip(grid, quartiles.itertuples(), strict=True):
-        axes.set_xlabel(row.measure)
+    for axes, row in zip(grid, quartiles.to_dict("records"), strict=True):
+        axes.set_xlabel(row["measure"])
         axes.set_yticks([])
-        bins = histograms[histograms["measure"].eq(row.measure)]
+        bins = histograms[histograms["measure"].eq(row["measure"])]
         if bins.empty:
             axes.set_xticks([])
             axes.text(0.5, 0.5, "no product has one", ha="center", transform=axes.transAxes)
@@ -160,9 +161,9 @@ def lengths(histograms: pd.DataFrame, quartiles: pd.DataFrame, data: str) -> Fig
         edges = [*bins["low"], bins["high"].iloc[-1]]
         density = bins["products"].to_numpy() / np.diff(np.log(edges))  # area shows the count
         axes.stairs(density, edges, fill=True, color=LIGHT_BLUE)
-        axes.axvline(row.median, color=INK, linestyle=":", linewidth=1.4)
+        axes.axvline(row["median"], color=INK, linestyle=":", linewidth=1.4)
         axes.text(
-            row.median, 1.0, f"median {row.median:,.0f}", transform=axes.get_xaxis_transform(),
+            row["median"], 1.0, f"median {row['median']:,.0f}", transform=axes.get_xaxis_transform(),
             va="bottom", ha="center", fontsize=9,
         )  # fmt: skip
         axes.set_xscale("log")
@@ -324,7 +325,8 @@ def projection(points: pd.DataFrame, data: str) -> Figure:
         axes.grid(True, axis="both")
     handles = _group_handles("others", "#b0b0b0")
     left.legend(handles=handles, loc="upper right", ncols=4, bbox_to_anchor=(1, 1.06))
-    _label_points(right, centroids.to_numpy(), [category_label(c) for c in centroids.index], inks)
+    names = [category_label(code) for code in centroids.index]
+    _label_points(figure, right, centroids.to_numpy(), names, inks)
     return figure
 
 
@@ -334,11 +336,12 @@ def _group_handles(rest: str, colour: str) -> list:
     return [*named, Patch(color=colour, label=rest)]
 
 
-def _label_points(axes: Axes, places: np.ndarray, names: Sequence[str], inks: Sequence) -> None:
+def _label_points(
+    figure: Figure, axes: Axes, places: np.ndarray, names: Sequence[str], inks: Sequence[str]
+) -> None:
     """Write each name beside its point (n, 2), at the nearest position that is still free."""
-    figure = axes.get_figure()
+    renderer = FigureCanvasAgg(figure).get_renderer()
     figure.draw_without_rendering()  # applies the layout, so that pixel positions are final
-    renderer = figure.canvas.get_renderer()
     pixels = axes.transData.transform(places)
     taken = [Bbox.from_bounds(x - 4, y - 4, 8, 8) for x, y in pixels]
     inside = axes.get_window_extent(renderer)

@@ -9,22 +9,24 @@ NONE = "-"
 
 def percent(share: float | None, digits: int = 1) -> str:
     """Format a share: 0.772 becomes `77.2 %`."""
-    return NONE if _missing(share) else f"{100 * share:.{digits}f} %"
+    return NONE if share is None or np.isnan(share) else f"{100 * share:.{digits}f} %"
 
 
 def points(difference: float | None) -> str:
     """Format a difference of shares in percentage points: 0.021 becomes `+2.1`."""
-    return NONE if _missing(difference) else f"{round(100 * difference, 1) + 0.0:+.1f}"
+    if difference is None or np.isnan(difference):
+        return NONE
+    return f"{round(100 * difference, 1) + 0.0:+.1f}"  # + 0.0 turns -0.0 into 0.0
 
 
 def decimal(value: float | None, digits: int = 3) -> str:
     """Format a number with a fixed number of decimals."""
-    return NONE if _missing(value) else f"{value:,.{digits}f}"
+    return NONE if value is None or np.isnan(value) else f"{value:,.{digits}f}"
 
 
 def count(value: float | None) -> str:
     """Format an integer: 84916 becomes `84,916`."""
-    return NONE if _missing(value) else f"{int(value):,}"
+    return NONE if value is None or np.isnan(value) else f"{int(value):,}"
 
 
 def number_of(value: int, singular: str, plural: str = "") -> str:
@@ -37,7 +39,3 @@ def listing(names: Iterable[str]) -> str:
     """Join names: `a`, `a and b`, `a, b and c`; "" for none."""
     *first, last = list(names) or [""]
     return f"{', '.join(first)} and {last}" if first else last
-
-
-def _missing(value: float | None) -> bool:
-    return value is None or bool(np.isnan(value))

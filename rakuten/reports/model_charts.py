@@ -74,11 +74,11 @@ def confusion(table: pd.DataFrame, model: str, data: str) -> Figure:
     grouped = [code for codes in GROUPS.values() for code in codes]
     order = [*grouped, *(code for code in CODES if code not in grouped)]
     own = table[table["model"].eq(model)]
-    counts = own.pivot_table(
+    pairs = own.pivot_table(
         index="actual_code", columns="predicted_code", values="rows", aggfunc="sum"
     )
-    counts = counts.reindex(index=order, columns=order).fillna(0).to_numpy(np.int64)
-    total, rows = counts.sum(), counts.sum(axis=1)
+    counts = pairs.reindex(index=order, columns=order).fillna(0).to_numpy(np.int64)
+    total, rows = int(counts.sum()), counts.sum(axis=1)
     share = 100 * counts / np.maximum(rows, 1)[:, None]
     correct = (
         f"{percent(np.trace(counts) / total)} of {total:,} products correct"
@@ -215,9 +215,9 @@ def comparison(table: pd.DataFrame, data: str) -> Figure:
         linewidth=1.6,
         zorder=4,
     )
-    for place, row in zip(places, table.itertuples(), strict=True):
-        note = f"{percent(row.accuracy)}  (macro F1 {percent(row.macro_f1)})"
-        shown = "no test product" if np.isnan(row.accuracy) else note
+    for place, row in zip(places, table.to_dict("records"), strict=True):
+        note = f"{percent(row['accuracy'])}  (macro F1 {percent(row['macro_f1'])})"
+        shown = "no test product" if np.isnan(row["accuracy"]) else note
         axes.text(1.02, place, shown, va="center", fontsize=9)
     category_axis(axes, table["title"].tolist()[::-1])
     for label, baseline in zip(axes.get_yticklabels(), table["baseline"][::-1], strict=True):
@@ -359,7 +359,7 @@ def _curve(axes: Axes, history: pd.DataFrame, measure: str, colour: str) -> None
                 marker="." if len(history) == 1 else None, label=label,
             )  # fmt: skip
     if "validation_loss" in history:
-        best = history["epoch"][history["validation_loss"].idxmin()]
+        best = history["epoch"].iloc[history["validation_loss"].argmin()]
         axes.axvline(best, color=GREY, linestyle=":", linewidth=1.2, label="weights kept")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(True, axis="both")

@@ -80,14 +80,14 @@ def results_table(metrics: Mapping[str, Mapping[str, Mapping]]) -> str:
         "| Published accuracy |",
         "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
-    for row in comparison_table(metrics).itertuples():
+    for row in comparison_table(metrics).to_dict("records"):
         cells = [
-            row.title if row.baseline else f"**{row.title}**",
-            *(percent(value) for value in (row.accuracy, row.weighted_f1, row.macro_f1)),
-            decimal(row.log_loss),
-            percent(row.ece),
-            f"{row.rows:,}",
-            percent(row.published_accuracy),
+            row["title"] if row["baseline"] else f"**{row['title']}**",
+            *(percent(row[metric]) for metric in ("accuracy", "weighted_f1", "macro_f1")),
+            decimal(row["log_loss"]),
+            percent(row["ece"]),
+            f"{row['rows']:,}",
+            percent(row["published_accuracy"]),
         ]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
@@ -120,12 +120,13 @@ def difference_lines(intervals: pd.DataFrame) -> list[str]:
     """
     chosen = intervals[intervals["minus"].ne("") & intervals["metric"].eq("weighted_f1")]
     lines = []
-    for row in chosen.drop_duplicates(["model", "minus", "rows"], keep="last").itertuples():
-        value, low, high = (round(100 * v, 1) + 0.0 for v in (row.value, row.low, row.high))
-        counted = "rows with both" if row.rows_of == "both modalities" else "rows"
+    chosen = chosen.drop_duplicates(["model", "minus", "rows"], keep="last")
+    for row in chosen.to_dict("records"):
+        value, low, high = (round(100 * row[name], 1) + 0.0 for name in ("value", "low", "high"))
+        counted = "rows with both" if row["rows_of"] == "both modalities" else "rows"
         lines.append(
-            f"{row.model} minus {row.minus}: {value:+.1f} points weighted F1 "
-            f"[{low:.1f}, {high:.1f}], {row.rows:,} {counted}"
+            f"{row['model']} minus {row['minus']}: {value:+.1f} points weighted F1 "
+            f"[{low:.1f}, {high:.1f}], {row['rows']:,} {counted}"
         )
     return lines
 
@@ -187,11 +188,12 @@ def fill(text: str, filled: Mapping[str, str]) -> str:
     """
     for name, content in filled.items():
         pattern = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
-        if not pattern.search(text):
+        found = pattern.search(text)
+        if not found:
             raise ValueError(
                 f"expected the markers <!-- {name} --> and <!-- /{name} -->, found none"
             )
-        text = pattern.sub(lambda found, content=content: found[1] + content + found[2], text)
+        text = text[: found.end(1)] + content + text[found.start(2) :]
     return text
 
 
