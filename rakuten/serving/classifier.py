@@ -170,7 +170,7 @@ class ProductClassifier:
         return Prepared(plain_text(product.title), plain_text(product.description), image)
 
     def probabilities(self, products: Sequence[Prepared]) -> Probabilities:
-        """Compute the probabilities of every model; each product's are independent of the others."""
+        """Compute the probabilities of every model; products do not influence each other."""
         text = self._text_probabilities(products)
         image = self._image_probabilities(products)
         fused = late_fusion.fuse(self.fusion, text, image)

@@ -52,7 +52,7 @@ def compare(
             f"packages, first id {ids[different[0]]}: expected the same labels"
         )
     both = candidate["probabilities"][ours], champion["probabilities"][theirs]
-    measured = [metrics.measure(labels, scores) for scores in both]
+    measured: list[dict[str, Any]] = [metrics.measure(labels, scores) for scores in both]
     drawn = [intervals.bootstrap(labels, scores, resamples=resamples, seed=seed) for scores in both]
     compared: dict[str, Any] = {"rows": int(ids.size)}
     for name in METRICS:

@@ -175,7 +175,7 @@ def restore(mirror: Mirror, repository: Path) -> str | None:
     if not (repository / RECORD).exists():
         return None
     digest = storage.read_json(repository / RECORD)["package"]
-    version, done = _version_of(mirror, digest), "kept"
+    version, state = _version_of(mirror, digest), "kept"
     if version is None:
         folder = repository / package.FOLDER
         if not folder.exists() or package.digest(folder) != digest:
@@ -184,11 +184,11 @@ def restore(mirror: Mirror, repository: Path) -> str | None:
                 f"{package.FOLDER}: check out its commit, run 'dvc checkout build/package', then "
                 "this again"
             )
-        register(mirror, repository)
-        version, done = _version_of(mirror, digest), "rebuilt"
-    if _set_alias(mirror, version) and done == "kept":
-        done = "alias restored"
-    return f"champion: version {version.version} of {NAME}, {done}"
+        number, _ = register(mirror, repository)
+        version, state = mirror.call("get_model_version", NAME, str(number)), "rebuilt"
+    if _set_alias(mirror, version) and state == "kept":
+        state = "alias restored"
+    return f"champion: version {version.version} of {NAME}, {state}"
 
 
 def _candidate(mirror: Mirror, repository: Path, version: int | None) -> ModelVersion:
@@ -343,7 +343,7 @@ def _default_store(mirror: Mirror) -> Iterator[None]:
     try:
         yield
     finally:
-        mlflow.set_tracking_uri(before)
+        mlflow.set_tracking_uri(before)  # type: ignore[arg-type]  # None unsets it
 
 
 def _tags(summary: dict, digest: str, commit: str) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""What a script needs of requirements.txt: the packages it reaches, and what those need in turn."""
+"""Select the locked packages that a script needs: those it imports, and their dependencies."""
 
 import ast
 import re
@@ -17,21 +17,22 @@ LIBRARY = Path(__file__).parents[1]
 
 
 def pinned(script: Path, lock: Path) -> list[str]:
-    """Select the lines of a lock file that a script cannot do without.
+    """Select the packages of a lock file that a script needs.
 
     Args:
         script: A Python file.
-        lock: A requirements.txt as `make lock` writes it, where "# via" names who needs a package.
+        lock: A requirements.txt written by `make lock`, where "# via" names the packages that
+            require a package.
 
     Returns:
-        `name==version`, sorted, as they hold for this Python.
+        `name==version`, sorted, for the running Python version.
 
     Raises:
         ValueError: If a package that the script imports is not in the lock file.
     """
     versions, needed_by = _parse(storage.read_text(lock))
     installed = packages_distributions()
-    waiting = {
+    waiting: set[str] = {
         canonicalize_name(distribution)
         for module in _third_party(_reached(script))
         for distribution in installed.get(module, [module])
@@ -39,18 +40,20 @@ def pinned(script: Path, lock: Path) -> list[str]:
     if unknown := sorted(waiting - set(versions)):
         raise ValueError(
             f"{script.name} needs {', '.join(unknown)}, which {lock.name} does not pin: add it to "
-            "requirements.in and run 'make lock'"
+            "requirements/base.in and run 'make lock'"
         )
-    found = set()
+    selected: set[str] = set()
     while waiting:
-        found |= waiting
-        waiting = {name for name, users in needed_by.items() if users & found} - found
-    return sorted(f"{name}=={versions[name]}" for name in found)
+        selected |= waiting
+        waiting = {name for name, users in needed_by.items() if users & selected} - selected
+    return sorted(f"{name}=={versions[name]}" for name in selected)
 
 
 def _parse(text: str) -> tuple[dict[str, str], dict[str, set[str]]]:
-    """Read versions and users by name, of the lines that hold for this Python."""
-    versions, needed_by, name = {}, {}, None
+    """Read versions and dependents by name, for the running Python version."""
+    versions: dict[str, str] = {}
+    needed_by: dict[str, set[str]] = {}
+    name: str | None = None
     for line in text.splitlines():
         if line and not line.startswith(("#", " ")):
             requirement = Requirement(line)
@@ -65,7 +68,7 @@ def _parse(text: str) -> tuple[dict[str, str], dict[str, set[str]]]:
 
 
 def _reached(script: Path) -> set[Path]:
-    """List a script and the files of the library that it imports, directly or through others."""
+    """List a script and the files of the library that it imports, directly or indirectly."""
     waiting, seen = {script}, set()
     while waiting:
         path = waiting.pop()
@@ -79,13 +82,13 @@ def _reached(script: Path) -> set[Path]:
 
 
 def _third_party(paths: Iterable[Path]) -> set[str]:
-    """List the modules that files import from elsewhere than Python and the library."""
+    """List the imported modules that belong neither to Python nor to the library."""
     roots = {names[0] for path in paths for names in _imports(path)}
     return roots - set(sys.stdlib_module_names) - {LIBRARY.name}
 
 
 def _imports(path: Path) -> list[list[str]]:
-    """List the dotted names that a file imports, at its top or within a function."""
+    """List the names that a file imports, at its top or in a function, split at the dots."""
     found = []
     for node in ast.walk(ast.parse(storage.read_text(path))):
         if isinstance(node, ast.Import):

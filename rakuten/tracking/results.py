@@ -1,8 +1,8 @@
-"""Results as DVC and git hold them: what was trained, from what, with which figures.
+"""Results as DVC and git hold them: trained models with their inputs, parameters and metrics.
 
-A result is identified by the hashes in `dvc.lock`: the command, the digests of what the stage read
-and the values of its parameters. Everything that MLflow shows of it can be read back from the
-workspace, from a commit or from an experiment, so nothing is lost when MLflow's database is.
+A result is identified by its entry in `dvc.lock`: the command, the digests of the inputs and the
+values of the parameters. Everything that MLflow shows of it can be read from the workspace, a
+commit or an experiment, so nothing is lost if MLflow's database is.
 """
 
 import hashlib
@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import pandas as pd
 
@@ -23,7 +24,7 @@ from rakuten.model_names import BY_STAGE
 from rakuten.stage_log import TIMINGS
 
 MODELS = BY_STAGE
-"""The stages that make models, and the models that they make."""
+"""The model of each stage that trains one."""
 
 EVALUATION, CHARTS = "reports/evaluate", "reports/charts"
 
@@ -35,11 +36,11 @@ class Snapshot:
     Attributes:
         root: The repository.
         commit: A commit, or None for the workspace.
-        experiment: The name of the `dvc exp` experiment that the commit is, or "".
+        experiment: The name of the `dvc exp` experiment, "" for other commits.
         baseline: The commit that the experiment started from, or "".
         time: When it was made, seconds since 1970, None for the workspace.
-        running: In the workspace, a stage that has written its outputs while DVC has not yet
-            recorded them, or "".
+        running: In the workspace, a stage whose outputs are written but not yet recorded by DVC,
+            or "".
     """
 
     root: Path
@@ -50,12 +51,12 @@ class Snapshot:
     running: str = ""
 
     def read(self, path: str) -> bytes | None:
-        """Read a file, None if this snapshot has none there."""
+        """Read a file, None if it does not exist in this snapshot."""
         if self.commit is None:
             file = self.root / path
             return file.read_bytes() if file.is_file() else None
-        shown = _git(self.root, "cat-file", "blob", f"{self.commit}:{path}", check=False)
-        return shown.stdout if shown.returncode == 0 else None
+        blob = _git(self.root, "cat-file", "blob", f"{self.commit}:{path}", check=False)
+        return blob.stdout if blob.returncode == 0 else None
 
     def files(self, folder: str) -> list[str]:
         """List the files below a folder, sorted."""
@@ -77,12 +78,12 @@ class Snapshot:
         return stages
 
     def json(self, path: str) -> dict:
-        """Read a JSON file, empty if this snapshot has none there."""
+        """Read a JSON file, empty if it does not exist in this snapshot."""
         content = self.read(path)
         return json.loads(content) if content else {}
 
     def holds(self, out: dict) -> bool:
-        """Tell whether a file is the very one that an entry of `dvc.lock` describes."""
+        """Check that a file has the digest of its entry in `dvc.lock`."""
         content = self.read(out["path"])
         return content is not None and hashlib.md5(content).hexdigest() == out.get("md5")
 
@@ -92,7 +93,7 @@ class Result:
     """One trained model of one snapshot.
 
     Attributes:
-        stage: The stage that made it, e.g. "text".
+        stage: The stage that trained it, e.g. "text".
         key: Its identity: SHA-256 over command, digests of the inputs, parameters.
         snapshot: Where it was found.
     """
@@ -113,25 +114,29 @@ class Result:
 
     @cached_property
     def curves(self) -> pd.DataFrame:
-        """One row per epoch, as `rakuten.models.training.fit` returned it; none without epochs."""
+        """One row per epoch, as `rakuten.models.training.fit` returns it; empty without epochs."""
         content = self.snapshot.read(f"reports/{self.stage}/history.csv")
         return pd.read_csv(io.BytesIO(content or b"epoch\n"))
 
     @cached_property
     def metrics(self) -> dict[str, float]:
-        """Figures of the training and, once evaluated, of each part, e.g. "test/accuracy"."""
-        figures = flatten({"model": self.snapshot.json(f"reports/{self.stage}/metrics.json")})
-        figures["model/bytes"] = next(
+        """Metrics of the training and, once evaluated, of each part, e.g. "test/accuracy"."""
+        values = flatten({"model": self.snapshot.json(f"reports/{self.stage}/metrics.json")})
+        values["model/bytes"] = next(
             (o.get("size") for o in self._entry["outs"] if o["path"].endswith("weights.npz")), None
         )
         if self.evaluated:
             scores = self.snapshot.json(f"{EVALUATION}/metrics.json").get(self.model, {})
-            figures |= flatten(scores)
-        return {name: float(value) for name, value in figures.items() if _is_number(value)}
+            values |= flatten(scores)
+        return {
+            name: float(value)
+            for name, value in values.items()
+            if isinstance(value, int | float) and not isinstance(value, bool)
+        }
 
     @cached_property
     def timings(self) -> dict[str, float]:
-        """Seconds and rates of this very training, empty if they were measured on another.
+        """Seconds and rates of this training, empty if they were measured on another one.
 
         Git does not track timings, so those of the workspace are read for any snapshot.
         """
@@ -144,7 +149,7 @@ class Result:
 
     @cached_property
     def evaluated(self) -> bool:
-        """Whether the snapshot's evaluation is of this very training."""
+        """Whether the snapshot's evaluation is of this training."""
         evaluation = self.snapshot.lock.get("evaluate")
         if evaluation is None:
             return False
@@ -168,23 +173,22 @@ class Result:
     def attachments(self) -> list[str]:
         """List the reports of this model.
 
-        Reports that belong to no single model go with the last of the chain: with late fusion if
-        the evaluation read it, else with the study's fusion net.
+        Reports that compare models belong to late_fusion if it was evaluated, else to fusion.
         """
         trained = self.snapshot.files(f"reports/{self.stage}")
         folders = (EVALUATION, CHARTS) if self.evaluated else ()
         evaluated = [path for folder in folders for path in self.snapshot.files(folder)]
         shown = [path for path in evaluated if "/predictions_" not in path]
         own = [path for path in shown if _subject(path) == self.model]
-        has_late_fusion = "build/late_fusion/outputs.npz" in self._read_by_evaluation
-        if self.model == ("late_fusion" if has_late_fusion else "fusion"):
+        has_ensembles = "build/late_fusion/outputs.npz" in self._read_by_evaluation
+        if self.model == ("late_fusion" if has_ensembles else "fusion"):
             own += [path for path in shown if not _subject(path)]
         return trained + own
 
     def content(self) -> str:
-        """Hash everything above but the timings, which differ between identical results."""
+        """Hash everything above except the timings, which differ between identical results."""
         shown = [self.params, self.metrics, self.dataset, self.curves.to_csv(index=False)]
-        attached = [self.snapshot.read(path) for path in self.attachments()]
+        attached = [self.snapshot.read(path) or b"" for path in self.attachments()]
         parts = [json.dumps(shown, sort_keys=True).encode(), *attached]
         return hashlib.sha256(b"".join(hashlib.sha256(p).digest() for p in parts)).hexdigest()
 
@@ -194,18 +198,18 @@ class Result:
 
     @property
     def _read_by_evaluation(self) -> dict[str, str | None]:
-        """Digests of what the snapshot's evaluation read, by path."""
+        """Digests of the evaluation's inputs by path."""
         deps = self.snapshot.lock.get("evaluate", {}).get("deps", [])
         return {dep["path"]: dep.get("md5") for dep in deps}
 
 
 def root() -> Path:
-    """Find the repository: DVC names it, also to a stage that runs in a temporary copy."""
+    """Find the repository; DVC_ROOT names it, also to a stage that runs in a temporary copy."""
     return Path(os.environ.get("DVC_ROOT", Path.cwd()))
 
 
 def key(entry: dict) -> str:
-    """Identify a result by what it was made from.
+    """Identify a result by command, inputs and parameters.
 
     Args:
         entry: A stage in the form of `dvc.lock`: cmd, deps with path and md5, params by file.
@@ -213,16 +217,16 @@ def key(entry: dict) -> str:
     Returns:
         64 hexadecimal digits.
     """
-    made_from = {
+    identity = {
         "cmd": entry["cmd"],
         "deps": sorted([dep["path"], dep.get("md5", "")] for dep in entry.get("deps", [])),
         "params": entry.get("params", {}),
     }
-    return hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
 
 
 def current_entries() -> dict[str, dict]:
-    """Describe the stages of `dvc.yaml` as the workspace has them now, without digests.
+    """Describe the stages of `dvc.yaml` in the workspace, without digests.
 
     Returns:
         By stage: cmd, deps and outs with their paths, params by file, in the form of `dvc.lock`.
@@ -246,7 +250,7 @@ def current_entries() -> dict[str, dict]:
 
 
 def current_key(stage: str) -> str:
-    """Identify the result that a stage is about to make from the files that lie here now."""
+    """Identify the result that a stage is about to make from the files of the workspace."""
     return key(_with_digests(current_entries()[stage]))
 
 
@@ -255,13 +259,14 @@ def flat_params(entries: dict[str, dict], stage: str) -> dict[str, object]:
 
     Args:
         entries: Stages in the form of `dvc.lock`.
-        stage: The stage to begin with.
+        stage: The stage to start from.
 
     Returns:
         Values by dotted name, sorted.
     """
     makers = {out["path"]: name for name, e in entries.items() for out in e.get("outs", [])}
-    waiting, seen, params = [stage], set(), {}
+    waiting, seen = [stage], set()
+    params: dict[str, object] = {}
     while waiting:
         name = waiting.pop()
         if name in seen:
@@ -273,9 +278,9 @@ def flat_params(entries: dict[str, dict], stage: str) -> dict[str, object]:
     return dict(sorted(params.items()))
 
 
-def flatten(values: dict, separator: str = "/") -> dict[str, object]:
+def flatten(values: dict[str, Any], separator: str = "/") -> dict[str, Any]:
     """Flatten nested dictionaries: {"a": {"b": 1}} becomes {"a/b": 1}."""
-    flat = {}
+    flat: dict[str, Any] = {}
     for name, value in values.items():
         if isinstance(value, dict):
             inner = flatten(value, separator)
@@ -288,8 +293,8 @@ def flatten(values: dict, separator: str = "/") -> dict[str, object]:
 def found_in(snapshot: Snapshot) -> list[Result]:
     """List the models of a snapshot whose reports are the ones `dvc.lock` describes.
 
-    A stage that was laid out otherwise, in a commit of long ago, is passed over. Only the outputs
-    are asked for: a model that is not trained in epochs has no history.
+    Stages with other outputs, as in old commits, are skipped. Only outputs.npz is required: a model
+    that is not trained in epochs has no history.
     """
     found = []
     for stage in MODELS:
@@ -302,7 +307,7 @@ def found_in(snapshot: Snapshot) -> list[Result]:
 
 
 def commits(repository: Path) -> Iterator[Snapshot]:
-    """Go through the commits of all branches and tags that changed results, newest first."""
+    """Iterate over the commits of all branches and tags that changed results, newest first."""
     log = _git(
         repository, "log", "--branches", "--tags", "--remotes", "HEAD",
         "--full-history", "--format=%H %cI", "--", "dvc.lock", "reports", check=False,
@@ -313,7 +318,7 @@ def commits(repository: Path) -> Iterator[Snapshot]:
 
 
 def experiments(repository: Path) -> Iterator[Snapshot]:
-    """Go through the finished `dvc exp` experiments, newest first."""
+    """Iterate over the finished `dvc exp` experiments, newest first."""
     references = _git(
         repository, "for-each-ref", "--sort=-committerdate",
         "--format=%(objectname) %(committerdate:iso-strict) %(refname)", "refs/exps", check=False,
@@ -322,12 +327,12 @@ def experiments(repository: Path) -> Iterator[Snapshot]:
         commit, time, reference = line.split()
         parts = reference.split("/")  # refs/exps/<2 digits>/<38 digits>/<name>
         if len(parts) == 5 and len(parts[2]) == 2:
-            made = datetime.fromisoformat(time).timestamp()
-            yield Snapshot(repository, commit, parts[4], parts[2] + parts[3], made)
+            timestamp = datetime.fromisoformat(time).timestamp()
+            yield Snapshot(repository, commit, parts[4], parts[2] + parts[3], timestamp)
 
 
 def head(repository: Path) -> str:
-    """Name the commit that is checked out, "" outside git."""
+    """Return the checked-out commit, "" outside git."""
     found = _git(repository, "rev-parse", "HEAD", check=False)
     return found.stdout.decode().strip() if found.returncode == 0 else ""
 
@@ -337,7 +342,7 @@ def _git(repository: Path, *arguments: str, check: bool = True) -> subprocess.Co
 
 
 def _with_digests(entry: dict) -> dict:
-    """Add the MD5 of every file that is there; folders have none here."""
+    """Add the MD5 of every existing file; folders have none here."""
     return entry | {
         kind: [
             {"path": item["path"], "md5": storage.digest(item["path"])}
@@ -355,10 +360,6 @@ def _out_paths(stage: dict) -> list[str]:
 
 
 def _subject(path: str) -> str:
-    """Name the model that a report is of, "" if of several: `f1_text_ensemble` is not text's."""
+    """Find the model of a report, "" if it has several: `f1_text_ensemble` is not of text."""
     stem = Path(path).stem
     return max((m for m in MODELS.values() if stem.endswith(f"_{m}")), key=len, default="")
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)

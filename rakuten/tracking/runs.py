@@ -2,8 +2,8 @@
 
 Models that are not trained in epochs have no live run; they get a run once they are evaluated.
 
-DVC records, MLflow mirrors. A run carries the key of its result (`rakuten.tracking.results.key`), so
-each result has one run however often it is logged, and `python -m rakuten sync` rebuilds missing
+DVC records, MLflow mirrors. A run carries the key of its result, see `rakuten.tracking.results.key`,
+so each result has one run however often it is logged, and `python -m rakuten sync` rebuilds missing
 runs. A tracking server that is down or slow costs some seconds and one warning.
 """
 
@@ -150,7 +150,7 @@ def publish(mirror: Mirror, result: Result, experiment: str, commit: str, label:
             return "kept"
         if not live:
             run_id = _create_for(mirror, result, origin)
-            rows = result.curves.to_dict("records")
+            rows: list[dict] = result.curves.to_dict("records")
             mirror.log_steps(run_id, {int(row.pop("epoch")): _curves(row) for row in rows})
         mirror.log(run_id, metrics=result.metrics | result.timings)
         _attach(mirror, run_id, result)

@@ -19,7 +19,7 @@ def project(tmp_path):
     return tmp_path
 
 
-def test_a_result_holds_everything_that_is_known_of_a_training(project):
+def test_a_result_has_params_curves_metrics_timings_and_data(project):
     (result,) = results.found_in(Snapshot(project))
     assert (result.stage, result.model) == ("text", "text")
     assert result.params == {"clean.lemmatize": True, "seed": 1, "text.dropout": 0.5}
@@ -34,7 +34,7 @@ def test_a_result_holds_everything_that_is_known_of_a_training(project):
     ]
 
 
-def test_what_compares_models_goes_with_the_fusion_alone(project):
+def test_reports_that_compare_models_belong_to_fusion(project):
     (text,) = results.found_in(Snapshot(project))
     fusion = results.Result("fusion", text.key, text.snapshot)
     object.__setattr__(fusion, "evaluated", True)
@@ -49,7 +49,7 @@ def test_what_compares_models_goes_with_the_fusion_alone(project):
     assert again.content() == content
 
 
-def test_a_result_without_epochs_holds_everything_but_curves(project):
+def test_a_result_without_epochs_has_no_curves(project):
     add_ensembles(project)
     text, text_ensemble, late_fusion = results.found_in(Snapshot(project))
     assert [r.model for r in (text, text_ensemble, late_fusion)] == [
@@ -67,7 +67,7 @@ def test_a_result_without_epochs_holds_everything_but_curves(project):
     assert len(text_ensemble.content()) == 64
 
 
-def test_reports_of_the_best_models_are_not_those_of_the_nets(project):
+def test_reports_of_ensembles_do_not_belong_to_nets(project):
     """Though `text_ensemble` ends with `_text`."""
     add_ensembles(project)
     text, text_ensemble, late_fusion = results.found_in(Snapshot(project))
@@ -89,15 +89,15 @@ def test_reports_of_the_best_models_are_not_those_of_the_nets(project):
     assert fusion.attachments() == [f"{shown}_fusion.png"]
 
 
-def test_best_models_that_the_evaluation_did_not_read_leave_the_comparison_with_fusion(project):
-    """As between adding them and evaluating again."""
+def test_comparisons_stay_with_fusion_until_ensembles_are_evaluated(project):
+    """After they were added, before the next evaluation."""
     add_ensembles(project)
     lock = yaml.safe_load((project / "dvc.lock").read_text())
     lock["stages"]["evaluate"]["deps"] = lock["stages"]["evaluate"]["deps"][:1]
     storage.write_text(project / "dvc.lock", yaml.safe_dump(lock))
-    text, *best = results.found_in(Snapshot(project))
-    assert not any(result.evaluated for result in best)
-    assert [result.attachments() for result in best] == [
+    text, *ensembles = results.found_in(Snapshot(project))
+    assert not any(result.evaluated for result in ensembles)
+    assert [result.attachments() for result in ensembles] == [
         ["reports/text_ensemble/metrics.json"], ["reports/late_fusion/metrics.json"],
     ]  # fmt: skip
     fusion = results.Result("fusion", text.key, text.snapshot)
@@ -105,7 +105,7 @@ def test_best_models_that_the_evaluation_did_not_read_leave_the_comparison_with_
     assert "reports/charts/all.png" in fusion.attachments()
 
 
-def test_a_commit_tells_the_same_as_the_workspace(project):
+def test_a_commit_and_the_workspace_have_the_same_result(project):
     commit(project)
     (workspace,) = results.found_in(Snapshot(project))
     (snapshot,) = results.commits(project)
@@ -143,7 +143,7 @@ def test_reports_that_dvc_lock_does_not_describe_are_no_result(project):
     assert results.found_in(Snapshot(project)) == []
 
 
-def test_an_evaluation_of_other_outputs_is_not_taken(project):
+def test_an_evaluation_of_other_outputs_is_ignored(project):
     lock = yaml.safe_load((project / "dvc.lock").read_text())
     lock["stages"]["evaluate"]["deps"] = [{"path": "build/text/outputs.npz", "md5": "0" * 32}]
     storage.write_text(project / "dvc.lock", yaml.safe_dump(lock))
@@ -153,7 +153,7 @@ def test_an_evaluation_of_other_outputs_is_not_taken(project):
     assert not any("evaluate" in path for path in result.attachments())
 
 
-def test_timings_of_another_training_are_not_taken(project):
+def test_timings_of_another_training_are_ignored(project):
     path = project / "build/timings/text.json"
     timings = json.loads(path.read_text())
     timings["measured_on"] = {"build/text/outputs.npz": "0" * 32}
@@ -162,7 +162,7 @@ def test_timings_of_another_training_are_not_taken(project):
     assert result.timings == {}
 
 
-def test_content_ignores_timings_and_sees_everything_else(project):
+def test_content_depends_on_everything_but_timings(project):
     (before,) = results.found_in(Snapshot(project))
     content = before.content()
     path = project / "build/timings/text.json"
@@ -182,7 +182,7 @@ ENTRY = {
 }
 
 
-def test_key_depends_on_what_went_in_alone():
+def test_key_depends_on_command_inputs_and_params():
     same = ENTRY | {"deps": [{"path": "b", "md5": "2"}, {"path": "a", "md5": "1"}], "outs": []}
     assert results.key(same) == results.key(ENTRY)
     for change in (
@@ -193,7 +193,7 @@ def test_key_depends_on_what_went_in_alone():
         assert results.key(ENTRY | change) != results.key(ENTRY)
 
 
-def test_the_key_of_a_running_stage_is_the_one_that_dvc_lock_will_give(tmp_path, monkeypatch):
+def test_the_key_of_a_running_stage_equals_that_of_dvc_lock(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     storage.write_text("code.py", "pass\n")
     storage.write_text("params.yaml", "seed: 1\ntext: {dropout: 0.7, lr: 1e-3}\n")
