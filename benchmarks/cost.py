@@ -1,4 +1,4 @@
-"""What 100 million products cost, out of the kept figures: `python -m benchmarks.cost`.
+"""Estimate the cost of 100 million products from measured rates: `python -m benchmarks.cost`.
 
 Writes the table of benchmarks/scale.md. Core-hours are those of the machine that measured.
 """
@@ -13,10 +13,10 @@ PRECISIONS = ("float32", "int8")
 
 PRODUCTS = 100_000_000
 CORES = 64
-"""What a run is spread over in the column of hours."""
+"""Number of cores in the column of hours."""
 
-PICTURE = 2.2e9 / 84_916
-"""Bytes of a picture of the challenge."""
+IMAGE = 2.2e9 / 84_916
+"""Bytes of an average image of the challenge."""
 
 NODE_CORES, NODE_RATE = 16, 3_000
 """A machine with a large GPU: what its cores prepare a second, estimated in benchmarks/notes.md."""
@@ -26,14 +26,14 @@ DOCUMENT = measure.ROOT / "benchmarks/scale.md"
 
 @dataclass(frozen=True)
 class Work:
-    """What is done with every product once.
+    """What is computed once for every product.
 
     Attributes:
         what: Its name.
-        core_hours: What it takes.
-        driver: Hours of the one process that writes.
-        read: Bytes that come from the store.
-        written: Bytes that go there.
+        core_hours: Time of one core.
+        driver: Hours of the process that writes.
+        read: Bytes read from the store.
+        written: Bytes written to it.
     """
 
     what: str
@@ -44,16 +44,16 @@ class Work:
 
     @property
     def hours(self) -> float:
-        """How long it takes on `CORES`, or the driver."""
+        """Return the hours on `CORES`, or those of the driver if they are more."""
         return max(self.core_hours / CORES, self.driver)
 
 
-def figure(subject: str, what: str) -> tuple[float, int]:
-    """Look a figure up.
+def measured(subject: str, what: str) -> tuple[float, int]:
+    """Look up a measured value.
 
     Args:
-        subject: The file below reports/benchmarks.
-        what: The beginning of the row's name.
+        subject: Name of the file in reports/benchmarks.
+        what: Start of the row's name.
 
     Returns:
         The value, and the cores of the machine.
@@ -72,25 +72,25 @@ def figure(subject: str, what: str) -> tuple[float, int]:
 
 
 def core_hours(subject: str, what: str) -> float:
-    """Turn products a second into core-hours for all products."""
-    rate, cores = figure(subject, what)
+    """Convert products per second to core-hours for all products."""
+    rate, cores = measured(subject, what)
     return PRODUCTS * cores / rate / 3600
 
 
 def works() -> list[Work]:
-    """Reckon each kind of work."""
+    """Estimate each kind of work."""
     text, prediction = (
-        PRODUCTS * figure("scale_prediction", what)[0]
+        PRODUCTS * measured("scale_prediction", what)[0]
         for what in ("text read", "predictions written")
     )
-    tokens = PRODUCTS * figure("scale_cleaning", "cleaned texts written")[0]
+    tokens = PRODUCTS * measured("scale_cleaning", "cleaned texts written")[0]
     of_texts, of_features, of_predictions = (
-        PRODUCTS / figure(subject, "the driver")[0] / 3600
+        PRODUCTS / measured(subject, "the driver")[0] / 3600
         for subject in ("scale_cleaning", "scale_features", "scale_capacity")
     )
-    pictures, cores = PRODUCTS * PICTURE, f"{measured_on()} processors"
+    images, cores = PRODUCTS * IMAGE, f"{measured_on()} processors"
     features = {
-        precision: PRODUCTS * figure("scale_overhead", f"features written, {precision}")[0]
+        precision: PRODUCTS * measured("scale_overhead", f"features written, {precision}")[0]
         for precision in PRECISIONS
     }
     gpus = PRODUCTS / NODE_RATE / 3600 * NODE_CORES
@@ -105,32 +105,30 @@ def works() -> list[Work]:
                 f"features, {precision} on CPUs",
                 core_hours("scale_overhead", f"extraction by Ray, {precision}"),
                 of_features,
-                pictures,
+                images,
                 written,
             )
             for precision, written in features.items()
         ),
-        Work(
-            "features on GPU machines (reasoned)", gpus, of_features, pictures, features["float32"]
-        ),
+        Work("features on GPU machines (reasoned)", gpus, of_features, images, features["float32"]),
         Work("predict from text", from_text, of_predictions, text, prediction),
         Work(
             "predict from text and picture, float32 on CPUs",
             core_hours("scale_prediction", both),
             of_predictions,
-            text + pictures,
+            text + images,
             prediction,
         ),
     ]
 
 
 def measured_on() -> int:
-    """Count the cores of the machine that measured predictions."""
-    return figure("scale_prediction", "text read")[1]
+    """Return the cores of the machine on which prediction was measured."""
+    return measured("scale_prediction", "text read")[1]
 
 
 def table() -> str:
-    """Write the works as a Markdown table."""
+    """Format the estimates as a Markdown table."""
     header = f"|  | core-hours | hours of the driver | hours on {CORES} cores | read | written |"
     lines = [header, "| --- | ---: | ---: | ---: | ---: | ---: |"]
     for work in works():
@@ -141,17 +139,17 @@ def table() -> str:
 
 
 def whole(hours: float) -> str:
-    """Write hours to two significant digits."""
+    """Format hours with two significant digits."""
     return f"{float(f'{hours:.2g}'):,.10g}"
 
 
 def size(count: float) -> str:
-    """Write bytes to two significant digits."""
+    """Format bytes with two significant digits."""
     return f"{count / 1e12:.2g} TB" if count >= 1e12 else f"{float(f'{count / 1e9:.2g}'):.10g} GB"
 
 
 def main() -> None:
-    """Write the table into the guide."""
+    """Write the table into the document."""
     text = storage.read_text(DOCUMENT)
     storage.write_text(DOCUMENT, readme.fill(text, {"cost": table()}))
 

@@ -44,9 +44,9 @@ from rakuten.serving.batch_prediction import CHUNK
 
 BUILD = measure.ROOT / "build"
 PROCESSORS = joblib.cpu_count()
-PICTURES = {"int8": 8 * CHUNK, "float32": 4 * CHUNK}
+IMAGES = {"int8": 8 * CHUNK, "float32": 4 * CHUNK}
 TURNS = {"int8": 2, "float32": 1}
-WITH_PICTURES = 2 * CHUNK
+WITH_IMAGES = 2 * CHUNK
 TITLES = 40 * CHUNK
 CLEANED = 300_000
 FEW, MANY = (2, 4, 8, 16), (32, 64)
@@ -116,8 +116,8 @@ def overhead() -> list[measure.Row]:
 
     rows = []
     with measure.scratch("scale") as folder:
-        table, images = with_images(folder / "sample", max(PICTURES.values()))
-        for precision, count in PICTURES.items():
+        table, images = with_images(folder / "sample", max(IMAGES.values()))
+        for precision, count in IMAGES.items():
             source = folder / f"{precision}.csv"
             pd.read_csv(table, dtype=str, index_col=0).head(count).to_csv(source)
             threads, chosen = settings(precision)
@@ -268,7 +268,7 @@ def prediction_speed() -> list[measure.Row]:
 
     with measure.scratch("scale") as folder:
         plain = texts(folder / "text", TITLES)
-        table, images = with_images(folder / "sample", WITH_PICTURES)
+        table, images = with_images(folder / "sample", WITH_IMAGES)
         rows = on_processors("prediction from text", "products", plain, make)
         written = list((folder / "text/out/predictions").iterdir())
         size = sum(path.stat().st_size for path in written) / TITLES
@@ -277,7 +277,7 @@ def prediction_speed() -> list[measure.Row]:
             *rows,
             *on_processors(what, "products", table, make, str(images), (PROCESSORS,)),
             measure.Row("text read", round(plain.stat().st_size / TITLES), "bytes/product"),
-            measure.Row("pictures read", round(images.stat().st_size / WITH_PICTURES),
+            measure.Row("pictures read", round(images.stat().st_size / WITH_IMAGES),
                         "bytes/product", note="of the generated catalogue"),
             measure.Row("predictions written", round(size), "bytes/product",
                         note=f"{TOP} choices each"),
@@ -433,7 +433,7 @@ PIECES = {
 
 
 def main() -> None:
-    """Run one piece here, or each in a process of its own."""
+    """Run one measurement, or all, each in a new process."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.scale", description=__doc__)
     parser.add_argument("piece", nargs="?", choices=PIECES)
     piece = parser.parse_args().piece

@@ -205,7 +205,7 @@ def _compute(
             **batches,
             fn_kwargs={"tables": ray.put(inputs.tables), "attempts": attempts},
             num_cpus=READER_CPUS,
-            concurrency=max(1, cpus // 2),
+            concurrency=min(len(items), max(1, cpus // 2)),
         )
         prepared = rows.map_batches(
             prepare,

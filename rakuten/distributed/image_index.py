@@ -12,6 +12,7 @@ from typing import BinaryIO
 
 import numpy as np
 
+from rakuten.data.sources import open_member
 from rakuten.distributed.remote_files import RemotePath, locate
 from rakuten.serving.errors import InputError
 from rakuten.serving.product_images import open_archive, read_image
@@ -117,7 +118,7 @@ class IndexedImages:
             archive, folder = self._index.folders[owner]
             path = f"{folder}/{name}" if folder else name
             try:
-                opened = self._archive(archive).open(path) if archive else self._open(path)
+                opened = open_member(self._archive(archive), path) if archive else self._open(path)
             except (KeyError, FileNotFoundError):  # another name with the same hash
                 continue
             with opened as file:

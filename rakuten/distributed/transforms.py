@@ -124,7 +124,7 @@ class Extraction:
         weights: File of the backbone's weights, on every machine.
         settings: The section `extract` of params.yaml.
         threads: Threads of the network; the last bits of the features depend on them.
-        chunk: Products that are computed together.
+        chunk: Products that are sent to an actor together; the result does not depend on it.
         partition: Rows of a partition, a multiple of `chunk`.
     """
 
@@ -147,7 +147,6 @@ class Extraction:
             "weights": locate(self.weights).digest(),
             "settings": asdict(self.settings) | {"views": list(self.settings.views)},
             "threads": self.threads,
-            "chunk": self.chunk,
             "software": _software(),
         }
 
@@ -181,12 +180,13 @@ class Extraction:
     def load(self) -> Compute:
         """Load the backbone."""
         network, widths = self.network()
+        size = self.settings.batch_size
+        network = extraction.full_batches(network, size)  # as in the stage: the same last bits
 
         def compute(readings: Sequence[Reading]) -> pa.Table:
             present = [r.prepared.image for r in readings if r.prepared.image]
             found = {}
             if present:
-                size = self.settings.batch_size
                 found = extraction.compute_features(
                     iter(present), len(present), network, size, lambda _: None
                 )

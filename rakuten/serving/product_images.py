@@ -6,7 +6,7 @@ import zipfile
 from pathlib import Path
 from typing import IO, Protocol
 
-from rakuten.data.sources import MAX_IMAGE, READ_FAULTS
+from rakuten.data.sources import MAX_IMAGE, READ_FAULTS, open_member
 from rakuten.serving.errors import InputError, one_line
 from rakuten.serving.product_tables import Table
 
@@ -67,7 +67,7 @@ class ProductImages:
             return None
         folder = self._folders[self._names[name]]
         if self._archive:
-            with self._lock, self._archive.open(f"{folder}{name}") as file:
+            with self._lock, open_member(self._archive, f"{folder}{name}") as file:
                 return read_image(file, name)
         with (Path(folder) / name).open("rb") as file:
             return read_image(file, name)

@@ -36,7 +36,7 @@ def test_the_report_is_written_from_what_was_kept(tmp_path, monkeypatch):
     assert "`python -m benchmarks.scale overhead` on" in report
 
 
-def test_costs_are_reckoned_from_what_was_kept(tmp_path, monkeypatch):
+def test_costs_are_estimated_from_measurements(tmp_path, monkeypatch):
     """Rates of 10 a second on 4 cores, and 1,000 bytes a product."""
     rates = ("cleaning, 4 processors", "extraction by Ray, float32", "extraction by Ray, int8",
              "prediction from text, 4 processors",

@@ -49,6 +49,17 @@ def test_a_damaged_archive_member_raises_one_of_the_read_faults(tmp_path):
         ProductImages(tmp_path / "p.zip").read("a.jpg")
 
 
+def test_an_encrypted_archive_member_raises_one_of_the_read_faults(tmp_path):
+    with zipfile.ZipFile(tmp_path / "p.zip", "w") as archive:
+        archive.writestr("a.jpg", b"content of an image")
+    content = bytearray((tmp_path / "p.zip").read_bytes())
+    content[content.index(b"PK\x03\x04") + 6] |= 1  # the flag of an encrypted member
+    content[content.index(b"PK\x01\x02") + 8] |= 1
+    (tmp_path / "p.zip").write_bytes(content)
+    with pytest.raises(sources.READ_FAULTS, match="encrypted"):
+        ProductImages(tmp_path / "p.zip").read("a.jpg")
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
