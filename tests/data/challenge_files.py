@@ -92,6 +92,14 @@ def make_repository(path):
     return write(path, {".dvc/config": b"[core]\n    no_scm = true\n    analytics = false\n"})
 
 
+def make_old_repository(path):
+    """Make a repository that holds older data."""
+    root = make_repository(path)
+    write(root, {"data/X_train.csv": b"old", "data/images.zip": b"old"})
+    track(root)
+    return root
+
+
 def assert_consistent(root):
     """Assert that data.dvc records what data/ holds and that nothing else is left."""
     assert storage.read_json(root / "data.dvc") == digest(root / "data")

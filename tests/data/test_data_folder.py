@@ -12,6 +12,7 @@ from challenge_files import (
     assert_consistent,
     digest,
     is_old,
+    make_old_repository,
     make_repository,
     names,
     track,
@@ -22,6 +23,23 @@ from filelock import FileLock
 
 from rakuten import storage
 from rakuten.data import importing, products
+
+
+@pytest.fixture
+def root(tmp_path):
+    """A repository that holds older data."""
+    return make_old_repository(tmp_path / "repository")
+
+
+@pytest.fixture
+def load(root, tmp_path):
+    """Import the given files from a folder."""
+
+    def load(contents, **options):
+        folder = write(tmp_path / "given", contents)
+        return importing.import_data([folder], root, **{"track": track, **options})
+
+    return load
 
 
 def test_old_files_that_are_links_into_the_cache_are_not_overwritten(root, load, tmp_path):

@@ -23,6 +23,7 @@ from challenge_files import (
     given,
     is_old,
     jpeg,
+    make_old_repository,
     make_repository,
     names,
     tarred,
@@ -36,6 +37,45 @@ from rakuten import storage
 from rakuten.data import importing, products
 
 EXCERPT = Path(__file__).parents[3] / "shared" / "rakuten_excerpt"
+
+
+@pytest.fixture
+def root(tmp_path):
+    """A repository that holds older data."""
+    return make_old_repository(tmp_path / "repository")
+
+
+@pytest.fixture
+def load(root, tmp_path):
+    """Import the given files from a folder."""
+
+    def load(contents, **options):
+        folder = write(tmp_path / "given", contents)
+        return importing.import_data([folder], root, **{"track": track, **options})
+
+    return load
+
+
+@pytest.fixture
+def refuse(load, root):
+    """Assert that the given files are refused and nothing changes; give the whole message."""
+
+    def refuse(changes, **options):
+        with pytest.raises(products.InvalidProductsError) as caught:
+            load(given(changes), **options)
+        assert_consistent(root)
+        assert is_old(root)
+        return str(caught.value)
+
+    return refuse
+
+
+@pytest.fixture(scope="module")
+def expected(tmp_path_factory):
+    """What data/ holds after an import of the files from a folder."""
+    root = make_repository(tmp_path_factory.mktemp("repository"))
+    importing.import_data([write(tmp_path_factory.mktemp("given"), GIVEN)], root, track=track)
+    return digest(root / "data")
 
 
 def test_writes_the_tables_unchanged_and_one_uncompressed_archive(root, load):
