@@ -16,10 +16,11 @@ def main() -> None:
         image = storage.read_arrays("build/image/outputs.npz")
         products = storage.read_table("build/clean/products.parquet")
         parts = storage.read_table("build/split/parts.parquet")
-        examples = join(products, parts, **side_by_side(text, image))
+        hidden = side_by_side(text, image)
+        examples = join(products, parts, **hidden)
         log.received(f"{len(examples.rows('train')):,} train rows with text or image")
 
-        model = nets.fusion_net(examples.features.shape[1], **net)
+        model = nets.fusion_net(hidden["features"].shape[1], **net)
         with runs.live_run("fusion") as run, log.timed("fit_seconds"):
             curves = training.fit(model, examples, settings, seed=seed, on_epoch=run.log_epoch)
         with log.timed("items_per_second", items=len(examples.ids)):

@@ -23,7 +23,7 @@ def main() -> None:
         storage.write_arrays("build/image/baselines.npz", **scores)
         log.timing(**timings)
 
-        model = nets.dense_net(examples.features.shape[1], **net)
+        model = nets.dense_net(arrays["features"].shape[1], **net)
         with runs.live_run("image") as run, log.timed("fit_seconds"):
             curves = training.fit(model, examples, settings, seed=seed, on_epoch=run.log_epoch)
         with log.timed("items_per_second", items=len(examples.ids)):

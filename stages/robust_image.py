@@ -34,8 +34,8 @@ def main() -> None:
         views = image_ensemble.views(pooled, facts, examples.rows("train"))
         groups = parts["group"].to_numpy()
         trained = image_robustness.image_trainings(stored, views, examples, groups, more, seed=seed)
-        network = {"size": settings.size, "precision": settings.precision}
-        compute = backbones.extractor(settings.backbone, weights, **network)
+        size, precision = settings.size, settings.precision
+        compute = backbones.extractor(settings.backbone, weights, size=size, precision=precision)
         extract = partial(image_robustness.extract, compute=compute, settings=settings)
         by_text, labels = late_fusion.masked(text, rows), examples.labels[rows]
         models = image_robustness.image_models(trained, fusion, contents, by_text, extract)

@@ -1,6 +1,6 @@
-"""What a trainer sees: features, labels and parts of the same products, matched by id."""
+"""Features, labels and parts of the same products, matched by id."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 PARTS = ("train", "validation", "test")
-"""The parts in the order in which they are used: fitted on, chosen by, looked at once."""
+"""The parts of the data: for fitting, for choosing parameters, for the final measurement."""
+
+Features = np.ndarray | sparse.csr_array
+"""A feature matrix float32 (n, d), dense or CSR."""
 
 
 @dataclass(frozen=True)
@@ -22,15 +25,15 @@ class Examples:
 
     Attributes:
         ids: int64 (n,), ascending.
-        features: float32 (n, d), dense or CSR; rows of zeros where the modality is missing. None
-            where they are not one matrix and are kept elsewhere, in the order of the ids.
+        features: float32 (n, d), dense or CSR, rows of zeros where the modality is missing. None
+            if the features are not one matrix and are kept elsewhere, in the order of the ids.
         present: bool (n,), whether the product has the modality.
-        labels: int64 (n,) class indices in 0..26.
+        labels: int64 (n,), class indices in 0..26.
         parts: str (n,), each one of `PARTS`.
     """
 
     ids: np.ndarray
-    features: np.ndarray | sparse.csr_array | None
+    features: Features | None
     present: np.ndarray
     labels: np.ndarray
     parts: np.ndarray
@@ -39,51 +42,68 @@ class Examples:
         """Find the rows of a part that have the modality: int64 (m,), ascending."""
         return np.flatnonzero((self.parts == part) & self.present)
 
-    def prior(self) -> np.ndarray:
-        """Count the categories among all train rows: float32 (27,), sums to 1.
+    def features_of(self, rows: np.ndarray) -> Features:
+        """Select rows of the feature matrix.
 
-        It stands in for the probabilities of products that lack the modality.
+        Args:
+            rows: int64 (m,), positions.
+
+        Returns:
+            float32 (m, d), dense or CSR.
+
+        Raises:
+            ValueError: If the examples have no feature matrix.
+        """
+        if self.features is None:
+            raise ValueError("these examples have no feature matrix: pass one to `join`")
+        return self.features[rows]
+
+    def prior(self) -> np.ndarray:
+        """Compute the category frequencies of all train rows: float32 (27,), sums to 1.
+
+        They are the probabilities of products that lack the modality.
         """
         counts = np.bincount(self.labels[self.parts == "train"], minlength=NUM_CATEGORIES)
         return (counts / counts.sum()).astype(np.float32)
 
 
 def out_of_fold_outputs(
-    examples: Examples, left_out: np.ndarray, predict: Callable[[np.ndarray], np.ndarray]
+    examples: Examples, out_of_fold: np.ndarray, predict: Callable[[np.ndarray], np.ndarray]
 ) -> dict[str, np.ndarray]:
-    """Put together what a classifier says of every product, of none that it has seen.
+    """Collect a classifier's outputs for every product, each by a fit that excludes it.
 
     Args:
         examples: n products.
-        left_out: float32 (m, 27), the out-of-fold probabilities of the train rows that have the
+        out_of_fold: float32 (m, 27), out-of-fold probabilities of the train rows that have the
             modality, in their order.
-        predict: Rows int64 (k,) -> their probabilities float32 (k, 27); asked for the others.
+        predict: A function from rows int64 (k,) to their probabilities float32 (k, 27), called for
+            the other rows.
 
     Returns:
-        ids int64 (n,), present bool (n,), probabilities float32 (n, 27): the categories'
-        frequencies in the train part where the modality is missing. Without a train row every
-        product counts as missing.
+        ids int64 (n,), present bool (n,), probabilities float32 (n, 27), the category frequencies
+        of the train part where the modality is missing. Without a train row every product counts
+        as missing.
     """
     train = examples.rows("train")
     present = examples.present & bool(train.size)
     probabilities = np.tile(examples.prior(), (len(examples.ids), 1))  # (n, 27)
     others = np.flatnonzero(present & (examples.parts != "train"))
     if train.size:
-        probabilities[train] = left_out
+        probabilities[train] = out_of_fold
     if others.size:
         probabilities[others] = predict(others)
     return {"ids": examples.ids, "present": present, "probabilities": probabilities}
 
 
-def sparse_features(arrays: dict[str, np.ndarray]) -> sparse.csr_array:
-    """Assemble the CSR matrix (n, d) that the vectorize stage wrote as plain arrays."""
+def sparse_features(arrays: Mapping[str, np.ndarray]) -> sparse.csr_array:
+    """Build a CSR matrix (n, d) from the arrays of `sparse_arrays`."""
     return sparse.csr_array(
         (arrays["data"], arrays["indices"], arrays["indptr"]), shape=tuple(arrays["shape"])
     )
 
 
 def sparse_arrays(features: sparse.csr_array) -> dict[str, np.ndarray]:
-    """Take a CSR matrix apart into the plain arrays that `sparse_features` assembles again."""
+    """Return a CSR matrix as arrays: data, indices int32, indptr int32, shape int64 (2,)."""
     return {
         "data": features.data,
         "indices": features.indices.astype(np.int32),
@@ -92,18 +112,20 @@ def sparse_arrays(features: sparse.csr_array) -> dict[str, np.ndarray]:
     }
 
 
-def side_by_side(text: dict[str, np.ndarray], image: dict[str, np.ndarray]) -> dict:
-    """Put the hidden layers of both nets next to each other.
+def side_by_side(
+    text: Mapping[str, np.ndarray], image: Mapping[str, np.ndarray]
+) -> dict[str, np.ndarray]:
+    """Concatenate the hidden layers of the text net and the image net.
 
     Args:
         text: The text net's outputs: ids (n,), present (n,), hidden (n, t).
         image: The image net's outputs: ids (n,), present (n,), hidden (n, i).
 
     Returns:
-        ids (n,), present (n,): whether either modality is there, features (n, t + i).
+        ids (n,), present (n,), whether either modality is present, features (n, t + i).
 
     Raises:
-        ValueError: If the two do not hold the same products in the same order.
+        ValueError: If the two do not have the same products in the same order.
     """
     check_ids(text["ids"], image["ids"], "image outputs")
     return {
@@ -118,22 +140,22 @@ def join(
     parts: "pd.DataFrame",
     ids: np.ndarray,
     present: np.ndarray,
-    features: np.ndarray | sparse.csr_array | None,
+    features: Features | None,
 ) -> Examples:
-    """Match features with labels and parts by the products' ids.
+    """Match features with labels and parts by id.
 
     Args:
         products: Columns id, label; one row per product, ascending id.
         parts: Columns id, part; the same ids in the same order.
-        ids: int64 (n,) ids of the feature rows.
-        present: bool (n,).
+        ids: int64 (n,), ids of the feature rows.
+        present: bool (n,), whether the product has the modality.
         features: float32 (n, d), or None.
 
     Returns:
         The examples, in ascending id.
 
     Raises:
-        ValueError: If the ids of the three differ or are not in the same order.
+        ValueError: If the ids of the three differ or are in another order.
     """
     expected = products["id"].to_numpy()
     check_ids(expected, parts["id"].to_numpy(), "parts")
@@ -147,20 +169,25 @@ def join(
     )
 
 
-def check_ids(expected: np.ndarray, received: np.ndarray, what: str) -> None:
-    """Refuse arrays of other products, or of the same products in another order.
+def check_ids(expected: np.ndarray, received: np.ndarray, name: str) -> None:
+    """Reject arrays of other products, or of the same products in another order.
+
+    Args:
+        expected: int64 (n,).
+        received: int64 (m,).
+        name: The name of the arrays in the message.
 
     Raises:
-        ValueError: With the number of rows, or the first id that differs.
+        ValueError: With the numbers of rows, or the first id that differs.
     """
     if expected.shape != received.shape:
         raise ValueError(
-            f"{what} hold {len(received):,} products, expected {len(expected):,}: run 'dvc repro'"
+            f"{name} hold {len(received):,} products, expected {len(expected):,}: run 'dvc repro'"
         )
     different = np.flatnonzero(expected != received)
     if different.size:
         row = different[0]
         raise ValueError(
-            f"{what} are of other products: row {row} is id {received[row]}, expected "
+            f"{name} are of other products: row {row} is id {received[row]}, expected "
             f"{expected[row]}, both in ascending id; run 'dvc repro'"
         )

@@ -4,6 +4,7 @@ Sellers list the same product many times. If duplicates fall into both train and
 tested on rows that it has memorized, and its test accuracy is too high.
 """
 
+import functools
 import math
 import warnings
 from collections.abc import Sequence
@@ -48,11 +49,13 @@ def split(
         ValueError: As for `assign_parts`.
     """
     ids, codes = products["id"].to_numpy(), products["prdtypecode"].to_numpy()
-    texts = products["tokens"].fillna("").to_numpy(object)
+    texts = products["tokens"].fillna("").tolist()
     groups = duplicate_groups(ids, texts, digests)
-    options = {"test_share": test_share, "validation_share": validation_share, "seed": seed}
-    by_row = assign_parts(ids, codes, ids, **options)
-    parts = assign_parts(ids, codes, groups, **options) if keep_duplicates_together else by_row
+    assign = functools.partial(
+        assign_parts, test_share=test_share, validation_share=validation_share, seed=seed
+    )
+    by_row = assign(ids, codes, ids)
+    parts = assign(ids, codes, groups) if keep_duplicates_together else by_row
     shared = {"text": _count_sharing(texts), "image": _count_sharing(digests)}
     report = {
         "products": len(ids),
@@ -234,10 +237,9 @@ def _count_torn(groups: np.ndarray, parts: np.ndarray) -> dict[str, int]:
     }
 
 
-def _shares(codes: np.ndarray, parts: np.ndarray) -> dict[str, dict[str, float]]:
+def _shares(codes: np.ndarray, parts: np.ndarray) -> dict[str, dict]:
     """List each category's number of products and the share of them in each part."""
     table = pd.crosstab(codes, parts).reindex(columns=list(PARTS), fill_value=0)
-    return {
-        str(code): {"products": int(row.sum())} | (row / row.sum()).round(4).to_dict()
-        for code, row in table.iterrows()
-    }
+    shares = table.div(table.sum(axis=1), axis=0).round(4).assign(products=table.sum(axis=1))
+    records = shares[["products", *PARTS]].astype({"products": object}).to_dict("index")
+    return {str(code): values for code, values in records.items()}

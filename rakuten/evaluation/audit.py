@@ -110,7 +110,7 @@ def leakage_summary(
     """
     found = _by_kind(texts, images)
     different = _by_kind(texts[~texts["same_label"]], images[~images["same_label"]])
-    summary = {}
+    summary: dict[str, dict[str, int | float | None]] = {}
     for part in PARTS:
         members = ids[parts == part]
         summary[part] = {"products": len(members)}

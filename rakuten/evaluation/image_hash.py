@@ -55,7 +55,7 @@ def hash_images(
         uint64 (n,) of `perceptual_hash`, 0 without an image.
     """
     hashes = np.zeros(len(names), np.uint64)
-    rows = np.flatnonzero(facts["has_image"])
+    rows = np.flatnonzero(facts["has_image"]).tolist()
     boxes = facts[["left", "top", "right", "bottom"]].to_numpy(np.int64)[rows].tolist()
 
     def hash_one(item: tuple[bytes, tuple[int, int, int, int]]) -> np.uint64:

@@ -31,10 +31,10 @@ def share_table(
     """
     rows = text["present"] & image["present"] & (examples.parts == "train")
     labels = examples.labels[rows]
-    sides = [outputs["probabilities"][rows] for outputs in (text, image)]
+    of_text, of_image = (outputs["probabilities"][rows] for outputs in (text, image))
     records = []
     for share in SHARES if labels.size else ():
-        measured = metrics.measure(labels, mix(*sides, float(share)))
+        measured = metrics.measure(labels, mix(of_text, of_image, float(share)))
         records.append({"image_share": share, **measured})
     columns = ["image_share", "accuracy", "weighted_f1", "macro_f1", "log_loss", "rows"]
     return pd.DataFrame(records, columns=columns).round(6)

@@ -57,8 +57,9 @@ def table(
     for (model, training), predict in models.items():
         reference = np.nan
         for name in perturbations if len(labels) else ():
-            measured = metrics.measure(labels, predict(name))
-            accuracy = measured["accuracy"]
+            probabilities = predict(name)
+            measured = metrics.measure(labels, probabilities)
+            accuracy = float((probabilities.argmax(axis=1) == labels).mean())
             reference = accuracy if name == NONE else reference
             values = [len(labels), accuracy, measured["weighted_f1"], accuracy - reference]
             records.append([modality, name, model, training, *values])
@@ -71,8 +72,9 @@ def summary_line(table: pd.DataFrame) -> str:
     if table.empty:
         return "no test product has the modality"
     worst = table.sort_values(["change", "perturbation"]).groupby("model").head(1)
+    columns = worst.sort_values("model")[["model", "training", "perturbation", "change"]]
     parts = [
-        f"{row.model} ({row.training}) {row.perturbation} {100 * row.change:+.1f} points"
-        for row in worst.sort_values("model").itertuples()
+        f"{model} ({training}) {perturbation} {100 * change:+.1f} points"
+        for model, training, perturbation, change in columns.to_numpy()
     ]
     return f"worst: {', '.join(parts)}"

@@ -81,7 +81,7 @@ def score(
     """
     train, rows = examples.rows("train"), np.flatnonzero(examples.present)
     arrays = {"ids": examples.ids, "present": examples.present}
-    timings = {}
+    timings: dict[str, float] = {}
     if np.unique(examples.labels[train]).size < 2:
         logger.warning("baselines skipped: the train part has fewer than two categories")
         return arrays, timings
@@ -89,10 +89,10 @@ def score(
         probabilistic = hasattr(estimator, "predict_proba")
         start = time.perf_counter()
         with threadpool_limits(1):  # the order of sums depends on the threads
-            estimator.fit(examples.features[train], examples.labels[train])
+            estimator.fit(examples.features_of(train), examples.labels[train])
             fitted = time.perf_counter()
             decide = estimator.predict_proba if probabilistic else estimator.decision_function
-            values = decide(examples.features[rows])
+            values = decide(examples.features_of(rows))
         if values.ndim == 1:  # two categories: decision values of the second
             values = np.stack([-values, values], axis=1)
         timings[f"{name}_fit_seconds"] = fitted - start

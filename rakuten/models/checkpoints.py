@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -11,7 +12,7 @@ from rakuten import storage
 from rakuten.models import nets, training
 
 
-def write(folder: str | Path, model: keras.Model, **arguments: float) -> dict:
+def write(folder: str | Path, model: keras.Model, **arguments: float) -> dict[str, Any]:
     """Write a net of `rakuten.models.nets`; equal weights give equal bytes.
 
     Args:

@@ -160,7 +160,7 @@ def fit(
         mapped = np.concatenate([_kernel(c, *arguments) @ projection for c in _chunks(blocks)])
         members = [np.flatnonzero(folds == fold) for fold in np.unique(folds)]
         moments = [_moments(mapped[held_out], targets[held_out]) for held_out in members]
-        total = [sum(parts) for parts in zip(*moments, strict=True)]
+        total = [np.sum(parts, axis=0) for parts in zip(*moments, strict=True)]
         coefficients, intercept = _solve(total, alpha)
         out_of_fold = np.zeros((rows, NUM_CATEGORIES), np.float32)
         for held_out, parts in zip(members, moments, strict=True):

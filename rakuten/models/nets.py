@@ -1,5 +1,8 @@
 """Keras builders of the study's nets, and their conversion to arrays and JSON."""
 
+from collections.abc import Callable, Mapping
+from typing import Any
+
 import keras
 import numpy as np
 from keras import layers
@@ -66,11 +69,11 @@ def fusion_net(
     return keras.Model(inputs, outputs, name="fusion_net")
 
 
-BUILDERS = {"dense_net": dense_net, "fusion_net": fusion_net}
+BUILDERS: dict[str, Callable[..., keras.Model]] = {"dense_net": dense_net, "fusion_net": fusion_net}
 """The builders that a stored description may name."""
 
 
-def describe(model: keras.Model, **arguments: float) -> dict:
+def describe(model: keras.Model, **arguments: float) -> dict[str, Any]:
     """Describe how to build a model, for `restore`.
 
     Args:
@@ -100,7 +103,7 @@ def weights(model: keras.Model) -> dict[str, np.ndarray]:
     }
 
 
-def restore(description: dict, arrays: dict[str, np.ndarray]) -> keras.Model:
+def restore(description: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> keras.Model:
     """Build a model from its description and weights.
 
     Args:

@@ -215,10 +215,10 @@ def fit(
     features = terms.transform(texts.titles, texts.descriptions, chosen, **settings.ngrams)
     rows = np.arange(len(labels))
     if settings.augmented_copies:
-        *copies, originals = augment.augment(
+        titles, descriptions, originals = augment.augment(
             texts.titles, texts.descriptions, texts.ids, copies=settings.augmented_copies, seed=seed
         )
-        added = terms.transform(*copies, chosen, **settings.ngrams)
+        added = terms.transform(titles, descriptions, chosen, **settings.ngrams)
         features = sparse.csr_array(sparse.vstack([features, added]))
         rows = np.concatenate([rows, originals])  # a copy is in the fold of its original
     (svm, bayes), scores = _fit_on_terms(

@@ -145,8 +145,8 @@ def summary(curves: pd.DataFrame, *, parameters: int) -> dict[str, int]:
         parameters, epochs, best_epoch (the one whose weights were kept); the latter two are 0
         without training.
     """
-    losses = curves.get("validation_loss", curves["train_loss"])
-    best = int(curves["epoch"][losses.idxmin()]) if losses.notna().any() else 0
+    losses = curves.get("validation_loss", curves["train_loss"]).to_numpy()
+    best = int(curves["epoch"].iloc[np.nanargmin(losses)]) if np.isfinite(losses).any() else 0
     return {"parameters": parameters, "epochs": len(curves), "best_epoch": best}
 
 
@@ -233,10 +233,10 @@ def _batches(
     weights: np.ndarray | None = None,
 ) -> dict:
     """Prepare the data arguments of Keras's fit (with a seed) or predict (without)."""
-    features = examples.features[rows]
+    features = examples.features_of(rows)
     training = seed is not None
     labels = examples.labels[rows] if training else None
-    if sparse.issparse(features):
+    if not isinstance(features, np.ndarray):
         return {"x": SparseBatches(features, labels, weights, batch_size, seed)}
     if not training:
         return {"x": features, "batch_size": batch_size}
@@ -249,8 +249,8 @@ def _validation(
     """Prepare Keras's validation data, None without such rows."""
     if not rows.size:
         return None
-    features, labels = examples.features[rows], examples.labels[rows]
-    if sparse.issparse(features):
+    features, labels = examples.features_of(rows), examples.labels[rows]
+    if not isinstance(features, np.ndarray):
         return SparseBatches(features, labels, None, PREDICTION_BATCH, seed=None)
     return features, labels
 
