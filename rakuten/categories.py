@@ -1,7 +1,8 @@
 """The 27 product categories: codes, names, real sizes, confusable groups, class indices.
 
 Source: the Rakuten France Multimodal Product Data Classification challenge (`prdtypecode`) and the
-original study, which fixed fifteen of the names; the other twelve follow its manner.
+original study, which has fifteen of the names; the other twelve are named in the same style.
+Display names are in `rakuten.category_names`.
 """
 
 from collections.abc import Iterable
@@ -37,7 +38,7 @@ NAMES: dict[int, str] = {
     2705: "livres_et_illustres",
     2905: "jeux_pc_a_telecharger",
 }
-"""French name of each `prdtypecode`, in ascending order of the code."""
+"""Identifier of each `prdtypecode`, in ascending order of the code."""
 
 SIZES: dict[int, int] = {
     10: 3116,
@@ -75,7 +76,7 @@ GROUPS: dict[str, tuple[int, ...]] = {
     "toys": (1280, 1281, 1300, 1302),
     "games": (40, 50, 60, 2462),
 }
-"""Codes that models confuse with one another, as the original study found."""
+"""Categories that models confuse. The original study names books and toys; games is ours."""
 
 CODES: tuple[int, ...] = tuple(NAMES)
 """The 27 codes in ascending order: the position of a code is its class index, its `label`."""
