@@ -26,6 +26,8 @@ from rakuten.text import cleaning
 Compute = Callable[[Sequence[Reading]], pa.Table]
 """Computes a table, a row per product, from prepared products."""
 
+NETWORK_LIBRARIES = ("tensorflow", "keras", "onnxruntime", "numpy")
+
 
 @dataclass(frozen=True)
 class Cleaning:
@@ -50,7 +52,8 @@ class Cleaning:
     def identity(self) -> dict:
         """Identify everything that the results depend on, except the products."""
         nltk = (locate(self.resources) / "nltk").digests()
-        return {"resources": {"nltk": nltk}, "settings": self.settings}
+        software = _versions("beautifulsoup4", "langid", "nltk")
+        return {"resources": {"nltk": nltk}, "settings": self.settings, "software": software}
 
     def prepare(self, row: Row, images: ImageReader | None) -> Reading:
         """Take the texts of a row without change."""
@@ -89,7 +92,12 @@ class Prediction:
     def identity(self) -> dict:
         """Identify everything that the results depend on, except products and images."""
         package = locate(self.package).digests()
-        return {"package": package, "top": self.top, "chunk": self.chunk, "software": _software()}
+        return {
+            "package": package,
+            "top": self.top,
+            "chunk": self.chunk,
+            "software": _versions(*NETWORK_LIBRARIES),
+        }
 
     @property
     def threads(self) -> int:
@@ -147,7 +155,7 @@ class Extraction:
             "weights": locate(self.weights).digest(),
             "settings": asdict(self.settings) | {"views": list(self.settings.views)},
             "threads": self.threads,
-            "software": _software(),
+            "software": _versions(*NETWORK_LIBRARIES),
         }
 
     def prepare(self, row: Row, images: ImageReader | None) -> Reading:
@@ -221,9 +229,8 @@ class Extraction:
 Transform = Cleaning | Extraction | Prediction
 
 
-def _software() -> dict[str, str]:
-    """List the versions of the libraries that compute."""
-    return {name: version(name) for name in ("tensorflow", "keras", "onnxruntime", "numpy")}
+def _versions(*libraries: str) -> dict[str, str]:
+    return {name: version(name) for name in libraries}
 
 
 def _indices(readings: Sequence[Reading]) -> pa.Array:
