@@ -49,6 +49,7 @@ def main() -> None:
             ranges=quantization.RANGES,
             calibration=Images(archive, present[::STEP]),
         )
+    storage.write_json(quantization.RANGES, storage.read_json(quantization.RANGES))  # readable
 
 
 if __name__ == "__main__":

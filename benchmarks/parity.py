@@ -60,7 +60,7 @@ def worst_cosine(one: np.ndarray, other: np.ndarray) -> float:
 
 
 def net(params: dict, exact: Examples, other: Examples) -> Pair:
-    """Train an image net on float32 features; return its probabilities of the test rows on both."""
+    """Train an image net on float32 features; return its test probabilities on both."""
     keras.utils.set_random_seed(params["seed"])
     layers = {key: value for key, value in params["image"].items() if not isinstance(value, dict)}
     model = nets.dense_net(exact.features.shape[1], **layers)
@@ -75,7 +75,7 @@ def net(params: dict, exact: Examples, other: Examples) -> Pair:
 def ensemble(
     params: dict, examples: Examples, groups: np.ndarray, kinds: list[dict], facts: pd.DataFrame
 ) -> Pair:
-    """Fit the image ensemble on float32 features; return its probabilities of the test rows on both."""
+    """Fit the image ensemble on float32 features; return its test probabilities on both."""
     settings = image_ensemble.Settings(**params["image_ensemble"])
     train, test = examples.rows("train"), examples.rows("test")
     labels = examples.labels[train]

@@ -336,7 +336,7 @@ EDITS = {
     "nothing": ("backbones.py", {}, True),
     "docstring, message and comment": ("backbones.py", HARMLESS, True),
     "code": ("quantization.py", {"reduce_range=True": "reduce_range=False"}, False),
-    "ranges": ("vgg16_ranges.json", {"[0.0]": "[-1.0]"}, False),
+    "ranges": ("vgg16_ranges.json", {"MinMax": "Entropy"}, False),
 }
 
 
