@@ -1,13 +1,12 @@
-"""Prediction: fusion from features, text alone from raw titles, and how soon each is ready."""
+"""Measure prediction: fusion from features, text alone from raw titles, and the start-up time."""
 
-import os
 import time
 
 import numpy as np
 from scipy import sparse
 
 from benchmarks import measure, numpy_nets
-from rakuten import storage
+from rakuten import prefetch, storage
 from rakuten.data.examples import sparse_features
 from rakuten.sample.catalogue import plan
 from rakuten.sample.random_stream import RandomStream
@@ -27,13 +26,13 @@ START = (
 
 
 def net(stage: str) -> numpy_nets.Net:
-    """Read a trained net of the last `dvc repro` for NumPy."""
+    """Read a net trained by the last `dvc repro` for prediction in NumPy."""
     description = storage.read_json(BUILD / stage / "model.json")
     return numpy_nets.restore(description, storage.read_arrays(BUILD / stage / "weights.npz"))
 
 
 class TextModel:
-    """The study's way from a raw title to a category, ready to be asked."""
+    """The study's pipeline from a raw title to a category."""
 
     def __init__(self):
         params = storage.read_yaml(measure.ROOT / "params.yaml")
@@ -48,12 +47,15 @@ class TextModel:
         """Classify titles: their categories' indices int64 (n,)."""
         tokens = self._cleaner.clean(titles, [""] * len(titles))["tokens"]
         features = tfidf.transform(tokens, self._vocabulary, self._idf, **self._counting)
-        return self._net.probabilities(features, threads=os.cpu_count() or 1).argmax(axis=1)
+        return self._net.probabilities(features, threads=prefetch.available_cpus()).argmax(axis=1)
 
 
 def keras_fusion():
-    """Make the study's way: three Keras models, one `predict` after the other."""
-    from rakuten.models import checkpoints, nets  # not at the top: TensorFlow is slow to start
+    """Build the study's prediction: three Keras models, one `predict` after the other."""
+    from rakuten.models import (
+        checkpoints,
+        nets,
+    )  # lazy: loads TensorFlow
 
     text_net, image_net, fusion = (
         checkpoints.read(BUILD / name) for name in ("text", "image", "fusion")
@@ -74,9 +76,9 @@ def keras_fusion():
 
 
 def numpy_fusion():
-    """Make ours: the same nets in NumPy."""
+    """Build the same prediction in NumPy."""
     text_net, image_net, fusion = (net(name) for name in ("text", "image", "fusion"))
-    threads = os.cpu_count() or 1
+    threads = prefetch.available_cpus()
     width = len(text_net.layers[-1][0])
 
     def predict(terms: sparse.csr_array, features: np.ndarray) -> np.ndarray:
@@ -89,7 +91,7 @@ def numpy_fusion():
 
 
 def main() -> None:
-    """Measure both ways of fusing, text alone, and the starts."""
+    """Measure both fusions, text alone, and start-up times."""
     terms = sparse_features(storage.read_arrays(BUILD / "vectorize/features.npz"))
     features = storage.read_arrays(BUILD / "extract/features.npz")["features"]
     rows = np.random.default_rng(0).integers(0, len(features), ITEMS)
@@ -118,7 +120,9 @@ def main() -> None:
     }
     for name, (model, count) in ways.items():
         took = []
-        for start in range(0, count * (REPEATS + 1), count):  # words are remembered: always others
+        for start in range(
+            0, count * (REPEATS + 1), count
+        ):  # new titles each time: words are cached
             begun = time.perf_counter()
             model(titles[start : start + count])
             took.append(time.perf_counter() - begun)

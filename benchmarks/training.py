@@ -1,7 +1,6 @@
-"""A linear model from partitions in shuffled batches, against the same model with all in memory."""
+"""Train a linear model from partitions in shuffled batches, and with all rows in memory."""
 
 import argparse
-import os
 import time
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from scipy import sparse
 from sklearn.linear_model import SGDClassifier
 
 from benchmarks import measure
-from rakuten import storage
+from rakuten import prefetch, storage
 from rakuten.categories import NUM_CATEGORIES
 from rakuten.distributed.batches import Labels, batches
 from rakuten.text import cleaning, tfidf
@@ -23,7 +22,7 @@ WAYS = ("streamed", "at once")
 
 
 class Terms:
-    """The features that the vectorize stage would make, by the vocabulary of a sample."""
+    """TF-IDF features as in the vectorize stage, with the vocabulary of a sample."""
 
     def __init__(self, folder: Path):
         self._vocabulary = storage.read_json(folder / "vocabulary.json")
@@ -37,7 +36,7 @@ class Terms:
 
 
 def model(**options) -> SGDClassifier:
-    """Make the model, which takes as many steps either way."""
+    """Build the model; the number of steps is the same either way."""
     return SGDClassifier(loss="log_loss", alpha=1e-6, random_state=0, **options)
 
 
@@ -49,7 +48,7 @@ def labels(folder: Path, part: str) -> Labels:
 
 
 def streamed(folder: Path, partitions: Path) -> SGDClassifier:
-    """Learn from batches."""
+    """Train on batches."""
     found, terms, known = model(), Terms(folder), labels(folder, "train")
     for epoch in range(EPOCHS):
         for rows, classes in batches(
@@ -60,7 +59,7 @@ def streamed(folder: Path, partitions: Path) -> SGDClassifier:
 
 
 def at_once(folder: Path, partitions: Path) -> SGDClassifier:
-    """Learn from all rows in memory."""
+    """Train on all rows in memory."""
     table = pq.read_table(partitions, columns=["index", "tokens"])
     known, classes = labels(folder, "train").find(table["index"].to_numpy())
     features = Terms(folder)(table["tokens"].filter(pa.array(known)))
@@ -68,7 +67,7 @@ def at_once(folder: Path, partitions: Path) -> SGDClassifier:
 
 
 def accuracy(found: SGDClassifier, folder: Path, partitions: Path) -> float:
-    """Judge by the products that were not learned from, a batch at a time."""
+    """Measure accuracy on the test products, one batch at a time."""
     terms, right, count = Terms(folder), 0, 0
     for rows, classes in batches(
         str(partitions), ["tokens"], labels(folder, "test"), size=SIZE, buffer=SIZE, seed=0
@@ -79,15 +78,15 @@ def accuracy(found: SGDClassifier, folder: Path, partitions: Path) -> float:
 
 
 def prepare(folder: Path) -> tuple[Path, Path]:
-    """Write a catalogue's tokens as a run of `rakuten.distributed clean` does.
+    """Write a catalogue's tokens as partitions, like `rakuten.distributed clean`.
 
     Returns:
-        The partitions in the order of the catalogue, and in that of the categories.
+        The partitions in the order of the catalogue, and sorted by category.
     """
     table = measure.catalogue(folder / "text", PRODUCTS)
     options = storage.read_params("clean", path=measure.ROOT / "params.yaml")
     nltk = measure.ROOT / "build/resources/nltk"
-    columns = cleaning.clean(table, folder=nltk, processes=os.cpu_count() or 1, **options)
+    columns = cleaning.clean(table, folder=nltk, processes=prefetch.available_cpus(), **options)
     test = np.random.default_rng(0).random(PRODUCTS) < 0.1
     storage.write_arrays(
         folder / "labels.npz", ids=table["id"].to_numpy(), labels=table["label"].to_numpy(),
@@ -112,7 +111,7 @@ def prepare(folder: Path) -> tuple[Path, Path]:
 
 
 def main() -> None:
-    """Learn all ways, each in a process of its own for its memory."""
+    """Train each way in a separate process, to measure its memory."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.training", description=__doc__)
     parser.add_argument("--way", choices=WAYS, help=argparse.SUPPRESS)
     parser.add_argument("--partitions", type=Path, help=argparse.SUPPRESS)

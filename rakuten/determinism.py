@@ -1,4 +1,4 @@
-"""TensorFlow, silent while it loads, under settings that give the same bits again."""
+"""Load TensorFlow without its start-up messages, and configure it for reproducible results."""
 
 import os
 import sys
@@ -14,23 +14,20 @@ import onnxruntime_extensions  # noqa: F401
 
 @contextmanager
 def _silent_start() -> Iterator[None]:
-    """Hold back what TensorFlow's C++ writes while it loads, unless loading fails.
-
-    It announces its processor options before any of its log settings are read.
-    """
+    """Capture what TensorFlow's C++ code prints before it reads its log settings."""
     sys.stderr.flush()
-    kept = os.dup(2)
-    with tempfile.TemporaryFile() as held:
-        os.dup2(held.fileno(), 2)
+    stderr = os.dup(2)
+    with tempfile.TemporaryFile() as captured:
+        os.dup2(captured.fileno(), 2)
         try:
             yield
         except BaseException:
-            held.seek(0)
-            os.write(kept, held.read())
+            captured.seek(0)
+            os.write(stderr, captured.read())
             raise
         finally:
-            os.dup2(kept, 2)
-            os.close(kept)
+            os.dup2(stderr, 2)
+            os.close(stderr)
 
 
 with _silent_start():
@@ -39,19 +36,19 @@ with _silent_start():
 
 
 def configure(*, seed: int, threads: int) -> None:
-    """Fix the seeds, the operators and the threads of this process.
+    """Set seeds, deterministic operators and the number of threads of this process.
 
-    Call it once, before the first tensor is made: the size of the thread pools cannot change later.
+    Call it before the first tensor is created: the size of the thread pools cannot change later.
 
     Args:
         seed: Seed of Python's, NumPy's and TensorFlow's generators.
-        threads: Threads within one operator, at least 1. The order in which partial sums are added
-            depends on it, so it belongs to the parameters of a result.
+        threads: Threads within one operator, at least 1. Results depend on it, because it changes
+            the order of partial sums.
 
     Raises:
         RuntimeError: If TensorFlow already runs with another number of threads.
     """
-    for device in tf.config.list_physical_devices("GPU"):  # which several processes share
+    for device in tf.config.list_physical_devices("GPU"):  # leaves memory to other processes
         tf.config.experimental.set_memory_growth(device, enable=True)
     if tf.config.threading.get_intra_op_parallelism_threads() != threads:
         tf.config.threading.set_intra_op_parallelism_threads(threads)

@@ -63,8 +63,8 @@ def split(
         "kept_together": keep_duplicates_together,
         "products_sharing": shared,
         "duplicates": _count_groups(codes, groups),
-        "split_apart": _count_torn(groups, parts),
-        "split_apart_row_by_row": _count_torn(groups, by_row),
+        "split_apart": _count_split_apart(groups, parts),
+        "split_apart_row_by_row": _count_split_apart(groups, by_row),
         "categories": _shares(codes, parts),
     }
     return pd.DataFrame({"id": ids, "part": parts, "group": groups}), report
@@ -227,7 +227,7 @@ def _count_groups(codes: np.ndarray, groups: np.ndarray) -> dict[str, int]:
     }
 
 
-def _count_torn(groups: np.ndarray, parts: np.ndarray) -> dict[str, int]:
+def _count_split_apart(groups: np.ndarray, parts: np.ndarray) -> dict[str, int]:
     """Count the groups in several parts and the test products with a duplicate in train."""
     crossing = pd.Series(parts).groupby(groups).nunique() > 1
     known = np.isin(groups, groups[parts == "train"])

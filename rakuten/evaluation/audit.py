@@ -168,7 +168,7 @@ def leakage_table(
     Returns:
         One row per model and each of `KINDS`: `model`, `near_duplicate`, `rows` and `accuracy` of
         all products that the model can score, `rows_with`, `accuracy_with`, `rows_without`,
-        `accuracy_without`, and `flattered_by`, accuracy - accuracy_without. NaN without rows.
+        `accuracy_without`, and `difference`, accuracy - accuracy_without. NaN without rows.
     """
     found = _by_kind(texts, images)
     records = []
@@ -190,13 +190,13 @@ def leakage_table(
                     "accuracy_with": accuracy_with,
                     "rows_without": rows_without,
                     "accuracy_without": accuracy_without,
-                    "flattered_by": accuracy - accuracy_without,
+                    "difference": accuracy - accuracy_without,
                 }
             )
     counts = ["rows", "rows_with", "rows_without"]
-    shares = ["accuracy", "accuracy_with", "accuracy_without", "flattered_by"]
+    shares = ["accuracy", "accuracy_with", "accuracy_without", "difference"]
     columns = ["model", "near_duplicate", *counts[:1], *shares[:1]]
-    columns += ["rows_with", "accuracy_with", "rows_without", "accuracy_without", "flattered_by"]
+    columns += ["rows_with", "accuracy_with", "rows_without", "accuracy_without", "difference"]
     table = pd.DataFrame(records, columns=columns)
     table[shares] = table[shares].astype(np.float64).round(DIGITS)
     return table.astype(dict.fromkeys(counts, np.int64))

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 import pandas as pd
 
 from rakuten import storage
+from rakuten.determinism import keras
 from rakuten.models import nets, training
 
 

@@ -3,11 +3,10 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import keras
 import numpy as np
-from keras import layers
 
 from rakuten.categories import CODES, NUM_CATEGORIES
+from rakuten.determinism import keras
 
 HIDDEN = "hidden"
 """Name of the layer whose activations are the fusion net's input."""
@@ -27,9 +26,9 @@ def dense_net(num_inputs: int, *, hidden_units: int, dropout: float) -> keras.Mo
         An uncompiled model, float32 (batch, num_inputs) -> probabilities (batch, 27).
     """
     inputs = keras.Input((num_inputs,), name="features")
-    x = layers.Dense(hidden_units, activation="relu", name=HIDDEN)(inputs)
-    x = layers.Dropout(dropout, name="dropout")(x)
-    outputs = layers.Dense(NUM_CATEGORIES, activation="softmax", name="probabilities")(x)
+    x = keras.layers.Dense(hidden_units, activation="relu", name=HIDDEN)(inputs)
+    x = keras.layers.Dropout(dropout, name="dropout")(x)
+    outputs = keras.layers.Dense(NUM_CATEGORIES, activation="softmax", name="probabilities")(x)
     return keras.Model(inputs, outputs, name="dense_net")
 
 
@@ -48,8 +47,8 @@ def fusion_net(
     (the moving means and variances) not trainable.
 
     Args:
-        num_inputs: Width of the concatenated hidden layers.
-        hidden_units: Width of each of the two dense layers.
+        num_inputs: Width of the concatenated hidden keras.layers.
+        hidden_units: Width of each of the two dense keras.layers.
         first_dropout: Dropout rate after the first dense layer, in [0, 1).
         dropout: Dropout rate before the softmax, in [0, 1).
         norm_momentum: Momentum of the moving mean and variance, in (0, 1).
@@ -58,14 +57,14 @@ def fusion_net(
         An uncompiled model, float32 (batch, num_inputs) -> probabilities (batch, 27).
     """
     inputs = keras.Input((num_inputs,), name="features")
-    x = layers.BatchNormalization(momentum=norm_momentum, name="input_norm")(inputs)
-    x = layers.Dense(hidden_units, activation="relu", name="first_hidden")(x)
-    x = layers.BatchNormalization(momentum=norm_momentum, name="first_norm")(x)
-    x = layers.Dropout(first_dropout, name="first_dropout")(x)
-    x = layers.Dense(hidden_units, activation="relu", name=HIDDEN)(x)
-    x = layers.BatchNormalization(momentum=norm_momentum, name="norm")(x)
-    x = layers.Dropout(dropout, name="dropout")(x)
-    outputs = layers.Dense(NUM_CATEGORIES, activation="softmax", name="probabilities")(x)
+    x = keras.layers.BatchNormalization(momentum=norm_momentum, name="input_norm")(inputs)
+    x = keras.layers.Dense(hidden_units, activation="relu", name="first_hidden")(x)
+    x = keras.layers.BatchNormalization(momentum=norm_momentum, name="first_norm")(x)
+    x = keras.layers.Dropout(first_dropout, name="first_dropout")(x)
+    x = keras.layers.Dense(hidden_units, activation="relu", name=HIDDEN)(x)
+    x = keras.layers.BatchNormalization(momentum=norm_momentum, name="norm")(x)
+    x = keras.layers.Dropout(dropout, name="dropout")(x)
+    outputs = keras.layers.Dense(NUM_CATEGORIES, activation="softmax", name="probabilities")(x)
     return keras.Model(inputs, outputs, name="fusion_net")
 
 

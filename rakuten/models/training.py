@@ -1,17 +1,16 @@
 """Train Keras nets on products and compute their outputs for all products."""
 
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import keras
 import numpy as np
 import pandas as pd
 from scipy import sparse
-from tqdm.keras import TqdmCallback
 
+from rakuten import stage_log
 from rakuten.categories import NUM_CATEGORIES
 from rakuten.data.examples import Examples
+from rakuten.determinism import keras
 from rakuten.models.nets import HIDDEN
 
 CURVES = {
@@ -85,19 +84,22 @@ def fit(
         patience=settings.patience,
         restore_best_weights=True,
     )
-    report = keras.callbacks.LambdaCallback(
-        on_epoch_end=lambda epoch, logs: on_epoch(
-            epoch + 1, {CURVES[name]: float(logs[name]) for name in CURVES if name in logs}
-        )
-    )
-    history = model.fit(
-        **_batches(examples, train, settings.batch_size, seed=seed, weights=weights),
-        validation_data=_validation(examples, validation),
-        validation_batch_size=PREDICTION_BATCH,
-        epochs=settings.epochs,
-        callbacks=[stop, report, _progress_bar(settings.epochs)],
-        verbose=0,
-    ).history
+    with stage_log.progress([], total=settings.epochs, unit="epoch", description=model.name) as bar:
+
+        def report(epoch: int, logs: dict[str, float]) -> None:
+            values = {CURVES[name]: float(logs[name]) for name in CURVES if name in logs}
+            on_epoch(epoch + 1, values)
+            bar.set_postfix(values, refresh=False)
+            bar.update()
+
+        history = model.fit(
+            **_batches(examples, train, settings.batch_size, seed=seed, weights=weights),
+            validation_data=_validation(examples, validation),
+            validation_batch_size=PREDICTION_BATCH,
+            epochs=settings.epochs,
+            callbacks=[stop, keras.callbacks.LambdaCallback(on_epoch_end=report)],
+            verbose=0,
+        ).history
     curves = pd.DataFrame({CURVES[name]: values for name, values in history.items()})
     curves.insert(0, "epoch", np.arange(1, len(curves) + 1))
     return curves
@@ -253,9 +255,3 @@ def _validation(
     if not isinstance(features, np.ndarray):
         return SparseBatches(features, labels, None, PREDICTION_BATCH, seed=None)
     return features, labels
-
-
-def _progress_bar(epochs: int) -> keras.callbacks.Callback:
-    """Show epochs with rate and time left: a bar on a terminal, else a line every ten seconds."""
-    interval = 0.1 if sys.stderr.isatty() else 10.0
-    return TqdmCallback(epochs=epochs, verbose=0, mininterval=interval, maxinterval=interval)

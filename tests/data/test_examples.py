@@ -27,13 +27,22 @@ def test_rows_are_those_of_the_part_that_have_the_modality():
     assert examples().rows("validation").tolist() == [2]
 
 
+def test_features_of_selects_rows_and_needs_a_feature_matrix():
+    features = np.arange(8, dtype=np.float32).reshape(4, 2)
+    joined = join(PRODUCTS, PARTS, IDS, PRESENT, features)
+    np.testing.assert_array_equal(joined.features_of(np.array([2, 0])), features[[2, 0]])
+    without = join(PRODUCTS, PARTS, IDS, PRESENT, None)
+    with pytest.raises(ValueError, match="no feature matrix"):
+        without.features_of(np.array([0]))
+
+
 def test_prior_counts_all_train_rows():
     prior = examples().prior()
     assert prior.shape == (27,)
     assert prior[[0, 1, 26]].tolist() == [0.5, 0.5, 0.0]
 
 
-def test_products_in_another_order_are_refused():
+def test_products_in_another_order_are_rejected():
     with pytest.raises(ValueError, match="features are of other products: row 0 is id 5"):
         join(PRODUCTS, PARTS, IDS[[1, 0, 2, 3]], PRESENT, np.zeros((4, 2)))
     with pytest.raises(ValueError, match="parts are of other products"):
@@ -46,7 +55,7 @@ def test_equal_ids_pass():
     assert check_ids(IDS, IDS.copy(), "parts") is None
 
 
-def test_sparse_features_come_back():
+def test_sparse_features_are_restored_from_arrays():
     matrix = sparse.random_array((4, 6), density=0.5, format="csr", rng=0, dtype=np.float32)
     read = sparse_features(sparse_arrays(matrix))
     np.testing.assert_array_equal(read.toarray(), matrix.toarray())
@@ -63,19 +72,19 @@ def test_side_by_side_keeps_text_left_and_image_right():
 
 
 def rows_of(*values):
-    """Probabilities that tell rows apart, 27 numbers each."""
+    """Probabilities that differ between rows, 27 numbers each."""
     return np.repeat(np.array(values, np.float32)[:, None], 27, axis=1)
 
 
-def test_train_rows_get_what_was_said_without_them_and_others_are_asked_for():
-    asked = []
+def test_train_rows_get_out_of_fold_probabilities_and_others_predictions():
+    requested = []
 
     def predict(rows):
-        asked.append(rows.tolist())
+        requested.append(rows.tolist())
         return rows_of(*rows)
 
     outputs = out_of_fold_outputs(examples(), rows_of(0.5), predict)
-    assert asked == [[2, 3]]
+    assert requested == [[2, 3]]
     np.testing.assert_array_equal(outputs["ids"], IDS)
     assert outputs["present"].tolist() == [True, False, True, True]
     found = outputs["probabilities"]
@@ -94,7 +103,7 @@ def test_without_a_train_row_every_product_counts_as_missing():
     np.testing.assert_array_equal(outputs["probabilities"], np.tile(absent.prior(), (4, 1)))
 
 
-def test_nobody_is_asked_where_all_products_are_train():
+def test_predict_is_not_called_if_all_products_are_train():
     def never(rows):
         raise AssertionError(rows)
 

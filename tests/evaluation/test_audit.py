@@ -61,14 +61,14 @@ def test_leakage_raises_the_accuracy_of_a_model_that_memorizes():
         "accuracy_with": 1.0,
         "rows_without": 6,
         "accuracy_without": 0.0,
-        "flattered_by": 0.4,
+        "difference": 0.4,
     }
     text = table.loc[("partly", "text")]
     assert text[["rows", "rows_with", "rows_without"]].tolist() == [8, 2, 6]
     assert text["accuracy_with"] == 0.5
     assert text["accuracy_without"] == round(4 / 6, 6)
     assert table.loc["absent", "rows"].tolist() == [0, 0, 0]
-    assert table.loc["absent", "flattered_by"].isna().all()
+    assert table.loc["absent", "difference"].isna().all()
     assert len(audit.leakage_table(ids, {}, texts, images)) == 0
 
 
