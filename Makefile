@@ -66,7 +66,7 @@ ui: install  ## open the runs: http://127.0.0.1:5000
 
 plots: install  ## draw the plots of dvc.yaml as a page, also without a network: dvc_plots/
 	-python -m rakuten plots
-	dvc plots show ensembles nets reports/charts/comparison reports/charts/calibration
+	dvc plots show ensembles nets reports/charts/comparison.png reports/charts/calibration.png
 
 ##@ Use
 

@@ -88,7 +88,7 @@ def named(role: str, modality: str) -> str:
 
 
 def title(name: str, language: str = "en") -> str:
-    """Look up the display name of a model in "fr" or "en"; a model not in `TABLE` keeps its name."""
+    """Look up the title of a model in "fr" or "en"; a model not in `TABLE` keeps its name."""
     if name not in BY_NAME:
         return name
     return BY_NAME[name].title_fr if language == "fr" else BY_NAME[name].title

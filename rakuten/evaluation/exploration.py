@@ -87,8 +87,8 @@ def balance_table(catalogue: pd.DataFrame) -> pd.DataFrame:
         catalogue: Table of `join`, n products.
 
     Returns:
-        27 rows: `code`, `name`, `group` (of confusable categories, "" for none), `products`, `share`
-        of all, `challenge_share` in the challenge's 84,916 training rows.
+        27 rows: `code`, `name`, `group` (of confusable categories, "" for none), `products`,
+        `share` of all, `challenge_share` in the challenge's 84,916 training rows.
     """
     counts = _counts(catalogue["label"])
     groups = {code: group for group, codes in GROUPS.items() for code in codes}

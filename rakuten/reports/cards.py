@@ -57,8 +57,15 @@ FEW = 10
 CONFUSIONS, LANGUAGES, WORST = 10, 8, 3
 """Lines listed of the most frequent confusions, of languages, of worst categories."""
 
-SLICES = {"fr": "French", "en": "English", "other": "other language", "none": "no text",
-          "given": "with description", "missing": "without description", "both": "text and image"}  # fmt: skip
+SLICES = {
+    "fr": "French",
+    "en": "English",
+    "other": "other language",
+    "none": "no text",
+    "given": "with description",
+    "missing": "without description",
+    "both": "text and image",
+}
 """Names of slices; other slices keep their own."""
 
 COLUMNS = {
@@ -229,7 +236,7 @@ def _render(name: str, reports: Reports, **figures: object) -> str:
 
 
 def margin(rows: int) -> str:
-    """Format the 95 % margin of error of an accuracy on so many rows, at most, in points: `± 6.0`."""
+    """Format the largest 95 % margin of error of an accuracy on so many rows: `± 6.0` points."""
     return f"± {98 / np.sqrt(rows):.1f}" if rows else formats.NONE
 
 
@@ -327,7 +334,7 @@ def _robustness(table: pd.DataFrame) -> dict:
 
 
 def _leakage(leakage: pd.DataFrame) -> dict | None:
-    """Find the packaged model's accuracy with and without near-duplicates; None if there are none."""
+    """Find the packaged model's accuracy without near-duplicates; None if there are none."""
     own = leakage[leakage["model"].eq(PACKAGED) & leakage["near_duplicate"].eq("either")]
     found = _records(own[own["rows_with"] > 0])
     return found[0] if found else None

@@ -163,8 +163,8 @@ def lengths(histograms: pd.DataFrame, quartiles: pd.DataFrame, data: str) -> Fig
         axes.stairs(density, edges, fill=True, color=LIGHT_BLUE)
         axes.axvline(row["median"], color=INK, linestyle=":", linewidth=1.4)
         axes.text(
-            row["median"], 1.0, f"median {row['median']:,.0f}", transform=axes.get_xaxis_transform(),
-            va="bottom", ha="center", fontsize=9,
+            row["median"], 1.0, f"median {row['median']:,.0f}", va="bottom", ha="center",
+            transform=axes.get_xaxis_transform(), fontsize=9,
         )  # fmt: skip
         axes.set_xscale("log")
         wide = edges[-1] > 20 * edges[0]
