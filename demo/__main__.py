@@ -10,7 +10,7 @@ from demo.paths import PACKAGE, missing
 OPTIONS = {
     "server.headless": "true",  # no question about an e-mail address, no browser opened
     "server.fileWatcherType": "none",
-    "server.maxUploadSize": "100",  # the page refuses large pictures itself, in its own words
+    "server.maxUploadSize": "100",  # the page itself refuses large images, with a message
     "browser.gatherUsageStats": "false",
     "client.toolbarMode": "minimal",
     "client.showErrorDetails": "none",
@@ -26,18 +26,18 @@ OPTIONS = {
     "theme.dark.secondaryBackgroundColor": "#1f2228",
     "theme.dark.textColor": "#eceae6",
 }
-"""Streamlit's options: nothing is sent to other hosts."""
+"""Options of Streamlit: no request to another host."""
 
 
 def main() -> None:
-    """Check what the page needs, say where it is, hand over to Streamlit."""
+    """Check the required files, print the address and start Streamlit."""
     parser = argparse.ArgumentParser(prog="python -m demo", description=__doc__)
     parser.add_argument("--address", default="127.0.0.1", help="where to listen (%(default)s)")
     parser.add_argument("--port", type=int, default=8501, help="(%(default)s)")
     given = parser.parse_args()
     if missing((PACKAGE / "package.json",)):
         print(
-            f"{PACKAGE} is not there, so the page can show results but not classify: "
+            f"{PACKAGE} does not exist, so the page can show results but not classify: "
             "run 'make repro' first.",
             file=sys.stderr,
         )

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import streamlit as st
 
-from demo import catalogue, page_classify, page_compare, page_confusions, snippets
+from demo import catalogue, components, page_classify, page_compare, page_confusions
 from demo.paths import DATASET
-from demo.shared import language, words
-from demo.wording import LANGUAGES
+from demo.shared import language, t
+from demo.translations import LANGUAGES
 
 HERE = Path(__file__).parent
 PAGES = {
@@ -16,28 +16,26 @@ PAGES = {
     "tab_confusions": page_confusions.show,
 }
 
-KEPT = {"title", "description", "keep_picture", "chosen_model", "chosen_group", "reliable_models"}
-"""What a visitor set in one tab and finds again after a look at another."""
+KEPT = {"title", "description", "keep_image", "chosen_model", "chosen_group", "reliable_models"}
+"""Widgets that keep their values when the visitor changes the tab."""
 
 
 def main() -> None:
-    """Draw the page for this visit."""
-    st.set_page_config(
-        page_title=words("page_title"), page_icon=str(HERE / "icon.png"), layout="wide"
-    )
+    """Draw the page."""
+    st.set_page_config(page_title=t("page_title"), page_icon=str(HERE / "icon.png"), layout="wide")
     st.html(HERE / "style.css")
     for key in KEPT & st.session_state.keys():
-        st.session_state[key] = st.session_state[key]  # Streamlit forgets what it does not draw
+        st.session_state[key] = st.session_state[key]  # Streamlit drops values of hidden widgets
     _show_header()
     _show_tabs()
 
 
 def _show_header() -> None:
-    """Write the title, the switch of languages and what the data are."""
+    """Draw the title, the language switch and the name of the data."""
     title, switch = st.columns([5, 1.4], vertical_alignment="top")
     with switch:
         st.radio(
-            words("language"),
+            t("language"),
             list(LANGUAGES),
             format_func=LANGUAGES.get,
             key="language",
@@ -45,20 +43,20 @@ def _show_header() -> None:
             label_visibility="collapsed",
         )
     with title:
-        st.title(words("page_title"), anchor=False)
-        st.html(f'<div class="rk-lead">{snippets.escape(words("page_lead"))}</div>')
+        st.title(t("page_title"), anchor=False)
+        st.html(f'<div class="rk-lead">{components.escape(t("page_lead"))}</div>')
     _set_language()
     if DATASET.exists():
         name = catalogue.dataset_name()
         if name == catalogue.SYNTHETIC:
-            st.html(snippets.note(words("synthetic"), kind="notice"))
+            st.html(components.note(t("synthetic"), kind="notice"))
         else:
-            st.html(snippets.note(words("dataset", name=name)))
+            st.html(components.note(t("dataset", name=name)))
 
 
 def _set_language() -> None:
-    """Tell browsers and screen readers the language, and the uploader, which knows no other."""
-    label = words("choose_file")
+    """Set the language of the document, and the label of the uploader's button."""
+    label = t("choose_file")
     st.html(
         f"<script>document.documentElement.lang={language()!r}</script>"
         "<style>[data-testid=stFileUploaderDropzone] [data-testid=stBaseButton-secondary]::after"
@@ -68,10 +66,10 @@ def _set_language() -> None:
 
 
 def _show_tabs() -> None:
-    """Draw the chosen tab alone; a change of language keeps it."""
+    """Draw the chosen tab only; it stays chosen when the language changes."""
     state = st.session_state
-    labels = [words(key) for key in PAGES]
-    if state.get("tabs_language") != language():  # a default that moved would undo clicks
+    labels = [t(key) for key in PAGES]
+    if state.get("tabs_language") != language():  # a changed default would undo clicks
         state.tabs_language, state.first_tab = language(), state.get("chosen_tab", 0)
     tabs = st.tabs(
         labels, default=labels[state.first_tab], key=f"tabs-{language()}", on_change="rerun"

@@ -1,4 +1,4 @@
-"""The products that the page shows: texts, pictures, parts, what the model said of them."""
+"""The products that the page shows, with their images, parts and predictions."""
 
 import base64
 import io
@@ -15,29 +15,29 @@ from rakuten.image import preprocessing
 from rakuten.text.html import plain_text
 
 SYNTHETIC = "synthetic sample"
-"""What data/dataset.json calls the embedded sample."""
+"""The name of the embedded sample in data/dataset.json."""
 
 THUMBNAIL = 176
-"""Longer side of a small picture in pixels."""
+"""Longer side of a thumbnail in pixels."""
 
 
 class Catalogue:
-    """All products by id; opened once and shared by every visitor.
+    """All products by id, opened once and shared by all visitors.
 
     Attributes:
-        table: The product table indexed by id, with its `part` and whether it `has_picture`.
+        table: The product table indexed by id, with its `part` and whether it `has_image`.
     """
 
     def __init__(self) -> None:
         table = storage.read_table(PRODUCTS).set_index("id")
         parts = storage.read_table(PARTS).set_index("id")
         self._archive = storage.ImageArchive(ARCHIVE)
-        self._lock = threading.Lock()  # the archive's file has one position
+        self._lock = threading.Lock()  # the archive's file has one read position
         names = [f"image_train/{name}" for name in products.image_names(table)]
         self.table = table.assign(
             part=parts["part"],
             file=names,
-            has_picture=[name in self._archive for name in names],
+            has_image=[name in self._archive for name in names],
         )
         self.thumbnail = lru_cache(maxsize=2048)(self._thumbnail)
 
@@ -53,20 +53,20 @@ class Catalogue:
         """Look up a product's true `prdtypecode`."""
         return int(self.table.at[product, "prdtypecode"])
 
-    def picture(self, product: int) -> bytes | None:
-        """Read a product's picture file, None if it has none."""
-        if not self.table.at[product, "has_picture"]:
+    def image(self, product: int) -> bytes | None:
+        """Read the content of a product's image file, None without an image."""
+        if not self.table.at[product, "has_image"]:
             return None
         with self._lock:
             return self._archive.read(self.table.at[product, "file"])
 
     def _thumbnail(self, product: int) -> str | None:
-        """Write a small picture as a data address for HTML, None if it has none."""
-        content = self.picture(product)
+        """Make a thumbnail as a data URL, None without a readable image."""
+        content = self.image(product)
         if content is None:
             return None
         try:
-            return data_address(preprocessing.decode(content))
+            return data_url(preprocessing.decode(content))
         except preprocessing.ImageError:
             return None
 
@@ -75,17 +75,17 @@ class Catalogue:
         return plain_text(value) if isinstance(value, str) else ""
 
 
-def data_address(pixels, *, side: int = THUMBNAIL) -> str:
-    """Shrink pixels uint8 (height, width, 3) and write them as an address that holds a JPEG."""
-    picture = Image.fromarray(pixels)
-    picture.thumbnail((side, side))
+def data_url(pixels, *, side: int = THUMBNAIL) -> str:
+    """Shrink pixels uint8 (height, width, 3) and encode them as a data URL with a JPEG."""
+    image = Image.fromarray(pixels)
+    image.thumbnail((side, side))
     content = io.BytesIO()
-    picture.save(content, "JPEG", quality=82)
+    image.save(content, "JPEG", quality=82)
     return f"data:image/jpeg;base64,{base64.b64encode(content.getvalue()).decode('ascii')}"
 
 
 def predictions() -> pd.DataFrame:
-    """Read what the best fusion said of the test part.
+    """Read the predictions of late_fusion for the test part.
 
     Returns:
         Columns id, actual and predicted (int64 codes), probability; ascending id.
@@ -99,5 +99,5 @@ def predictions() -> pd.DataFrame:
 
 
 def dataset_name() -> str:
-    """Read what the data call themselves."""
+    """Read the name of the data."""
     return str(storage.read_json(DATASET)["name"])

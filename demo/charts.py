@@ -1,4 +1,4 @@
-"""Charts, in colours that read on white and on black."""
+"""Charts, in colours that are legible on white and on black."""
 
 import altair as alt
 import pandas as pd
@@ -16,7 +16,7 @@ def confusion(table: pd.DataFrame, words: dict[str, str], *, named: bool) -> alt
         table: Columns actual, predicted (labels), actual_name, predicted_name, rows, share; in the
             order of the axes.
         words: Titles: actual, predicted, rows, share.
-        named: Whether labels are names, which need room, and cells hold their numbers.
+        named: Whether labels are names, which need more space, and cells show their numbers.
     """
     order = list(dict.fromkeys(table["actual"]))
     axis = {"sort": order, "scale": alt.Scale(domain=order)}
@@ -50,7 +50,7 @@ def category_f1(table: pd.DataFrame, words: dict[str, str]) -> alt.LayerChart:
     """Draw one bar for each category.
 
     Args:
-        table: Columns category (label), f1, support, value (f1 in words); in the order of the bars.
+        table: Columns category (label), f1, support, value (f1 as text); in the order of the bars.
         words: Titles: category, rows.
     """
     base = alt.Chart(table).encode(
@@ -69,7 +69,7 @@ def category_f1(table: pd.DataFrame, words: dict[str, str]) -> alt.LayerChart:
 
 
 def reliability(table: pd.DataFrame, words: dict[str, str]) -> alt.LayerChart:
-    """Draw how often models are right against how often they claim to be.
+    """Draw accuracy against predicted probability.
 
     Args:
         table: Columns model (name), confidence, accuracy, rows.
@@ -95,19 +95,19 @@ def reliability(table: pd.DataFrame, words: dict[str, str]) -> alt.LayerChart:
     return alt.layer(diagonal, lines).properties(height=360)
 
 
-def curves(table: pd.DataFrame, words: dict[str, str], *, form: str) -> alt.Chart:
-    """Draw one measure by epoch.
+def curves(table: pd.DataFrame, words: dict[str, str], *, number_format: str) -> alt.Chart:
+    """Draw one metric by epoch.
 
     Args:
         table: Columns model (name), epoch, part (name), value.
         words: Titles: model, epoch, part, value.
-        form: How the values on the axis are written, in D3's notation.
+        number_format: Format of the values on the axis, in D3's notation.
     """
     names = list(dict.fromkeys(table["model"]))
     parts = list(dict.fromkeys(table["part"]))
     return alt.Chart(table).mark_line(strokeWidth=2).encode(
         x=alt.X("epoch:Q", title=words["epoch"], axis=alt.Axis(tickMinStep=1, format="d")),
-        y=alt.Y("value:Q", title=words["value"], axis=alt.Axis(format=form, tickCount=5)),
+        y=alt.Y("value:Q", title=words["value"], axis=alt.Axis(format=number_format, tickCount=5)),
         color=_series("model", names),
         strokeDash=alt.StrokeDash(
             "part:N", sort=parts, legend=None,
@@ -128,11 +128,11 @@ def _axis(**options) -> alt.Axis:
 
 
 def _series(field: str, names: list[str]) -> alt.Color:
-    """Give each name a colour, the legend below the chart."""
+    """Assign a colour to each name, with the legend below the chart."""
     colours = (COLOURS * len(names))[: len(names)]
     return alt.Color(f"{field}:N", scale=alt.Scale(domain=names, range=colours), legend=_legend())
 
 
 def _legend() -> alt.Legend:
-    """Put a legend below the chart, where it narrows nothing on a phone."""
+    """Put the legend below the chart, so that it takes no width on a phone."""
     return alt.Legend(title=None, orient="bottom", columns=2, labelLimit=_LABELS)

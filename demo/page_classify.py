@@ -1,4 +1,4 @@
-"""The tab "Classify": a product in, a category and its reasons out."""
+"""The tab "Classify": a product in, a category and its explanation out."""
 
 import logging
 from dataclasses import dataclass
@@ -7,11 +7,11 @@ from textwrap import shorten
 import streamlit as st
 
 from demo import catalogue as catalogues
-from demo import heat, samples, snippets, uploads, view_models
+from demo import components, examples, heatmap, uploads, view_models
 from demo.engine import Answer
 from demo.paths import MODELS_NEED, PRODUCTS_NEED
-from demo.shared import catalogue, complete, engine, heading, language, words
-from demo.wording import number, percent
+from demo.shared import catalogue, complete, engine, heading, language, t
+from demo.translations import number, percent
 from rakuten.category_names import GROUPS, category
 from rakuten.image import preprocessing
 from rakuten.serving import explanation
@@ -24,133 +24,131 @@ MAX_TITLE, MAX_DESCRIPTION = 1_000, 20_000
 
 @dataclass(frozen=True)
 class Request:
-    """What is to be classified.
+    """A product to classify.
 
     Attributes:
         title: As typed.
         description: As typed.
-        picture: A whole file, None without one.
-        name: The file's name.
-        sample: The sample's id, None for a visitor's own product.
+        image: Content of an image file, None without one.
+        example: The id of the example, None for the visitor's own product.
     """
 
     title: str
     description: str
-    picture: bytes | None
-    name: str
-    sample: int | None
+    image: bytes | None
+    example: int | None
 
 
 def show() -> None:
     """Draw the tab."""
     if not complete((*MODELS_NEED, *PRODUCTS_NEED), "missing_build"):
         return
-    _show_samples()
+    _show_examples()
     st.space("small")
     left, right = st.columns([5, 7], gap="large")
     with left:
         heading("own")
-        fault = _ask()
-        if fault:
-            st.error(fault)
+        error = _show_form()
+        if error:
+            st.error(error)
     request = st.session_state.get("request")
     with right:
-        if request is None or fault:
-            st.html(snippets.note(words("answer_waits"), kind="empty"))
-            engine()  # loads behind what is shown
+        if request is None or error:
+            st.html(components.note(t("answer_waits"), kind="empty"))
+            engine()  # load the models while the visitor reads
             return
         answer = _answer(request)
         if answer is None:
             return
         _show_answer(answer, request)
-    _show_reasons(answer, request)
+    _show_explanation(answer, request)
 
 
 @st.cache_data(show_spinner=False)
-def _samples() -> list[samples.Sample]:
-    """Choose the products to offer, once."""
-    return samples.choose(samples.candidates(catalogues.predictions(), catalogue().table))
+def _examples() -> list[examples.Example]:
+    """Choose the examples, once."""
+    return examples.choose(examples.candidates(catalogues.predictions(), catalogue().table))
 
 
-def _show_samples() -> None:
-    """Draw a button with a small picture for each sample."""
-    heading("samples", words("samples_help"))
+def _show_examples() -> None:
+    """Draw a button with a thumbnail for each example."""
+    heading("examples", t("examples_help"))
     products, style = catalogue(), ""
-    with st.container(key="samples"):
-        for start in range(0, samples.COUNT, 6):
-            row = _samples()[start : start + 6]
-            for column, sample in zip(st.columns(6), row, strict=False):
-                group = GROUPS.get(sample.group, {}).get(language(), "")
-                kind = words(f"kind_{sample.kind}", group=group)
-                title = _plain(shorten(products.title(sample.product), 48, placeholder=" …"))
+    with st.container(key="examples"):
+        for start in range(0, examples.COUNT, 6):
+            row = _examples()[start : start + 6]
+            for column, example in zip(st.columns(6), row, strict=False):
+                group = GROUPS.get(example.group, {}).get(language(), "")
+                kind = t(f"kind_{example.kind}", group=group)
+                title = _plain(shorten(products.title(example.product), 48, placeholder=" …"))
                 column.button(
-                    f"**{kind}** *{title or words('no_title')}*",
-                    key=f"sample-{sample.product}",
-                    on_click=_take_sample,
-                    args=(sample,),
+                    f"**{kind}** *{title or t('no_title')}*",
+                    key=f"example-{example.product}",
+                    on_click=_use_example,
+                    args=(example,),
                     width="stretch",
                     wrap=True,
                 )
-                picture = products.thumbnail(sample.product) if sample.with_picture else None
-                if picture:
-                    style += f".st-key-sample-{sample.product} button::before"
-                    style += f'{{background-color:#fff;background-image:url("{picture}")}}'
+                image = products.thumbnail(example.product) if example.with_image else None
+                if image:
+                    style += f".st-key-example-{example.product} button::before"
+                    style += f'{{background-color:#fff;background-image:url("{image}")}}'
     st.html(f"<style>{style}</style>")
 
 
-def _take_sample(sample: samples.Sample) -> None:
-    """Fill the form with a sample and ask for it."""
+def _use_example(example: examples.Example) -> None:
+    """Fill the form with an example and classify it."""
     products, state = catalogue(), st.session_state
-    state.title = products.title(sample.product)[:MAX_TITLE]
-    state.description = products.description(sample.product)[:MAX_DESCRIPTION]
-    state.sample_picture = products.picture(sample.product) if sample.with_picture else None
-    state.sample, state.keep_picture = sample.product, True
+    state.title = products.title(example.product)[:MAX_TITLE]
+    state.description = products.description(example.product)[:MAX_DESCRIPTION]
+    state.example_image = products.image(example.product) if example.with_image else None
+    state.example, state.keep_image = example.product, True
     state.uploads = state.get("uploads", 0) + 1  # a new, empty uploader
-    picture = state.sample_picture
-    state.request = Request(state.title, state.description, picture, "", sample.product)
+    image = state.example_image
+    state.request = Request(state.title, state.description, image, example.product)
 
 
-def _ask() -> str | None:
-    """Draw the form; where it is sent, note the request or say what is wrong."""
+def _show_form() -> str | None:
+    """Draw the form; when submitted, store the request or return an error message."""
     state = st.session_state
     with st.form("product", border=False):
         title = st.text_input(
-            words("title"),
+            t("title"),
             key="title",
             max_chars=MAX_TITLE,
-            placeholder=words("title_placeholder"),
+            placeholder=t("title_placeholder"),
         )
         description = st.text_area(
-            words("description"), key="description", max_chars=MAX_DESCRIPTION, height=140
+            t("description"), key="description", max_chars=MAX_DESCRIPTION, height=140
         )
-        upload = st.file_uploader(words("picture"), key=f"upload-{state.get('uploads', 0)}")
-        kept = state.get("sample_picture")
+        upload = st.file_uploader(t("image"), key=f"upload-{state.get('uploads', 0)}")
+        kept = state.get("example_image")
         if kept is not None:
             shown, box = st.columns([1, 3], vertical_alignment="center")
-            shown.image(kept, alt=words("sample_picture_alt"), width=72)
-            keep = box.checkbox(words("sample_picture"), key="keep_picture")
-        sent = st.form_submit_button(words("submit"), type="primary", width="stretch")
+            shown.image(kept, alt=t("example_image_alt"), width=72)
+            keep = box.checkbox(t("example_image"), key="keep_image")
+        sent = st.form_submit_button(t("submit"), type="primary", width="stretch")
     if not sent:
         return None
     state.request = None
-    picture, name = None, ""
+    image = None
     if upload is not None:
-        picture, name = upload.getvalue(), upload.name
-        fault = uploads.fault(picture)
-        if fault:
-            size = number(len(picture) / 1e6, language(), digits=1)
-            return words(fault, name=name, size=size)
+        image = upload.getvalue()
+        error = uploads.check(image)
+        if error:
+            size = number(len(image) / 1e6, language(), digits=1)
+            return t(error, name=upload.name, size=size)
     elif kept is not None and keep:
-        picture = kept
-    if not (title.strip() or description.strip() or picture):
-        return words("fault_nothing")
-    state.request = Request(title, description, picture, name, _same_sample(title, description))
+        image = kept
+    if not (title.strip() or description.strip() or image):
+        return t("error_nothing")
+    state.request = Request(title, description, image, _unchanged_example(title, description))
     return None
 
 
-def _same_sample(title: str, description: str) -> int | None:
-    """Name the sample if its texts are as they were: its true category is then known."""
-    product = st.session_state.get("sample")
+def _unchanged_example(title: str, description: str) -> int | None:
+    """Return the id of the example if its texts are unchanged: its true category is known."""
+    product = st.session_state.get("example")
     if product is None:
         return None
     texts = catalogue().title(product)[:MAX_TITLE], catalogue().description(product)
@@ -158,106 +156,106 @@ def _same_sample(title: str, description: str) -> int | None:
 
 
 def _answer(request: Request) -> Answer | None:
-    """Ask the model; say in words where it cannot answer."""
-    with st.spinner(words("loading" if not st.session_state.get("loaded") else "working")):
+    """Classify the product; show a message if that fails."""
+    with st.spinner(t("loading" if not st.session_state.get("loaded") else "working")):
         try:
-            found = engine().answer(request.title, request.description, request.picture)
-        except (preprocessing.ImageError, ValueError, OSError, RuntimeError) as error:
+            found = engine().answer(request.title, request.description, request.image)
+        except (preprocessing.ImageError, ValueError, OSError) as error:
             _LOG.warning("a product could not be classified", exc_info=error)
-            st.error(words("fault_other", reason=str(error)))
+            st.error(t("error_other", reason=str(error)))
             return None
     st.session_state.loaded = True
     return found
 
 
 def _show_answer(answer: Answer, request: Request) -> None:
-    """Write the category, the next likely ones and who spoke for it."""
+    """Show the category, the most probable ones and the contributions."""
     first, code = answer.prediction, answer.prediction.code
     heading("answer")
     if st.session_state.get("shown") != request:
         st.session_state.shown = request
-        st.html(snippets.bring_into_view(), unsafe_allow_javascript=True)
+        st.html(components.bring_into_view(), unsafe_allow_javascript=True)
     st.html(
-        snippets.verdict(
+        components.verdict(
             category(code, language()),
-            words("code", code=code),
+            t("code", code=code),
             percent(first.probability, language(), digits=1),
-            words(view_models.confidence(first.probability)),
+            t(view_models.confidence(first.probability)),
         )
     )
-    if request.sample is not None:
-        truth = catalogue().code(request.sample)
+    if request.example is not None:
+        truth = catalogue().code(request.example)
         kind = "right" if truth == code else "wrong"
         name = category(truth, language())
-        st.html(snippets.note(words(f"truth_{kind}", category=name, code=truth), kind=kind))
+        st.html(components.note(t(f"truth_{kind}", category=name, code=truth), kind=kind))
     heading("top", level=3)
-    st.html(snippets.bars(view_models.top_bars(first, language())))
-    heading("shares", level=3)
-    st.html(snippets.spoken(view_models.sides_sentence(first, language())))
+    st.html(components.bars(view_models.top_bars(first, language())))
+    heading("contributions", level=3)
+    st.html(components.sentence(view_models.evidence_sentence(first, language())))
     rows = view_models.sides(first, language())
-    st.html(snippets.two_sided(rows, against=words("against"), favour=words("for")))
-    st.html(snippets.note(words("shares_note")))
+    st.html(components.two_sided(rows, against=t("against"), favour=t("for")))
+    st.html(components.note(t("contributions_note")))
 
 
-def _show_reasons(answer: Answer, request: Request) -> None:
-    """Write the reasons in the order in which they are known: the slow map comes last."""
+def _show_explanation(answer: Answer, request: Request) -> None:
+    """Show the explanation; the slow heatmap is computed last."""
     st.divider()
     left, right = st.columns(2, gap="large")
     with right:
-        heading("regions", words("regions_note"))
+        heading("regions", t("regions_note"))
         regions = st.container(key="heat")
     with left:
-        heading("words", words("words_note"))
+        heading("words", t("words_note"))
         _show_words(answer)
     st.divider()
-    heading("similar", words("similar_note"))
+    heading("similar", t("similar_note"))
     _show_similar(answer)
     with regions:
         _show_regions(answer, request)
 
 
 def _show_words(answer: Answer) -> None:
-    """Write the texts with their words marked, and a table of the strongest."""
-    with st.spinner(words("words_working")):
+    """Show the texts with marked words, and a table of the strongest."""
+    with st.spinner(t("words_working")):
         effects = engine().words(answer)
     if not effects:
-        st.html(snippets.note(words("words_none")))
+        st.html(components.note(t("words_none")))
         return
     texts = {"title": answer.prepared.title, "description": answer.prepared.description}
     content = ""
     for field, text in texts.items():
         if text:
             pieces = view_models.marks(text, field, effects, language())
-            label = words(field).split(" (")[0]
-            content += snippets.paragraph(label, snippets.marked(pieces))
+            label = t(field).split(" (")[0]
+            content += components.paragraph(label, components.marked(pieces))
     st.html(content)
     if len(effects) >= explanation.MAX_WORDS:
-        st.html(snippets.note(words("words_limited", count=len(effects))))
+        st.html(components.note(t("words_limited", count=len(effects))))
     rows = view_models.word_rows(effects, language())
     if rows:
-        header = [words(name) for name in ("word", "where", "direction", "effect")]
-        st.html(snippets.table(header, rows, label=words("words")))
+        header = [t(name) for name in ("word", "where", "direction", "effect")]
+        st.html(components.table(header, rows, label=t("words")))
 
 
 def _show_similar(answer: Answer) -> None:
-    """Draw the nearest train products by text and by picture."""
+    """Show the most similar training products by text and by image."""
     products = catalogue()
     for column, kind in zip(st.columns(2, gap="large"), ("text", "image"), strict=True):
         with column:
             heading(f"similar_{kind}", level=3)
             found = engine().similar(answer, kind)
             if not found:
-                st.html(snippets.note(words(f"similar_none_{kind}")))
+                st.html(components.note(t(f"similar_none_{kind}")))
                 continue
             st.html(
-                snippets.cards(
-                    snippets.Card(
+                components.cards(
+                    components.Card(
                         products.thumbnail(product),
-                        words("no_picture"),
-                        products.title(product) or words("no_title"),
+                        t("no_image"),
+                        products.title(product) or t("no_title"),
                         (
                             category(products.code(product), language()),
-                            words("similarity", value=percent(value, language())),
+                            t("similarity", value=percent(value, language())),
                         ),
                     )
                     for product, value in found
@@ -266,38 +264,38 @@ def _show_similar(answer: Answer) -> None:
 
 
 def _show_regions(answer: Answer, request: Request) -> None:
-    """Draw the picture with the parts that counted."""
-    if request.picture is None:
-        st.html(snippets.note(words("regions_none")))
+    """Show the heatmap of region effects."""
+    if request.image is None:
+        st.html(components.note(t("regions_none")))
         return
     bar = st.empty()
 
     def advance(done: int, total: int) -> None:
-        bar.progress(done / total, words("regions_working", done=done, total=total))
+        bar.progress(done / total, t("regions_working", done=done, total=total))
 
     if answer.regions is None:
         advance(0, explanation.GRID**2)
     effects = engine().regions(answer, advance)
     bar.empty()
     crop = engine().crops_borders
-    pixels = heat.product_part(request.picture, answer.prepared.image[1], crop=crop)
-    st.image(heat.draw(pixels, effects), alt=words("regions_alt"))
-    cells = heat.strongest(effects)
+    pixels = heatmap.network_view(request.image, answer.prepared.image[1], crop=crop)
+    st.image(heatmap.draw(pixels, effects), alt=t("regions_alt"))
+    cells = heatmap.strongest(effects)
     if not cells:
-        st.html(snippets.note(words("regions_faint")))
+        st.html(components.note(t("regions_faint")))
         return
     rows = [
         (
-            f"{rank} - {words(heat.place(cell, len(effects)))}",
-            words("for" if effects[cell] > 0 else "against"),
+            f"{rank} - {t(heatmap.place(cell, len(effects)))}",
+            t("for" if effects[cell] > 0 else "against"),
             number(float(effects[cell]), language(), sign=True),
         )
         for rank, cell in enumerate(cells, start=1)
     ]
-    header = [words("region"), words("direction"), words("effect")]
-    st.html(snippets.table(header, rows, label=words("regions")))
+    header = [t("region"), t("direction"), t("effect")]
+    st.html(components.table(header, rows, label=t("regions")))
 
 
 def _plain(text: str) -> str:
-    """Keep characters that Markdown would read from changing a button's label."""
+    """Escape the characters of Markdown in a button's label."""
     return "".join(f"\\{c}" if c in r"\`*_{}[]()#+-.!|~<>$:&" else c for c in text)

@@ -1,12 +1,12 @@
-"""The tab "Hardest confusions": the pairs of categories that the best fusion mixes up."""
+"""The tab "Hardest confusions": the pairs of categories that late_fusion confuses most."""
 
 import streamlit as st
 
 from demo import catalogue as catalogues
-from demo import snippets, view_models
+from demo import components, view_models
 from demo.paths import PRODUCTS_NEED
-from demo.shared import catalogue, complete, heading, language, words
-from demo.wording import percent
+from demo.shared import catalogue, complete, heading, language, t
+from demo.translations import percent
 from rakuten.category_names import category
 
 PAIRS = 8
@@ -17,12 +17,12 @@ def show() -> None:
     """Draw the tab."""
     if not complete(PRODUCTS_NEED, "missing_build"):
         return
-    said = catalogues.predictions()
-    errors = int((said["actual"] != said["predicted"]).sum())
-    heading("pairs", words("pairs_note", errors=errors, rows=len(said)))
-    pairs = view_models.confused_pairs(said, PAIRS)
+    predictions = catalogues.predictions()
+    errors = int((predictions["actual"] != predictions["predicted"]).sum())
+    heading("pairs", t("pairs_note", errors=errors, rows=len(predictions)))
+    pairs = view_models.confused_pairs(predictions, PAIRS)
     if not pairs:
-        st.html(snippets.note(words("pairs_none")))
+        st.html(components.note(t("pairs_none")))
     for start in range(0, len(pairs), 2):
         for column, pair in zip(st.columns(2), pairs[start : start + 2], strict=False):
             with column.container(border=True, height="stretch"):
@@ -30,27 +30,27 @@ def show() -> None:
 
 
 def _show_pair(codes: tuple[int, int], records: list[dict]) -> None:
-    """Name two categories and show products of one that were taken for the other."""
+    """Show two categories and the products of one that were predicted as the other."""
     names = [f"{category(code, language())} ({code})" for code in codes]
-    st.subheader(words("pair", first=names[0], second=names[1]), anchor=False)
+    st.subheader(t("pair", first=names[0], second=names[1]), anchor=False)
     count = "one_error" if len(records) == 1 else "many_errors"
-    st.html(snippets.note(words(count, count=len(records))))
-    st.html(snippets.cards(map(_card, records[:EXAMPLES]), wide=True))
+    st.html(components.note(t(count, count=len(records))))
+    st.html(components.cards(map(_card, records[:EXAMPLES]), wide=True))
 
 
-def _card(record: dict) -> snippets.Card:
-    """Show a product that was taken for another category's."""
+def _card(record: dict) -> components.Card:
+    """Show a misclassified product."""
     products = catalogue()
-    said = category(int(record["predicted"]), language())
-    return snippets.Card(
+    predicted = category(int(record["predicted"]), language())
+    return components.Card(
         products.thumbnail(record["id"]),
-        words("no_picture"),
-        products.title(record["id"]) or words("no_title"),
+        t("no_image"),
+        products.title(record["id"]) or t("no_title"),
         (
-            words("true_is", category=category(int(record["actual"]), language())),
-            words(
-                "said_is",
-                category=said,
+            t("true_is", category=category(int(record["actual"]), language())),
+            t(
+                "predicted_is",
+                category=predicted,
                 probability=percent(record["probability"], language(), digits=0),
             ),
         ),

@@ -1,4 +1,4 @@
-"""The files that the page reads, and which of them are not there."""
+"""The files that the page reads."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -34,5 +34,5 @@ REPORTS_NEED = (
 
 
 def missing(paths: Iterable[Path]) -> list[str]:
-    """List the files that are not there."""
+    """List the files that do not exist."""
     return [str(path) for path in paths if not path.exists()]

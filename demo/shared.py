@@ -1,12 +1,12 @@
-"""What every visitor shares, opened once, and short ways to write on the page."""
+"""Resources that all visitors share, and helpers for text on the page."""
 
 import streamlit as st
 
-from demo import snippets
+from demo import components
 from demo.catalogue import Catalogue
 from demo.engine import Engine
 from demo.paths import missing
-from demo.wording import say
+from demo.translations import translate
 
 
 @st.cache_resource(show_spinner=False)
@@ -23,25 +23,25 @@ def engine() -> Engine:
 
 
 def language() -> str:
-    """Tell the language of this visit."""
+    """Return the language of this visit."""
     return st.session_state.get("language", "fr")
 
 
-def words(key: str, **values: object) -> str:
-    """Write a text in the language of this visit."""
-    return say(key, language(), **values)
+def t(key: str, **values: object) -> str:
+    """Translate a text of the page into the language of this visit."""
+    return translate(key, language(), **values)
 
 
 def heading(key: str, note: str = "", level: int = 2) -> None:
-    """Write a heading and, below it, its small print."""
-    (st.header if level == 2 else st.subheader)(words(key), anchor=False)
+    """Write a heading with an optional note."""
+    (st.header if level == 2 else st.subheader)(t(key), anchor=False)
     if note:
-        st.html(snippets.note(note))
+        st.html(components.note(note))
 
 
 def complete(paths: tuple, key: str) -> bool:
-    """Tell whether files are there; if not, say on the page what to run."""
-    lacking = missing(paths)
-    if lacking:
-        st.error(words(key, files=", ".join(lacking)))
-    return not lacking
+    """Check that files exist; if not, show what to run."""
+    absent = missing(paths)
+    if absent:
+        st.error(t(key, files=", ".join(absent)))
+    return not absent

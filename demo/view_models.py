@@ -1,12 +1,12 @@
-"""From what the model says to what the page shows: no Streamlit here, so that tests are quick."""
+"""Convert predictions and tables to what the page shows; without Streamlit, so tests are quick."""
 
 from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
-from demo.snippets import Bar, Mark, Side
-from demo.wording import number, percent, say
+from demo.components import Bar, Mark, Side
+from demo.translations import number, percent, translate
 from rakuten.categories import CODES, GROUPS
 from rakuten.category_names import category
 from rakuten.model_names import title as model
@@ -14,26 +14,26 @@ from rakuten.serving.classifier import Prediction
 from rakuten.serving.explanation import FIELDS, WordEffect
 
 CONFIDENCE = ((0.9, "confidence_high"), (0.7, "confidence_good"), (0.4, "confidence_low"))
-"""Least probabilities of the words for them."""
+"""Least probability for each label of confidence."""
 
-SPEAKS = ((2.0, "speaks_strong"), (0.5, "speaks_for"), (-0.5, "speaks_hardly"))
-"""Least nats of the words for what text and picture say."""
+EVIDENCE = ((2.0, "evidence_strong"), (0.5, "evidence_for"), (-0.5, "evidence_hardly"))
+"""Least contribution in log-odds for each phrase."""
 
 TOP_WORDS = 8
-FAINT, FAINT_SHARE = 0.05, 0.08
-"""Nats, and share of the strongest word, below which a word is not marked."""
+MIN_EFFECT, MIN_SHARE = 0.05, 0.08
+"""Effect in log-odds, and share of the strongest effect, below which a word is not marked."""
 
 METRICS = ("accuracy", "weighted_f1", "macro_f1", "log_loss", "ece")
-LEAST_IS_BEST = ("log_loss", "ece")
+LOWER_IS_BETTER = ("log_loss", "ece")
 
 
 def confidence(probability: float) -> str:
-    """Name how sure the model is: a key of `demo.wording.TEXTS`."""
+    """Return the key in `demo.translations.TEXTS` for how confident the model is."""
     return next((key for least, key in CONFIDENCE if probability >= least), "confidence_poor")
 
 
 def top_bars(prediction: Prediction, language: str) -> list[Bar]:
-    """Turn the likeliest categories into bars."""
+    """Convert the most probable categories to bars."""
     return [
         Bar(
             category(choice.code, language),
@@ -46,85 +46,85 @@ def top_bars(prediction: Prediction, language: str) -> list[Bar]:
 
 
 def sides(prediction: Prediction, language: str) -> list[Side]:
-    """Turn what text and picture say into bars on one axis."""
+    """Convert the contributions of text and image to bars on one axis."""
     given = {"text": prediction.text_contribution, "image": prediction.image_contribution}
     limit = max([1.0, *(abs(value) for value in given.values() if value is not None)])
     missing = {"text": "not_given_text", "image": "not_given"}
     return [
         Side(
-            say(f"side_{name}", language),
+            translate(f"side_{name}", language),
             None if value is None else value / limit,
-            say(missing[name], language)
+            translate(missing[name], language)
             if value is None
-            else say("nats", language, value=number(value, language, digits=1, sign=True)),
+            else number(value, language, digits=1, sign=True),
         )
         for name, value in given.items()
     ]
 
 
-def sides_sentence(prediction: Prediction, language: str) -> str:
-    """Say in words how far text and picture speak for the first category."""
+def evidence_sentence(prediction: Prediction, language: str) -> str:
+    """Describe the contributions of text and image in a sentence."""
     keys = [
-        f"speaks_absent_{name}" if value is None else _speaks(value)
+        f"evidence_absent_{name}" if value is None else _evidence(value)
         for name, value in (
             ("text", prediction.text_contribution),
             ("image", prediction.image_contribution),
         )
     ]
     if keys[0] == keys[1]:
-        keys[1] = "speaks_too"
+        keys[1] = "evidence_too"
     parts = [
-        say(key, language, side=say(f"the_{name}", language))
+        translate(key, language, side=translate(f"the_{name}", language))
         for key, name in zip(keys, ("text", "image"), strict=True)
     ]
-    sentence = say("joined", language, first=parts[0], second=parts[1])
+    sentence = translate("joined", language, first=parts[0], second=parts[1])
     return sentence[0].upper() + sentence[1:]
 
 
-def _speaks(value: float) -> str:
-    """Name how far something speaks for a category: a key of `demo.wording.TEXTS`."""
-    return next((key for least, key in SPEAKS if value >= least), "speaks_against")
+def _evidence(value: float) -> str:
+    """Return the key in `demo.translations.TEXTS` for a contribution."""
+    return next((key for least, key in EVIDENCE if value >= least), "evidence_against")
 
 
 def marks(text: str, field: str, effects: Sequence[WordEffect], language: str) -> list[Mark]:
-    """Cut one of a product's texts into marked words and what stands between them."""
+    """Split one of a product's texts into marked words and the text between them."""
     limit = max([0.5, *(abs(word.effect) for word in effects)])
-    least = max(FAINT, FAINT_SHARE * limit)
+    least = max(MIN_EFFECT, MIN_SHARE * limit)
     pieces, position = [], 0
     for word in effects:
         if word.field != field:
             continue
         pieces.append(Mark(text[position : word.start]))
         strength = word.effect / limit if abs(word.effect) >= least else 0.0
-        hint = say("nats", language, value=number(word.effect, language, sign=True))
+        hint = number(word.effect, language, sign=True)
         pieces.append(Mark(word.word, strength, hint))
         position = word.end
     return [*pieces, Mark(text[position:])]
 
 
 def word_rows(effects: Sequence[WordEffect], language: str) -> list[tuple[str, str, str, str]]:
-    """List the words that count most: word, the text it stands in, direction, effect."""
+    """List the words with the largest effects: word, field, direction, effect."""
     order = sorted(effects, key=lambda word: (-abs(word.effect), FIELDS.index(word.field)))
     return [
-        (word.word, say(word.field, language).split(" (")[0],
-         say("for" if word.effect > 0 else "against", language),
+        (word.word, translate(word.field, language).split(" (")[0],
+         translate("for" if word.effect > 0 else "against", language),
          number(word.effect, language, sign=True))
         for word in order[:TOP_WORDS]
-        if abs(word.effect) >= FAINT
+        if abs(word.effect) >= MIN_EFFECT
     ]  # fmt: skip
 
 
 def metric_rows(
     comparison: pd.DataFrame, language: str
 ) -> tuple[list[list[str]], list[tuple[int, int]]]:
-    """Turn the comparison of models into cells.
+    """Convert the comparison of models to table cells.
 
     Args:
         comparison: reports/evaluate/tables/comparison.csv.
         language: Of the cells.
 
     Returns:
-        Rows of cells: model, `METRICS`, published accuracy. And where the best of each metric is.
+        Rows of cells: model, `METRICS`, published accuracy; row and column of each best value.
     """
     percents = {"accuracy", "weighted_f1", "macro_f1", "ece", "published_accuracy"}
     columns = [*METRICS, "published_accuracy"]
@@ -142,7 +142,7 @@ def metric_rows(
     for column, name in enumerate(METRICS, start=1):
         values = comparison[name].to_numpy(float)
         if not np.isnan(values).all():
-            at = np.nanargmin(values) if name in LEAST_IS_BEST else np.nanargmax(values)
+            at = np.nanargmin(values) if name in LOWER_IS_BETTER else np.nanargmax(values)
             best.append((int(at), column))
     return rows, best
 
@@ -155,7 +155,7 @@ def codes_of(group: str) -> tuple[int, ...]:
 def confusion_cells(
     confusion: pd.DataFrame, chosen: str, group: str, language: str
 ) -> pd.DataFrame:
-    """Take one model's confusions, complete and named.
+    """Select one model's confusion matrix, with names.
 
     Args:
         confusion: reports/evaluate/tables/confusion.csv.
@@ -180,7 +180,7 @@ def confusion_cells(
 
 
 def main_errors(cells: pd.DataFrame, count: int = 6) -> pd.DataFrame:
-    """Take the most frequent errors of `confusion_cells`."""
+    """Select the most frequent errors of `confusion_cells`."""
     wrong = cells[(cells["actual_code"] != cells["predicted_code"]) & (cells["rows"] > 0)]
     return wrong.sort_values(
         ["rows", "share"], ascending=False, kind="stable", ignore_index=True
@@ -188,7 +188,7 @@ def main_errors(cells: pd.DataFrame, count: int = 6) -> pd.DataFrame:
 
 
 def f1_bars(categories: pd.DataFrame, chosen: str, group: str, language: str) -> pd.DataFrame:
-    """Take one model's F1 of each category, the best first: category, f1, support, value."""
+    """Select one model's F1 per category, best first: category, f1, support, value."""
     own = categories[(categories["model"] == chosen) & categories["code"].isin(codes_of(group))]
     names = own["code"].map(lambda code: f"{category(code, language)} ({code})")
     values = own["f1"].map(lambda value: percent(value, language))
@@ -197,19 +197,19 @@ def f1_bars(categories: pd.DataFrame, chosen: str, group: str, language: str) ->
 
 
 def reliability_points(calibration: pd.DataFrame, models: Sequence[str], language: str):
-    """Take the calibration of some models, named, in the order asked for."""
+    """Select the calibration of some models, with names, in the given order."""
     own = calibration[calibration["model"].isin(models)]
     order = own["model"].map({name: at for at, name in enumerate(models)})
     own = own.assign(order=order).sort_values(["order", "confidence"], ignore_index=True)
     return own.assign(model=own["model"].map(lambda name: model(name, language)))
 
 
-def curve_points(histories: dict[str, pd.DataFrame], measure: str, language: str) -> pd.DataFrame:
-    """Put training curves in one table: model, epoch, part, value.
+def curve_points(histories: dict[str, pd.DataFrame], metric: str, language: str) -> pd.DataFrame:
+    """Combine training curves in one table: model, epoch, part, value.
 
     Args:
-        histories: By model, its history.csv: epoch and `<part>_<measure>`.
-        measure: "accuracy" or "loss".
+        histories: By model, its history.csv: epoch and `<part>_<metric>`.
+        metric: "accuracy" or "loss".
         language: Of the names.
     """
     pieces = [
@@ -217,8 +217,8 @@ def curve_points(histories: dict[str, pd.DataFrame], measure: str, language: str
             {
                 "model": model(name, language),
                 "epoch": history["epoch"],
-                "part": say(part, language),
-                "value": history[f"{part}_{measure}"],
+                "part": translate(part, language),
+                "value": history[f"{part}_{metric}"],
             }
         )
         for name, history in histories.items()
@@ -236,8 +236,8 @@ def confused_pairs(predictions: pd.DataFrame, count: int) -> list[tuple[tuple[in
 
     Returns:
         Pairs of codes, ascending, the most confused first, each with the records (id, actual,
-        predicted, probability) of its errors, the surest first. A single error is no pattern: such
-        pairs count only where no other is.
+        predicted, probability) of its errors, the most confident first. Pairs with a single error
+        are left out unless there are no others.
     """
     wrong = predictions[predictions["actual"] != predictions["predicted"]]
     both = wrong[["actual", "predicted"]]

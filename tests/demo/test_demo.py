@@ -10,7 +10,7 @@ import pytest
 from conftest import ROOT
 from PIL import Image
 
-from demo import heat, paths, samples, snippets, uploads, view_models, wording
+from demo import components, examples, heatmap, paths, translations, uploads, view_models
 from rakuten import category_names, storage
 from rakuten.categories import CODES, GROUPS, NAMES
 from rakuten.evaluation import metrics
@@ -18,24 +18,24 @@ from rakuten.model_names import BY_NAME
 from rakuten.serving.classifier import Choice, Prediction
 from rakuten.serving.explanation import WordEffect
 
-LANGUAGES = tuple(wording.LANGUAGES)
+LANGUAGES = tuple(translations.LANGUAGES)
 
 
 def blanks(text):
     return {name for _, name, _, _ in string.Formatter().parse(text) if name}
 
 
-@pytest.mark.parametrize("key", wording.TEXTS)
-def test_every_text_is_there_in_both_languages(key):
-    texts = wording.TEXTS[key]
+@pytest.mark.parametrize("key", translations.TEXTS)
+def test_every_text_has_both_languages(key):
+    texts = translations.TEXTS[key]
     assert tuple(texts) == LANGUAGES == ("fr", "en")
     assert all(text.strip() for text in texts.values())
     assert blanks(texts["fr"]) == blanks(texts["en"])
 
 
-def test_every_text_is_used_and_every_text_used_is_there():
+def test_texts_and_their_uses_match():
     code = "\n".join(
-        path.read_text() for path in (ROOT / "demo").glob("*.py") if path.stem != "wording"
+        path.read_text() for path in (ROOT / "demo").glob("*.py") if path.stem != "translations"
     )
     quoted = set(re.findall(r'"([a-z_0-9]+)"', code))
     built = [
@@ -44,12 +44,12 @@ def test_every_text_is_used_and_every_text_used_is_there():
     ]
     unused = {
         key
-        for key in wording.TEXTS
+        for key in translations.TEXTS
         if key not in quoted and not any(pattern.fullmatch(key) for pattern in built)
     }
     assert not unused
-    called = set(re.findall(r'(?:words|say|heading)\(\s*"([a-z_0-9]+)"', code))
-    assert called <= set(wording.TEXTS)
+    called = set(re.findall(r'\b(?:t|translate|heading)\(\s*"([a-z_0-9]+)"', code))
+    assert called <= set(translations.TEXTS)
 
 
 def test_every_category_group_and_model_has_a_name_of_its_own():
@@ -65,12 +65,12 @@ def test_every_category_group_and_model_has_a_name_of_its_own():
     assert len({model.title_fr for model in BY_NAME.values()}) == len(BY_NAME)
 
 
-def test_french_marks_never_start_a_line():
-    assert wording.say("similar_none_text", "fr") == "Sans texte, pas de comparaison."
-    said = wording.say("fault_wrong_type", "fr", name="a.txt")
-    assert said.startswith("«\xa0a.txt\xa0» n'est pas")
-    assert "WebP\xa0: choisissez" in said
-    assert "\xa0" not in wording.say("fault_wrong_type", "en", name="a.txt")
+def test_french_punctuation_never_starts_a_line():
+    assert translations.translate("similar_none_text", "fr") == "Sans texte, pas de comparaison."
+    text = translations.translate("error_wrong_type", "fr", name="a.txt")
+    assert text.startswith("«\xa0a.txt\xa0» n'est pas")
+    assert "WebP\xa0: choisissez" in text
+    assert "\xa0" not in translations.translate("error_wrong_type", "en", name="a.txt")
 
 
 @pytest.mark.parametrize(
@@ -84,8 +84,8 @@ def test_french_marks_never_start_a_line():
     ],
 )
 def test_numbers(value, options, french, english):
-    assert wording.number(value, "fr", **options) == french
-    assert wording.number(value, "en", **options) == english
+    assert translations.number(value, "fr", **options) == french
+    assert translations.number(value, "en", **options) == english
 
 
 @pytest.mark.parametrize(
@@ -103,13 +103,13 @@ def test_numbers(value, options, french, english):
     ],
 )
 def test_percentages(value, digits, french, english):
-    assert wording.percent(value, "fr", digits=digits) == french
-    assert wording.percent(value, "en", digits=digits) == english
+    assert translations.percent(value, "fr", digits=digits) == french
+    assert translations.percent(value, "en", digits=digits) == english
 
 
 def predictions(*rows):
-    """Rows of id, actual, predicted, probability, has_description, has_picture."""
-    columns = ["id", "actual", "predicted", "probability", "has_description", "has_picture"]
+    """Rows of id, actual, predicted, probability, has_description, has_image."""
+    columns = ["id", "actual", "predicted", "probability", "has_description", "has_image"]
     table = pd.DataFrame(rows, columns=columns)
     return table.sort_values(["probability", "id"], ascending=[False, True], ignore_index=True)
 
@@ -127,68 +127,68 @@ def test_samples_cover_what_is_hard():
         (102, 2583, 2583, 0.5, False, True),
         (103, 1920, 1920, 0.4, True, False),
     )
-    chosen = samples.choose(rows)
-    assert len(chosen) == samples.COUNT == len({sample.product for sample in chosen})
+    chosen = examples.choose(rows)
+    assert len(chosen) == examples.COUNT == len({example.product for example in chosen})
     by_kind = {kind: [s for s in chosen if s.kind == kind] for kind in {s.kind for s in chosen}}
     assert [s.product for s in by_kind["wrong"]] == [100]  # a wrong one of a confusable group
     assert [s.product for s in by_kind["no_description"]] == [102]
-    assert [(s.product, s.with_picture) for s in by_kind["no_picture"]] == [(103, False)]
+    assert [(s.product, s.with_image) for s in by_kind["no_image"]] == [(103, False)]
     assert [s.group for s in by_kind["group"]] == [g for g in GROUPS for _ in range(2)]
-    for sample in by_kind["group"]:
-        assert rows.set_index("id").at[sample.product, "actual"] in GROUPS[sample.group]
+    for example in by_kind["group"]:
+        assert rows.set_index("id").at[example.product, "actual"] in GROUPS[example.group]
     categories = rows.set_index("id").loc[[s.product for s in chosen], "actual"]
     assert categories.is_unique
 
 
-def test_where_all_have_a_picture_one_is_shown_without():
-    chosen = samples.choose(predictions(*every_category()))
-    assert [s.kind for s in chosen if not s.with_picture] == ["no_picture"]
+def test_if_all_have_an_image_one_is_shown_without():
+    chosen = examples.choose(predictions(*every_category()))
+    assert [s.kind for s in chosen if not s.with_image] == ["no_image"]
 
 
 def test_few_products_give_few_samples():
-    chosen = samples.choose(predictions((5, 10, 2403, 0.3, False, False)))
-    assert chosen == [samples.Sample(5, "wrong")]
-    assert samples.choose(predictions()) == []
+    chosen = examples.choose(predictions((5, 10, 2403, 0.3, False, False)))
+    assert chosen == [examples.Example(5, "wrong")]
+    assert examples.choose(predictions()) == []
 
 
 def test_candidates_look_up_products_by_id():
-    said = pd.DataFrame(
+    predicted = pd.DataFrame(
         {"id": [7, 3], "actual": [10, 10], "predicted": [10, 10], "probability": [0.2, 0.9]}
     )
     table = pd.DataFrame(
-        {"description": [None, "x"], "has_picture": [True, False]}, index=pd.Index([7, 3])
+        {"description": [None, "x"], "has_image": [True, False]}, index=pd.Index([7, 3])
     )
-    found = samples.candidates(said, table)
+    found = examples.candidates(predicted, table)
     assert found["id"].tolist() == [3, 7]
     assert found["has_description"].tolist() == [True, False]
-    assert found["has_picture"].tolist() == [False, True]
+    assert found["has_image"].tolist() == [False, True]
 
 
-def picture(form="JPEG", size=(60, 40)):
+def encoded(form="JPEG", size=(60, 40)):
     content = io.BytesIO()
     Image.new("RGB", size, (200, 30, 30)).save(content, form)
     return content.getvalue()
 
 
 @pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP"])
-def test_pictures_are_taken_whatever_their_name(form):
-    assert uploads.fault(picture(form)) is None
+def test_images_are_recognized_by_content(form):
+    assert uploads.check(encoded(form)) is None
 
 
 @pytest.mark.parametrize(
     ("content", "fault"),
     [
-        (b"", "fault_wrong_type"),
-        (b"%PDF-1.7 and more", "fault_wrong_type"),
-        (picture("GIF"), "fault_wrong_type"),
-        (picture()[:200], "fault_broken"),
-        (picture("PNG", (6000, 5000)), "fault_pixels"),
-        (b"\xff\xd8\xff" + bytes(uploads.MAX_BYTES), "fault_too_large"),
+        (b"", "error_wrong_type"),
+        (b"%PDF-1.7 and more", "error_wrong_type"),
+        (encoded("GIF"), "error_wrong_type"),
+        (encoded()[:200], "error_broken"),
+        (encoded("PNG", (6000, 5000)), "error_pixels"),
+        (b"\xff\xd8\xff" + bytes(uploads.MAX_BYTES), "error_too_large"),
     ],
 )
 def test_what_is_wrong_with_an_upload(content, fault):
-    assert uploads.fault(content) == fault
-    assert fault in wording.TEXTS
+    assert uploads.check(content) == fault
+    assert fault in translations.TEXTS
 
 
 def prediction(text=2.6, image=-0.7, probability=0.75):
@@ -210,7 +210,7 @@ def test_confidence_in_words(probability, key):
     assert view_models.confidence(probability) == key
 
 
-def test_the_likeliest_categories_have_names_codes_and_percentages():
+def test_the_most_probable_categories_have_names_codes_and_percentages():
     bars = view_models.top_bars(prediction(), "fr")
     assert [(bar.label, bar.note, bar.value) for bar in bars] == [
         ("Jouets de l'enfance", "1280", "75,0\xa0%"),
@@ -219,27 +219,27 @@ def test_the_likeliest_categories_have_names_codes_and_percentages():
     ]
 
 
-def test_text_and_picture_speak_on_one_axis():
+def test_contributions_share_one_axis():
     text, image = view_models.sides(prediction(), "en")
-    assert (text.label, text.share, text.value) == ("Text", 1.0, "+2.6 nats")
+    assert (text.label, text.share, text.value) == ("Text", 1.0, "+2.6")
     assert image.share == pytest.approx(-0.7 / 2.6)
-    assert image.value == "\N{MINUS SIGN}0.7 nats"
+    assert image.value == "\N{MINUS SIGN}0.7"
     assert view_models.sides(prediction(image=None), "en")[1].share is None
 
 
 @pytest.mark.parametrize(
     ("text", "image", "sentence"),
     [
-        (2.6, -0.7, "The text speaks clearly for this category; the picture speaks against this "
-         "category."),
-        (0.6, 0.1, "The text speaks for this category; the picture says hardly anything."),
-        (3.0, 2.0, "The text speaks clearly for this category; so does the picture."),
-        (None, 0.6, "There is no text; the picture speaks for this category."),
-        (None, None, "There is no text; there is no picture."),
+        (2.6, -0.7, "The text is strong evidence for this category; the image is evidence against "
+         "this category."),
+        (0.6, 0.1, "The text is evidence for this category; the image is neutral."),
+        (3.0, 2.0, "The text is strong evidence for this category; so is the image."),
+        (None, 0.6, "There is no text; the image is evidence for this category."),
+        (None, None, "There is no text; there is no image."),
     ],
 )  # fmt: skip
-def test_text_and_picture_in_words(text, image, sentence):
-    assert view_models.sides_sentence(prediction(text, image), "en") == sentence
+def test_contributions_in_a_sentence(text, image, sentence):
+    assert view_models.evidence_sentence(prediction(text, image), "en") == sentence
 
 
 EFFECTS = [
@@ -257,7 +257,7 @@ def test_words_are_marked_where_they_stand():
         m for m in view_models.marks("Un  livre", "description", EFFECTS, "fr") if m.strength
     )
     assert (against.text, against.strength) == ("livre", -0.5)
-    assert against.hint == "\N{MINUS SIGN}1,00 nats"
+    assert against.hint == "\N{MINUS SIGN}1,00"
 
 
 def test_the_strongest_words_come_first():
@@ -270,13 +270,13 @@ def test_the_strongest_words_come_first():
 def test_texts_of_sellers_are_escaped():
     nasty = '<script>alert(1)</script>"'
     made = [
-        snippets.marked([snippets.Mark(nasty, 0.5, nasty), snippets.Mark(nasty)]),
-        snippets.table(["x"], [[nasty]], label=nasty),
-        snippets.cards([snippets.Card(None, nasty, nasty, (nasty, nasty))]),
-        snippets.bars([snippets.Bar(nasty, nasty, 0.5, nasty)]),
-        snippets.two_sided([snippets.Side(nasty, 0.5, nasty)], against=nasty, favour=nasty),
-        snippets.verdict(nasty, nasty, nasty, nasty),
-        snippets.note(nasty, kind="wrong"),
+        components.marked([components.Mark(nasty, 0.5, nasty), components.Mark(nasty)]),
+        components.table(["x"], [[nasty]], label=nasty),
+        components.cards([components.Card(None, nasty, nasty, (nasty, nasty))]),
+        components.bars([components.Bar(nasty, nasty, 0.5, nasty)]),
+        components.two_sided([components.Side(nasty, 0.5, nasty)], against=nasty, favour=nasty),
+        components.verdict(nasty, nasty, nasty, nasty),
+        components.note(nasty, kind="wrong"),
     ]
     for html in made:
         assert "<script" not in html
@@ -325,30 +325,30 @@ def test_bars_curves_and_reliability_take_what_was_asked():
 
 
 def test_pairs_are_counted_in_both_directions():
-    said = pd.DataFrame(
+    predicted = pd.DataFrame(
         [
             *((1, 10, 2403, 0.4), (2, 2403, 10, 0.9), (7, 10, 2403, 0.3)),
             *((3, 50, 40, 0.5), (5, 40, 50, 0.4), (4, 50, 50, 0.9), (6, 60, 50, 0.9)),
         ],
         columns=["id", "actual", "predicted", "probability"],
     )
-    (first, errors), (second, others) = view_models.confused_pairs(said, 5)
+    (first, errors), (second, others) = view_models.confused_pairs(predicted, 5)
     assert (first, [row["id"] for row in errors]) == ((10, 2403), [2, 1, 7])
     assert (second, [row["id"] for row in others]) == ((40, 50), [3, 5])
-    assert len(view_models.confused_pairs(said, 1)) == 1
-    single = said[said["id"].isin([3, 6])]
+    assert len(view_models.confused_pairs(predicted, 1)) == 1
+    single = predicted[predicted["id"].isin([3, 6])]
     assert [pair for pair, _ in view_models.confused_pairs(single, 5)] == [(40, 50), (50, 60)]
 
 
 def test_heat_is_drawn_where_it_counts():
     effects = np.zeros((7, 7))
     effects[1, 5], effects[6, 0], effects[3, 3] = 2.0, -1.0, 0.1
-    assert heat.strongest(effects) == [(1, 5), (6, 0)]
-    assert heat.strongest(np.full((7, 7), 0.001)) == []
+    assert heatmap.strongest(effects) == [(1, 5), (6, 0)]
+    assert heatmap.strongest(np.full((7, 7), 0.001)) == []
     grey = np.full((140, 280, 3), 128, np.uint8)
-    drawn = heat.draw(grey, effects).astype(int)
-    assert drawn.shape == (heat.SIDE // 2, heat.SIDE, 3)
-    side = heat.SIDE // 7
+    drawn = heatmap.draw(grey, effects).astype(int)
+    assert drawn.shape == (heatmap.SIDE // 2, heatmap.SIDE, 3)
+    side = heatmap.SIDE // 7
     plus = drawn[side // 2 + 8 : side - 8, 5 * side + 6 : 5 * side + 16].mean(axis=(0, 1))
     assert plus[1] > plus[0] + 20  # teal
     minus = drawn[3 * side + 8 : -8, 6:16].mean(axis=(0, 1))
@@ -360,8 +360,8 @@ def test_heat_is_drawn_where_it_counts():
     [((0, 0), "place_00"), ((3, 3), "place_11"), ((6, 1), "place_20"), ((2, 6), "place_12")],
 )
 def test_places_are_thirds(cell, key):
-    assert heat.place(cell, 7) == key
-    assert key in wording.TEXTS
+    assert heatmap.place(cell, 7) == key
+    assert key in translations.TEXTS
 
 
 def test_the_metrics_are_those_of_the_evaluation():

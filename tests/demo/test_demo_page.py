@@ -117,7 +117,7 @@ def visit(server, chromium):
         page.on("request", lambda r: r.url.startswith(local) or faults.append(f"asked {r.url}"))
         page.on("websocket", lambda w: w.url.startswith(local) or faults.append(f"asked {w.url}"))
         page.goto(server[1])
-        page.locator(".st-key-samples button").nth(11).wait_for()
+        page.locator(".st-key-examples button").nth(11).wait_for()
         return page
 
     yield open_page
@@ -167,7 +167,7 @@ def file(name, content, kind="image/jpeg"):
 
 
 def shoot(page, name):
-    """Keep a picture of the whole page."""
+    """Take a screenshot of the whole page."""
     size = page.viewport_size
     height = page.evaluate("document.querySelector('[data-testid=stMain]').scrollHeight")
     page.set_viewport_size({"width": size["width"], "height": max(size["height"], height)})
@@ -191,13 +191,13 @@ def test_the_page_loads(visit):
     tabs = ["Classer", "Comparer les modèles", "Confusions"]
     assert page.get_by_role("tab").all_inner_texts() == tabs
     assert page.get_by_text("Les produits sont synthétiques").is_visible()
-    assert page.locator(".st-key-samples button").count() == 12
+    assert page.locator(".st-key-examples button").count() == 12
     assert page.locator("html").get_attribute("lang") == "fr"
     shoot(page, "start")
 
 
 @slow
-def test_a_text_alone(visit):
+def test_text_alone(visit):
     page = visit()
     send(page, title="Piscine hors sol ronde 3,60 m avec pompe", description="Liner bleu")
     assert verdict(page) == "Piscine et spa"
@@ -210,7 +210,7 @@ def test_a_text_alone(visit):
 
 
 @slow
-def test_a_picture_alone(visit, built_repository):
+def test_an_image_alone(visit, built_repository):
     table = storage.read_table(built_repository / paths.PRODUCTS)
     with storage.ImageArchive(built_repository / paths.ARCHIVE) as archive:
         content = archive.read(f"image_train/{products.image_names(table.head(1))[0]}")
@@ -219,13 +219,13 @@ def test_a_picture_alone(visit, built_repository):
     assert verdict(page) in {names["fr"] for names in category_names.CATEGORIES.values()}
     assert page.get_by_text("Il n'y a pas de texte").is_visible()
     page.get_by_text("Il n'y a pas de mot à examiner.").wait_for()
-    page.locator(".st-key-heat img").wait_for()
+    page.locator(".st-key-heatmap img").wait_for()
     assert page.locator(".rk-cards li").count() == 4
 
 
 @slow
 @pytest.mark.parametrize("form", ["PNG", "WEBP"])
-def test_other_pictures_are_taken_too(visit, form):
+def test_other_formats_are_accepted(visit, form):
     content = io.BytesIO()
     Image.new("RGBA", (80, 50), (20, 120, 30, 90)).save(content, form)
     page = visit()
@@ -234,18 +234,20 @@ def test_other_pictures_are_taken_too(visit, form):
 
 
 @slow
-def test_a_sample_that_the_model_gets_wrong(visit):
-    """Text and picture: the answer first, its reasons, the true category, similar products."""
+def test_an_example_that_is_misclassified(visit):
+    """Text and image: the answer, its explanation, the true category, similar products."""
     page = visit()
-    page.locator(".st-key-samples button", has_text="Le modèle se trompe").click()
+    page.locator(".st-key-examples button", has_text="Le modèle se trompe").click()
     name = verdict(page)
     truth = page.locator(".rk-wrong").inner_text()
     assert truth.startswith("Faux")
     assert name not in truth
     assert page.get_by_label("Titre", exact=True).input_value()
     assert page.get_by_role("checkbox", name="Garder la photo de l'exemple").is_checked()
-    page.locator(".st-key-heat img").wait_for()
-    assert page.locator(".st-key-heat img").get_attribute("alt").startswith("La photo du produit")
+    page.locator(".st-key-heatmap img").wait_for()
+    assert (
+        page.locator(".st-key-heatmap img").get_attribute("alt").startswith("La photo du produit")
+    )
     page.locator(".rk-cards li").nth(7).wait_for()
     shoot(page, "answer")
     page.get_by_role("tab", name="Comparer les modèles").click()
@@ -256,27 +258,27 @@ def test_a_sample_that_the_model_gets_wrong(visit):
 
 
 @slow
-def test_the_samples_without_a_picture_or_a_description(visit):
+def test_the_examples_without_image_or_description(visit):
     page = visit()
-    page.locator(".st-key-samples button", has_text="Sans photo").click()
+    page.locator(".st-key-examples button", has_text="Sans photo").click()
     page.locator(".rk-verdict").wait_for()
     assert page.get_by_text("il n'y a pas de photo", exact=False).first.is_visible()
-    page.locator(".st-key-samples button", has_text="Sans description").click()
+    page.locator(".st-key-examples button", has_text="Sans description").click()
     page.get_by_role("checkbox", name="Garder la photo de l'exemple").wait_for()
     assert not page.get_by_label("Description (facultative)").input_value()
 
 
 @slow
 @pytest.mark.parametrize(
-    ("name", "content", "said"),
+    ("name", "content", "message"),
     [
         ("liste.txt", b"a, b, c", "n'est pas une photo JPEG, PNG ou WebP"),
-        ("photo.jpg", b"%PDF-1.7 not a picture", "n'est pas une photo JPEG, PNG ou WebP"),
+        ("photo.jpg", b"%PDF-1.7 not an image", "n'est pas une photo JPEG, PNG ou WebP"),
         ("coupee.jpg", b"cut", "est abîmé ou incomplet"),
         ("grande.jpg", b"large", "pèse 10,5 Mo"),
     ],
 )
-def test_bad_files_are_refused_in_words(visit, name, content, said):
+def test_bad_files_are_refused_with_a_message(visit, name, content, message):
     if content == b"cut":
         whole = io.BytesIO()
         Image.effect_noise((300, 300), 90).convert("RGB").save(whole, "JPEG")
@@ -287,13 +289,13 @@ def test_bad_files_are_refused_in_words(visit, name, content, said):
     send(page, title="Livre", file=file(name, content))
     alert = page.get_by_test_id("stAlert")
     alert.wait_for()
-    assert said in alert.inner_text()
+    assert message in alert.inner_text()
     assert name in alert.inner_text()
     assert not page.locator(".rk-verdict").count()
 
 
 @slow
-def test_an_empty_form_is_refused_in_words(visit):
+def test_an_empty_form_is_refused_with_a_message(visit):
     page = visit()
     send(page, title="   ")
     page.get_by_text("Rien à classer").wait_for()
@@ -342,8 +344,8 @@ def test_english_keeps_the_tab_and_the_answer(visit):
 
 
 @slow
-def test_the_keyboard_is_enough(visit):
-    """From the language over tabs and samples to the form, in reading order, and an answer."""
+def test_the_page_works_with_the_keyboard(visit):
+    """From the language over tabs and examples to the form, in reading order, and an answer."""
     page = visit()
     page.locator("h1").click()
     order = []
@@ -353,14 +355,14 @@ def test_the_keyboard_is_enough(visit):
             """() => { const at = document.activeElement;
             if (at.matches('[type=radio]')) return 'language';
             if (at.matches('[role=tab]')) return 'tab';
-            if (at.closest('.st-key-samples')) return 'sample';
+            if (at.closest('.st-key-examples')) return 'example';
             return at.getAttribute('aria-label') || at.tagName; }"""
         )
         order.append(kind)
         if kind == "Titre":
             break
-    assert list(dict.fromkeys(order)) == ["language", "tab", "sample", "Titre"]
-    assert order.count("sample") == 12
+    assert list(dict.fromkeys(order)) == ["language", "tab", "example", "Titre"]
+    assert order.count("example") == 12
     page.keyboard.type("Piscine hors sol ronde")
     page.keyboard.press("Enter")
     assert verdict(page) == "Piscine et spa"
@@ -387,8 +389,8 @@ def test_every_input_has_a_name(visit):
 def test_a_phone_needs_no_sideways_scrolling(visit):
     page = visit(PHONE, has_touch=True, is_mobile=True)
     assert fits(page)
-    page.locator(".st-key-samples button", has_text="Livres et magazines").first.click()
-    page.locator(".st-key-heat img").wait_for()
+    page.locator(".st-key-examples button", has_text="Livres et magazines").first.click()
+    page.locator(".st-key-heatmap img").wait_for()
     assert fits(page)
     shoot(page, "phone-answer")
     page.get_by_role("tab", name="Comparer les modèles").click()

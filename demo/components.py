@@ -1,4 +1,4 @@
-"""Pieces of HTML: bars, tables, marked words, product cards. Every text is escaped here."""
+"""HTML components: bars, tables, marked words, product cards. All text is escaped here."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -10,10 +10,10 @@ class Bar:
     """A share of 1 with its label.
 
     Attributes:
-        label: What it is of.
-        note: Small print after the label.
+        label: Its name.
+        note: A note after the label.
         share: 0 to 1.
-        value: The share in words.
+        value: The share as text.
     """
 
     label: str
@@ -24,12 +24,12 @@ class Bar:
 
 @dataclass(frozen=True)
 class Side:
-    """What one modality says, on an axis with 0 in the middle.
+    """The contribution of a modality, on an axis with 0 in the middle.
 
     Attributes:
         label: The modality.
         share: -1 to 1 of the axis; None if the modality is missing.
-        value: The number in words.
+        value: The contribution as text.
     """
 
     label: str
@@ -39,12 +39,12 @@ class Side:
 
 @dataclass(frozen=True)
 class Mark:
-    """A stretch of text.
+    """A part of a text.
 
     Attributes:
         text: Its characters.
-        strength: -1 to 1, how far it speaks for or against; 0 leaves it as it is.
-        hint: What it does, in words.
+        strength: -1 to 1, evidence against or for the category; 0 is not marked.
+        hint: Its effect as text.
     """
 
     text: str
@@ -54,23 +54,23 @@ class Mark:
 
 @dataclass(frozen=True)
 class Card:
-    """A product at a glance.
+    """A product with its image and some facts.
 
     Attributes:
-        picture: Address of its picture, None if it has none.
-        without: What is written in place of a picture.
+        image: URL of its image, None without one.
+        placeholder: Text in place of a missing image.
         title: Its title.
-        lines: What is said of it; the first is set apart.
+        lines: Facts; the first is emphasized.
     """
 
-    picture: str | None
-    without: str
+    image: str | None
+    placeholder: str
     title: str
     lines: tuple[str, ...]
 
 
 def bars(rows: Iterable[Bar]) -> str:
-    """List shares as bars, each with its label and its value in words."""
+    """Draw shares as bars with label and value."""
     items = "".join(
         f'<li><div class="rk-row"><span class="rk-label">{escape(row.label)} '
         f'<span class="rk-note">{escape(row.note)}</span></span>'
@@ -83,7 +83,7 @@ def bars(rows: Iterable[Bar]) -> str:
 
 
 def two_sided(rows: Iterable[Side], *, against: str, favour: str) -> str:
-    """Draw bars to the left and right of a middle line, with their values in words."""
+    """Draw bars to the left and right of a middle line, with their values."""
     items = ""
     for row in rows:
         share = row.share or 0.0
@@ -107,7 +107,7 @@ def marked(pieces: Iterable[Mark]) -> str:
 
 
 def paragraph(label: str, content: str) -> str:
-    """Write a labelled paragraph; its content is HTML already."""
+    """Write a labelled paragraph; its content must be HTML."""
     return (
         f'<div class="rk-quote"><div class="rk-note">{escape(label)}</div>'
         f'<p lang="">{content}</p></div>'
@@ -122,14 +122,14 @@ def table(
     bold: Iterable = (),
     texts: int = 1,
 ) -> str:
-    """Write a table whose first columns are texts and whose other columns end flush.
+    """Write a table with left-aligned text columns and right-aligned others.
 
     Args:
         header: Names of the columns.
-        rows: Cells in words.
-        label: What the table shows, for those who hear it.
+        rows: Cells as text.
+        label: What the table shows, for screen readers.
         bold: Pairs of row and column to set in bold.
-        texts: Columns of text, 1 or 2.
+        texts: Number of text columns, 1 or 2.
     """
     strong = set(bold)
     head = "".join(f'<th scope="col">{escape(name)}</th>' for name in header)
@@ -149,7 +149,7 @@ def table(
 
 
 def bring_into_view() -> str:
-    """Scroll to the answer, which on a phone lies below the form."""
+    """Scroll to the answer, which is below the form on a phone."""
     return (
         "<script>setTimeout(() => document.querySelector('.rk-verdict')?.scrollIntoView("
         "{block: 'center', behavior: 'smooth'}), 300)</script>"
@@ -157,25 +157,25 @@ def bring_into_view() -> str:
 
 
 def cards(products: Iterable[Card], *, wide: bool = False) -> str:
-    """Lay products out side by side; wide cards suit the page's full width."""
+    """Show products side by side; wide cards fill the page."""
     items = ""
     for one in products:
-        picture = (
-            f'<img src="{escape(one.picture)}" alt="">'
-            if one.picture
-            else f'<span class="rk-note">{escape(one.without)}</span>'
+        image = (
+            f'<img src="{escape(one.image)}" alt="">'
+            if one.image
+            else f'<span class="rk-note">{escape(one.placeholder)}</span>'
         )
         first, *others = one.lines
         lines = "".join(f'<div class="rk-note">{escape(line)}</div>' for line in others)
         items += (
-            f'<li><div class="rk-frame">{picture}</div><div class="rk-title">{escape(one.title)}'
+            f'<li><div class="rk-frame">{image}</div><div class="rk-title">{escape(one.title)}'
             f'</div><div class="rk-first">{escape(first)}</div>{lines}</li>'
         )
     return f'<ul class="rk-cards{" rk-wide" * wide}">{items}</ul>'
 
 
 def verdict(name: str, note: str, probability: str, confidence: str) -> str:
-    """Write the answer large."""
+    """Write the answer in large type."""
     return (
         f'<div class="rk-verdict" role="status"><div class="rk-name">{escape(name)}</div>'
         f'<div class="rk-facts"><span class="rk-pill">{escape(confidence)} · '
@@ -184,18 +184,18 @@ def verdict(name: str, note: str, probability: str, confidence: str) -> str:
 
 
 def note(text: str, *, kind: str = "") -> str:
-    """Write small print, or with a kind ("right", "wrong", "notice", "empty") a framed remark."""
+    """Write a note; with a kind ("right", "wrong", "notice", "empty") in a frame."""
     name = f"rk-remark rk-{kind}" if kind else "rk-note"
     return f'<div class="{name}">{escape(text)}</div>'
 
 
-def spoken(text: str) -> str:
-    """Write a sentence at the size of running text."""
+def sentence(text: str) -> str:
+    """Write a sentence in normal type."""
     return f"<div>{escape(text)}</div>"
 
 
 def _mark(piece: Mark) -> str:
-    """Underline and tint one stretch as far as it speaks."""
+    """Underline and tint a part by its strength."""
     if not piece.strength:
         return escape(piece.text)
     side = "for" if piece.strength > 0 else "against"

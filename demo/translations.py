@@ -1,24 +1,24 @@
-"""Every word of the page, in French and English, and how numbers are written."""
+"""All texts of the page in French and English, and the format of numbers."""
 
 import re
 
 LANGUAGES = {"fr": "Français", "en": "English"}
-"""By code, the first one first."""
+"""Names by code; the first is the default."""
 
 TEXTS: dict[str, dict[str, str]] = {
     # the page
     "page_title": {"fr": "Classer un produit", "en": "Classify a product"},
     "page_lead": {
-        "fr": "Un titre, une description, une photo : le modèle propose l'une des 27 catégories "
-        "de Rakuten France et montre pourquoi.",
-        "en": "A title, a description, a picture: the model proposes one of the 27 categories of "
-        "Rakuten France and shows why.",
+        "fr": "Donnez un titre, une description, une photo : le modèle propose l'une des 27 "
+        "catégories de Rakuten France et montre pourquoi.",
+        "en": "Enter a title, a description, an image: the model proposes one of the 27 categories "
+        "of Rakuten France and shows why.",
     },
     "language": {"fr": "Langue de la page", "en": "Language of the page"},
     "synthetic": {
-        "fr": "Données d'exemple. Les produits sont synthétiques : ni les produits ni les chiffres "
-        "de cette page ne sont ceux de Rakuten.",
-        "en": "Sample data. The products are synthetic: neither the products nor the figures on "
+        "fr": "Données d'exemple. Les produits sont synthétiques : ni les produits ni les "
+        "résultats de cette page ne sont ceux de Rakuten.",
+        "en": "Sample data. The products are synthetic: neither the products nor the results on "
         "this page are Rakuten's.",
     },
     "dataset": {"fr": "Données : {name}.", "en": "Data: {name}."},
@@ -28,7 +28,7 @@ TEXTS: dict[str, dict[str, str]] = {
     "missing_build": {
         "fr": "Le modèle n'est pas encore construit : il manque {files}. Lancez « make repro » "
         "dans le dossier du projet, puis rechargez cette page.",
-        "en": "The model has not been built yet: {files} is not there. Run 'make repro' in the "
+        "en": "The model has not been built yet: {files} does not exist. Run 'make repro' in the "
         "project's folder, then reload this page.",
     },
     "missing_reports": {
@@ -38,8 +38,8 @@ TEXTS: dict[str, dict[str, str]] = {
         "reload this page.",
     },
     # input
-    "samples": {"fr": "Essayer un exemple", "en": "Try an example"},
-    "samples_help": {
+    "examples": {"fr": "Essayer un exemple", "en": "Try an example"},
+    "examples_help": {
         "fr": "Produits du jeu de test, que le modèle n'a jamais vus.",
         "en": "Products of the test set, which the model has never seen.",
     },
@@ -50,46 +50,45 @@ TEXTS: dict[str, dict[str, str]] = {
         "en": "Piscine hors sol ronde 3,60 m",
     },
     "description": {"fr": "Description (facultative)", "en": "Description (optional)"},
-    "picture": {
+    "image": {
         "fr": "Photo (facultative) : JPEG, PNG ou WebP, 10 Mo au plus",
-        "en": "Picture (optional): JPEG, PNG or WebP, at most 10 MB",
+        "en": "Image (optional): JPEG, PNG or WebP, at most 10 MB",
     },
-    "choose_file": {"fr": "Choisir une photo", "en": "Choose a picture"},
-    "sample_picture": {
+    "choose_file": {"fr": "Choisir une photo", "en": "Choose an image"},
+    "example_image": {
         "fr": "Garder la photo de l'exemple",
-        "en": "Keep the example's picture",
+        "en": "Keep the image of the example",
     },
-    "sample_picture_alt": {"fr": "Photo de l'exemple", "en": "Picture of the example"},
+    "example_image_alt": {"fr": "Photo de l'exemple", "en": "Image of the example"},
     "submit": {"fr": "Classer", "en": "Classify"},
     "kind_group": {"fr": "{group}", "en": "{group}"},
-    "kind_plain": {"fr": "Cas simple", "en": "Plain case"},
+    "kind_plain": {"fr": "Cas simple", "en": "Easy case"},
     "kind_no_description": {"fr": "Sans description", "en": "No description"},
-    "kind_no_picture": {"fr": "Sans photo", "en": "No picture"},
+    "kind_no_image": {"fr": "Sans photo", "en": "No image"},
     "kind_wrong": {"fr": "Le modèle se trompe", "en": "The model is wrong"},
-    # faults
-    "fault_nothing": {
+    # errors
+    "error_nothing": {
         "fr": "Rien à classer : donnez un titre, une description ou une photo.",
-        "en": "Nothing to classify: give a title, a description or a picture.",
+        "en": "Nothing to classify: enter a title, a description or an image.",
     },
-    "fault_too_large": {
-        "fr": "« {name} » pèse {size} Mo, 10 Mo au plus sont acceptés : réduisez la photo.",
-        "en": "'{name}' is {size} MB, at most 10 MB are accepted: make the picture smaller.",
+    "error_too_large": {
+        "fr": "« {name} » pèse {size} Mo, le maximum est de 10 Mo : réduisez la photo.",
+        "en": "'{name}' has {size} MB, the maximum is 10 MB: use a smaller image.",
     },
-    "fault_wrong_type": {
+    "error_wrong_type": {
         "fr": "« {name} » n'est pas une photo JPEG, PNG ou WebP : choisissez un autre fichier.",
-        "en": "'{name}' is not a JPEG, PNG or WebP picture: choose another file.",
+        "en": "'{name}' is not a JPEG, PNG or WebP image: choose another file.",
     },
-    "fault_broken": {
-        "fr": "« {name} » est abîmé ou incomplet et ne peut être lu : enregistrez la photo de "
-        "nouveau ou choisissez-en une autre.",
-        "en": "'{name}' is damaged or cut short and cannot be read: save the picture again or "
-        "choose another one.",
+    "error_broken": {
+        "fr": "« {name} » est abîmé ou incomplet : enregistrez la photo de nouveau ou "
+        "choisissez-en une autre.",
+        "en": "'{name}' is damaged or incomplete: save the image again or choose another one.",
     },
-    "fault_pixels": {
-        "fr": "« {name} » a trop de pixels, 25 millions au plus sont acceptés : réduisez la photo.",
-        "en": "'{name}' has too many pixels, at most 25 million are accepted: make it smaller.",
+    "error_pixels": {
+        "fr": "« {name} » a trop de pixels, le maximum est de 25 millions : réduisez la photo.",
+        "en": "'{name}' has too many pixels, the maximum is 25 million: use a smaller image.",
     },
-    "fault_other": {
+    "error_other": {
         "fr": "Ce produit n'a pas pu être classé : {reason}",
         "en": "This product could not be classified: {reason}",
     },
@@ -98,18 +97,21 @@ TEXTS: dict[str, dict[str, str]] = {
         "fr": "La réponse apparaît ici : choisissez un exemple ou décrivez votre produit.",
         "en": "The answer appears here: choose an example or describe your product.",
     },
-    "working": {"fr": "Le modèle lit le produit…", "en": "The model reads the product…"},
+    "working": {"fr": "Classement en cours…", "en": "Classifying the product…"},
     "loading": {
-        "fr": "Le modèle se charge, quelques secondes la première fois…",
-        "en": "The model is loading, a few seconds the first time…",
+        "fr": "Chargement du modèle, quelques secondes la première fois…",
+        "en": "Loading the model, a few seconds the first time…",
     },
     "answer": {"fr": "Réponse", "en": "Answer"},
     "code": {"fr": "code {code}", "en": "code {code}"},
-    "confidence_high": {"fr": "Très sûr", "en": "Very sure"},
-    "confidence_good": {"fr": "Assez sûr", "en": "Fairly sure"},
-    "confidence_low": {"fr": "Hésitant", "en": "Hesitant"},
-    "confidence_poor": {"fr": "Très incertain", "en": "Very unsure"},
-    "top": {"fr": "Les cinq catégories les plus probables", "en": "The five likeliest categories"},
+    "confidence_high": {"fr": "Confiance très forte", "en": "Very high confidence"},
+    "confidence_good": {"fr": "Confiance forte", "en": "High confidence"},
+    "confidence_low": {"fr": "Confiance moyenne", "en": "Medium confidence"},
+    "confidence_poor": {"fr": "Confiance faible", "en": "Low confidence"},
+    "top": {
+        "fr": "Les cinq catégories les plus probables",
+        "en": "The five most probable categories",
+    },
     "truth_right": {
         "fr": "Juste : la vraie catégorie est {category} ({code}).",
         "en": "Right: the true category is {category} ({code}).",
@@ -118,49 +120,51 @@ TEXTS: dict[str, dict[str, str]] = {
         "fr": "Faux : la vraie catégorie est {category} ({code}).",
         "en": "Wrong: the true category is {category} ({code}).",
     },
-    # reasons
-    "shares": {"fr": "Texte ou photo ?", "en": "Text or picture?"},
-    "shares_note": {
-        "fr": "En nats, par rapport à une catégorie moyenne : +1 nat multiplie les chances par "
-        "2,7, \N{MINUS SIGN}1 nat les divise d'autant.",
-        "en": "In nats, against the average category: +1 nat multiplies the odds by 2.7, "
-        "\N{MINUS SIGN}1 nat divides them by as much.",
+    # explanation
+    "contributions": {
+        "fr": "Contributions du texte et de la photo",
+        "en": "Contributions of text and image",
+    },
+    "contributions_note": {
+        "fr": "En log-cotes, par rapport à une catégorie moyenne : +1 multiplie la cote de la "
+        "catégorie par 2,7, \N{MINUS SIGN}1 la divise par 2,7.",
+        "en": "In log-odds, compared with an average category: +1 multiplies the odds of the "
+        "category by 2.7, \N{MINUS SIGN}1 divides them by 2.7.",
     },
     "side_text": {"fr": "Texte", "en": "Text"},
-    "side_image": {"fr": "Photo", "en": "Picture"},
+    "side_image": {"fr": "Photo", "en": "Image"},
     "against": {"fr": "contre", "en": "against"},
     "for": {"fr": "pour", "en": "for"},
     "not_given": {"fr": "absente", "en": "not given"},
     "not_given_text": {"fr": "absent", "en": "not given"},
-    "nats": {"fr": "{value} nats", "en": "{value} nats"},
-    "speaks_strong": {
-        "fr": "{side} parle nettement pour cette catégorie",
-        "en": "{side} speaks clearly for this category",
+    "evidence_strong": {
+        "fr": "{side} indique nettement cette catégorie",
+        "en": "{side} is strong evidence for this category",
     },
-    "speaks_for": {
-        "fr": "{side} parle pour cette catégorie",
-        "en": "{side} speaks for this category",
+    "evidence_for": {
+        "fr": "{side} indique cette catégorie",
+        "en": "{side} is evidence for this category",
     },
-    "speaks_hardly": {
-        "fr": "{side} ne dit presque rien",
-        "en": "{side} says hardly anything",
+    "evidence_hardly": {
+        "fr": "{side} ne permet pas de trancher",
+        "en": "{side} is neutral",
     },
-    "speaks_against": {
-        "fr": "{side} parle contre cette catégorie",
-        "en": "{side} speaks against this category",
+    "evidence_against": {
+        "fr": "{side} indique une autre catégorie",
+        "en": "{side} is evidence against this category",
     },
-    "speaks_too": {"fr": "{side} aussi", "en": "so does {side}"},
-    "speaks_absent_text": {"fr": "il n'y a pas de texte", "en": "there is no text"},
-    "speaks_absent_image": {"fr": "il n'y a pas de photo", "en": "there is no picture"},
+    "evidence_too": {"fr": "{side} aussi", "en": "so is {side}"},
+    "evidence_absent_text": {"fr": "il n'y a pas de texte", "en": "there is no text"},
+    "evidence_absent_image": {"fr": "il n'y a pas de photo", "en": "there is no image"},
     "the_text": {"fr": "le texte", "en": "the text"},
-    "the_image": {"fr": "la photo", "en": "the picture"},
+    "the_image": {"fr": "la photo", "en": "the image"},
     "joined": {"fr": "{first} ; {second}.", "en": "{first}; {second}."},
-    "words": {"fr": "Quels mots ont compté", "en": "Which words counted"},
+    "words": {"fr": "Effet des mots", "en": "Effect of words"},
     "words_note": {
-        "fr": "Chaque mot est retiré à son tour ; l'effet dit combien de nats la première "
-        "catégorie y perd. Trait plein : pour ; pointillé : contre.",
-        "en": "Each word is left out in turn; the effect says how many nats the first category "
-        "loses by it. Solid underline: for; dotted: against.",
+        "fr": "Chaque mot est retiré à son tour. L'effet est la baisse de la log-cote de la "
+        "catégorie. Trait plein : pour ; pointillé : contre.",
+        "en": "Each word is left out in turn. The effect is the decrease of the category's "
+        "log-odds. Solid underline: for; dotted: against.",
     },
     "words_limited": {
         "fr": "Seuls les {count} premiers mots ont été examinés.",
@@ -168,37 +172,37 @@ TEXTS: dict[str, dict[str, str]] = {
     },
     "words_none": {"fr": "Il n'y a pas de mot à examiner.", "en": "There are no words to examine."},
     "word": {"fr": "Mot", "en": "Word"},
-    "effect": {"fr": "Effet (nats)", "en": "Effect (nats)"},
-    "where": {"fr": "Dans", "en": "In"},
+    "effect": {"fr": "Effet (log-cote)", "en": "Effect (log-odds)"},
+    "where": {"fr": "Champ", "en": "Field"},
     "direction": {"fr": "Sens", "en": "Direction"},
     "words_working": {"fr": "Examen des mots…", "en": "Examining the words…"},
     "regions": {
-        "fr": "Quelle partie de la photo a compté",
-        "en": "Which part of the picture counted",
+        "fr": "Effet des zones de la photo",
+        "en": "Effect of image regions",
     },
     "regions_note": {
-        "fr": "Chaque case est cachée à son tour. Bleu-vert : la case parle pour la catégorie ; "
-        "orange : contre. Les cases numérotées comptent le plus.",
-        "en": "Each cell is hidden in turn. Teal: the cell speaks for the category; orange: "
-        "against it. The numbered cells count most.",
+        "fr": "Chaque zone est masquée à son tour. Bleu-vert : pour la catégorie ; orange : "
+        "contre. Les zones numérotées ont le plus d'effet.",
+        "en": "Each region is covered in turn. Teal: for the category; orange: against it. The "
+        "numbered regions have the largest effects.",
     },
     "regions_working": {
-        "fr": "La photo est examinée : {done} cases sur {total}",
-        "en": "Examining the picture: {done} of {total} cells",
+        "fr": "Examen de la photo : {done} zones sur {total}",
+        "en": "Examining the image: {done} of {total} regions",
     },
     "regions_none": {
         "fr": "Il n'y a pas de photo à examiner.",
-        "en": "There is no picture to examine.",
+        "en": "There is no image to examine.",
     },
     "regions_faint": {
-        "fr": "Aucune case ne compte seule : la photo agit dans son ensemble, ou le texte suffit.",
-        "en": "No cell counts alone: the picture acts as a whole, or the text suffices.",
+        "fr": "Aucune zone n'a d'effet à elle seule.",
+        "en": "No single region has an effect.",
     },
     "regions_alt": {
-        "fr": "La photo du produit, les cases qui comptent sont teintées et numérotées",
-        "en": "The product's picture, the cells that count tinted and numbered",
+        "fr": "La photo du produit, les zones qui ont un effet sont teintées et numérotées",
+        "en": "The product's image, with the regions that have an effect tinted and numbered",
     },
-    "region": {"fr": "Case", "en": "Cell"},
+    "region": {"fr": "Zone", "en": "Region"},
     "place_00": {"fr": "en haut à gauche", "en": "top left"},
     "place_01": {"fr": "en haut au milieu", "en": "top middle"},
     "place_02": {"fr": "en haut à droite", "en": "top right"},
@@ -211,21 +215,21 @@ TEXTS: dict[str, dict[str, str]] = {
     # similar products
     "similar": {"fr": "Produits semblables", "en": "Similar products"},
     "similar_note": {
-        "fr": "Les plus proches parmi les produits d'entraînement.",
-        "en": "The nearest among the training products.",
+        "fr": "Les plus semblables parmi les produits d'entraînement.",
+        "en": "The most similar of the training products.",
     },
     "similar_text": {"fr": "Par le texte", "en": "By text"},
-    "similar_image": {"fr": "Par la photo", "en": "By picture"},
+    "similar_image": {"fr": "Par la photo", "en": "By image"},
     "similar_none_text": {
         "fr": "Sans texte, pas de comparaison.",
-        "en": "Without a text there is nothing to compare.",
+        "en": "No text, so there is nothing to compare.",
     },
     "similar_none_image": {
         "fr": "Sans photo, pas de comparaison.",
-        "en": "Without a picture there is nothing to compare.",
+        "en": "No image, so there is nothing to compare.",
     },
-    "similarity": {"fr": "ressemblance {value}", "en": "similarity {value}"},
-    "no_picture": {"fr": "sans photo", "en": "no picture"},
+    "similarity": {"fr": "similarité {value}", "en": "similarity {value}"},
+    "no_image": {"fr": "sans photo", "en": "no image"},
     "no_title": {"fr": "(sans titre)", "en": "(no title)"},
     # compare
     "metrics": {"fr": "Tous les modèles", "en": "All models"},
@@ -247,8 +251,8 @@ TEXTS: dict[str, dict[str, str]] = {
     "all_categories": {"fr": "Toutes les 27", "en": "All 27"},
     "confusion": {"fr": "Matrice de confusion", "en": "Confusion matrix"},
     "confusion_note": {
-        "fr": "Ligne : vraie catégorie ; colonne : catégorie prédite ; teinte : part de la ligne.",
-        "en": "Row: true category; column: predicted category; shade: share of the row.",
+        "fr": "Ligne : vraie catégorie ; colonne : catégorie prédite ; couleur : part de la ligne.",
+        "en": "Row: true category; column: predicted category; colour: share of the row.",
     },
     "actual": {"fr": "Vraie catégorie", "en": "True category"},
     "predicted": {"fr": "Catégorie prédite", "en": "Predicted category"},
@@ -256,23 +260,23 @@ TEXTS: dict[str, dict[str, str]] = {
     "share": {"fr": "Part", "en": "Share"},
     "main_errors": {"fr": "Erreurs les plus fréquentes", "en": "Most frequent errors"},
     "no_errors": {"fr": "Aucune erreur ici.", "en": "No errors here."},
-    "per_category": {"fr": "F1 par catégorie", "en": "F1 of each category"},
+    "per_category": {"fr": "F1 par catégorie", "en": "F1 per category"},
     "per_category_note": {
-        "fr": "100 % : tous trouvés, sans erreur. Là où une catégorie a peu de produits de test, "
-        "un écart de quelques points ne prouve rien.",
-        "en": "100%: all found, no error. Where a category has few test products, a gap of a few "
-        "points proves nothing.",
+        "fr": "100 % : aucune erreur. Pour une catégorie qui a peu de produits de test, un écart "
+        "de quelques points n'est pas significatif.",
+        "en": "100%: no errors. For a category with few test products, a difference of a few "
+        "points is not significant.",
     },
     "category": {"fr": "Catégorie", "en": "Category"},
-    "reliability": {"fr": "Fiabilité des probabilités", "en": "How far to trust probabilities"},
+    "reliability": {"fr": "Calibration des probabilités", "en": "Calibration of probabilities"},
     "reliability_note": {
-        "fr": "Sur la diagonale, un modèle a raison aussi souvent qu'il l'annonce ; au-dessous, il "
-        "est trop sûr de lui.",
-        "en": "On the diagonal a model is right as often as it claims; below it, it is too sure "
-        "of itself.",
+        "fr": "Sur la diagonale, la probabilité prédite égale l'exactitude ; au-dessous, elle est "
+        "trop élevée.",
+        "en": "On the diagonal the predicted probability equals the accuracy; below it, the "
+        "probability is too high.",
     },
-    "confidence": {"fr": "Probabilité annoncée", "en": "Claimed probability"},
-    "choose_models": {"fr": "Modèles comparés", "en": "Models compared"},
+    "confidence": {"fr": "Probabilité prédite", "en": "Predicted probability"},
+    "choose_models": {"fr": "Modèles à comparer", "en": "Models to compare"},
     "curves": {"fr": "Courbes d'apprentissage", "en": "Training curves"},
     "curves_note": {
         "fr": "Les trois réseaux de l'étude. Trait plein : entraînement ; tirets : validation.",
@@ -284,24 +288,24 @@ TEXTS: dict[str, dict[str, str]] = {
     "train": {"fr": "entraînement", "en": "training"},
     "validation": {"fr": "validation", "en": "validation"},
     # confusions
-    "pairs": {"fr": "Les paires les plus confondues", "en": "The pairs confused most"},
+    "pairs": {"fr": "Les paires les plus confondues", "en": "The most confused pairs"},
     "pairs_note": {
-        "fr": "Erreurs de la meilleure fusion sur le jeu de test, dans les deux sens, avec des "
+        "fr": "Erreurs de la fusion tardive sur le jeu de test, dans les deux sens, avec des "
         "exemples : {errors} erreurs sur {rows} produits.",
-        "en": "Errors of the best fusion on the test set, in both directions, with examples: "
+        "en": "Errors of late fusion on the test set, in both directions, with examples: "
         "{errors} errors on {rows} products.",
     },
     "one_error": {"fr": "1 erreur", "en": "1 error"},
     "many_errors": {"fr": "{count} erreurs", "en": "{count} errors"},
     "pair": {"fr": "{first} et {second}", "en": "{first} and {second}"},
     "true_is": {"fr": "Vraie : {category}", "en": "True: {category}"},
-    "said_is": {
+    "predicted_is": {
         "fr": "Prédite : {category}, {probability}",
         "en": "Predicted: {category}, {probability}",
     },
     "pairs_none": {
-        "fr": "Le modèle ne s'est trompé sur aucun produit de test.",
-        "en": "The model was wrong on no test product.",
+        "fr": "Le modèle n'a fait aucune erreur sur le jeu de test.",
+        "en": "The model made no errors on the test set.",
     },
 }
 """By key, then by language."""
@@ -310,14 +314,14 @@ _NO_BREAK = "\N{NO-BREAK SPACE}"
 _FRENCH_SPACE = re.compile(r"(?<=«) | (?=[:;?!»])")
 
 
-def say(key: str, language: str, **values: object) -> str:
-    """Write a text of the page, its blanks filled in; French marks stay with their words."""
+def translate(key: str, language: str, **values: object) -> str:
+    """Translate a text and fill in its values; French punctuation gets no-break spaces."""
     text = TEXTS[key][language].format(**values)
     return _FRENCH_SPACE.sub(_NO_BREAK, text) if language == "fr" else text
 
 
 def number(value: float, language: str, *, digits: int = 2, sign: bool = False) -> str:
-    """Write a number: a decimal comma in French, a true minus sign, "-" where there is none."""
+    """Format a number: a decimal comma in French, a minus sign, "-" for NaN."""
     if value != value:  # NaN
         return "-"
     written = f"{value:{'+' if sign else ''}.{digits}f}"
@@ -328,7 +332,7 @@ def number(value: float, language: str, *, digits: int = 2, sign: bool = False) 
 
 
 def percent(value: float, language: str, *, digits: int = 0) -> str:
-    """Write a share as a percentage, "-" where there is none; only what is all reads 100 %."""
+    """Format a share as a percentage, "-" for NaN; values below 1 never read 100 %."""
     if value != value:
         return "-"
     most = 100 - 10.0**-digits if digits else 99
