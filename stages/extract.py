@@ -18,7 +18,8 @@ def main() -> None:
         names = [f"image_train/{name}" for name in products.image_names(table)]
         images = extraction.find_images(names, archive)
         log.received(f"{len(names):,} products, {len(images.names):,} distinct images")
-        key = extraction.fingerprint(settings, backbones.fingerprint(weights))
+        network_key = backbones.fingerprint(weights, precision=settings.precision)
+        key = extraction.fingerprint(settings, network_key)
         store = feature_store.FeatureStore(feature_store.default_folder("extract"), key)
         widths = backbones.BACKBONES[settings.backbone].widths
         network = partial(backbones.extractor, size=settings.size, precision=settings.precision)

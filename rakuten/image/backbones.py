@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rakuten import feature_store
+from rakuten import feature_store, storage
 from rakuten.determinism import keras, tf
 from rakuten.image import quantization
 
@@ -211,21 +211,25 @@ def average_quadrants(activations: tf.Tensor) -> tf.Tensor:
     return tf.concat(means, axis=1)
 
 
-def fingerprint(weights: Mapping[str, np.ndarray]) -> str:
+def fingerprint(weights: Mapping[str, np.ndarray], *, precision: str) -> str:
     """Identify everything here that a feature depends on besides the image.
 
     Args:
         weights: As for `build`.
+        precision: As for `extractor`.
 
     Returns:
-        32 hexadecimal digits that change with the weights, the int8 ranges, the number of threads,
-        the versions of the libraries, and code of this module or of `quantization` that can change
-        values.
+        32 hexadecimal digits that change with the weights, the number of threads, the versions of
+        the libraries, and code of this module that can change values; for "int8" also with the
+        code and the ranges of `quantization`.
     """
+    quantized: tuple = ()
+    if precision == "int8":
+        code = feature_store.code_digest(quantization)
+        quantized = (code, storage.read_json(quantization.RANGES), quantization.VERSION)
     return feature_store.fingerprint(
-        feature_store.code_digest(sys.modules[__name__], quantization),
-        quantization.RANGES.read_bytes(),
-        (tf.__version__, keras.__version__, quantization.VERSION),
+        feature_store.code_digest(sys.modules[__name__]),
+        (tf.__version__, keras.__version__, *quantized),
         tf.config.threading.get_intra_op_parallelism_threads(),
         arrays=weights,
     )

@@ -253,13 +253,15 @@ def test_weights_of_the_other_network_are_refused(all_weights):
         backbones.build("resnet50", all_weights["vgg16"], size=SIZE)
 
 
-def test_fingerprint_names_the_weights(all_weights):
+def test_fingerprint_changes_with_the_weights_and_the_precision(all_weights):
     weights = all_weights["vgg16"]
-    name = backbones.fingerprint(weights)
-    assert name == backbones.fingerprint(dict(reversed(weights.items())))
+    known = backbones.fingerprint(weights, precision="float32")
+    same = backbones.fingerprint(dict(reversed(weights.items())), precision="float32")
+    assert same == known != backbones.fingerprint(weights, precision="int8")
     bias = weights["block4_conv2/bias"].copy()
     bias[17] += 1e-3
-    assert name != backbones.fingerprint(weights | {"block4_conv2/bias": bias})
+    changed = weights | {"block4_conv2/bias": bias}
+    assert known != backbones.fingerprint(changed, precision="float32")
 
 
 @pytest.fixture(scope="module")
@@ -333,16 +335,20 @@ HARMLESS = {
     "    height, width =": "    # The size in cells.\n    height, width =",
 }
 EDITS = {
-    "nothing": ("backbones.py", {}, True),
-    "docstring, message and comment": ("backbones.py", HARMLESS, True),
-    "code": ("quantization.py", {"reduce_range=True": "reduce_range=False"}, False),
-    "ranges": ("vgg16_ranges.json", {"MinMax": "Entropy"}, False),
-}
+    "nothing": ("backbones.py", {}, (True, True)),
+    "docstring, message and comment": ("backbones.py", HARMLESS, (True, True)),
+    "code": ("backbones.py", {"axis=(1, 2)": "axis=(2, 1)"}, (False, False)),
+    "quantization": (
+        "quantization.py", {"reduce_range=True": "reduce_range=False"}, (True, False)
+    ),
+    "ranges": ("vgg16_ranges.json", {"MinMax": "Entropy"}, (True, False)),
+}  # fmt: skip
+"""File, replacements, and whether features of float32 and of int8 stay valid."""
 
 
 @pytest.fixture(scope="module")
-def fingerprint_of_edited(tmp_path_factory):
-    """Compute the fingerprint in a copy of the library with an edited file."""
+def fingerprints_of_edited(tmp_path_factory):
+    """Compute the fingerprint of each precision in a copy of the library with an edited file."""
 
     def compute(file, changes):
         folder = tmp_path_factory.mktemp("edited")
@@ -353,17 +359,19 @@ def fingerprint_of_edited(tmp_path_factory):
             assert old in text
             text = text.replace(old, new)
         path.write_text(text)
-        code = "import numpy as np; from rakuten.image import backbones; "
-        code += "print(backbones.fingerprint({'a': np.zeros(1, np.float32)}))"
+        code = "import numpy as np; from rakuten.image import backbones as b; "
+        code += "w = {'a': np.zeros(1, np.float32)}; "
+        code += "print(*(b.fingerprint(w, precision=p) for p in b.PRECISIONS))"
         command = [sys.executable, "-c", code]
-        return subprocess.check_output(command, cwd=folder, text=True).strip()
+        return subprocess.check_output(command, cwd=folder, text=True).split()
 
     return compute
 
 
-def test_fingerprint_changes_only_with_edits_that_can_change_features(fingerprint_of_edited):
+def test_fingerprint_changes_only_with_edits_that_can_change_features(fingerprints_of_edited):
     found = {
-        edit: fingerprint_of_edited(file, changes) for edit, (file, changes, _) in EDITS.items()
+        edit: fingerprints_of_edited(file, changes) for edit, (file, changes, _) in EDITS.items()
     }
-    for edit, (_, _, harmless) in EDITS.items():
-        assert (found[edit] == found["nothing"]) == harmless, edit
+    for edit, (_, _, valid) in EDITS.items():
+        same = tuple(a == b for a, b in zip(found[edit], found["nothing"], strict=True))
+        assert same == valid, edit
