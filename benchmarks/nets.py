@@ -1,7 +1,8 @@
 """Time one epoch of each net at the challenge's size, validation included, against plain Keras.
 
 The features are random, because the time does not depend on their values. Plain Keras is `fit` on
-dense arrays with its default batch size of 32. Each net runs in a separate process, as in its stage.
+dense arrays with its default batch size of 32. Each net runs in a separate process, as in its
+stage.
 """
 
 import multiprocessing

@@ -28,8 +28,7 @@ LAYERS = {
         ("norm", "probabilities"),
     ),
 }
-"""By builder of `rakuten.models.nets`: its dense layers, each after the name of the normalization of
-its input."""
+"""The dense layers of each builder, each after the normalization of its input."""
 
 NORM_EPSILON = 1e-3
 """Keras's default epsilon of batch normalization."""

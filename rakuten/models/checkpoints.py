@@ -1,4 +1,4 @@
-"""Trained nets on disk: `model.json` describes the architecture, `weights.npz` holds the weights."""
+"""Trained nets on disk: the architecture in `model.json`, the weights in `weights.npz`."""
 
 from collections.abc import Mapping
 from pathlib import Path

@@ -119,8 +119,8 @@ def restore(description: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) ->
     builder = description["builder"]
     if builder not in BUILDERS:
         raise ValueError(
-            f"unknown model builder {builder!r}: expected one of {', '.join(BUILDERS)}; the file was "
-            "not written by this project"
+            f"unknown model builder {builder!r}: expected one of {', '.join(BUILDERS)}; the file "
+            "was not written by this project"
         )
     if tuple(description["categories"]) != CODES:
         raise ValueError(

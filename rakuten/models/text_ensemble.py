@@ -1,7 +1,7 @@
-"""Text ensemble: a linear SVM and naive Bayes on terms, kernel ridge on sentence vectors, calibrated.
+"""Text ensemble: linear SVM and naive Bayes on terms, kernel ridge on sentence vectors, calibrated.
 
-Terms carry brands and jargon that the sentence encoder does not know; sentence vectors generalize to
-words that are not in the train part; naive Bayes uses rare terms more than the SVM. Their errors
+Terms carry brands and jargon that the sentence encoder does not know; sentence vectors generalize
+to words that are not in the train part; naive Bayes uses rare terms more than the SVM. Their errors
 differ, so that the calibrated combination beats each of them.
 """
 
@@ -258,13 +258,11 @@ def _fit_on_terms(
     seed: int,
     threads: int,
 ) -> tuple[list[Linear], list[np.ndarray]]:
-    """Fit SVM and naive Bayes on all feature rows (of products `rows`); score products out of fold."""
+    """Fit SVM and naive Bayes on the features of products `rows`; score products out of fold."""
     from sklearn.naive_bayes import MultinomialNB  # lazy: two seconds, and prediction needs none
     from sklearn.svm import LinearSVC
 
-    one_at_a_time = (
-        Lock()
-    )  # liblinear's shuffle has one state per process: parallel fits disturb it
+    one_at_a_time = Lock()  # liblinear's shuffle has one state per process
 
     def fit_both(left_out: int | None) -> list[Linear]:
         kept = slice(None) if left_out is None else np.flatnonzero(folds[rows] != left_out)

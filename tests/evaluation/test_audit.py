@@ -140,7 +140,7 @@ def test_suspects_equal_the_definition():
 
 
 def test_a_class_is_suggested_only_above_its_threshold():
-    """The threshold of class 1 is 0.6: a probability of 0.6 suffices to suggest it, 0.5 does not."""
+    """The threshold of class 1 is 0.6: a probability of 0.6 suffices, 0.5 does not."""
     probabilities = np.zeros((4, NUM_CATEGORIES))
     probabilities[:, :3] = [[0.1, 0.6, 0.3], [0.2, 0.6, 0.2], [0.4, 0.6, 0], [0.3, 0.5, 0.2]]
     ids = np.array([4, 3, 2, 1])
