@@ -1,24 +1,16 @@
-"""Run every benchmark that takes minutes: `python -m benchmarks`. The pipeline and Ray apart."""
+"""Run all benchmarks but those of the whole pipeline and of Ray: `python -m benchmarks`."""
 
 import subprocess
 
 from benchmarks import measure
 
 SUBJECTS = (
-    "sample",
-    "clean",
-    "vectorize",
-    "extract",
-    "parity",
-    "nets",
-    "training",
-    "predict",
-    "overhead",
-)
+    "sample", "clean", "vectorize", "extract", "parity", "nets", "training", "predict", "overhead",
+)  # fmt: skip
 
 
 def main() -> None:
-    """Run each subject in a process of its own, so that none warms up another."""
+    """Run each subject in a new process, so that none warms up another."""
     for subject in SUBJECTS:
         subprocess.run(measure.python("-m", f"benchmarks.{subject}"), cwd=measure.ROOT, check=True)
 

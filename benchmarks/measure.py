@@ -1,4 +1,4 @@
-"""Measure: medians of several runs in turns, seconds and memory of commands, a table to keep."""
+"""Time functions and commands, watch their memory, and write the benchmark report."""
 
 import os
 import platform
@@ -8,7 +8,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,7 +16,7 @@ from pathlib import Path
 import pandas as pd
 import psutil
 
-from rakuten import storage
+from rakuten import prefetch, storage
 from rakuten.data import products
 from rakuten.sample.catalogue import write_sample
 
@@ -26,14 +26,13 @@ REPORT = ROOT / "reports" / "benchmarks.md"
 
 INTRODUCTION = """\
 Written by `make bench`, `python -m benchmarks.pipeline` and, with Ray, `make bench-scale`. Figures
-are medians of several runs; what takes minutes ran once: `pipeline`, `training`, archives of 2.2
-GB, Ray's scheduling, memory, and numbers of processors. Seconds hold for the machine named and
-whatever else it was doing. The ratio to the naive way, run in turns with ours where it is not of
-minutes, is what carries over. Catalogues are generated (`python -m rakuten sample`), of the
-challenge's size: none of this was measured on Rakuten's data."""
+are medians of several runs. Measurements that take minutes ran once: `pipeline`, `training`, archives
+of 2.2 GB, Ray. Seconds depend on the machine and its load; ratios to the naive implementation, run in
+alternation with ours, depend less on it. Catalogues are generated (`python -m rakuten sample`) in the
+challenge's size; nothing here was measured on Rakuten's data."""
 
 INTERVAL = 0.2
-"""Seconds between two looks at the memory of a command."""
+"""Seconds between two readings of the memory of a command."""
 
 
 @dataclass(frozen=True)
@@ -44,9 +43,9 @@ class Row:
         what: What was measured.
         value: The median.
         unit: Its unit.
-        naive: The median of the naive way, in the same unit, where there is one.
+        naive: The median of the naive implementation, in the same unit, where there is one.
         ratio: How many times better ours is.
-        note: On what, and what else to know.
+        note: The data, and remarks.
     """
 
     what: str
@@ -58,10 +57,10 @@ class Row:
 
 
 def in_turns(ways: Mapping[str, Callable[[], object]], *, repeats: int) -> dict[str, list[float]]:
-    """Time several ways in turns, so that a busy moment of the machine hits all of them.
+    """Time several functions in alternation, so that load on the machine affects all of them.
 
     Args:
-        ways: By name what to run.
+        ways: Functions by name.
         repeats: Runs of each.
 
     Returns:
@@ -89,8 +88,9 @@ def rate(what: str, unit: str, ours: list[float], items: int, note: str = "", **
         unit: Of one item.
         ours: Seconds of each run.
         items: Items of one run.
-        note: What else to know.
-        **naive: Of the naive way `naive`, the seconds of each run, and `naive_items`, its items.
+        note: Remarks.
+        **naive: Seconds of each run of the naive implementation as `naive`, its number of items as
+            `naive_items` where it differs.
     """
     value = items / statistics.median(ours)
     if not naive:
@@ -136,7 +136,7 @@ def watch(command: Sequence[str], folder: Path, **environment: str) -> tuple[flo
 
 
 def keep(subject: str, rows: Sequence[Row]) -> None:
-    """Keep a subject's rows, write the report anew and print the rows."""
+    """Keep a subject's rows, write the report and print the rows."""
     values = {"machine": machine(), "rows": [asdict(row) for row in rows]}
     storage.write_json(KEPT / f"{subject}.json", values)
     write_report()
@@ -154,11 +154,11 @@ def machine() -> str:
         family = f"family {found.get('cpu family')} model {found.get('model')}"
         model = f"{found.get('model name', model)} ({family}; {', '.join(flags)})"
     memory = round(psutil.virtual_memory().total / 2**30)
-    return f"{os.cpu_count()} cores, {model}, {memory} GiB"
+    return f"{prefetch.available_cpus()} cores, {model}, {memory} GiB"
 
 
 def write_report() -> None:
-    """Write `reports/benchmarks.md` from what every subject kept."""
+    """Write `reports/benchmarks.md` from the results of all subjects."""
     parts = ["# Benchmarks", "", INTRODUCTION, ""]
     for path in sorted(KEPT.glob("*.json")):
         kept = storage.read_json(path)
@@ -183,7 +183,7 @@ def table(rows: Sequence[Mapping]) -> str:
 
 
 @contextmanager
-def scratch(name: str):
+def scratch(name: str) -> Iterator[Path]:
     """Make a folder for a benchmark's files below build/, and remove it afterwards."""
     (ROOT / "build").mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f"bench-{name}-", dir=ROOT / "build") as folder:
@@ -191,8 +191,8 @@ def scratch(name: str):
 
 
 def catalogue(folder: Path, count: int) -> pd.DataFrame:
-    """Generate a catalogue without pictures in a folder and read its product table."""
-    write_sample(folder, products=count, quality=None, processes=os.cpu_count() or 1)
+    """Generate a catalogue without images in a folder and read its product table."""
+    write_sample(folder, products=count, quality=None, processes=prefetch.available_cpus())
     tables = [
         storage.read_csv(folder / name, **products.CSV_FORMAT)
         for name in ("X_train_update.csv", "Y_train_CVw08PX.csv")
@@ -206,7 +206,7 @@ def python(*arguments: str) -> list[str]:
 
 
 def _look(pid: int, peak: list[int], done: threading.Event) -> None:
-    """Keep the largest sum of the memory of a process and its children."""
+    """Track the peak memory of a process and its children together."""
     while not done.wait(INTERVAL):
         with suppress(psutil.Error):
             family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
@@ -218,5 +218,5 @@ def _look(pid: int, peak: list[int], done: threading.Event) -> None:
 
 
 def _number(value: float) -> str:
-    """Write a number with three significant digits, thousands apart."""
+    """Format a number with three significant digits and thousands separators."""
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"

@@ -1,8 +1,9 @@
-"""What DVC and Python cost when there is nothing to compute."""
+"""The cost of DVC and Python when there is nothing to compute."""
 
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks import measure
@@ -10,18 +11,18 @@ from rakuten import storage
 
 REPEATS = 3
 ARCHIVE = 2_200_000_000
-"""Bytes of the challenge's pictures."""
+"""Bytes of the challenge's images."""
 
 IMPORTS = "import {module}, sys; assert 'tensorflow' not in sys.modules"
 LIGHT = (
-    "resources", "clean", "split", "vectorize", "encode", "text_ensemble", "image_ensemble", "late_fusion",
-    "robust_text", "audit", "package", "evaluate", "explore",
+    "resources", "clean", "split", "vectorize", "encode", "text_ensemble", "image_ensemble",
+    "late_fusion", "robust_text", "audit", "package", "evaluate", "explore", "charts",
 )  # fmt: skip
 """The stages that need no TensorFlow."""
 
 
 def main() -> None:
-    """Measure the no-op, the starts of light stages, and what a large archive costs."""
+    """Measure a run with nothing to do, imports of light stages, and a large archive."""
     environment = {"PATH": f"{Path(sys.prefix) / 'bin'}{os.pathsep}{os.environ['PATH']}"}
 
     def seconds(command: list[str], folder: Path = measure.ROOT) -> float:
@@ -38,7 +39,7 @@ def main() -> None:
     measure.keep("overhead", rows)
 
 
-def archive_rows(folder: Path, seconds) -> list[measure.Row]:
+def archive_rows(folder: Path, seconds: Callable[..., float]) -> list[measure.Row]:
     """Track an archive of the challenge's size; run an experiment in a temporary workspace."""
     for command in (["git", "init", "-q"], ["dvc", "init", "-q"]):
         subprocess.run(command, cwd=folder, check=True)
@@ -73,7 +74,7 @@ def archive_rows(folder: Path, seconds) -> list[measure.Row]:
 
 
 def storage_used(folder: Path) -> int:
-    """Count the bytes of a folder's files; those of several links once."""
+    """Count the bytes of a folder's files; a file with several links counts once."""
     files = {p.stat().st_ino: p.stat().st_size for p in folder.rglob("*") if p.is_file()}
     return sum(files.values())
 

@@ -1,9 +1,9 @@
 """The whole pipeline at full scale: seconds and peak memory of every stage, and how they grow.
 
 `python -m benchmarks.pipeline` takes an hour on two cores. It rebuilds a generated catalogue of
-84,916 products, of which 5,000 have a picture, and a half and a quarter of it, each in a clone of
-the committed state. What a rebuild took is kept in build/benchmarks/: interrupted, the same command
-goes on with the next one, unless the committed code has changed since.
+84,916 products, 5,000 of them with an image, and a half and a quarter of it, each in a clone of the
+committed state. Finished measurements are kept in build/benchmarks/: after an interruption the same
+command continues with the next one, unless the committed code has changed.
 """
 
 import argparse
@@ -12,9 +12,6 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-
-from dvc.repo import Repo
-from networkx import topological_sort
 
 from benchmarks import measure
 from rakuten import storage
@@ -29,7 +26,7 @@ def rebuild(folder: Path, products: int, images: int) -> dict[str, tuple[float, 
     Args:
         folder: An empty folder.
         products: Products of the catalogue.
-        images: Those that have a picture.
+        images: Number of them that have an image.
 
     Returns:
         Seconds and peak bytes of "sample", "import" and each stage, in the order of their runs.
@@ -48,7 +45,7 @@ def rebuild(folder: Path, products: int, images: int) -> dict[str, tuple[float, 
             catalogue,
         ],
     }
-    for stage in _order(clone):
+    for stage in storage.read_yaml(clone / "dvc.yaml")["stages"]:
         steps[stage] = ["dvc", "repro", "--single-item", stage]
     measured = {}
     for name, command in steps.items():
@@ -59,34 +56,18 @@ def rebuild(folder: Path, products: int, images: int) -> dict[str, tuple[float, 
     return measured
 
 
-def _order(clone: Path) -> list[str]:
-    """List the stages, each behind those that it needs."""
-    with Repo(str(clone)) as repo:
-        graph = repo.index.graph  # from a stage to those that it needs
-        return [stage.name for stage in reversed(list(topological_sort(graph))) if stage.cmd]
-
-
 def state() -> str:
-    """Name what the rebuilds depend on: git's ids of the committed stages, code and settings."""
+    """List what the rebuilds depend on: git's ids of the committed stages, code and settings."""
     stages = storage.read_yaml(measure.ROOT / "dvc.yaml")["stages"].values()
     code = {path for stage in stages for path in stage["deps"] if path.endswith(".py")}
-    command = [
-        "git",
-        "ls-tree",
-        "-r",
-        "HEAD",
-        "dvc.yaml",
-        "params.yaml",
-        "rakuten/data/resources.yaml",
-    ]
-    command += ["requirements.txt", "rakuten/sample", *sorted(code)]
-    return subprocess.run(
-        command, cwd=measure.ROOT, capture_output=True, text=True, check=True
-    ).stdout
+    files = ["dvc.yaml", "params.yaml", "requirements.txt", "rakuten/data/resources.yaml"]
+    command = ["git", "ls-tree", "-r", "HEAD", *files, "rakuten/sample", *sorted(code)]
+    done = subprocess.run(command, cwd=measure.ROOT, capture_output=True, text=True, check=True)
+    return done.stdout
 
 
 def main() -> None:
-    """Run the catalogue whole, by half and by quarter; keep what it took."""
+    """Measure the whole catalogue, a half and a quarter of it; keep the results."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.pipeline", description=__doc__)
     parser.add_argument("--products", type=int, default=84_916, help="(%(default)s)")
     parser.add_argument("--images", type=int, default=5_000, help="(%(default)s)")
@@ -109,10 +90,10 @@ def main() -> None:
 
 
 def rows(runs: dict[tuple[int, int], dict[str, tuple[float, int]]]) -> list[measure.Row]:
-    """Say what each stage took, and what a product cost next to the smallest catalogue.
+    """Report each stage, and its cost per product relative to the smallest catalogue.
 
     Args:
-        runs: By numbers of products and pictures what `rebuild` returned, the largest first.
+        runs: Results of `rebuild` by numbers of products and images, the largest first.
     """
     (products, images), *_ = runs
     (fewest, _), smallest = list(runs.items())[-1]
@@ -121,11 +102,11 @@ def rows(runs: dict[tuple[int, int], dict[str, tuple[float, int]]]) -> list[meas
         others = ", ".join(f"{run[name][0]:.0f} s" for run in list(runs.values())[1:])
         growth = (seconds / products) / (smallest[name][0] / fewest)
         note = f"peak {peak / 2**30:.2f} GiB; fewer products: {others}, "
-        note += f"of which one cost {1 / growth:.2f} times as much"
+        note += f"{1 / growth:.2f} times as much per product"
         lines.append(measure.Row(name, float(f"{seconds:.3g}"), "s", note=note))
     totals = {size: sum(seconds for seconds, _ in run.values()) for (size, _), run in runs.items()}
     costs = ", ".join(f"{1000 * total / size:.1f} ms" for size, total in totals.items())
-    note = f"{products:,} products, {images:,} with a picture; a product of "
+    note = f"{products:,} products, {images:,} with an image; per product of "
     note += f"{', '.join(f'{size:,}' for size in totals)}: {costs}; peaks are of all processes"
     total = totals[products]
     return [*lines, measure.Row("all", float(f"{total:.4g}"), "s", note=note)]
