@@ -130,7 +130,7 @@ class Engine:
                 self._answers.popitem(last=False)
         return answer
 
-    def t(self, answer: Answer) -> list[explanation.WordEffect]:
+    def word_effects(self, answer: Answer) -> list[explanation.WordEffect]:
         """Compute the effects of words."""
         if answer.words is None:
             answer.words = explanation.word_effects(
@@ -138,7 +138,7 @@ class Engine:
             )
         return answer.words
 
-    def regions(self, answer: Answer, advance: Callable[[int, int], object]) -> np.ndarray:
+    def region_effects(self, answer: Answer, advance: Callable[[int, int], object]) -> np.ndarray:
         """Compute the effects of regions of the image; takes seconds the first time."""
         if answer.regions is None:
             answer.regions = explanation.region_effects(

@@ -203,7 +203,7 @@ def _show_explanation(answer: Answer, request: Request) -> None:
     left, right = st.columns(2, gap="large")
     with right:
         heading("regions", t("regions_note"))
-        regions = st.container(key="heat")
+        regions = st.container(key="heatmap")
     with left:
         heading("words", t("words_note"))
         _show_words(answer)
@@ -217,7 +217,7 @@ def _show_explanation(answer: Answer, request: Request) -> None:
 def _show_words(answer: Answer) -> None:
     """Show the texts with marked words, and a table of the strongest."""
     with st.spinner(t("words_working")):
-        effects = engine().words(answer)
+        effects = engine().word_effects(answer)
     if not effects:
         st.html(components.note(t("words_none")))
         return
@@ -275,7 +275,7 @@ def _show_regions(answer: Answer, request: Request) -> None:
 
     if answer.regions is None:
         advance(0, explanation.GRID**2)
-    effects = engine().regions(answer, advance)
+    effects = engine().region_effects(answer, advance)
     bar.empty()
     crop = engine().crops_borders
     pixels = heatmap.network_view(request.image, answer.prepared.image[1], crop=crop)
