@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import joblib
 import numpy as np
 import pandas as pd
 import psutil
@@ -38,12 +37,13 @@ from rakuten import storage
 from rakuten.data import products
 from rakuten.distributed import engine, transforms
 from rakuten.image import extraction
+from rakuten.prefetch import available_cpus
 from rakuten.sample.catalogue import write_sample
 from rakuten.serving import product_tables
 from rakuten.serving.batch_prediction import CHUNK
 
 BUILD = measure.ROOT / "build"
-PROCESSORS = joblib.cpu_count()
+PROCESSORS = available_cpus()
 IMAGES = {"int8": 8 * CHUNK, "float32": 4 * CHUNK}
 TURNS = {"int8": 2, "float32": 1}
 WITH_IMAGES = 2 * CHUNK

@@ -73,7 +73,7 @@ class ProgressRecorder:
 class Timed:
     """Time the chunks of a transform in the process that computes them.
 
-    Nothing is prepared before the networks are loaded, so that all work is within the measured time.
+    Nothing is prepared before the networks are loaded, so that all work is measured.
 
     Args:
         transform: What is computed.

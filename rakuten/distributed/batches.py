@@ -113,8 +113,8 @@ def matrix(column: pa.ChunkedArray) -> np.ndarray:
     """
     if column.null_count:
         raise ValueError(
-            f"{column.null_count} of {len(column)} products have no features: pass only the labels of "
-            "products with an image"
+            f"{column.null_count} of {len(column)} products have no features: pass only "
+            "the labels of products with an image"
         )
     values = np.concatenate([chunk.flatten().to_numpy() for chunk in column.chunks])
     return values.reshape(len(column), -1)

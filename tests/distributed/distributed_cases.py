@@ -103,9 +103,9 @@ class ToyClassifier:
     def classify(self, prepared, *, top):
         time.sleep(self.pause)
         (self.folder / f"{os.getpid()}.actor").touch()
-        if (self.folder / "poison").exists() and prepared[0].title.startswith("Piscine 20,"):
+        if (self.folder / "fail").exists() and prepared[0].title.startswith("Piscine 20,"):
             raise ValueError("a bug")
-        if any(one.title == "Mine" for one in prepared):
+        if any(one.title == "Crash" for one in prepared):
             os.kill(os.getpid(), signal.SIGKILL)
         return [self._predict(one, top) for one in prepared]
 
@@ -136,7 +136,7 @@ class ToyPrediction(transforms.Prediction):
         return {"toy": True}
 
     def prepare(self, row, images):
-        if row.title == "Mine for readers":
+        if row.title == "Crash in tasks":
             os.kill(os.getpid(), signal.SIGKILL)
         return batch_prediction.prepare_row(row, ToyClassifier(self.package), images)
 
@@ -152,7 +152,7 @@ class ToyPrediction(transforms.Prediction):
 
 @dataclass(frozen=True)
 class ToyExtraction(transforms.Extraction):
-    """Computes features without a network; the file `mine` ends the process once."""
+    """Computes features without a network; the file `crash` ends the process once."""
 
     def identity(self):
         return {"toy": True}
@@ -168,11 +168,11 @@ class ToyExtraction(transforms.Extraction):
                     f"{digest(one)}\n" for one in pixels if one.any()
                 )  # not the padding
             with contextlib.suppress(FileNotFoundError):
-                (folder / "mine").unlink()
+                (folder / "crash").unlink()
                 os.kill(os.getpid(), signal.SIGKILL)
-            if (folder / "poison").exists():
+            if (folder / "fail").exists():
                 time.sleep(0.3)  # until earlier partitions are written
-            if (folder / "poison").exists() and (abs(pixels[:, 0, 0, 0] - 7.0 * 30) < 4).any():
+            if (folder / "fail").exists() and (abs(pixels[:, 0, 0, 0] - 7.0 * 30) < 4).any():
                 raise ValueError("a bug")
             flat = pixels.reshape(len(pixels), -1).astype(np.float32)
             sums = np.cumsum(flat, axis=1) / np.float32(70)  # computed independently for each image

@@ -103,8 +103,8 @@ def test_faulty_rows_give_the_values_and_errors_of_one_process(
     images = tmp_path / "images"
     expected = local(source, tmp_path, monkeypatch, images=images)
     out = tmp_path / "out"
-    job = ToyPrediction(str(tmp_path), 3, chunk=4, partition=8)
-    summary = engine.run(engine.Request(str(source), str(out), str(images)), job)
+    transform = ToyPrediction(str(tmp_path), 3, chunk=4, partition=8)
+    summary = engine.run(engine.Request(str(source), str(out), str(images)), transform)
     assert summary == expected[2]
     check(out, expected)
     found = pd.read_parquet(out / "errors").set_index("index")["reason"]
@@ -118,19 +118,19 @@ def test_the_next_run_computes_only_the_missing_partitions(cluster, tmp_path, mo
     source = catalogue(tmp_path, 24)
     expected = local(source, tmp_path, monkeypatch)
     out = tmp_path / "out"
-    job = ToyPrediction(str(tmp_path), 3, chunk=4, partition=4, pause=0.1)
+    transform = ToyPrediction(str(tmp_path), 3, chunk=4, partition=4, pause=0.1)
     request = engine.Request(str(source), str(out), None)
-    (tmp_path / "poison").touch()
+    (tmp_path / "fail").touch()
     with pytest.raises(InputError, match=r"a bug.*the same command continues"):
-        engine.run(request, job)
+        engine.run(request, transform)
     before = {path: path.stat().st_mtime_ns for path in (out / "predictions").iterdir()}
     assert 0 < len(before) < 6
     assert not json.loads((out / "manifest.json").read_text())["complete"]
-    (tmp_path / "poison").unlink()
-    engine.run(request, job)
+    (tmp_path / "fail").unlink()
+    engine.run(request, transform)
     first = check(out, expected)
     assert {path: path.stat().st_mtime_ns for path in before} == before
-    engine.run(replace(request, restart=True), job)
+    engine.run(replace(request, restart=True), transform)
     assert check(out, expected) == first  # the same bytes
 
 
@@ -141,19 +141,21 @@ def test_features_of_a_killed_and_a_failed_run_are_those_of_one_process(cluster,
     append_faulty_rows(tmp_path)
     out, images = tmp_path / "out", tmp_path / "images"
     settings = replace(SMALL, views=["product", "flip"])
-    job = ToyExtraction(str(tmp_path), settings, 2, chunk=4, partition=8)  # two threads: one actor
+    transform = ToyExtraction(
+        str(tmp_path), settings, 2, chunk=4, partition=8
+    )  # two threads: one actor
     request = engine.Request(str(source), str(out), str(images))
-    (tmp_path / "mine").touch()
-    (tmp_path / "poison").touch()
+    (tmp_path / "crash").touch()
+    (tmp_path / "fail").touch()
     with pytest.raises(InputError, match=r"a bug.*the same command continues"):
-        engine.run(request, job)
-    assert not (tmp_path / "mine").exists()
+        engine.run(request, transform)
+    assert not (tmp_path / "crash").exists()
     before = {path: path.stat().st_mtime_ns for path in (out / "features").iterdir()}
     assert 0 < len(before) < 6
-    (tmp_path / "poison").unlink()
+    (tmp_path / "fail").unlink()
     for file in tmp_path.glob("*.calls"):
         file.unlink()
-    summary = engine.run(request, job)
+    summary = engine.run(request, transform)
     assert summary == prediction_files.Summary(products=43, missing_images=23, bad_rows=4)
     assert {path: path.stat().st_mtime_ns for path in before} == before
     computed = {one for file in tmp_path.glob("*.calls") for one in file.read_text().split()}
@@ -167,18 +169,18 @@ def test_features_of_a_killed_and_a_failed_run_are_those_of_one_process(cluster,
 
     found = pd.read_parquet(out / "features")
     assert found["row"].tolist() == list(range(43))
-    network, _ = job.network()
+    network, _ = transform.network()
     rows = list(read_rows(open_table(source)))
-    for start in range(0, 43, job.chunk):  # the chunks of the run, in this process
-        chunk = found.iloc[start : start + job.chunk]
-        files = [images / str(row.image) for row in rows[start : start + job.chunk]]
+    for start in range(0, 43, transform.chunk):  # the chunks of the run, in this process
+        chunk = found.iloc[start : start + transform.chunk]
+        files = [images / str(row.image) for row in rows[start : start + transform.chunk]]
         has = [file.is_file() and file.name != "image_50_product_0.jpg" for file in files]
         assert chunk["has_image"].tolist() == has
         if not any(has):
             continue
         content = [f.read_bytes() for f, there in zip(files, has, strict=True) if there]
-        images_ = iter([extraction.prepare(one, settings) for one in content])
-        local = extraction.compute_features(images_, sum(has), network, 2, lambda _: None)
+        prepared = iter([extraction.prepare(one, settings) for one in content])
+        local = extraction.compute_features(prepared, sum(has), network, 2, lambda _: None)
         for kind in WIDTHS:
             expected = local[kind] if kind == "average" else np.hstack(local[kind])
             np.testing.assert_array_equal(np.stack(chunk[kind][has]), expected)
@@ -190,9 +192,9 @@ def test_each_actor_gets_one_gpu_if_there_are_any(cluster, tmp_path):
     source = catalogue(tmp_path, 96, every=1)
     node = cluster.add_node(num_cpus=4, num_gpus=2, object_store_memory=STORE)
     try:
-        job = ToyExtraction(str(tmp_path), SMALL, 1, chunk=4, partition=4)
+        transform = ToyExtraction(str(tmp_path), SMALL, 1, chunk=4, partition=4)
         images = str(tmp_path / "images")
-        engine.run(engine.Request(str(source), str(tmp_path / "out"), images), job)
+        engine.run(engine.Request(str(source), str(tmp_path / "out"), images), transform)
     finally:
         cluster.remove_node(node)
     devices = [path.name.split(".")[1] for path in tmp_path.glob("*.device")]
@@ -205,13 +207,13 @@ def test_each_actor_gets_one_gpu_if_there_are_any(cluster, tmp_path):
 def test_rows_that_always_end_their_process_are_left_out(cluster, tmp_path):
     """One row ends the actors and another the tasks: the other partitions are written."""
     source = catalogue(tmp_path, 16)
-    source.write_bytes(source.read_bytes() + b"7,Mine,,,\n8,a,,,\n9,b,,,\n10,Mine for readers,,,\n")
+    source.write_bytes(source.read_bytes() + b"7,Crash,,,\n8,a,,,\n9,b,,,\n10,Crash in tasks,,,\n")
     out = tmp_path / "out"
-    job = ToyPrediction(str(tmp_path), 3, chunk=2, partition=2)
+    transform = ToyPrediction(str(tmp_path), 3, chunk=2, partition=2)
     with pytest.raises(
         InputError, match=r"2 of 10 partitions could not be computed, the first is "
     ) as error:
-        engine.run(engine.Request(str(source), str(out), None), job)
+        engine.run(engine.Request(str(source), str(out), None), transform)
     assert "part-000000000016.parquet: rows 17 to 18 of" in str(error.value)
     names = [path.name for path in sorted((out / "predictions").iterdir())]
     assert names == [
@@ -219,10 +221,10 @@ def test_rows_that_always_end_their_process_are_left_out(cluster, tmp_path):
     ]
     assert not json.loads((out / "manifest.json").read_text())["complete"]
 
-    clean = source.read_bytes().replace(b"Mine for", b"None for").replace(b"Mine", b"None")
+    clean = source.read_bytes().replace(b"Crash in", b"Plain in").replace(b"Crash", b"Plain")
     source.write_bytes(clean)
     with pytest.raises(InputError, match="input differ"):
-        engine.run(engine.Request(str(source), str(out), None), job)
+        engine.run(engine.Request(str(source), str(out), None), transform)
 
 
 @pytest.mark.scale
@@ -250,8 +252,8 @@ def test_no_row_is_lost_or_repeated_when_a_process_and_a_machine_die(
 
     killer = threading.Thread(target=kill, daemon=True)
     killer.start()
-    job = ToyPrediction(str(tmp_path), 3, chunk=4, partition=8, pause=0.4)
-    summary = engine.run(engine.Request(str(source), str(out), str(images)), job)
+    transform = ToyPrediction(str(tmp_path), 3, chunk=4, partition=8, pause=0.4)
+    summary = engine.run(engine.Request(str(source), str(out), str(images)), transform)
     killer.join(timeout=20)
     assert len(killed) == 2
     assert summary == expected[2]
