@@ -26,10 +26,10 @@ REPORT = ROOT / "reports" / "benchmarks.md"
 
 INTRODUCTION = """\
 Written by `make bench`, `python -m benchmarks.pipeline` and, with Ray, `make bench-scale`. Figures
-are medians of several runs. Measurements that take minutes ran once: `pipeline`, `training`, archives
-of 2.2 GB, Ray. Seconds depend on the machine and its load; ratios to the naive implementation, run in
-alternation with ours, depend less on it. Catalogues are generated (`python -m rakuten sample`) in the
-challenge's size; nothing here was measured on Rakuten's data."""
+are medians of several runs. Measurements that take minutes ran once: `pipeline`, `training`,
+archives of 2.2 GB, Ray. Seconds depend on the machine and its load; ratios to the naive
+implementation, run in alternation with ours, depend less on it. Catalogues are generated
+(`python -m rakuten sample`) in the challenge's size; nothing here was measured on real rows."""
 
 INTERVAL = 0.2
 """Seconds between two readings of the memory of a command."""

@@ -150,10 +150,10 @@ def overhead() -> list[measure.Row]:
             one = [recorder.rate() for recorder, _ in results]
             many = [timed.rate() for _, (_, timed) in results]
             shares = [1 - b / a for a, b in zip(one, many, strict=True)]
-            note = f"{count:,} pictures, {PROCESSORS} processors, turns: {TURNS[precision]}"
+            note = f"{count:,} images, {PROCESSORS} processors, turns: {TURNS[precision]}"
             rows.append(
                 measure.Row(
-                    f"extraction by Ray, {precision}", measure.median(many), "pictures/s",
+                    f"extraction by Ray, {precision}", measure.median(many), "images/s",
                     measure.median(one), ratio(many, one), f"{note}; naive: one process, no Ray",
                 )
             )  # fmt: skip
@@ -245,7 +245,7 @@ def extraction_speed() -> list[measure.Row]:
         def make(threads: int) -> transforms.Extraction:
             return transforms.Extraction(str(weights()), settings("int8")[1], threads)
 
-        return on_processors("extraction, int8", "pictures", table, make, str(images))
+        return on_processors("extraction, int8", "images", table, make, str(images))
 
 
 @dataclass(frozen=True)
@@ -272,12 +272,12 @@ def prediction_speed() -> list[measure.Row]:
         rows = on_processors("prediction from text", "products", plain, make)
         written = list((folder / "text/out/predictions").iterdir())
         size = sum(path.stat().st_size for path in written) / TITLES
-        what = "prediction from text and picture, float32"
+        what = "prediction from text and image, float32"
         return [
             *rows,
             *on_processors(what, "products", table, make, str(images), (PROCESSORS,)),
             measure.Row("text read", round(plain.stat().st_size / TITLES), "bytes/product"),
-            measure.Row("pictures read", round(images.stat().st_size / WITH_IMAGES),
+            measure.Row("images read", round(images.stat().st_size / WITH_IMAGES),
                         "bytes/product", note="of the generated catalogue"),
             measure.Row("predictions written", round(size), "bytes/product",
                         note=f"{TOP} choices each"),

@@ -1,6 +1,6 @@
 """The classifier behind the page: loaded once, called by one thread at a time, answers cached.
 
-`rakuten.serving.classifier` is imported before TensorFlow can be loaded: see `rakuten.text.encoder`.
+Import `rakuten.serving.classifier` before TensorFlow: see `rakuten.text.encoder`.
 """
 
 import hashlib

@@ -1,1 +1,1 @@
-"""Library of the Rakuten France product classification pipeline: one room per concern."""
+"""Library of the Rakuten France product classification pipeline: one folder per concern."""

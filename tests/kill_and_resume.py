@@ -2,9 +2,9 @@
 
 A first run, forced through every stage, is the reference. Each round then forces a random stage and
 all that follow, kills the whole process group (SIGKILL) at a random moment, the last one while DVC
-writes dvc.lock, and lets `make repair` and `dvc repro` finish. Every second round does so without the
-run cache, so that the stages run again. dvc.lock must hold what it held after the first run, and no
-temporary file may be left in an output.
+writes dvc.lock, and lets `make repair` and `dvc repro` finish. Every second round does so without
+the run cache, so that the stages run again. dvc.lock must hold what it held after the first run,
+and no temporary file may be left in an output.
 """
 
 import argparse

@@ -66,7 +66,7 @@ def test_stages_of_one_modality_do_not_depend_on_code_of_the_other():
 
 @pytest.mark.parametrize("name", sorted(COMPUTING))
 def test_wording_and_charts_are_no_deps_of_what_computes(name):
-    """A changed title, colour or sentence reruns no training, ensemble or robustness measurement."""
+    """A changed title, colour or sentence reruns no training and no robustness measurement."""
     wording = {"rakuten/model_names.py", "rakuten/category_names.py"}
     assert not code_of(name) & wording
     assert not {dep for dep in code_of(name) if dep.startswith("rakuten/reports/")}

@@ -32,7 +32,8 @@ def test_what_is_imported_and_what_that_needs_is_pinned(tmp_path):
     (tmp_path / "lock.txt").write_text(LOCK)
     script = tmp_path / "script.py"
     script.write_text(
-        "import os\nfrom mlflow.models import x\nfrom rakuten.evaluation.published import TEST_ROWS\n"
+        "import os\nfrom mlflow.models import x\n"
+        "from rakuten.evaluation.published import TEST_ROWS\n"
     )
     found = requirements.pinned(script, tmp_path / "lock.txt")
     own = ["mlflow==3.17.2", "mlflow-skinny==3.17.2", "mlflow-tracing==3.17.2"]

@@ -2,7 +2,7 @@
 
 Models that are not trained in epochs have no live run; they get a run once they are evaluated.
 
-DVC records, MLflow mirrors. A run carries the key of its result, see `rakuten.tracking.results.key`,
+DVC records, MLflow mirrors. A run carries its result's key, see `rakuten.tracking.results.key`,
 so each result has one run however often it is logged, and `python -m rakuten sync` rebuilds missing
 runs. A tracking server that is down or slow costs some seconds and one warning.
 """
