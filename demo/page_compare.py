@@ -3,16 +3,19 @@
 import streamlit as st
 
 from demo import charts, components, view_models
-from demo.paths import NETS, REPORTS_NEED, TABLES, history
+from demo.paths import REPORTS_NEED, TABLES, history
 from demo.shared import complete, heading, language, t
 from demo.translations import percent
 from rakuten import storage
 from rakuten.category_names import GROUPS
+from rakuten.model_names import ENSEMBLES, STUDY, named
 from rakuten.model_names import title as model
 
-BEST = "late_fusion"
+DEFAULT = named("ensemble", "fusion")
+"""The model shown first."""
+
 _FORMATS = {"accuracy": ".0%", "loss": "d"}
-RELIABLE = ("fusion", "text_ensemble", "image_ensemble", "late_fusion")
+RELIABLE = (named("study", "fusion"), *ENSEMBLES)
 """Models in the reliability chart by default."""
 
 
@@ -53,7 +56,7 @@ def _show_metrics(comparison) -> None:
 def _show_one_model(models: list[str]) -> None:
     """Show the confusion matrix and the F1 per category of one model."""
     left, right = st.columns(2, gap="large")
-    st.session_state.setdefault("chosen_model", BEST if BEST in models else models[0])
+    st.session_state.setdefault("chosen_model", DEFAULT if DEFAULT in models else models[0])
     chosen = left.selectbox(
         t("choose_model"),
         models,
@@ -118,7 +121,7 @@ def _show_curves() -> None:
     """Show the training curves of the nets."""
     heading("curves", t("curves_note"))
     histories = {}
-    for net in NETS:
+    for net in STUDY:
         path = history(net)
         histories[net] = _read(str(path), path.stat().st_mtime)
     for column, measure in zip(st.columns(2, gap="large"), ("accuracy", "loss"), strict=True):

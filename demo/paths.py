@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 
+from rakuten.model_names import STUDY
 from rakuten.serving import package
 
 PACKAGE = package.FOLDER
@@ -15,9 +16,6 @@ DATASET = Path("data/dataset.json")
 TABLES = Path("reports/evaluate/tables")
 PREDICTIONS = TABLES / "predictions_late_fusion.csv"
 
-NETS = ("text", "image", "fusion")
-"""The study's nets, which have training curves."""
-
 MODELS_NEED = (PACKAGE / "package.json", VECTORS, POOLED)
 PRODUCTS_NEED = (PRODUCTS, PARTS, ARCHIVE, DATASET, PREDICTIONS)
 
@@ -29,7 +27,7 @@ def history(net: str) -> Path:
 
 REPORTS_NEED = (
     *(TABLES / f"{name}.csv" for name in ("comparison", "confusion", "categories", "calibration")),
-    *map(history, NETS),
+    *map(history, STUDY),
 )
 
 

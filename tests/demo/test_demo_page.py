@@ -413,7 +413,7 @@ def test_models_are_compared(visit, scheme):
     assert rows.count() == len(BY_NAME)
     page.locator(CHART).nth(4).wait_for()
     before = page.get_by_role("region", name="Erreurs les plus fréquentes").inner_text()
-    pick(page, "Modèle à examiner", "Réseau de texte")
+    pick(page, "Modèle à examiner", "Réseau texte")
     pick(page, "Catégories", "Livres et magazines")
     page.wait_for_function(
         "before => document.querySelector('[aria-label=\"Erreurs les plus fréquentes\"]')"
