@@ -20,7 +20,7 @@ INTERVALS = "reports/evaluate/tables/intervals.csv"
 SAMPLE = "synthetic sample"
 """The name that `make sample` gives the embedded data."""
 
-SAMPLE_CAVEAT = "**These are sample figures, not Rakuten figures**, on the test part."
+SAMPLE_CAVEAT = "**These are sample figures, not Rakuten's**, on the test part."
 
 DIFFERENCES = (
     "Differences between models on the same test products, with bootstrap intervals. If an "
@@ -39,8 +39,7 @@ def sections() -> dict[str, dict[str, str]]:
     table = results_table(storage.read_json(MODELS))
     return {
         README: {
-            "results": f"{caveat(clean['dataset']['name'])}\n\n{table}",
-            "data": data_line(clean, split),
+            "results": f"{caveat(clean['dataset']['name'])} {data_line(clean, split)}\n{table}",
         },
         PIPELINE: {"pipeline": pipeline_graph()},
     }
@@ -76,17 +75,14 @@ def results_table(metrics: Mapping[str, Mapping[str, Mapping]]) -> str:
         no figure.
     """
     lines = [
-        "| Model | Accuracy | Weighted F1 | Macro F1 | Log loss | Calibration error | Test rows "
-        "| Published accuracy |",
-        "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
+        "| Model | Accuracy | Weighted F1 | Macro F1 | Log loss | Published accuracy |",
+        "| --- | ---: | ---: | ---: | ---: | ---: |",
     ]
     for row in comparison_table(metrics).to_dict("records"):
         cells = [
             row["title"] if row["baseline"] else f"**{row['title']}**",
             *(percent(row[metric]) for metric in ("accuracy", "weighted_f1", "macro_f1")),
             decimal(row["log_loss"]),
-            percent(row["ece"]),
-            f"{row['rows']:,}",
             percent(row["published_accuracy"]),
         ]
         lines.append(f"| {' | '.join(cells)} |")
