@@ -45,7 +45,7 @@ COMMANDS = {
         "rakuten.reports.readme", "show the results, write or check the tables of README.md"
     ),
     "cards": Command("rakuten.reports.cards", "write or check docs/model_card.md and data_card.md"),
-    "plots": Command("rakuten.reports.plots_page", "fetch the scripts of the page of make plots"),
+    "plots": Command("rakuten.reports.plots_page", "download the scripts that make plots needs"),
 }
 """All commands by name, in the order of `--help`."""
 
@@ -77,7 +77,6 @@ def _parser() -> argparse.ArgumentParser:
             ["commands:", *lines, "", "'python -m rakuten COMMAND --help' describes one of them."]
         ),
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        add_help=True,
     )
     parser.add_argument("command", metavar="COMMAND", choices=COMMANDS, help=argparse.SUPPRESS)
     return parser

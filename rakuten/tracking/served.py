@@ -27,7 +27,7 @@ MAX_ROWS = 256
 """Products in a request: with an eighth of a second per image it stays well below the 60 seconds
 after which MLflow gives up a request."""
 
-MAX_IMAGE = 8 << 20
+MAX_IMAGE_BYTES = 8 << 20
 """Bytes of an image file: three hundred times the challenge's average, enough for a camera."""
 
 MAX_TEXT = 100_000
@@ -208,18 +208,18 @@ def _decode(text: Any) -> bytes | None:
     expected = "expected an image file in base64"
     if not isinstance(text, str):
         raise ValueError(f"{expected}, received {_describe(text)}")
-    if len(text) > MAX_IMAGE * 3 // 2:  # 4 characters for 3 bytes, and line ends
+    if len(text) > MAX_IMAGE_BYTES * 3 // 2:  # 4 characters for 3 bytes, and line ends
         raise ValueError(
-            f"{len(text):,} characters of base64, the maximum is a file of {MAX_IMAGE:,} bytes: "
+            f"{len(text):,} characters of base64, the maximum is a file of {MAX_IMAGE_BYTES:,} bytes: "
             "send a smaller image"
         )
     try:
         content = base64.b64decode("".join(text.split()), validate=True)
     except (binascii.Error, ValueError) as error:
         raise ValueError(f"{expected}, received {text[:20]!r}... ({error})") from error
-    if len(content) > MAX_IMAGE:
+    if len(content) > MAX_IMAGE_BYTES:
         raise ValueError(
-            f"a file of {len(content):,} bytes, the maximum is {MAX_IMAGE:,}: send a smaller image"
+            f"a file of {len(content):,} bytes, the maximum is {MAX_IMAGE_BYTES:,}: send a smaller image"
         )
     return content or None
 

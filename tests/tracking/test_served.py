@@ -144,8 +144,8 @@ def test_problems_name_row_and_column(model):
         {"title": 5, "image": "pas du base64 !"},
         {"title": ["a"], "image": 7},
         {"title": np.nan, "image": ""},
-        {"title": "x" * (served.MAX_TEXT + 1), "image": "A" * (served.MAX_IMAGE * 2)},
-        {"title": "x", "image": base64_of(bytes(served.MAX_IMAGE + 3))},
+        {"title": "x" * (served.MAX_TEXT + 1), "image": "A" * (served.MAX_IMAGE_BYTES * 2)},
+        {"title": "x", "image": base64_of(bytes(served.MAX_IMAGE_BYTES + 3))},
     ]
     found = problems(model, rows)
     assert [(row, column) for row, column, _ in found] == [
@@ -201,7 +201,7 @@ def test_with_null_a_bad_request_is_still_refused(model):
 
 
 def test_the_largest_accepted_request(model):
-    rows = [{"title": "x" * served.MAX_TEXT, "image": base64_of(bytes(served.MAX_IMAGE))}]
+    rows = [{"title": "x" * served.MAX_TEXT, "image": base64_of(bytes(served.MAX_IMAGE_BYTES))}]
     assert len(model.predict(None, pd.DataFrame(rows))) == 1
     assert len(model.predict(None, pd.DataFrame({"title": ["x"] * served.MAX_ROWS}))) == 256
     ((row, _, reason),) = problems(model, {"title": ["x"] * (served.MAX_ROWS + 1)})

@@ -43,20 +43,20 @@ def folder(built_repository, tmp_path_factory):
     assert "is now the champion" in run(command, built_repository, DVC_ROOT=str(root))
     table = storage.read_table(built_repository / "build/clean/products.parquet").head(PRODUCTS)
     with storage.ImageArchive(built_repository / "data/images.zip") as archive:
-        pictures = [archive.read(name) for name in archive.names()[:PRODUCTS]]
+        images = [archive.read(name) for name in archive.names()[:PRODUCTS]]
     products = pd.DataFrame(
         {
             "id": table["id"],
             "title": table["designation"],
             "description": table["description"],
-            "image": pictures,
+            "image": images,
         }
     ).astype({"title": object, "description": object, "image": object})
     products = products.where(products.notna(), None)
     products.loc[3, "image"] = None  # text alone
-    products.loc[5, ["title", "description"]] = None  # a picture alone
+    products.loc[5, ["title", "description"]] = None  # an image alone
     products.loc[[8, 9], ["title", "description", "image"]] = None
-    products.at[9, "image"] = pictures[9][:200]
+    products.at[9, "image"] = images[9][:200]
     for part in range(FILES):
         storage.write_table(root / f"products/{part}.parquet", products.iloc[part::FILES])
     return root, products
