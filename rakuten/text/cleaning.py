@@ -82,6 +82,8 @@ _SEPARATOR = "\ue000"  # a private-use character: NLTK leaves it alone, texts ha
 _FINAL_PERIOD = re.compile(r"(?<!\.)\.$")
 _QUOTED_END = re.compile("\\.[\\])}>\"'\u00bb\u201d\u2019 ]+$")
 
+_worker_cleaner: "Cleaner"  # of a worker process
+
 
 class Cleaner:
     """Clean texts with langid and NLTK.

@@ -138,11 +138,10 @@ def _count(ngrams: Iterable[list[str]], columns: Mapping[str, int]) -> sparse.cs
         ends.append(len(found))
     indices = np.frombuffer(found, np.intc)
     known = indices >= 0
-    ends = np.concatenate([[0], np.cumsum(known)])[ends].astype(
-        np.int32
-    )  # index type of scikit-learn
-    ones = np.ones(ends[-1], np.float32)
-    counts = sparse.csr_array((ones, indices[known], ends), shape=(len(ends) - 1, len(columns)))
+    indptr = np.concatenate([[0], np.cumsum(known)])[ends].astype(np.int32)  # as in scikit-learn
+    ones = np.ones(indptr[-1], np.float32)
+    shape = (len(indptr) - 1, len(columns))
+    counts = sparse.csr_array((ones, indices[known], indptr), shape=shape)
     counts.sum_duplicates()
     return counts
 

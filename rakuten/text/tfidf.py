@@ -61,7 +61,7 @@ def transform(
         sorted within a row.
     """
     if not len(vocabulary):
-        return sparse.csr_array((len(tokens), 0), dtype=np.float32)
+        return sparse.csr_array(np.zeros((len(tokens), 0), np.float32))
     counter = _counter(ngram_max).set_params(vocabulary=vocabulary)
     transformer = TfidfTransformer(sublinear_tf=sublinear_tf)
     transformer.idf_ = idf
