@@ -82,7 +82,7 @@ _SEPARATOR = "\ue000"  # a private-use character: NLTK leaves it alone, texts ha
 _FINAL_PERIOD = re.compile(r"(?<!\.)\.$")
 _QUOTED_END = re.compile("\\.[\\])}>\"'\u00bb\u201d\u2019 ]+$")
 
-_worker_cleaner: "Cleaner"  # of a worker process
+_worker_cleaner: "Cleaner"  # set at the start of a worker process
 
 
 class Cleaner:
@@ -292,12 +292,10 @@ def _clean_in_worker(batch: tuple[list[str], list[str]]) -> dict[str, list]:
 
 
 def _tokenize_words(sentences: Sequence[str]) -> list[list[str]]:
-    """Tokenize sentences as NLTK does, all in one call: one call each takes twice as long.
-
-    NLTK looks beyond a word only for the period that ends a sentence. It makes a token of that
-    period, which cleaning drops, so it is cut off here. Sentences that end with a period and quotes
-    or brackets are tokenized one by one.
-    """
+    """Tokenize sentences as NLTK does, in one call: a call per sentence takes twice as long."""
+    # NLTK looks beyond a word only for the period that ends a sentence. It makes a token of that
+    # period, which cleaning drops, so it is cut off here. Sentences that end with a period and
+    # quotes or brackets are tokenized one by one.
     tokenize = NLTKWordTokenizer().tokenize
     alone = [_SEPARATOR in line or bool(_QUOTED_END.search(line)) for line in sentences]
     joined = (
