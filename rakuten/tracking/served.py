@@ -210,8 +210,8 @@ def _decode(text: Any) -> bytes | None:
         raise ValueError(f"{expected}, received {_describe(text)}")
     if len(text) > MAX_IMAGE_BYTES * 3 // 2:  # 4 characters for 3 bytes, and line ends
         raise ValueError(
-            f"{len(text):,} characters of base64, the maximum is a file of {MAX_IMAGE_BYTES:,} bytes: "
-            "send a smaller image"
+            f"{len(text):,} characters of base64, the maximum is a file of "
+            f"{MAX_IMAGE_BYTES:,} bytes: send a smaller image"
         )
     try:
         content = base64.b64decode("".join(text.split()), validate=True)
@@ -219,7 +219,8 @@ def _decode(text: Any) -> bytes | None:
         raise ValueError(f"{expected}, received {text[:20]!r}... ({error})") from error
     if len(content) > MAX_IMAGE_BYTES:
         raise ValueError(
-            f"a file of {len(content):,} bytes, the maximum is {MAX_IMAGE_BYTES:,}: send a smaller image"
+            f"a file of {len(content):,} bytes, the maximum is {MAX_IMAGE_BYTES:,}: "
+            "send a smaller image"
         )
     return content or None
 
