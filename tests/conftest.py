@@ -13,9 +13,9 @@ ROOT = Path(__file__).parents[1]
 
 
 def pytest_collection_modifyitems(items):
-    """Begin with the longest, so that at the end no process waits long for another.
+    """Run the longest tests first, so that no process waits long for another at the end.
 
-    Every process is handed two tests at the start: a longest one and one that is none of them.
+    Each process gets two tests at the start: one of the longest, and one of the others.
     """
     items.sort(key=lambda item: -max(_minutes(item)))
     processes = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
@@ -30,7 +30,7 @@ def _minutes(item):
 
 @pytest.fixture(autouse=True)
 def tensorflow_settings(request):
-    """Give every test that uses TensorFlow the settings of a stage, before its first tensor."""
+    """Configure TensorFlow as a stage does, before the first tensor of a test that uses it."""
     if "tensorflow" in request.keywords:
         from rakuten import determinism
 
@@ -38,13 +38,13 @@ def tensorflow_settings(request):
 
 
 def run(command, folder, **environment):
-    """Run a command as a user's shell would in a clone, and return what it printed.
+    """Run a command in a clone as a user's shell would, and return its output.
 
-    The environment of the tests themselves (their virtual environment, MLflow's and DVC's
-    variables) does not reach it; the clone's own `.venv` comes first on the path.
+    Variables of the test process (virtual environment, MLflow, DVC) are not passed on. The clone's
+    `.venv` comes first on the path.
     """
-    strange = ("VIRTUAL_ENV", "MLFLOW_", "DVC_", "PYTHON", "PYTEST_", "TF_", "KERAS_", "MAKE")
-    clean = {k: v for k, v in os.environ.items() if not k.startswith(strange)}
+    inherited = ("VIRTUAL_ENV", "MLFLOW_", "DVC_", "PYTHON", "PYTEST_", "TF_", "KERAS_", "MAKE")
+    clean = {k: v for k, v in os.environ.items() if not k.startswith(inherited)}
     path = [p for p in clean["PATH"].split(os.pathsep) if p != str(ROOT / ".venv" / "bin")]
     clean["PATH"] = os.pathsep.join([str(folder / ".venv" / "bin"), *path])
     done = subprocess.run(
@@ -76,7 +76,7 @@ def share_environment(folder, other):
 
 @pytest.fixture(scope="session")
 def repro_log(tmp_path_factory):
-    """What `make repro` printed in a fresh clone, which is `built_repository`.
+    """The output of `make repro` in a fresh clone, which is `built_repository`.
 
     The first process of a parallel run builds, the others wait and use the same clone.
     `BUILT_REPOSITORY` names one that was built before, to save minutes while working on a test.

@@ -204,10 +204,10 @@ def test_a_lost_database_is_rebuilt_from_dvc_and_git(experiments_repository):
         for found in runs(folder):
             assert client.list_artifacts(found.info.run_id) or "published" in found.info.run_name
             curve = client.get_metric_history(found.info.run_id, "epoch/validation_loss")
-            pictures = [file.path for file in client.list_artifacts(found.info.run_id)]
+            files = [file.path for file in client.list_artifacts(found.info.run_id)]
             shown[found.info.run_name, found.data.tags["result.key"]] = (
                 found.info.status, found.data.params, found.data.metrics, found.data.tags,
-                [(point.step, point.value) for point in curve], pictures,
+                [(point.step, point.value) for point in curve], files,
             )  # fmt: skip
         return shown
 

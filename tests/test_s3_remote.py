@@ -44,8 +44,8 @@ def bucket(tmp_path_factory):
 def call(folder, *words):
     """Run a module of Python or git, with the credentials of the bucket."""
     command = ["git"] if words[0] == "git" else [sys.executable, "-m", words[0]]
-    strange = ("DVC_", "MLFLOW_", "AWS_")
-    clean = {k: v for k, v in os.environ.items() if not k.startswith(strange)}
+    removed = ("DVC_", "MLFLOW_", "AWS_")
+    clean = {k: v for k, v in os.environ.items() if not k.startswith(removed)}
     environment = clean | s3_server.CREDENTIALS
     done = subprocess.run(
         [*command, *words[1:]], cwd=folder, env=environment, text=True, check=False,
@@ -96,7 +96,7 @@ def test_what_is_pushed_is_pulled_in_whole_or_in_part(bucket, origin, tmp_path):
 
 
 def cut(data, folder, rows):
-    """Write some rows of a catalogue, with their pictures, as a drop of it."""
+    """Write some rows of a catalogue, with their images, as a delivery of files."""
     table = pd.read_csv(data / "X_train.csv", dtype=str, keep_default_na=False).iloc[rows]
     codes = pd.read_csv(data / "Y_train.csv", dtype=str, keep_default_na=False).iloc[rows]
     for name, part in {"X_train.csv": table, "Y_train.csv": codes}.items():
@@ -109,9 +109,9 @@ def cut(data, folder, rows):
         for name in named:
             if name in archive:
                 storage.write_bytes(folder / "images" / name, archive.read(name))
-    pictures = folder / "images"
-    shutil.make_archive(str(pictures), "zip", folder, "images")
-    shutil.rmtree(pictures)
+    images = folder / "images"
+    shutil.make_archive(str(images), "zip", folder, "images")
+    shutil.rmtree(images)
 
 
 @pytest.mark.scale
