@@ -368,6 +368,7 @@ def fingerprints_of_edited(tmp_path_factory):
     return compute
 
 
+@pytest.mark.slow(minutes=1)
 def test_fingerprint_changes_only_with_edits_that_can_change_features(fingerprints_of_edited):
     found = {
         edit: fingerprints_of_edited(file, changes) for edit, (file, changes, _) in EDITS.items()
