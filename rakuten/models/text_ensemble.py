@@ -107,9 +107,9 @@ class TextEnsemble:
         terms: The terms and their inverse document frequencies.
         coefficients: float32 (27, d), the sum of the SVM's and naive Bayes' coefficients, each
             multiplied by its ensemble weight.
-        intercept: float32 (27,), the sum of their intercepts, likewise.
+        intercept: float32 (27,), the sum of their intercepts, multiplied by the same weights.
         kernel: The classifier of sentence vectors, None without an encoder.
-        calibration: Its first weight, 1, is of the scores on terms, the second of the kernel.
+        calibration: Combines the scores on terms (weight 1) with those of `kernel`.
         settings: The settings of the fit.
     """
 
@@ -259,7 +259,7 @@ def _fit_on_terms(
     threads: int,
 ) -> tuple[list[Linear], list[np.ndarray]]:
     """Fit SVM and naive Bayes on the features of products `rows`; score products out of fold."""
-    from sklearn.naive_bayes import MultinomialNB  # lazy: two seconds, and prediction needs none
+    from sklearn.naive_bayes import MultinomialNB  # lazy: two seconds that prediction saves
     from sklearn.svm import LinearSVC
 
     one_at_a_time = Lock()  # liblinear's shuffle has one state per process
