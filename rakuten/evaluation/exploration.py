@@ -335,8 +335,8 @@ def summary(catalogue: pd.DataFrame) -> dict[str, int]:
     }
 
 
-def sentence(counts: Mapping[str, int]) -> str:
-    """Describe the catalogue in a line, from the counts of `summary`."""
+def summary_line(counts: Mapping[str, int]) -> str:
+    """Format the counts of `summary` in one line."""
     return (
         f"{counts['products']:,} products of {counts['categories']} categories: "
         f"{counts['with_text']:,} with text, {counts['with_image']:,} with image"

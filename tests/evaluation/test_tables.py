@@ -162,7 +162,7 @@ def test_comparison_table_marks_baselines():
 
 def test_sentence_names_models_that_were_not_measured():
     line = "test accuracy text 77.2 %, image not measured, text_ensemble 85.0 %"
-    assert tables.sentence(published_metrics()) == line
+    assert tables.summary_line(published_metrics()) == line
 
 
 def test_published_figures_are_the_studys():
