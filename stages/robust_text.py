@@ -29,7 +29,7 @@ def main() -> None:
         has_text, groups = products["has_text"].to_numpy(), parts["group"].to_numpy()
         examples = join(products, parts, vectors.pop("ids"), has_text, None)
         texts = text_ensemble.Texts(examples.ids, *html.plain_texts(products), vectors)
-        rows = robustness.choose(examples, most=options["products"], seed=seed)
+        rows = robustness.choose(examples, max_products=options["products"], seed=seed)
         log.received(f"{len(rows):,} test products with text")
 
         trained = text_trainings(stored, texts, examples, groups, more, seed=seed, threads=threads)

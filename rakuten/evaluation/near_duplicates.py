@@ -76,25 +76,26 @@ def near_duplicate_texts(
     else:
         given = np.asarray(texts, dtype=object)
         grams = _weigh_ngrams(given[others], given[train])
-        best, cosines = most_similar(*grams, least=text_similarity, threads=threads)
+        best, cosines = most_similar(*grams, min_cosine=text_similarity, threads=threads)
     found = best >= 0
     table = _pairs(ids, labels, parts, others[found], train[best[found]])
     return table.assign(similarity=cosines[found])[TEXT_COLUMNS]
 
 
 def most_similar(
-    rows: sparse.csr_array, others: sparse.csr_array, *, least: float, threads: int
+    rows: sparse.csr_array, others: sparse.csr_array, *, min_cosine: float, threads: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Find the other row with the largest cosine for each row, by blocks of dot products.
 
     Args:
         rows: float32 (n, d), rows of length 1 or without an entry.
         others: float32 (m, d), likewise.
-        least: Minimum cosine, above 0, compared after rounding to `DIGITS` decimals.
+        min_cosine: Minimum cosine, above 0, compared after rounding to `DIGITS` decimals.
         threads: Blocks compared concurrently; does not change the result.
 
     Returns:
-        int64 (n,), position in `others`, the first of equal cosines, -1 if none reaches `least`;
+        int64 (n,), position in `others`, the first of equal cosines, -1 if none reaches
+        `min_cosine`;
         float64 (n,), the rounded cosine, at most 1, and 0 if there is none.
     """
     columns = sparse.csr_array(others.T)
@@ -106,7 +107,7 @@ def most_similar(
         values = np.zeros(block.shape[0])
         for row, entries in enumerate(map(slice, block.indptr[:-1], block.indptr[1:])):
             values[row] = cosines[entries].max(initial=0.0)
-            if values[row] >= least:
+            if values[row] >= min_cosine:
                 best[row] = block.indices[entries][cosines[entries] == values[row]].min()
         return best, np.where(best >= 0, values, 0.0)
 
