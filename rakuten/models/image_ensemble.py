@@ -81,7 +81,7 @@ class ImageEnsemble:
         """
         if self.kernel is None:
             raise ValueError("the image ensemble was fitted without images: train it with images")
-        scores = np.mean([self.kernel.decide(view) for view in views], axis=0)
+        scores = np.mean([self.kernel.decision_function(view) for view in views], axis=0)
         return self.calibration.probabilities([scores])
 
     def summary(self) -> dict[str, int]:

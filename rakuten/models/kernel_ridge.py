@@ -46,7 +46,7 @@ class KernelRidge:
     coefficients: np.ndarray
     intercept: np.ndarray
 
-    def decide(self, blocks: Mapping[str, np.ndarray]) -> np.ndarray:
+    def decision_function(self, blocks: Mapping[str, np.ndarray]) -> np.ndarray:
         """Score products.
 
         Args:
