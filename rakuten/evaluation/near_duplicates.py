@@ -45,9 +45,9 @@ def near_duplicate_texts(
     """Find each product's most similar train text.
 
     The similarity is the cosine of the texts' character 4-grams within words, weighted
-    (1 + ln count) * idf with the idf of the train texts: a changed number or colour costs little,
-    another subject in the same phrases much. N-grams are hashed, so that those which are in no
-    train text count as differences.
+    (1 + ln count) * idf with the idf of the train texts. A changed number or colour lowers it
+    little, another subject in the same phrases a lot. N-grams are hashed, so that those which are
+    in no train text count as differences.
 
     Args:
         ids: int64 (n,), unique, in any order.
@@ -144,8 +144,8 @@ def near_duplicate_images(
     Returns:
         `id`, `part`, `train_id`, `distance` (int64, bits), `same_label` (bool): one row for each
         product outside train whose nearest train product is within `hash_distance`; of equally
-        near ones, that with the smallest id. And the number of `images` and of `flat` ones, which
-        are plain.
+        near ones, that with the smallest id. And the numbers of `images` and of plain images
+        (`flat`, see `min_structure`).
 
     Raises:
         ValueError: If `hash_distance` is outside its range.
