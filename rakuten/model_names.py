@@ -66,7 +66,7 @@ ENSEMBLES = tuple(model.name for model in TABLE if model.role == "ensemble")
 """The ensembles; their scores of train rows are out of fold."""
 
 MAIN = STUDY + ENSEMBLES
-"""All models but the baselines: reports show these in detail, `metrics.json` holds these alone."""
+"""All models but the baselines: reports show them in detail, `metrics.json` has only these."""
 
 
 def named(role: str, modality: str) -> str:
