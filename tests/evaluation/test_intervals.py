@@ -91,7 +91,7 @@ def fused_problem():
     return rows_of(labels, modality), {"text_ensemble": text, "late_fusion": fusion}
 
 
-def test_a_fusion_is_also_measured_where_both_modalities_are():
+def test_a_fusion_model_is_also_compared_on_products_with_both_modalities():
     rows, scores = fused_problem()
     table = intervals.interval_table(rows, scores, resamples=50, confidence=0.9, seed=0)
     leads = table[table["minus"].eq("text_ensemble") & table["metric"].eq("accuracy")]
