@@ -81,7 +81,7 @@ def test_differences_are_paired_and_on_common_products():
 
 
 def fused_problem():
-    """Text is wrong on the products that have no image, where fusion is right: it flatters."""
+    """Text is wrong and fusion right on products without image: fusion's gain is overstated."""
     labels, text = random_problem(rows=60, seed=4)
     modality = np.repeat(["both", "text only", "image only"], 20)
     fusion = text.copy()
