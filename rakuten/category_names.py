@@ -1,6 +1,6 @@
 """Display names of categories and groups in French and English, for reports and the demo.
 
-Apart from `rakuten.categories`, so that a changed display name reruns no training.
+A separate module, so that a changed display name reruns no training.
 """
 
 CATEGORIES: dict[int, dict[str, str]] = {

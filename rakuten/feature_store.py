@@ -1,9 +1,9 @@
-"""Finished features on disk, found by the digest of what they were computed from.
+"""A store of computed features on disk, keyed by the digest of the item.
 
 A pass through a network takes hours on the real catalogue. Its results are kept here item by item,
 under a fingerprint of everything else that they depend on. A run that was killed, another order of
-products, added products or an edited comment thus cost no second pass. DVC does not know the
-store: it lies outside the outputs of stages, and deleting it costs computing time only.
+products, added products or an edited comment cost no second pass. DVC does not track the store:
+it lies outside the outputs of stages, and deleting it costs computing time only.
 """
 
 import ast

@@ -13,7 +13,7 @@ class Model:
     Attributes:
         name: Its key in files, tables, MLflow and the command line.
         modality: "text", "image" or "fusion".
-        stage: The stage of `dvc.yaml` that makes it.
+        stage: The stage of `dvc.yaml` that trains it.
         title: Display name in English.
         title_fr: Display name in French.
         role: "study" (a net of the original study; `rakuten.evaluation.published` has the
@@ -57,7 +57,7 @@ TABLE = (
 BY_NAME = {model.name: model for model in TABLE}
 
 BY_STAGE = {model.stage: model.name for model in TABLE if model.stage == model.name}
-"""The models with a stage of their own, by stage; other baselines are fitted by a net's stage."""
+"""The models that are named like their stage, by stage. A net's stage also fits its baselines."""
 
 STUDY = tuple(model.name for model in TABLE if model.role == "study")
 """The nets of the original study."""
@@ -66,7 +66,7 @@ ENSEMBLES = tuple(model.name for model in TABLE if model.role == "ensemble")
 """The ensembles; their scores of train rows are out of fold."""
 
 MAIN = STUDY + ENSEMBLES
-"""All models but the baselines: reports show these in detail, `metrics.json` holds these alone."""
+"""All models but the baselines: reports show them in detail, `metrics.json` has only these."""
 
 
 def named(role: str, modality: str) -> str:

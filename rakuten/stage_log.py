@@ -1,6 +1,6 @@
 """Logging of a stage: one line for what came in, one for what went out, a progress bar between.
 
-Timings go to `build/timings/<stage>.json`. Git ignores the folder and DVC does not know it, because
+Timings go to `build/timings/<stage>.json`. Neither Git nor DVC tracks them, because
 timings differ between runs whose results are the same.
 """
 

@@ -1,8 +1,7 @@
 """Measure every model on every part, and on test in detail."""
 
 from rakuten import stage_log, storage
-from rakuten.evaluation import inputs
-from rakuten.evaluation import tables as evaluation
+from rakuten.evaluation import inputs, tables
 from rakuten.model_names import BY_STAGE
 
 MODALITIES = ("text", "image")
@@ -24,14 +23,14 @@ def main() -> None:
         rows = inputs.describe(products, parts, baselines["image"]["present"])
         log.received(f"{len(rows):,} products, {len(scores)} models")
 
-        metrics = evaluation.measure_parts(rows, scores)
+        metrics = tables.measure_parts(rows, scores)
         rows, scores = inputs.select(rows, scores, "test")
-        tables = evaluation.tables(metrics, rows, scores, seed=seed, **settings)
-        storage.write_json(f"{REPORTS}/metrics.json", evaluation.headline(metrics))
+        tested = tables.tables(metrics, rows, scores, seed=seed, **settings)
+        storage.write_json(f"{REPORTS}/metrics.json", tables.headline(metrics))
         storage.write_json(f"{REPORTS}/models.json", metrics)
-        for name, table in tables.items():
+        for name, table in tested.items():
             storage.write_csv(f"{REPORTS}/tables/{name}.csv", table)
-        log.wrote(evaluation.sentence(metrics))
+        log.wrote(tables.summary_line(metrics))
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ def main() -> None:
         features = storage.read_arrays("build/extract/features.npz")
         catalogue = exploration.join(products, images)
         summary = exploration.summary(catalogue)
-        log.received(exploration.sentence(summary))
+        log.received(exploration.summary_line(summary))
 
         tables = exploration.tables(catalogue, features, seed=seed, **settings)
         storage.write_json(f"{REPORTS}/summary.json", summary)

@@ -15,12 +15,18 @@ def main() -> None:
     with stage_log.stage("package") as log:
         table = storage.read_table("build/clean/products.parquet")
         parts = storage.read_table("build/split/parts.parquet")
-        outputs = {k: storage.read_arrays(f"build/{v}/outputs.npz") for k, v in ENSEMBLES.items()}
+        outputs = {
+            modality: storage.read_arrays(f"build/{ensemble}/outputs.npz")
+            for modality, ensemble in ENSEMBLES.items()
+        }
         fusion = outputs["fusion"]
         examples = join(table, parts, fusion["ids"], fusion["present"], None)
         log.received(f"models of {len(table):,} products")
 
-        files = {f"build/{v}/weights.npz": f"{k}/weights.npz" for k, v in ENSEMBLES.items()}
+        files = {
+            f"build/{ensemble}/weights.npz": f"{modality}/weights.npz"
+            for modality, ensemble in ENSEMBLES.items()
+        }
         files["build/text_ensemble/terms.json"] = "text/terms.json"
         weights = Settings(**settings["extract"]).weights
         files[f"build/resources/{weights}"] = "backbone.npz"

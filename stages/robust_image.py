@@ -14,7 +14,7 @@ def main() -> None:
     """Read images and models, perturb the images of test products; write a table of accuracies."""
     seed, threads, section = storage.read_params("seed", "threads", "extract")
     fitting, options = storage.read_params("image_ensemble", "robust_image")
-    settings, more = extraction.Settings(**section), image_ensemble.Settings(**fitting)
+    settings, fit_settings = extraction.Settings(**section), image_ensemble.Settings(**fitting)
     with stage_log.stage("robust_image") as log, storage.ImageArchive("data/images.zip") as archive:
         determinism.configure(seed=seed, threads=threads)
         weights = storage.read_arrays(f"build/resources/{settings.weights}")
@@ -26,14 +26,15 @@ def main() -> None:
         stored = image_ensemble.read("build/image_ensemble")
         fusion = calibration.read("build/late_fusion")
         examples = join(table, parts, pooled["ids"], pooled["present"], None)
-        rows = robustness.choose(examples, most=options["products"], seed=seed)
+        rows = robustness.choose(examples, max_products=options["products"], seed=seed)
         log.received(f"{len(rows):,} test products with an image")
 
         names = products.image_names(table.iloc[rows])
         contents = [archive.read(f"image_train/{name}") for name in names]
         views = image_ensemble.views(pooled, facts, examples.rows("train"))
-        groups = parts["group"].to_numpy()
-        trained = image_robustness.image_trainings(stored, views, examples, groups, more, seed=seed)
+        trained = image_robustness.image_trainings(
+            stored, views, examples, parts["group"].to_numpy(), fit_settings, seed=seed
+        )
         size, precision = settings.size, settings.precision
         compute = backbones.extractor(settings.backbone, weights, size=size, precision=precision)
         extract = partial(image_robustness.extract, compute=compute, settings=settings)

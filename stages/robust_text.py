@@ -18,7 +18,7 @@ def main() -> None:
     seed, encode, section = storage.read_params("seed", "encode", "text_ensemble")
     options, threads = storage.read_params("robust_text"), prefetch.available_cpus()
     settings = text_ensemble.Settings(**section)
-    more = replace(settings, augmented_copies=options["augmented_copies"])
+    augmented = replace(settings, augmented_copies=options["augmented_copies"])
     with stage_log.stage("robust_text") as log:
         products = storage.read_table("build/clean/products.parquet")
         parts = storage.read_table("build/split/parts.parquet")
@@ -29,10 +29,12 @@ def main() -> None:
         has_text, groups = products["has_text"].to_numpy(), parts["group"].to_numpy()
         examples = join(products, parts, vectors.pop("ids"), has_text, None)
         texts = text_ensemble.Texts(examples.ids, *html.plain_texts(products), vectors)
-        rows = robustness.choose(examples, most=options["products"], seed=seed)
+        rows = robustness.choose(examples, max_products=options["products"], seed=seed)
         log.received(f"{len(rows):,} test products with text")
 
-        trained = text_trainings(stored, texts, examples, groups, more, seed=seed, threads=threads)
+        trained = text_trainings(
+            stored, texts, examples, groups, augmented, seed=seed, threads=threads
+        )
         encode_texts = partial(encoder.encode, NETWORK, threads=threads, **encode)
         by_image = late_fusion.masked(image, rows)
         models = text_models(trained, fusion, texts.take(rows), by_image, encode_texts, seed=seed)

@@ -119,7 +119,7 @@ def empty_store(tmp_path_factory):
 
 @pytest.fixture
 def project(tmp_path, monkeypatch, empty_store):
-    """A repository of one result, with a store of runs of its own."""
+    """A repository with one result and its own MLflow store."""
     from tracking_cases import git, write_project
 
     from rakuten import storage

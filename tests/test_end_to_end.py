@@ -1,4 +1,4 @@
-"""From a fresh clone to compared runs, as a user would type it. Minutes each, hence slow."""
+"""Run the user's commands from a fresh clone to compared runs. Slow: each takes minutes."""
 
 import contextlib
 import io

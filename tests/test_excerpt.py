@@ -1,4 +1,4 @@
-"""The whole pipeline on real rows, where they lie beside the repository; none of them is in it."""
+"""Run the whole pipeline on real rows, if they are available beside the repository."""
 
 import json
 

@@ -20,9 +20,9 @@ from rakuten.evaluation import (
     inputs,
     near_duplicates,
     robustness,
+    tables,
     text_robustness,
 )
-from rakuten.evaluation import tables as evaluation
 from rakuten.model_names import named
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -120,9 +120,9 @@ def write_reports(root, *, has_text=True, has_image=True):
     catalogue = exploration.join(products, images)
     features = np.random.default_rng(0).normal(size=(rows, 6)).astype(np.float32)
     arrays = {"ids": ids, "present": np.full(rows, has_image), "features": features}
-    tables = exploration.tables(catalogue, arrays, points=40, words=2, seed=0)
+    explored = exploration.tables(catalogue, arrays, points=40, words=2, seed=0)
     storage.write_json(root / "reports/explore/summary.json", exploration.summary(catalogue))
-    for name, table in tables.items():
+    for name, table in explored.items():
         storage.write_csv(root / f"reports/explore/tables/{name}.csv", table)
 
     parts = pd.DataFrame({"id": ids, "part": "test"})
@@ -135,9 +135,9 @@ def write_reports(root, *, has_text=True, has_image=True):
         "fusion": sure,
     }
     scores |= {named("ensemble", model): values for model, values in scores.items()}
-    metrics = evaluation.measure_parts(described, scores)
-    tables = evaluation.tables(metrics, described, scores, resamples=20, confidence=0.9, seed=0)
-    for name, table in tables.items():
+    metrics = tables.measure_parts(described, scores)
+    tested = tables.tables(metrics, described, scores, resamples=20, confidence=0.9, seed=0)
+    for name, table in tested.items():
         storage.write_csv(root / f"reports/evaluate/tables/{name}.csv", table)
     model = {("text_ensemble", "plain"): lambda name: sure}
     for kind, names in (

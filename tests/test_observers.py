@@ -64,7 +64,7 @@ def test_outputs_are_the_same_without_the_observers(built_repository, tmp_path):
     share_environment(folder, built_repository)
     modules = sorted(m for m in import_graph(observers=True).modules if m.startswith(OBSERVERS))
     for stage in STAGES:
-        if stage == "resources":  # reads pinned downloads alone
+        if stage == "resources":  # reads only pinned downloads
             continue
         before = digests(folder, stage)
         for path in before:

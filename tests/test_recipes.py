@@ -1,4 +1,4 @@
-"""The recipes of docs/pipeline.md, followed to the letter. Minutes each, hence slow."""
+"""Run the recipes of docs/pipeline.md as written. Slow: each takes minutes."""
 
 import os
 import re

@@ -8,7 +8,7 @@ from rakuten import stage_log, storage
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path, monkeypatch):
-    """An empty working folder, and the level of the loggers afterwards as it was."""
+    """An empty working folder; the levels of the loggers are restored afterwards."""
     monkeypatch.chdir(tmp_path)
     levels = {name: logging.getLogger(name).level for name in ("stages", "rakuten")}
     yield tmp_path

@@ -180,23 +180,14 @@ def leakage_table(
             rows, accuracy = _accuracy(values[known])
             rows_with, accuracy_with = _accuracy(values[known & near])
             rows_without, accuracy_without = _accuracy(values[known & ~near])
-            records.append(
-                {
-                    "model": model,
-                    "near_duplicate": kind,
-                    "rows": rows,
-                    "accuracy": accuracy,
-                    "rows_with": rows_with,
-                    "accuracy_with": accuracy_with,
-                    "rows_without": rows_without,
-                    "accuracy_without": accuracy_without,
-                    "difference": accuracy - accuracy_without,
-                }
-            )
+            measured = [rows, accuracy, rows_with, accuracy_with, rows_without, accuracy_without]
+            records.append([model, kind, *measured, accuracy - accuracy_without])
     counts = ["rows", "rows_with", "rows_without"]
     shares = ["accuracy", "accuracy_with", "accuracy_without", "difference"]
-    columns = ["model", "near_duplicate", *counts[:1], *shares[:1]]
-    columns += ["rows_with", "accuracy_with", "rows_without", "accuracy_without", "difference"]
+    columns = [
+        "model", "near_duplicate", "rows", "accuracy", "rows_with", "accuracy_with",
+        "rows_without", "accuracy_without", "difference",
+    ]  # fmt: skip
     table = pd.DataFrame(records, columns=columns)
     table[shares] = table[shares].astype(np.float64).round(DIGITS)
     return table.astype(dict.fromkeys(counts, np.int64))

@@ -1,7 +1,7 @@
 """Describe the catalogue: balance, missing values, texts, languages, borders, colours, features.
 
-Tables per category always have 27 rows in the order of the codes; a figure about products that do
-not exist is NaN.
+Tables per category always have 27 rows in the order of the codes; a value is NaN where there are
+no products to compute it from.
 """
 
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ LENGTHS = {
 COLOURS = ("red", "green", "blue")
 
 LENGTH_BINS = 30
-"""Bins of a histogram of lengths, at most."""
+"""Maximum number of bins of a histogram of lengths."""
 
 
 def join(products: pd.DataFrame, images: pd.DataFrame) -> pd.DataFrame:
@@ -81,7 +81,7 @@ def tables(
 
 
 def balance_table(catalogue: pd.DataFrame) -> pd.DataFrame:
-    """Count the products of each category, beside the sizes of the challenge.
+    """Count the products of each category, and compare with the challenge.
 
     Args:
         catalogue: Table of `join`, n products.
@@ -132,13 +132,11 @@ def length_table(catalogue: pd.DataFrame) -> pd.DataFrame:
     """
     records = []
     for name, values in text_lengths(catalogue).items():
-        low, quarter, median, three, high = (
-            np.quantile(values, [0, 0.25, 0.5, 0.75, 1]) if values.size else [np.nan] * 5
-        )
-        mean = np.round(values.mean(), 1) if values.size else np.nan
-        records.append(
-            (LENGTHS[name], values.size, mean, low, quarter, median, three, high)
-        )  # fmt: skip
+        mean, quantiles = np.nan, np.full(5, np.nan)
+        if values.size:
+            mean = np.round(values.mean(), 1)
+            quantiles = np.quantile(values, [0, 0.25, 0.5, 0.75, 1])
+        records.append((LENGTHS[name], values.size, mean, *quantiles))
     columns = ["measure", "products", "mean", "min", "q25", "median", "q75", "max"]
     return pd.DataFrame(records, columns=columns)
 
@@ -335,8 +333,8 @@ def summary(catalogue: pd.DataFrame) -> dict[str, int]:
     }
 
 
-def sentence(counts: Mapping[str, int]) -> str:
-    """Describe the catalogue in a line, from the counts of `summary`."""
+def summary_line(counts: Mapping[str, int]) -> str:
+    """Format the counts of `summary` in one line."""
     return (
         f"{counts['products']:,} products of {counts['categories']} categories: "
         f"{counts['with_text']:,} with text, {counts['with_image']:,} with image"

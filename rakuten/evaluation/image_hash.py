@@ -13,9 +13,7 @@ from rakuten.image import preprocessing
 HASH_BITS = 64
 
 
-def perceptual_hash(
-    pixels: np.ndarray | Image.Image, box: tuple[int, int, int, int] | None = None
-) -> np.uint64:
+def perceptual_hash(pixels: np.ndarray, box: tuple[int, int, int, int] | None = None) -> np.uint64:
     """Compute the 64-bit pHash of an image, which scaling and compression hardly change.
 
     The image is reduced to 32 x 32 grey values. Each bit tells whether one of the 8 x 8 lowest
@@ -24,7 +22,7 @@ def perceptual_hash(
     middle of every row.
 
     Args:
-        pixels: uint8 (height, width, 3) or a Pillow image.
+        pixels: uint8 (height, width, 3).
         box: (left, top, right, bottom) of the region to hash, e.g. of `preprocessing.border_box`,
             so that the width of the border does not matter; the whole image if None.
 
@@ -32,7 +30,7 @@ def perceptual_hash(
         The bits row by row, the first the most significant. For an image of one colour, no bit
         but the first is set.
     """
-    image = pixels if isinstance(pixels, Image.Image) else Image.fromarray(pixels)
+    image = Image.fromarray(pixels)
     small = image.crop(box or (0, 0, *image.size)).convert("L")
     greys = np.asarray(small.resize((32, 32), Image.Resampling.BILINEAR), dtype=np.float64)
     lowest = dctn(greys, norm="ortho")[:8, :8].round(6)  # one colour: exactly 0 instead of 1e-14

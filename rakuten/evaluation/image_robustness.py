@@ -1,4 +1,4 @@
-"""The image ensemble and late fusion as functions of an image perturbation."""
+"""Predict perturbed images with the image ensemble and late fusion."""
 
 import io
 from collections.abc import Callable, Mapping, Sequence
@@ -31,7 +31,7 @@ def image_trainings(
     *,
     seed: int,
 ) -> dict[str, ImageEnsemble]:
-    """Compare the image ensemble with one that is fitted on the first view alone.
+    """Fit the image ensemble on the first view only, for comparison with the stored one.
 
     Args:
         stored: The image ensemble, fitted on all views.
@@ -71,6 +71,9 @@ def image_models(
         contents: Bytes of n products' images.
         text: Probabilities float (n, 27) of the text ensemble, rows of NaN without a text.
         extract: Bytes of images -> grid (n, 4*c) and middle (n, m), and the images' facts.
+
+    Returns:
+        The models by name and training, see `Models`.
     """
 
     @cache
@@ -105,7 +108,7 @@ def extract(
         settings: The section `extract` of params.yaml.
 
     Returns:
-        grid (n, 4*c) and middle (n, m), and the n images' facts.
+        grid float16 (n, 4*c) and middle float16 (n, m), and the n images' facts.
     """
     settings, count = replace(settings, views=["product"]), len(contents)
     prepared = (extraction.prepare(content, settings) for content in contents)

@@ -40,9 +40,9 @@ def measure(labels: np.ndarray, scores: np.ndarray) -> dict[str, float | int | N
     """Measure one model on the products it can score.
 
     Macro F1 is the mean over the categories that occur in `labels`: a category without products
-    has no F1, and counting it as 0 would lower the figure of every small slice. Over a whole part,
-    where all 27 occur, this is the usual macro F1. Log loss is in nats, with probabilities clipped
-    at the resolution of their dtype (1.2e-7 for float32).
+    has no F1, and counting it as 0 would lower the macro F1 of every small slice. Over a whole
+    part, where all 27 occur, this is the usual macro F1. Log loss is in nats, with probabilities
+    clipped at the resolution of their dtype (1.2e-7 for float32).
 
     Args:
         labels: int64 (n,), the true class indices.
@@ -70,7 +70,7 @@ def measure(labels: np.ndarray, scores: np.ndarray) -> dict[str, float | int | N
 
 
 def rounded(value: float | None) -> float | None:
-    """Round a figure to `DIGITS` decimals; None stays None."""
+    """Round to `DIGITS` decimals; None stays None."""
     return None if value is None else round(float(value), DIGITS)
 
 

@@ -9,6 +9,7 @@ from scipy.special import log_softmax
 from rakuten.data.examples import Examples
 from rakuten.evaluation import metrics
 from rakuten.models.calibration import log_probabilities
+from rakuten.storage import DIGITS
 
 SHARES = np.linspace(0, 1, 21)
 """Image shares that `share_table` measures."""
@@ -37,7 +38,7 @@ def share_table(
         measured = metrics.measure(labels, mix(of_text, of_image, float(share)))
         records.append({"image_share": share, **measured})
     columns = ["image_share", "accuracy", "weighted_f1", "macro_f1", "log_loss", "rows"]
-    return pd.DataFrame(records, columns=columns).round(6)
+    return pd.DataFrame(records, columns=columns).round(DIGITS)
 
 
 def mix(text: np.ndarray, image: np.ndarray, image_share: float) -> np.ndarray:

@@ -45,9 +45,9 @@ def near_duplicate_texts(
     """Find each product's most similar train text.
 
     The similarity is the cosine of the texts' character 4-grams within words, weighted
-    (1 + ln count) * idf with the idf of the train texts: a changed number or colour costs little,
-    another subject in the same phrases much. N-grams are hashed, so that those which are in no
-    train text count as differences.
+    (1 + ln count) * idf with the idf of the train texts. A changed number or colour lowers it
+    little, another subject in the same phrases a lot. N-grams are hashed, so that those which are
+    in no train text count as differences.
 
     Args:
         ids: int64 (n,), unique, in any order.
@@ -76,25 +76,26 @@ def near_duplicate_texts(
     else:
         given = np.asarray(texts, dtype=object)
         grams = _weigh_ngrams(given[others], given[train])
-        best, cosines = most_similar(*grams, least=text_similarity, threads=threads)
+        best, cosines = most_similar(*grams, min_cosine=text_similarity, threads=threads)
     found = best >= 0
     table = _pairs(ids, labels, parts, others[found], train[best[found]])
     return table.assign(similarity=cosines[found])[TEXT_COLUMNS]
 
 
 def most_similar(
-    rows: sparse.csr_array, others: sparse.csr_array, *, least: float, threads: int
+    rows: sparse.csr_array, others: sparse.csr_array, *, min_cosine: float, threads: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Find the other row with the largest cosine for each row, by blocks of dot products.
 
     Args:
         rows: float32 (n, d), rows of length 1 or without an entry.
         others: float32 (m, d), likewise.
-        least: Minimum cosine, above 0, compared after rounding to `DIGITS` decimals.
+        min_cosine: Minimum cosine, above 0, compared after rounding to `DIGITS` decimals.
         threads: Blocks compared concurrently; does not change the result.
 
     Returns:
-        int64 (n,), position in `others`, the first of equal cosines, -1 if none reaches `least`;
+        int64 (n,), position in `others`, the first of equal cosines, -1 if none reaches
+        `min_cosine`;
         float64 (n,), the rounded cosine, at most 1, and 0 if there is none.
     """
     columns = sparse.csr_array(others.T)
@@ -106,7 +107,7 @@ def most_similar(
         values = np.zeros(block.shape[0])
         for row, entries in enumerate(map(slice, block.indptr[:-1], block.indptr[1:])):
             values[row] = cosines[entries].max(initial=0.0)
-            if values[row] >= least:
+            if values[row] >= min_cosine:
                 best[row] = block.indices[entries][cosines[entries] == values[row]].min()
         return best, np.where(best >= 0, values, 0.0)
 
@@ -143,8 +144,8 @@ def near_duplicate_images(
     Returns:
         `id`, `part`, `train_id`, `distance` (int64, bits), `same_label` (bool): one row for each
         product outside train whose nearest train product is within `hash_distance`; of equally
-        near ones, that with the smallest id. And the number of `images` and of `flat` ones, which
-        are plain.
+        near ones, that with the smallest id. And the numbers of `images` and of plain images
+        (`flat`, see `min_structure`).
 
     Raises:
         ValueError: If `hash_distance` is outside its range.

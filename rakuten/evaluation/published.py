@@ -1,4 +1,4 @@
-"""Figures that the original study published: a reference beside our own figures.
+"""Metrics that the original study published, shown for comparison with ours.
 
 Source: the study's report on the challenge's 84,916 training rows. Accuracies of the image net as
 printed; those of the text and fusion nets summed from its confusion matrices.

@@ -11,6 +11,7 @@ import pandas as pd
 
 from rakuten.data.examples import Examples
 from rakuten.evaluation import metrics
+from rakuten.storage import DIGITS
 
 NONE = "as it is"
 """Name of the table rows without a perturbation, the reference for the others."""
@@ -20,19 +21,19 @@ Models = dict[tuple[str, str], Callable[[str], np.ndarray]]
 probabilities float32 (n, 27) of the perturbed products."""
 
 
-def choose(examples: Examples, *, most: int, seed: int) -> np.ndarray:
+def choose(examples: Examples, *, max_products: int, seed: int) -> np.ndarray:
     """Draw test products that have a modality.
 
     Args:
         examples: n products.
-        most: Maximum number of products.
+        max_products: Maximum number of products.
         seed: Seed of the draw.
 
     Returns:
         int64 (m,), positions, ascending.
     """
     rows = examples.rows("test")
-    return np.sort(np.random.default_rng(seed).permutation(rows)[:most])
+    return np.sort(np.random.default_rng(seed).permutation(rows)[:max_products])
 
 
 def table(
@@ -47,7 +48,7 @@ def table(
         modality: The perturbed modality, text or image.
         labels: int64 (n,), class indices.
         models: See `Models`.
-        perturbations: Their names, `NONE` first.
+        perturbations: Names of perturbations, `NONE` first: it is the reference of the others.
 
     Returns:
         `modality`, `perturbation`, `model`, `training`, `rows`, `accuracy`, `weighted_f1`, and
@@ -64,11 +65,11 @@ def table(
             values = [len(labels), accuracy, measured["weighted_f1"], accuracy - reference]
             records.append([modality, name, model, training, *values])
     columns = ["modality", "perturbation", "model", "training", "rows", "accuracy"]
-    return pd.DataFrame(records, columns=[*columns, "weighted_f1", "change"]).round(6)
+    return pd.DataFrame(records, columns=[*columns, "weighted_f1", "change"]).round(DIGITS)
 
 
 def summary_line(table: pd.DataFrame) -> str:
-    """Name each model's worst perturbation: `worst: text_ensemble (plain) typos -12.3 points`."""
+    """Report each model's worst perturbation: `worst: text_ensemble (plain) typos -12.3 points`."""
     if table.empty:
         return "no test product has the modality"
     worst = table.sort_values(["change", "perturbation"]).groupby("model").head(1)

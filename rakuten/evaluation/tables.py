@@ -70,8 +70,8 @@ def headline(metrics: Mapping[str, Mapping[str, Mapping]]) -> dict:
     }
 
 
-def sentence(metrics: Mapping[str, Mapping[str, Mapping]]) -> str:
-    """Summarize `measure_parts` in a line: `test accuracy text 77.2 %, image 59.3 %, ...`."""
+def summary_line(metrics: Mapping[str, Mapping[str, Mapping]]) -> str:
+    """Summarize `measure_parts` in one line: `test accuracy text 77.2 %, image 59.3 %, ...`."""
     accuracies = {model: metrics[model]["test"]["accuracy"] for model in MAIN if model in metrics}
     shown = [
         f"{model} {'not measured' if value is None else f'{100 * value:.1f} %'}"

@@ -1,4 +1,4 @@
-"""The text ensemble and late fusion as functions of a text perturbation."""
+"""Predict perturbed texts with the text ensemble and late fusion."""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
@@ -16,9 +16,6 @@ from rakuten.text import augment
 PERTURBATIONS = (NONE, *augment.PERTURBATIONS)
 """The perturbations of texts, `NONE` first."""
 
-FIELDS = ("title", "description")
-"""The fields that are perturbed and encoded."""
-
 
 def text_trainings(
     stored: TextEnsemble,
@@ -30,7 +27,7 @@ def text_trainings(
     seed: int,
     threads: int,
 ) -> dict[str, TextEnsemble]:
-    """Compare the text ensemble with one that is fitted on other settings.
+    """Fit the text ensemble on augmented texts, for comparison with the stored one.
 
     Args:
         stored: The text ensemble.
@@ -71,14 +68,20 @@ def text_models(
         image: Probabilities float (n, 27) of the image ensemble, rows of NaN without an image.
         encode: Texts by field -> sentence vectors by field.
         seed: Seed of the perturbations.
+
+    Returns:
+        The models by name and training, see `Models`.
     """
 
     @cache
     def perturbed(name: str) -> Texts:
         if name == NONE:
             return texts
-        changed = augment.perturb(name, texts.titles, texts.descriptions, texts.ids, seed=seed)
-        return Texts(texts.ids, *changed, encode(dict(zip(FIELDS, changed, strict=True))))
+        titles, descriptions = augment.perturb(
+            name, texts.titles, texts.descriptions, texts.ids, seed=seed
+        )
+        vectors = encode({"title": titles, "description": descriptions})
+        return Texts(texts.ids, titles, descriptions, vectors)
 
     models: Models = {}
     for training, ensemble in trained.items():

@@ -1,4 +1,4 @@
-"""Pixels to features: the convolutions of a known network with its pinned ImageNet weights.
+"""Image features: the convolutions of a known network with its pinned ImageNet weights.
 
 Sources: VGG16 is from Simonyan and Zisserman, "Very Deep Convolutional Networks for Large-Scale
 Image Recognition", 2014; ResNet50 from He, Zhang, Ren and Sun, "Deep Residual Learning for Image
@@ -22,7 +22,7 @@ class Backbone:
     """A pretrained network.
 
     Attributes:
-        title: Its name in texts.
+        title: Its display name.
         application: Keras's builder.
         preprocess: float32 (n, height, width, 3), RGB, 0 to 255 -> the input that the weights were
             trained on: BGR minus ImageNet's mean of each channel, unscaled, as in Caffe.
@@ -212,7 +212,7 @@ def average_quadrants(activations: tf.Tensor) -> tf.Tensor:
 
 
 def fingerprint(weights: Mapping[str, np.ndarray], *, precision: str) -> str:
-    """Identify everything here that a feature depends on besides the image.
+    """Identify what a feature depends on besides the image, as far as this module decides it.
 
     Args:
         weights: As for `build`.

@@ -165,8 +165,8 @@ def extract(
         build: Builds the extractor. Not called if the store has all images.
         store: Finished features under the same `fingerprint`; new ones are added. None computes
             everything and stores nothing.
-        progress: A bar such as `stage_log.progress`. It counts images, not views.
-        settings: How images are prepared and batched, and their v views.
+        progress: Makes a progress bar, as `stage_log.progress` does. It counts images, not views.
+        settings: Preparation, batch size and the v views.
         widths: Numbers per image of each of `DTYPES`, as the extractor returns them.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Image files to the pixels that a network sees, and facts about the white border.
+"""Decode image files, prepare them as network input, and measure the white border.
 
 The challenge's images are 500x500 JPEGs that show the product on a white background. Training and
 prediction use the same decoder, Pillow: TensorFlow's default gives other pixels.

@@ -45,7 +45,7 @@ INPUT = "images"
 """The name of the ONNX model's input."""
 
 IMAGES_PER_CALL = 8
-"""Images in one call of ONNX Runtime. More take more memory and no less time."""
+"""Images in one call of ONNX Runtime. More images take more memory and are no faster."""
 
 
 def extractor(

@@ -75,7 +75,7 @@ def fit(scores: Sequence[np.ndarray], labels: np.ndarray, *, bias_l2: float) -> 
     Returns:
         The calibration; weights of 1 and biases of 0 without rows.
     """
-    from scipy.optimize import minimize  # lazy: a third of a second, and prediction needs none
+    from scipy.optimize import minimize  # lazy: a third of a second that prediction saves
 
     count, rows = len(scores), len(labels)
     start = np.concatenate([np.ones(count), np.zeros(NUM_CATEGORIES)])

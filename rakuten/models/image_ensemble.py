@@ -1,9 +1,9 @@
 """Image ensemble: kernel ridge on pooled features and on the product's frame, calibrated.
 
 It combines four blocks of features: the average of the backbone's last block, a 2x2 grid of it
-(what is where), the average of a middle block (texture, print), and the position of the product in
-its white frame (books fill it, figurines do not). On real rows this gains several points over a net
-or a linear model on the average alone.
+(layout of the product), the average of a middle block (texture, print), and the position of the
+product in its white frame (books fill it, figurines do not). On real rows this gains several points
+over a net or a linear model on the average alone.
 """
 
 from collections.abc import Mapping, Sequence
@@ -81,7 +81,7 @@ class ImageEnsemble:
         """
         if self.kernel is None:
             raise ValueError("the image ensemble was fitted without images: train it with images")
-        scores = np.mean([self.kernel.decide(view) for view in views], axis=0)
+        scores = np.mean([self.kernel.decision_function(view) for view in views], axis=0)
         return self.calibration.probabilities([scores])
 
     def summary(self) -> dict[str, int]:

@@ -30,7 +30,7 @@ class KernelRidge:
     """A fitted classifier.
 
     Attributes:
-        landmarks: float32 (m, d) by block, normalised as `normalize` does.
+        landmarks: float32 (m, d) by block, rows of the train features.
         weights: Weight of each block's kernel, in the order of the blocks.
         scales: 1 / median squared distance between landmarks, by block (gamma of the RBF kernel).
         projection: float32 (m, r), from kernel values to coordinates in which the kernel is a dot
@@ -46,11 +46,11 @@ class KernelRidge:
     coefficients: np.ndarray
     intercept: np.ndarray
 
-    def decide(self, blocks: Mapping[str, np.ndarray]) -> np.ndarray:
+    def decision_function(self, blocks: Mapping[str, np.ndarray]) -> np.ndarray:
         """Score products.
 
         Args:
-            blocks: float (n, d) by block, normalised as in `fit`.
+            blocks: float32 (n, d) by block, prepared as those given to `fit`.
 
         Returns:
             float32 (n, 27): about 1 for the predicted category, about -1 for the others.
@@ -154,7 +154,7 @@ def fit(
     targets = np.full((rows, NUM_CATEGORIES), -1.0)
     targets[np.arange(rows), labels] = 1.0
 
-    with threadpool_limits(1):  # the order of sums, hence the result, depends on the threads
+    with threadpool_limits(1):  # the result depends on the order of sums, and that on the threads
         arguments = centres, weights, scales
         projection = _inverse_root(_kernel(centres, *arguments))
         mapped = np.concatenate([_kernel(c, *arguments) @ projection for c in _chunks(blocks)])
@@ -206,7 +206,8 @@ def _inverse_median(centres: np.ndarray) -> float:
     """Return 1 / median squared distance, or 1 if the centres are equal."""
     sample = centres[:1000]
     median = float(np.median(_squared_distances(sample, sample)))
-    rounding = 1e-5 * float(np.mean(np.einsum("ij,ij->i", sample, sample)))  # of equal rows
+    # Rounding errors make the distances of equal rows slightly larger than 0.
+    rounding = 1e-5 * float(np.mean(np.einsum("ij,ij->i", sample, sample)))
     return 1.0 / median if median > rounding else 1.0
 
 
@@ -215,7 +216,7 @@ def _inverse_root(kernel: np.ndarray) -> np.ndarray:
     values, vectors = eigh(kernel.astype(np.float64))
     kept = values > values[-1] * RANK_TOLERANCE
     roots = vectors[:, kept] / np.sqrt(values[kept])
-    return np.ascontiguousarray(roots, np.float32)  # the layout in which a file restores it
+    return np.ascontiguousarray(roots, np.float32)  # the layout of an array read from a file
 
 
 def _moments(mapped: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, ...]:

@@ -47,8 +47,8 @@ def fusion_net(
     (the moving means and variances) not trainable.
 
     Args:
-        num_inputs: Width of the concatenated hidden keras.layers.
-        hidden_units: Width of each of the two dense keras.layers.
+        num_inputs: Width of the concatenated hidden layers.
+        hidden_units: Width of each of the two dense layers.
         first_dropout: Dropout rate after the first dense layer, in [0, 1).
         dropout: Dropout rate before the softmax, in [0, 1).
         norm_momentum: Momentum of the moving mean and variance, in (0, 1).

@@ -95,7 +95,7 @@ class Texts:
             self.ids[rows],
             [self.titles[row] for row in rows],
             [self.descriptions[row] for row in rows],
-            {kind: vectors[rows] for kind, vectors in self.vectors.items()},
+            {field: vectors[rows] for field, vectors in self.vectors.items()},
         )
 
 
@@ -107,9 +107,9 @@ class TextEnsemble:
         terms: The terms and their inverse document frequencies.
         coefficients: float32 (27, d), the sum of the SVM's and naive Bayes' coefficients, each
             multiplied by its ensemble weight.
-        intercept: float32 (27,), the sum of their intercepts, likewise.
+        intercept: float32 (27,), the sum of their intercepts, multiplied by the same weights.
         kernel: The classifier of sentence vectors, None without an encoder.
-        calibration: Its first weight, 1, is of the scores on terms, the second of the kernel.
+        calibration: Combines the scores on terms (weight 1) with those of `kernel`.
         settings: The settings of the fit.
     """
 
@@ -134,7 +134,7 @@ class TextEnsemble:
         )
         scores = [features @ self.coefficients.T + self.intercept]
         if self.kernel:
-            scores.append(self.kernel.decide(_blocks(texts.vectors)))
+            scores.append(self.kernel.decision_function(_blocks(texts.vectors)))
         return self.calibration.probabilities(scores)
 
     def summary(self) -> dict[str, int]:
@@ -228,7 +228,7 @@ def fit(
     if texts.vectors and len(labels):
         kernel, kernel_scores = kernel_ridge.fit(
             _blocks(texts.vectors), labels, folds,
-            weights={kind: VECTOR_WEIGHTS[kind] for kind in texts.vectors},
+            weights={field: VECTOR_WEIGHTS[field] for field in texts.vectors},
             landmarks=settings.landmarks, alpha=settings.kernel_ridge_alpha, seed=seed,
         )  # fmt: skip
         scores.append(kernel_scores)
@@ -245,7 +245,7 @@ def fit(
 
 def _blocks(vectors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Convert sentence vectors to float32."""
-    return {kind: values.astype(np.float32) for kind, values in vectors.items()}
+    return {field: values.astype(np.float32) for field, values in vectors.items()}
 
 
 def _fit_on_terms(
@@ -259,7 +259,7 @@ def _fit_on_terms(
     threads: int,
 ) -> tuple[list[Linear], list[np.ndarray]]:
     """Fit SVM and naive Bayes on the features of products `rows`; score products out of fold."""
-    from sklearn.naive_bayes import MultinomialNB  # lazy: two seconds, and prediction needs none
+    from sklearn.naive_bayes import MultinomialNB  # lazy: two seconds that prediction saves
     from sklearn.svm import LinearSVC
 
     one_at_a_time = Lock()  # liblinear's shuffle has one state per process

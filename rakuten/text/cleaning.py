@@ -1,4 +1,4 @@
-"""Titles and descriptions to language and tokens.
+"""Detect the language of titles and descriptions, and clean them to tokens.
 
 The steps are those of the original study: HTML parsed by Beautiful Soup (see `rakuten.text.html`),
 language by langid, NLTK's sentence and word tokenizers, stop words of the detected language and
@@ -73,7 +73,7 @@ BATCH = 1024
 """Products that a process cleans before it reports progress."""
 
 PRODUCTS_PER_PROCESS = 4096
-"""Products whose cleaning takes longer than to start a process and to load NLTK's data in it."""
+"""Fewer products are cleaned sooner than another process starts and loads NLTK's data."""
 
 CACHED_LEMMAS = 1 << 20
 """Distinct words whose lemmas stay in memory."""
@@ -187,8 +187,8 @@ def clean(
     Args:
         table: Columns designation and description, str or missing; n rows.
         folder: NLTK's data, see `Cleaner`.
-        processes: Most processes to use, at least 1. The result does not depend on it.
-        progress: Wraps the iterable of finished batches in a bar, as `stage_log.progress` does.
+        processes: Maximum number of processes, at least 1. The result does not depend on it.
+        progress: Wraps the finished batches in a progress bar, as `stage_log.progress` does.
         **options: The keyword arguments of `Cleaner`: min_token_length, lemmatize,
             remove_stopwords.
 

@@ -27,7 +27,7 @@ ENCODERS = ("use_multilingual", "none")
 """Values of `encode.encoder`. With "none", text models use the terms alone."""
 
 WIDTH = 512
-"""Numbers in one vector."""
+"""Length of a vector."""
 
 MAX_CHARACTERS = 400
 """Characters read of a text: 1,000 took 1.8 times as long for .002 more weighted F1."""
@@ -36,7 +36,7 @@ BATCH = 256
 """Texts sent to a process at once, and texts in one part of the store."""
 
 TEXTS_PER_PROCESS = 2000
-"""Texts that make another process worth the two seconds in which it starts."""
+"""Fewer texts are encoded sooner than another process starts, which takes two seconds."""
 
 
 class ImportOrderError(RuntimeError):
@@ -70,7 +70,7 @@ class SentenceEncoder:
         self._input = self._session.get_inputs()[0].name
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
-        """Encode texts, each in a call of its own.
+        """Encode texts, one per call of the network.
 
         Args:
             texts: n texts. The first `MAX_CHARACTERS` are read, in lower case: some sellers write
@@ -103,7 +103,7 @@ def encode(
         kinds: n texts of each kind, e.g. the titles and the descriptions.
         encoder: One of `ENCODERS`.
         threads: Maximum number of processes, at least 1. The result does not depend on it.
-        progress: Wraps the iterable of finished batches in a bar, as `stage_log.progress` does.
+        progress: Wraps the finished batches in a progress bar, as `stage_log.progress` does.
         store: Finished vectors under the same `fingerprint`; new ones are added.
 
     Returns:

@@ -13,7 +13,7 @@ def detect_language(text: str) -> str:
     """Label a text as `langid.classify` does.
 
     Args:
-        text: Of any length; an empty one gets langid's label for no evidence.
+        text: Any text; an empty one gets langid's most probable language, English.
 
     Returns:
         An ISO 639-1 code, one of langid's 97.

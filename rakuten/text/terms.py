@@ -1,8 +1,8 @@
 """TF-IDF of word n-grams (title and description) and of character n-grams (title).
 
-These are features of the text ensemble, beside sentence vectors. Text is lowercased, nothing else:
-on real rows the study's cleaning costs as much as it helps. Character n-grams tolerate typos,
-endings and compounds in any language.
+These are features of the text ensemble, beside sentence vectors. Text is only lowercased:
+on real rows the study's cleaning gains nothing here. Character n-grams tolerate typos, endings and
+compounds in any language.
 
 The result equals scikit-learn's TfidfVectorizer, which tests compare. scikit-learn is not used
 because its import would double the time that the prediction of one title takes.
@@ -41,11 +41,12 @@ def fit(
     Args:
         titles: Plain titles of n products of the train part.
         descriptions: Plain descriptions of the same products.
-        word_ngrams: Most words of an n-gram, at least 1.
-        character_ngrams: Most characters of an n-gram within a word, at least 2, which is also
-            the fewest.
-        min_df: Smallest number of products in which a term occurs.
-        max_terms: Terms to keep in a block, those of most products; ties in alphabetical order.
+        word_ngrams: Maximum number of words in an n-gram, at least 1.
+        character_ngrams: Maximum number of characters in an n-gram within a word, at least 2,
+            which is also the minimum.
+        min_df: Minimum number of products in which a term occurs.
+        max_terms: Maximum number of terms in a block; those in the most products are kept, ties
+            in alphabetical order.
 
     Returns:
         The terms; a block is empty where no term is frequent enough.
@@ -114,6 +115,9 @@ def restore(names: Mapping[str, list[str]], stored: Mapping[str, np.ndarray]) ->
     Args:
         names: The terms of each block, in column order.
         stored: What `arrays` returned.
+
+    Returns:
+        The terms, as `fit` returned them.
     """
     return {block: (_columns(names[block]), stored[f"idf/{block}"]) for block in BLOCKS}
 

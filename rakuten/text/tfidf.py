@@ -1,4 +1,4 @@
-"""Tokens to TF-IDF features, by a vocabulary fitted on train rows."""
+"""TF-IDF features of cleaned tokens, with a vocabulary fitted on train rows."""
 
 from collections.abc import Sequence
 
@@ -20,8 +20,8 @@ def fit(
     Args:
         tokens: Tokens of n products of the train part, joined by single spaces.
         max_features: Number of terms to keep, the most frequent ones; ties in alphabetical order.
-        min_df: Smallest number of products in which a term occurs.
-        max_df: Largest share of the products in which a term occurs, in (0, 1].
+        min_df: Minimum number of products in which a term occurs.
+        max_df: Maximum share of the products in which a term occurs, in (0, 1].
         ngram_max: Length of the longest term in tokens; 1 keeps single tokens only.
 
     Returns:

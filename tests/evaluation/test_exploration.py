@@ -197,7 +197,8 @@ def test_summary_counts_what_is_there():
         "products": 8, "with_text": 7, "with_description": 4, "with_image": 7, "categories": 3,
         "languages": 4,
     }  # fmt: skip
-    assert exploration.sentence(counts) == "8 products of 3 categories: 7 with text, 7 with image"
+    line = "8 products of 3 categories: 7 with text, 7 with image"
+    assert exploration.summary_line(counts) == line
 
 
 def test_length_histograms_count_every_text_of_positive_length():

@@ -21,7 +21,6 @@ def test_the_hash_reads_the_lowest_frequencies():
     assert found >> 63 == 1
     assert found >> 47 & 1 == 1  # row 2, column 0
     assert found & 0x7F7F7F7F7F7F7F7F == 0  # nothing varies along a row
-    assert image_hash.perceptual_hash(Image.fromarray(pixels)) == found
     assert isinstance(image_hash.perceptual_hash(pixels), np.uint64)
 
 

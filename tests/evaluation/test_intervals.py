@@ -81,7 +81,7 @@ def test_differences_are_paired_and_on_common_products():
 
 
 def fused_problem():
-    """Text is wrong on the products that have no image, where fusion is right: it flatters."""
+    """Text is wrong and fusion right on products without image: fusion's gain is overstated."""
     labels, text = random_problem(rows=60, seed=4)
     modality = np.repeat(["both", "text only", "image only"], 20)
     fusion = text.copy()
@@ -91,7 +91,7 @@ def fused_problem():
     return rows_of(labels, modality), {"text_ensemble": text, "late_fusion": fusion}
 
 
-def test_a_fusion_is_also_measured_where_both_modalities_are():
+def test_a_fusion_model_is_also_compared_on_products_with_both_modalities():
     rows, scores = fused_problem()
     table = intervals.interval_table(rows, scores, resamples=50, confidence=0.9, seed=0)
     leads = table[table["minus"].eq("text_ensemble") & table["metric"].eq("accuracy")]

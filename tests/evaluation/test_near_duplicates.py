@@ -288,7 +288,7 @@ def compare_every_pair(rows, others, least):
 def test_most_similar_equals_a_dense_comparison(least, threads):
     others = unit_rows(300, 1)
     rows = sparse.vstack([unit_rows(150, 2), others[::5]], format="csr")
-    best, cosines = near_duplicates.most_similar(rows, others, least=least, threads=threads)
+    best, cosines = near_duplicates.most_similar(rows, others, min_cosine=least, threads=threads)
     expected, values = compare_every_pair(rows, others, least)
     assert best.tolist() == expected.tolist()
     np.testing.assert_allclose(cosines, values, atol=2e-6)

@@ -43,21 +43,23 @@ def image_file(seed=0, form="JPEG"):
 def test_only_test_products_with_the_modality_are_drawn():
     some = examples()
     eligible = np.flatnonzero((some.parts == "test") & some.present)
-    rows = robustness.choose(some, most=10, seed=1)
+    rows = robustness.choose(some, max_products=10, seed=1)
     assert len(rows) == len(set(rows)) == 10
     assert set(rows) < set(eligible)
     assert (np.diff(rows) > 0).all()
-    np.testing.assert_array_equal(robustness.choose(some, most=10_000, seed=1), eligible)
+    np.testing.assert_array_equal(robustness.choose(some, max_products=10_000, seed=1), eligible)
 
 
 def test_the_seed_determines_the_draw():
-    draws = [robustness.choose(examples(), most=10, seed=seed).tolist() for seed in (1, 1, 2)]
+    draws = [
+        robustness.choose(examples(), max_products=10, seed=seed).tolist() for seed in (1, 1, 2)
+    ]
     assert draws[0] == draws[1] != draws[2]
 
 
 def test_a_draw_without_test_products_is_empty():
     none = Examples(np.arange(3), None, np.ones(3, bool), np.zeros(3, int), np.array(["train"] * 3))
-    assert robustness.choose(none, most=5, seed=0).shape == (0,)
+    assert robustness.choose(none, max_products=5, seed=0).shape == (0,)
 
 
 @pytest.mark.parametrize("name", image_robustness.PERTURBATIONS[1:])
@@ -166,8 +168,8 @@ def test_text_models_encode_perturbed_texts_once():
 
     lower = FakeEnsemble(lambda given: np.array([not t.isupper() for t in given.titles]))
     image = np.full((2, 27), np.nan)
-    pool = Calibration(np.ones(2), np.zeros(27))
-    models = text_robustness.text_models({"plain": lower}, pool, texts, image, encode, seed=1)
+    fusion = Calibration(np.ones(2), np.zeros(27))
+    models = text_robustness.text_models({"plain": lower}, fusion, texts, image, encode, seed=1)
     assert list(models) == [("text_ensemble", "plain"), ("late_fusion", "plain")]
     for predict in models.values():
         assert predict(robustness.NONE).argmax(axis=1).tolist() == [0, 0]
@@ -188,8 +190,8 @@ def test_image_models_extract_each_perturbed_image_once():
 
     always = FakeEnsemble(lambda given: np.ones(len(given[0]["grid"]), bool))
     text = np.full((2, 27), np.nan)
-    pool = Calibration(np.ones(2), np.zeros(27))
-    models = image_robustness.image_models({"plain": always}, pool, contents, text, extract)
+    fusion = Calibration(np.ones(2), np.zeros(27))
+    models = image_robustness.image_models({"plain": always}, fusion, contents, text, extract)
     for predict in models.values():
         for name in image_robustness.PERTURBATIONS:
             assert predict(name).argmax(axis=1).tolist() == [0, 0]

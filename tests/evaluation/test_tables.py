@@ -160,12 +160,12 @@ def test_comparison_table_marks_baselines():
     assert table["out_of_fold"].tolist() == [False, False, False, True]
 
 
-def test_sentence_names_models_that_were_not_measured():
+def test_summary_line_names_models_that_were_not_measured():
     line = "test accuracy text 77.2 %, image not measured, text_ensemble 85.0 %"
-    assert tables.sentence(published_metrics()) == line
+    assert tables.summary_line(published_metrics()) == line
 
 
-def test_published_figures_are_the_studys():
+def test_published_metrics_are_those_of_the_study():
     assert PUBLISHED["image"] == {"train": {"accuracy": 0.757}, "test": {"accuracy": 0.593}}
     assert PUBLISHED["text"]["test"]["accuracy"] == 0.772
     assert PUBLISHED["fusion"]["test"]["accuracy"] == 0.827

@@ -148,7 +148,7 @@ def test_every_view_is_pooled_and_the_first_gives_the_features(archive, names, t
         pd.testing.assert_frame_equal(facts, known, check_exact=True)
 
 
-def test_a_image_is_read_and_decoded_once_for_all_views(archive, names, tmp_path, monkeypatch):
+def test_an_image_is_read_and_decoded_once_for_all_views(archive, names, tmp_path, monkeypatch):
     decoded = []
     decode = preprocessing.decode
     monkeypatch.setattr(
@@ -354,7 +354,7 @@ def test_fingerprint_changes_with_everything_a_feature_depends_on():
 
 
 EDITS = {
-    "docstring": ('"""Image files', '"""Files of images', True),
+    "docstring": ('"""Decode image files', '"""Read image files', True),
     "comment": ("    rows = np.flat", "    # Rows of the product.\n    rows = np.flat", True),
     "message": ("cannot decode", "failed to decode", True),
     "constant": ("ROTATION = 10.0", "ROTATION = 12.0", False),

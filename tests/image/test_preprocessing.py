@@ -28,7 +28,7 @@ def encode_image(image: Image.Image, form: str = "PNG", **options) -> bytes:
 def prepare(
     content: bytes, view: str = "product", **options
 ) -> tuple[np.ndarray, preprocessing.Facts]:
-    """One view of a image."""
+    """One view of an image."""
     pixels, facts = preprocessing.prepare(content, views=[view], **OPTIONS | options)
     return pixels[0], facts
 

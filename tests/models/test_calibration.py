@@ -48,14 +48,7 @@ def test_useless_and_harmful_classifiers_get_no_weight():
 def test_complementary_classifiers_get_equal_weights():
     scores, labels = scores_and_labels()
     half = np.random.default_rng(8).normal(scale=2, size=scores.shape)
-    fitted = calibration.fit(
-        [
-            scores - half,
-            half,
-        ],
-        labels,
-        bias_l2=100.0,
-    )
+    fitted = calibration.fit([scores - half, half], labels, bias_l2=100.0)
     np.testing.assert_allclose(fitted.weights, [1, 1], atol=0.1)
 
 

@@ -123,10 +123,12 @@ def test_views_are_rows_of_the_fit_and_their_scores_are_averaged():
         landmarks=200, alpha=0.3, seed=3,
     )  # fmt: skip
     assert len(kernel.projection) == 120
-    np.testing.assert_array_equal(ensemble.kernel.decide(views[0]), kernel.decide(views[0]))
+    np.testing.assert_array_equal(
+        ensemble.kernel.decision_function(views[0]), kernel.decision_function(views[0])
+    )
     expected = ensemble.calibration.probabilities([(scores[:60] + scores[60:]) / 2])
     np.testing.assert_allclose(out_of_fold, expected, rtol=1e-5)
-    both = (kernel.decide(views[0]) + kernel.decide(views[1])) / 2
+    both = (kernel.decision_function(views[0]) + kernel.decision_function(views[1])) / 2
     probabilities = ensemble.probabilities(views)
     np.testing.assert_allclose(probabilities, ensemble.calibration.probabilities([both]), rtol=1e-4)
     assert np.abs(probabilities - ensemble.probabilities(views[:1])).max() > 0

@@ -57,7 +57,7 @@ def test_with_every_product_a_landmark_it_is_exact_kernel_ridge_regression():
     full = naive_kernel(blocks, blocks, blocks)
     duals, constants = exact_ridge(full, signs(labels), 0.3)
     expected = naive_kernel(new, blocks, blocks) @ duals + constants
-    scores = fitted.decide(new)
+    scores = fitted.decision_function(new)
     assert scores.dtype == out_of_fold.dtype == np.float32
     np.testing.assert_allclose(scores, expected, atol=2e-3)
     assert np.abs(expected).max() > 0.5
@@ -81,7 +81,7 @@ def test_out_of_fold_scores_equal_those_of_fits_without_the_fold():
         )
         expected = (mapped[own] - centre) @ slopes + mean
         np.testing.assert_allclose(out_of_fold[own], expected, atol=2e-3)
-    assert np.abs(out_of_fold - fitted.decide(blocks)).max() > 0.05, (
+    assert np.abs(out_of_fold - fitted.decision_function(blocks)).max() > 0.05, (
         "a fit scores its own rows better"
     )
 
@@ -100,7 +100,7 @@ def test_it_classifies_with_few_landmarks():
     fitted, out_of_fold = kernel_ridge.fit(blocks, labels, folds, **OPTIONS | {"landmarks": 30})
     new, expected, _ = products(rows=200, seed=5)
     assert len(fitted.landmarks["grid"]) == len(fitted.projection) == 30
-    assert (fitted.decide(new).argmax(axis=1) == expected).mean() > 0.75
+    assert (fitted.decision_function(new).argmax(axis=1) == expected).mean() > 0.75
     assert (out_of_fold.argmax(axis=1) == labels).mean() > 0.75
 
 
@@ -111,7 +111,9 @@ def test_permuting_products_permutes_scores():
     fitted, out_of_fold = kernel_ridge.fit(blocks, labels, folds, **OPTIONS)
     again, permuted = kernel_ridge.fit(moved, labels[order], folds[order], **OPTIONS)
     np.testing.assert_allclose(permuted, out_of_fold[order], atol=1e-3)
-    np.testing.assert_allclose(again.decide(moved), fitted.decide(blocks)[order], atol=1e-3)
+    np.testing.assert_allclose(
+        again.decision_function(moved), fitted.decision_function(blocks)[order], atol=1e-3
+    )
 
 
 def test_a_restored_classifier_gives_identical_scores(tmp_path):
@@ -119,7 +121,9 @@ def test_a_restored_classifier_gives_identical_scores(tmp_path):
     fitted, _ = kernel_ridge.fit(blocks, labels, folds, **OPTIONS)
     storage.write_arrays(tmp_path / "kernel.npz", **fitted.arrays())
     restored = kernel_ridge.restore(storage.read_arrays(tmp_path / "kernel.npz"))
-    assert restored.decide(blocks).tobytes() == fitted.decide(blocks).tobytes()
+    assert (
+        restored.decision_function(blocks).tobytes() == fitted.decision_function(blocks).tobytes()
+    )
     assert restored.weights == WEIGHTS
 
 
@@ -134,7 +138,7 @@ def test_scores_depend_on_the_seed_and_not_on_threads():
             fitted, out_of_fold = kernel_ridge.fit(
                 blocks, labels, folds, **options | {"seed": seed}
             )
-            found.append((out_of_fold.tobytes(), fitted.decide(blocks).tobytes()))
+            found.append((out_of_fold.tobytes(), fitted.decision_function(blocks).tobytes()))
     assert found[0] == found[1]
     assert found[0][0] != found[2][0], "other landmarks"
 
@@ -142,25 +146,28 @@ def test_scores_depend_on_the_seed_and_not_on_threads():
 def test_the_chunk_size_does_not_change_scores(monkeypatch):
     blocks, labels, folds = products()
     fitted, out_of_fold = kernel_ridge.fit(blocks, labels, folds, **OPTIONS)
-    scores = fitted.decide(blocks)
+    scores = fitted.decision_function(blocks)
     monkeypatch.setattr(kernel_ridge, "CHUNK", 7)
     np.testing.assert_allclose(
         kernel_ridge.fit(blocks, labels, folds, **OPTIONS)[1], out_of_fold, atol=1e-3
     )
-    np.testing.assert_allclose(fitted.decide(blocks), scores, atol=1e-5)
+    np.testing.assert_allclose(fitted.decision_function(blocks), scores, atol=1e-5)
 
 
 def test_a_block_without_a_weight_is_ignored():
     blocks, labels, folds = products()
     fitted, _ = kernel_ridge.fit(blocks, labels, folds, **OPTIONS | {"weights": {"grid": 1.0}})
-    expected = fitted.decide(blocks)
-    np.testing.assert_array_equal(fitted.decide(blocks | {"frame": blocks["frame"] + 9}), expected)
+    expected = fitted.decision_function(blocks)
+    np.testing.assert_array_equal(
+        fitted.decision_function(blocks | {"frame": blocks["frame"] + 9}), expected
+    )
 
 
 def test_no_products():
     blocks, labels, folds = products()
     none = {name: block[:0] for name, block in blocks.items()}
-    assert kernel_ridge.fit(blocks, labels, folds, **OPTIONS)[0].decide(none).shape == (0, 27)
+    fitted, _ = kernel_ridge.fit(blocks, labels, folds, **OPTIONS)
+    assert fitted.decision_function(none).shape == (0, 27)
     fitted, out_of_fold = kernel_ridge.fit(none, labels[:0], folds[:0], **OPTIONS)
     assert fitted is None
     assert out_of_fold.shape == (0, 27)
@@ -171,7 +178,7 @@ def test_with_one_fold_out_of_fold_scores_are_zero(rows):
     blocks, labels, _ = products(rows)
     fitted, out_of_fold = kernel_ridge.fit(blocks, labels, np.zeros(rows, int), **OPTIONS)
     assert not out_of_fold.any()
-    assert fitted.decide(blocks)[0].argmax() == labels[0]
+    assert fitted.decision_function(blocks)[0].argmax() == labels[0]
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -182,7 +189,7 @@ def test_equal_products_get_equal_scores(seed):
     blocks = {"grid": np.tile(row, (40, 1)), "frame": np.zeros((40, 2), np.float32)}
     fitted, out_of_fold = kernel_ridge.fit(blocks, labels, folds, **OPTIONS)
     assert fitted.scales == {"grid": 1.0, "frame": 1.0}
-    scores = fitted.decide(blocks)
+    scores = fitted.decision_function(blocks)
     np.testing.assert_allclose(scores, np.broadcast_to(scores[:1], scores.shape), atol=1e-3)
     assert (scores.argmax(axis=1) == np.bincount(labels).argmax()).all()
     assert np.isfinite(out_of_fold).all()

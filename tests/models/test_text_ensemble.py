@@ -204,7 +204,7 @@ def test_merged_coefficients_equal_the_weighted_svm_and_naive_bayes(monkeypatch)
     parts = [
         linear.decision_function(features),
         bayes.predict_joint_log_proba(features),
-        ensemble.kernel.decide(blocks)[:, list(WORDS)],
+        ensemble.kernel.decision_function(blocks)[:, list(WORDS)],
     ]
     fitted = fits[0]
     expected = sum(weight * part for weight, part in zip(fitted.weights, parts, strict=True))

@@ -185,7 +185,7 @@ def test_fingerprint_changes_with_the_network_and_the_library(tmp_path, monkeypa
 @pytest.mark.parametrize(
     ("old", "new", "harmless"),
     [
-        ('"""Encode texts, each', '"""Encode the texts, each', True),
+        ('"""Encode texts, one', '"""Encode the texts, one', True),
         ("would crash ", "would kill ", True),
         ("text[:MAX_CHARACTERS].lower()", "text[:MAX_CHARACTERS]", False),
     ],
