@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 
 from rakuten import storage
 from rakuten.data import products
+from rakuten.serving import package
 from rakuten.serving.errors import InputError, printable
 from rakuten.serving.product_tables import check_format
 
@@ -243,7 +244,7 @@ def _manifest(options: Options, chunk: int) -> dict:
     paths = {
         "input": options.source,
         "images": options.images,
-        "package": options.package / "package.json",
+        "package": options.package / package.SUMMARY,
     }
     manifest: dict = {}
     for name, path in paths.items():
