@@ -187,7 +187,8 @@ def fill(text: str, filled: Mapping[str, str]) -> str:
         found = pattern.search(text)
         if not found:
             raise ValueError(
-                f"expected the markers <!-- {name} --> and <!-- /{name} -->, found none"
+                f"expected the markers <!-- {name} --> and <!-- /{name} -->, found none: add them "
+                "where the section belongs"
             )
         text = text[: found.end(1)] + content + text[found.start(2) :]
     return text

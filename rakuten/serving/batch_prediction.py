@@ -23,7 +23,7 @@ from rakuten.serving.product_tables import Row, Table, open_table, read_rows
 
 CHUNK = 256  # products that are classified together; a kill loses at most one chunk
 BUFFER = 64  # images that are decoded while a chunk is classified
-THREADS = 4
+THREADS = 4  # that find and decode images
 
 
 class Reading(NamedTuple):

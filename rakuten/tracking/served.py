@@ -255,11 +255,9 @@ def _line(problem: Problem) -> str:
 def _table(
     predictions: dict[int, Prediction], problems: dict[int, list[Problem]], index: pd.Index
 ) -> pd.DataFrame:
-    """Make the answer of predictions and problems.
-
-    Columns of objects keep None, which JSON can hold, unlike NaN. A missing text is "": MLflow
-    would turn a None beside strings into the string "None" for Spark.
-    """
+    """Make the answer of predictions and problems."""
+    # Columns of objects keep None, which JSON can hold, unlike NaN. A missing text is "": for
+    # Spark, MLflow would turn None in a column of strings into the string "None".
     rows: list[tuple] = []
     for number in range(len(index)):
         p = predictions.get(number)
