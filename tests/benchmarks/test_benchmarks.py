@@ -104,8 +104,8 @@ def test_a_timed_transform_computes_and_measures(tmp_path, monkeypatch):
     rows = [Row(n, n, n, "a", "", None, ()) for n in range(20)]
     compute = timed.load()
     for count in (20, 20, 10):
-        readings = [timed.prepare(row, None) for row in rows[:count]]
-        assert compute(readings)["index"].to_pylist() == list(range(count))
+        prepared_rows = [timed.prepare(row, None) for row in rows[:count]]
+        assert compute(prepared_rows)["index"].to_pylist() == list(range(count))
     assert timed.loaded() == 20
     assert timed.count() == 50
     assert timed.rate() == 50 / 30

@@ -14,7 +14,7 @@ from rakuten.distributed import batches, output
 from rakuten.distributed.batches import Labels
 from rakuten.distributed.partitions import Partition
 from rakuten.image.preprocessing import Facts
-from rakuten.serving.batch_prediction import Reading
+from rakuten.serving.batch_prediction import PreparedRow
 from rakuten.serving.classifier import Prepared
 from rakuten.serving.errors import InputError
 from rakuten.serving.product_tables import Row
@@ -113,11 +113,11 @@ def test_memory_is_bounded_by_the_buffer(folder, labels, size, buffer):
 def test_features_of_the_real_layout_are_read(tmp_path, labels):
     """The table that extraction writes, with a row without an image."""
     image = (np.zeros((1, 32, 32, 3), np.uint8), [0.0] * len(Facts._fields))
-    readings = [
-        Reading(Row(n, n, n + 1, "", "", None, ()), Prepared("", "", given), (), False)
+    prepared_rows = [
+        PreparedRow(Row(n, n, n + 1, "", "", None, ()), Prepared("", "", given), (), False)
         for n, given in enumerate([image, None, image])
     ]
-    table = ToyExtraction(str(tmp_path), SMALL, 1).load()(readings)
+    table = ToyExtraction(str(tmp_path), SMALL, 1).load()(prepared_rows)
     average = np.stack(table["average"].to_pandas()[[0, 2]])
     out = output.Output(str(tmp_path / "out"), "features", {}, restart=False)
     out.write(Partition(0, 3, 0, 0), table, [], 0)
