@@ -106,7 +106,7 @@ def built_repository(repro_log):
 
 @pytest.fixture(scope="session")
 def empty_store(tmp_path_factory):
-    """An mlflow.db with its schema made: that takes seconds, so it is made once and copied."""
+    """An mlflow.db with its schema, created once and copied: that takes seconds."""
     from mlflow import MlflowClient
 
     folder = tmp_path_factory.mktemp("store")
@@ -119,7 +119,7 @@ def empty_store(tmp_path_factory):
 
 @pytest.fixture
 def project(tmp_path, monkeypatch, empty_store):
-    """A repository of one result, with a store of runs of its own."""
+    """A repository of one result, with a separate store of runs."""
     from tracking_cases import git, write_project
 
     from rakuten import storage
@@ -143,7 +143,7 @@ def project(tmp_path, monkeypatch, empty_store):
 
 @pytest.fixture
 def mirror(project):
-    """The store of the project's runs, which have yet to be mirrored."""
+    """An empty store for the project's runs."""
     from rakuten.tracking.mirror import SYNC_TIME_LIMIT, Mirror
 
     return Mirror(SYNC_TIME_LIMIT)

@@ -1,4 +1,4 @@
-"""The whole pipeline on real rows, where they lie beside the repository; none of them is in it."""
+"""The whole pipeline on real rows, if the excerpt lies next to the repository."""
 
 import json
 

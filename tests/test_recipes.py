@@ -1,4 +1,4 @@
-"""The recipes of docs/pipeline.md, followed to the letter. Minutes each, hence slow."""
+"""The recipes of docs/pipeline.md, run exactly as written. Marked slow: minutes each."""
 
 import os
 import re

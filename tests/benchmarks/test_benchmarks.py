@@ -1,4 +1,4 @@
-"""The yardstick itself: benchmarks are only as good as their clocks."""
+"""Tests of the benchmarks' timers, reports and cost estimates."""
 
 import copy
 import importlib
@@ -73,7 +73,7 @@ def test_costs_are_estimated_from_measurements(tmp_path, monkeypatch):
         cost.works()
 
 
-def test_the_guide_shows_the_costs():
+def test_the_documentation_shows_the_costs():
     text = cost.DOCUMENT.read_text()
     assert readme.fill(text, {"cost": cost.table()}) == text, "run 'python -m benchmarks.cost'"
 
@@ -111,7 +111,7 @@ def test_a_timed_transform_computes_and_measures(tmp_path, monkeypatch):
     assert timed.rate() == 50 / 30
 
 
-def test_ways_take_turns():
+def test_functions_are_timed_in_alternation():
     order = []
     ways = {"a": lambda: order.append("a"), "b": lambda: order.append("b")}
     seconds = measure.in_turns(ways, repeats=3)

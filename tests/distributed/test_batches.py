@@ -151,7 +151,7 @@ def test_invalid_arguments_are_refused(folder, labels, tmp_path):
     assert read(folder, Labels(np.array([], int), np.array([], int))) == []
 
 
-def test_the_example_of_the_guide_learns(tmp_path, monkeypatch):
+def test_the_training_example_of_the_documentation_runs(tmp_path, monkeypatch):
     """Run the example of docs/scale.md on a catalogue of two words per category."""
     document = (ROOT / "docs/scale.md").read_text()
     (code,) = re.findall(r"## Training on.*?```python\n(.*?)```", document, re.DOTALL)

@@ -165,7 +165,7 @@ def test_sentence_names_models_that_were_not_measured():
     assert tables.sentence(published_metrics()) == line
 
 
-def test_published_figures_are_the_studys():
+def test_published_figures_are_those_of_the_study():
     assert PUBLISHED["image"] == {"train": {"accuracy": 0.757}, "test": {"accuracy": 0.593}}
     assert PUBLISHED["text"]["test"]["accuracy"] == 0.772
     assert PUBLISHED["fusion"]["test"]["accuracy"] == 0.827

@@ -148,7 +148,7 @@ def test_every_view_is_pooled_and_the_first_gives_the_features(archive, names, t
         pd.testing.assert_frame_equal(facts, known, check_exact=True)
 
 
-def test_a_image_is_read_and_decoded_once_for_all_views(archive, names, tmp_path, monkeypatch):
+def test_an_image_is_read_and_decoded_once_for_all_views(archive, names, tmp_path, monkeypatch):
     decoded = []
     decode = preprocessing.decode
     monkeypatch.setattr(
@@ -176,7 +176,7 @@ def test_permuting_products_permutes_features(archive, names, tmp_path):
     pd.testing.assert_frame_equal(permuted_table, table.iloc[order].reset_index(drop=True))
 
 
-def test_killed_at_80_percent_it_goes_on_with_the_same_bytes(archive, names, tmp_path):
+def test_a_run_killed_at_80_percent_continues_with_the_same_bytes(archive, names, tmp_path):
     settings = replace(SETTINGS, views=["product", "flip"])
     whole = run(archive, names, FeatureStore(tmp_path, "whole"), Network(), settings)
     store = FeatureStore(tmp_path, "killed")

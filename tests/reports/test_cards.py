@@ -1,4 +1,4 @@
-"""The cards as files: stale or not, and their links. Their content has tests of its own."""
+"""The cards as files: whether they are stale, and their links."""
 
 import re
 import shutil
