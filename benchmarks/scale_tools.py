@@ -156,7 +156,7 @@ class Simulated(transforms.Prediction):
 
     def load(self) -> Compute:
         """Load nothing."""
-        # Two of three are 0 as in the output of a network, so that they are compressed as much.
+        # Two of three are 0, as in the output of a network, so that they compress equally well.
         values = np.random.default_rng(0).normal(-0.5, 1, CHUNK * self.width)
         values = np.maximum(values, 0).astype(np.float16)
         late = time.monotonic() + STARTS
