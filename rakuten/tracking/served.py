@@ -28,7 +28,7 @@ MAX_ROWS = 256
 after which MLflow gives up a request."""
 
 MAX_IMAGE_BYTES = 8 << 20
-"""Bytes of an image file: three hundred times the challenge's average, enough for a camera."""
+"""Bytes of an image file: 300 times the challenge's average, enough for photos of a camera."""
 
 MAX_TEXT = 100_000
 """Characters of a title or a description: ten times the challenge's longest."""
