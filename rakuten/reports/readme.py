@@ -99,6 +99,9 @@ def differences(intervals: pd.DataFrame) -> str:
 
     Args:
         intervals: Table of `intervals.interval_table`; `minus` is "" for a single model, not NaN.
+
+    Returns:
+        Markdown, ended by a line end.
     """
     lines = "".join(f"- {line}\n" for line in difference_lines(intervals))
     return f"{DIFFERENCES}\n{lines}" if lines else "No two models score the same products.\n"

@@ -85,6 +85,9 @@ def load_classifier(
         folder: The package.
         load: Loads it.
 
+    Returns:
+        The classifier.
+
     Raises:
         InputError: If there is no usable package.
     """
@@ -164,6 +167,9 @@ def columns_of(top: int) -> list[str]:
 
     Args:
         top: Number of categories per product.
+
+    Returns:
+        6 + 2 * (top - 1) names, in the order of the values of `classify_chunk`.
     """
     more = [f"top{rank}_{what}" for rank in range(2, top + 1) for what in ("code", "probability")]
     return [
@@ -178,7 +184,7 @@ def columns_of(top: int) -> list[str]:
 
 
 def _prepare(classifier: ProductClassifier, product: Product) -> tuple[Prepared | None, str | None]:
-    """Prepare a product, or say why that is impossible."""
+    """Prepare a product, or return None with the reason."""
     try:
         return classifier.prepare(product), None
     except (ValueError, TypeError) as error:

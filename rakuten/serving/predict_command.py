@@ -102,6 +102,9 @@ def format_bar(share: float, *, blocks: bool) -> str:
     Args:
         share: 0 to 1.
         blocks: Whether to use block characters, which show eighths; `#` otherwise.
+
+    Returns:
+        At most `BAR` characters.
     """
     if not blocks:
         return "#" * round(share * BAR)

@@ -82,6 +82,9 @@ class Summary:
             out: The output.
             images: Where images were looked for, None for text alone.
             errors: Where the faulty rows are listed.
+
+        Returns:
+            One or two lines, the last one ended.
         """
         text = f"{out}: {self.products} products"
         if images:
@@ -183,6 +186,9 @@ def assemble(options: Options, *, rows: int, columns: list[str]) -> Summary:
         options: What to read and write.
         rows: Expected number of products.
         columns: The columns of the output.
+
+    Returns:
+        Counts of the whole output.
 
     Raises:
         InputError: If chunks hold another number of products.
