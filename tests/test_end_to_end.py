@@ -13,9 +13,9 @@ import urllib.request
 
 import pandas as pd
 import pytest
-from conftest import ROOT, clone, run, share_environment
 from mlflow import MlflowClient
 from mlflow_store import open_store, runs
+from repository import ROOT, clone, run, share_environment
 
 from rakuten import storage
 from rakuten.model_names import ENSEMBLES, named

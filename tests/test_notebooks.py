@@ -9,8 +9,8 @@ import nbformat
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import ROOT
 from nbclient import NotebookClient
+from repository import ROOT
 
 from rakuten import storage
 from rakuten.evaluation import (

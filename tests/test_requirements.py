@@ -1,5 +1,5 @@
 import pytest
-from conftest import ROOT
+from repository import ROOT
 
 from rakuten.tracking import requirements
 from rakuten.tracking.registry import SERVED

@@ -9,7 +9,7 @@ import sys
 import pandas as pd
 import pytest
 import s3_server
-from conftest import clone
+from repository import clone
 
 from rakuten import storage
 from rakuten.serving import package

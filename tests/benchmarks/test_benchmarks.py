@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
+from repository import ROOT
 
 from benchmarks import __main__ as everything
 from benchmarks import cost, measure, scale, scale_tools

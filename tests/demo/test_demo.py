@@ -7,8 +7,8 @@ import string
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import ROOT
 from PIL import Image
+from repository import ROOT
 
 from demo import components, examples, heatmap, paths, translations, uploads, view_models
 from rakuten import category_names, storage

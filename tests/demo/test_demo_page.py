@@ -14,8 +14,8 @@ import urllib.request
 
 import psutil
 import pytest
-from conftest import ROOT
 from PIL import Image
+from repository import ROOT
 
 from demo import paths
 from rakuten import category_names, storage

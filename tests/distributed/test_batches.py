@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from conftest import ROOT
 from distributed_cases import SMALL, ToyExtraction
+from repository import ROOT
 
 from rakuten import categories, storage
 from rakuten.distributed import batches, output

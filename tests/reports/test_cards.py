@@ -4,7 +4,7 @@ import re
 import shutil
 
 import pytest
-from conftest import ROOT
+from repository import ROOT
 
 from rakuten.reports import cards, report_tables
 

@@ -6,8 +6,8 @@ import threading
 import time
 
 import pytest
-from conftest import ROOT
 from mlflow import MlflowClient
+from repository import ROOT
 from tracking_cases import add_ensembles, commit, copy_without_store, git, shown, write_project
 
 from rakuten import storage

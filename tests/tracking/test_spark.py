@@ -7,7 +7,7 @@ import sys
 
 import pandas as pd
 import pytest
-from conftest import ROOT, run
+from repository import ROOT, run
 
 from rakuten import storage
 from rakuten.serving.classifier import Product, ProductClassifier
