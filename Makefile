@@ -42,19 +42,19 @@ $(VENV)/installed-scale: requirements/scale.txt $(VENV)/installed-dev
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements/scale.txt
 	@touch $@
 
-repro: install repair  ## rebuild everything from data.dvc, mirror it to MLflow, show the figures
+repro: install repair  ## rebuild everything from data.dvc, mirror it to MLflow, show the metrics
 	dvc pull --quiet data.dvc
 	dvc repro
 	-python -m rakuten sync
 	@$(MAKE) --no-print-directory results
 
-# DVC writes dvc.lock and its list of files in use in place. A kill at that moment cuts them off.
-repair:  ## replace a dvc.lock that a kill has cut off by the last commit's
+# DVC writes dvc.lock and its list of files in use in place: a kill at that moment truncates them.
+repair:  ## restore a dvc.lock that a kill truncated, from the last commit
 	@dvc stage list > /dev/null 2>&1 || git checkout dvc.lock
 	@test ! -e .dvc/tmp/rwlock || python -m json.tool .dvc/tmp/rwlock > /dev/null 2>&1 \
 		|| rm .dvc/tmp/rwlock
 
-results: install  ## show the figures of the last `make repro`
+results: install  ## show the metrics of the last `make repro`
 	@python -m rakuten readme show
 	@echo
 	@echo "Compare the runs in a browser:  $(VENV)/bin/mlflow ui"
@@ -64,7 +64,7 @@ results: install  ## show the figures of the last `make repro`
 ui: install  ## open the runs: http://127.0.0.1:5000
 	mlflow ui
 
-plots: install  ## draw the plots of dvc.yaml as a page, also without a network: dvc_plots/
+plots: install  ## draw the plots of dvc.yaml as a page that also works offline: dvc_plots/
 	-python -m rakuten plots
 	dvc plots show ensembles nets reports/charts/comparison.png reports/charts/calibration.png
 
@@ -87,23 +87,23 @@ check: $(VENV)/installed-dev  ## lint, check the import direction and the types,
 	mypy
 	python -m pytest
 
-test: check  ## the same, then the slow tests
+test: check  ## run the checks above, then the slow tests
 	python -m pytest -m slow -rs -n 3 --dist load --maxschedchunk 1
 
-test-scale: $(VENV)/installed-scale  ## the tests on Ray, Spark and an S3 store, some minutes
+test-scale: $(VENV)/installed-scale  ## run the tests on Ray, Spark and an S3 store, some minutes
 	python -m pytest -m scale -rs -n 0
 
-bench: $(VENV)/installed-dev  ## measure how fast it is (reports/benchmarks.md), some minutes
+bench: $(VENV)/installed-dev  ## measure speed and memory (reports/benchmarks.md), some minutes
 	python -m benchmarks
 
-bench-scale: $(VENV)/installed-scale  ## the same for Ray, three quarters of an hour, and what 100 million products cost
+bench-scale: $(VENV)/installed-scale  ## measure Ray (45 minutes) and estimate the cost of 100 million products
 	python -m benchmarks.scale
 	python -m benchmarks.cost
 
 verify: install  ## rebuild two clean clones and compare every byte
 	python tests/verify_rebuild.py
 
-kill: install  ## kill a small pipeline at 20 random moments and see it finish the same
+kill: install  ## kill a small pipeline at 20 random moments and check that the results are the same
 	rm -rf build/killed
 	git clone --quiet . build/killed/rakuten && ln -s $(CURDIR)/$(VENV) build/killed/rakuten/$(VENV)
 	cd build/killed/rakuten && python -m rakuten sample --products 108 --floor 4 ../small \

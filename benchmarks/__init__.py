@@ -1,6 +1,6 @@
-"""How fast it is: one script per subject, `make bench` runs them all.
+"""Benchmarks of speed and memory, one script per subject: `make bench` runs them.
 
-Every script prints a table and keeps it under `reports/benchmarks/`, from which
-`reports/benchmarks.md` is written. A naive way, where there is one, runs in turns with ours in the
-same process or minutes: only the ratio of the two carries over to another machine.
+Every script prints a table and stores it under `reports/benchmarks/`, from which
+`reports/benchmarks.md` is written. Where there is a naive implementation, the two run in
+alternation: seconds depend on the machine, their ratio depends less on it.
 """

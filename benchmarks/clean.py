@@ -1,4 +1,4 @@
-"""Cleaning in worker processes with caches, against the libraries' own functions row by row."""
+"""Measure cleaning in worker processes with caches against the libraries' functions row by row."""
 
 import pandas as pd
 import pytest

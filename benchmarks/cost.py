@@ -110,7 +110,9 @@ def works() -> list[Work]:
             )
             for precision, written in features.items()
         ),
-        Work("features on GPU machines (reasoned)", gpus, of_features, images, features["float32"]),
+        Work(
+            "features on GPU machines (estimated)", gpus, of_features, images, features["float32"]
+        ),
         Work("predict from text", from_text, of_predictions, text, prediction),
         Work(
             "predict from text and image, float32 on CPUs",
@@ -132,13 +134,13 @@ def table() -> str:
     header = f"|  | core-hours | hours of the driver | hours on {CORES} cores | read | written |"
     lines = [header, "| --- | ---: | ---: | ---: | ---: | ---: |"]
     for work in works():
-        hours = map(whole, (work.core_hours, work.driver, work.hours))
+        hours = map(format_hours, (work.core_hours, work.driver, work.hours))
         cells = [work.what, *hours, *map(size, (work.read, work.written))]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
 
-def whole(hours: float) -> str:
+def format_hours(hours: float) -> str:
     """Format hours with two significant digits."""
     return f"{float(f'{hours:.2g}'):,.10g}"
 

@@ -1,4 +1,4 @@
-"""VGG16 features against one Keras generator with a prediction per batch."""
+"""Measure VGG16 features against one Keras generator with a prediction per batch."""
 
 from functools import partial
 
@@ -25,7 +25,7 @@ def naive(folder, base: keras.Model) -> np.ndarray:
 
 
 def main() -> None:
-    """Extract the same images all three ways, in turns."""
+    """Extract the same images in both precisions and with the generator, in alternation."""
     params = storage.read_yaml(measure.ROOT / "params.yaml")
     determinism.configure(seed=0, threads=params["threads"])
     weights = storage.read_arrays(measure.ROOT / "build/resources/vgg16.npz")
@@ -54,7 +54,7 @@ def main() -> None:
         }
         ways = {precision: partial(extract, precision) for precision in backbones.PRECISIONS}
         ways["naive"] = partial(naive, folder, base)
-        measure.in_turns(ways, repeats=1)  # graphs are built
+        measure.in_turns(ways, repeats=1)  # warm-up: builds the graphs
         seconds = measure.in_turns(ways, repeats=3)
         decode = measure.in_turns({"decode": lambda: decoded(names, archive, section)}, repeats=3)
     note = f"{len(images.names)} distinct of {IMAGES} images; naive: one generator"

@@ -1,4 +1,4 @@
-"""The cost of DVC and Python when there is nothing to compute."""
+"""Measure the time of DVC and Python when there is nothing to compute."""
 
 import os
 import subprocess

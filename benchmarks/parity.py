@@ -1,4 +1,4 @@
-"""What int8 features cost: their cosine to float32 features, and the accuracy of models on both.
+"""Compare int8 with float32 features: their cosine, and the accuracy of models on both.
 
 Models are trained on float32 features and tested on both kinds, so that quantization is the only
 difference. Cross-validation is repeated with several seeds, because one run is too noisy to show a

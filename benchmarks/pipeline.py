@@ -1,4 +1,4 @@
-"""The whole pipeline at full scale: seconds and peak memory of every stage, and how they grow.
+"""Measure the whole pipeline at full scale: time and peak memory of every stage, by size.
 
 `python -m benchmarks.pipeline` takes an hour on two cores. It rebuilds a generated catalogue of
 84,916 products, 5,000 of them with an image, and a half and a quarter of it, each in a clone of the

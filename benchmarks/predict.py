@@ -16,13 +16,7 @@ from rakuten.text import cleaning, tfidf
 
 ITEMS, TITLES, PRODUCTS, REPEATS = 40_000, 20_000, 2_000, 9
 BUILD = measure.ROOT / "build"
-START = (
-    "-m",
-    "rakuten",
-    "predict",
-    "--title",
-    "Piscine hors sol ronde 3 m avec pompe",
-)
+START = ("-m", "rakuten", "predict", "--title", "Piscine hors sol ronde 3 m avec pompe")
 
 
 def net(stage: str) -> numpy_nets.Net:
@@ -52,10 +46,7 @@ class TextModel:
 
 def keras_fusion():
     """Build the study's prediction: three Keras models, one `predict` after the other."""
-    from rakuten.models import (
-        checkpoints,
-        nets,
-    )  # lazy: loads TensorFlow
+    from rakuten.models import checkpoints, nets  # after the classifier: see rakuten.text.encoder
 
     text_net, image_net, fusion = (
         checkpoints.read(BUILD / name) for name in ("text", "image", "fusion")
@@ -120,9 +111,7 @@ def main() -> None:
     }
     for name, (model, count) in ways.items():
         took = []
-        for start in range(
-            0, count * (REPEATS + 1), count
-        ):  # new titles each time: words are cached
+        for start in range(0, count * (REPEATS + 1), count):  # new titles: words are cached
             begun = time.perf_counter()
             model(titles[start : start + count])
             took.append(time.perf_counter() - begun)

@@ -1,4 +1,4 @@
-"""Speed of the synthetic catalogue: products per second with images and without."""
+"""Measure the generation of the catalogue: products per second with images and without."""
 
 from benchmarks import measure
 from rakuten import prefetch

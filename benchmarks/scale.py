@@ -60,8 +60,10 @@ SCHEDULED = 1200
 """Maximum number of chunks of a run; fewer if they would take longer than `LASTS` seconds."""
 
 LASTS = 15
+"""Seconds that a run with simulated actors may take."""
+
 WIDTH = 3_584
-"""Half-precision numbers per product, as many as the features of VGG16: 7 kB."""
+"""float16 values per product, as many as the features of VGG16: 7 kB."""
 
 STREAM = 500_000
 
@@ -111,7 +113,7 @@ def texts(folder: Path, count: int) -> Path:
 
 def overhead() -> list[measure.Row]:
     """Extract the same images with Ray and in one process, in turns, on the same CPUs."""
-    from rakuten import determinism
+    from rakuten import determinism  # TensorFlow: the other measurements do not need it
     from rakuten.image import backbones
 
     rows = []
@@ -160,7 +162,7 @@ def overhead() -> list[measure.Row]:
             listed = ", ".join(f"{100 * share:.1f} %" for share in shares)
             rows.append(
                 measure.Row(
-                    f"what Ray costs, {precision}", percent(statistics.median(shares)), "%",
+                    f"overhead of Ray, {precision}", percent(statistics.median(shares)), "%",
                     note=f"of the time of one process; turn by turn {listed}",
                 )
             )  # fmt: skip

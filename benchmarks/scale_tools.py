@@ -18,7 +18,7 @@ from rakuten.distributed import engine, transforms
 from rakuten.distributed.transforms import Compute, Transform
 from rakuten.distributed.workers import import_ray
 from rakuten.serving import batch_prediction, prediction_files, product_tables
-from rakuten.serving.batch_prediction import CHUNK, Reading
+from rakuten.serving.batch_prediction import CHUNK, PreparedRow
 from rakuten.serving.classifier import Prepared
 
 STORE = 1 << 30
@@ -88,7 +88,7 @@ class Timed:
         self.takes_gpu, self.identity = transform.takes_gpu, transform.identity
         self.chunk, self.partition = transform.chunk, transform.partition
 
-    def prepare(self, row: product_tables.Row, images) -> Reading:
+    def prepare(self, row: product_tables.Row, images) -> PreparedRow:
         """Prepare a row after an actor has started."""
         while not self._ready:
             self._ready = any(self._folder.glob("*.loaded"))
@@ -100,10 +100,10 @@ class Timed:
         compute = self._transform.load()
         (self._folder / f"{os.getpid()}.loaded").write_text(f"{time.time()} 0\n")
 
-        def timed(readings: Sequence[Reading]) -> pa.Table:
-            table = compute(readings)
+        def timed(prepared_rows: Sequence[PreparedRow]) -> pa.Table:
+            table = compute(prepared_rows)
             with (self._folder / f"{os.getpid()}.done").open("a") as file:
-                file.write(f"{time.time()} {len(readings)}\n")
+                file.write(f"{time.time()} {len(prepared_rows)}\n")
             return table
 
         return timed
@@ -150,30 +150,33 @@ class Simulated(transforms.Prediction):
         """Return nothing: every run writes a new folder."""
         return {}
 
-    def prepare(self, row: product_tables.Row, images) -> Reading:
+    def prepare(self, row: product_tables.Row, images) -> PreparedRow:
         """Take the texts without change."""
-        return Reading(row, Prepared(row.title, row.description, None), row.faults, False)
+        return PreparedRow(row, Prepared(row.title, row.description, None), row.faults, False)
 
     def load(self) -> Compute:
         """Load nothing."""
-        # Two of three are 0 as in the output of a network, so that they are compressed as much.
+        # Two of three are 0, as in the output of a network, so that they compress equally well.
         values = np.random.default_rng(0).normal(-0.5, 1, CHUNK * self.width)
         values = np.maximum(values, 0).astype(np.float16)
         late = time.monotonic() + STARTS
         if self.workers:
             Path(self.folder, str(os.getpid())).touch()
 
-        def compute(readings: Sequence[Reading]) -> pa.Table:
+        def compute(prepared_rows: Sequence[PreparedRow]) -> pa.Table:
             while self.workers and started(self.folder) < self.workers and time.monotonic() < late:
                 time.sleep(0.1)
             time.sleep(self.cost)
             if self.width:
-                own = pa.array(values[: len(readings) * self.width])
-                columns = {"index": pa.array([reading.row.index for reading in readings])}
+                own = pa.array(values[: len(prepared_rows) * self.width])
+                columns = {
+                    "index": pa.array([prepared_row.row.index for prepared_row in prepared_rows])
+                }
                 columns["features"] = pa.FixedSizeListArray.from_arrays(own, self.width)
                 return pa.table(columns)
             rows = [
-                [reading.row.index, 10, "livres_adulte", 0.5, 1.0, None] for reading in readings
+                [prepared_row.row.index, 10, "livres_adulte", 0.5, 1.0, None]
+                for prepared_row in prepared_rows
             ]
             return prediction_files.tabulate(batch_prediction.columns_of(1), rows)
 

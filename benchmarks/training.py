@@ -78,7 +78,7 @@ def accuracy(found: SGDClassifier, folder: Path, partitions: Path) -> float:
 
 
 def prepare(folder: Path) -> tuple[Path, Path]:
-    """Write a catalogue's tokens as partitions, like `rakuten.distributed clean`.
+    """Write a catalogue's tokens as partitions, like `python -m rakuten ray clean`.
 
     Returns:
         The partitions in the order of the catalogue, and sorted by category.

@@ -1,4 +1,4 @@
-"""The vectorize stage at full size, in a separate process to measure its memory."""
+"""Measure the vectorize stage at full size, in a separate process to measure its memory."""
 
 from benchmarks import measure
 from rakuten import storage

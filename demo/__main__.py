@@ -5,7 +5,7 @@ import os
 import sys
 from pathlib import Path
 
-from demo.paths import PACKAGE, missing
+from demo.paths import PACKAGE, SUMMARY, missing
 
 OPTIONS = {
     "server.headless": "true",  # no question about an e-mail address, no browser opened
@@ -35,7 +35,7 @@ def main() -> None:
     parser.add_argument("--address", default="127.0.0.1", help="where to listen (%(default)s)")
     parser.add_argument("--port", type=int, default=8501, help="(%(default)s)")
     given = parser.parse_args()
-    if missing((PACKAGE / "package.json",)):
+    if missing((SUMMARY,)):
         print(
             f"{PACKAGE} does not exist, so the page can show results but not classify: "
             "run 'make repro' first.",

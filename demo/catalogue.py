@@ -5,6 +5,7 @@ import io
 import threading
 from functools import lru_cache
 
+import numpy as np
 import pandas as pd
 from PIL import Image
 
@@ -13,9 +14,6 @@ from rakuten import storage
 from rakuten.data import products
 from rakuten.image import preprocessing
 from rakuten.text.html import plain_text
-
-SYNTHETIC = "synthetic sample"
-"""The name of the embedded sample in data/dataset.json."""
 
 THUMBNAIL = 176
 """Longer side of a thumbnail in pixels."""
@@ -75,7 +73,7 @@ class Catalogue:
         return plain_text(value) if isinstance(value, str) else ""
 
 
-def data_url(pixels, *, side: int = THUMBNAIL) -> str:
+def data_url(pixels: np.ndarray, *, side: int = THUMBNAIL) -> str:
     """Shrink pixels uint8 (height, width, 3) and encode them as a data URL with a JPEG."""
     image = Image.fromarray(pixels)
     image.thumbnail((side, side))

@@ -1,4 +1,4 @@
-"""Choose a dozen test products as examples: easy ones and hard ones."""
+"""Choose 12 test products as examples: easy and hard ones."""
 
 from dataclasses import dataclass
 

@@ -16,7 +16,7 @@ from rakuten.category_names import GROUPS, category
 from rakuten.image import preprocessing
 from rakuten.serving import explanation
 
-_LOG = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 MAX_TITLE, MAX_DESCRIPTION = 1_000, 20_000
 """Characters; the challenge's longest are 250 and 9,700."""
@@ -161,7 +161,7 @@ def _answer(request: Request) -> Answer | None:
         try:
             found = engine().answer(request.title, request.description, request.image)
         except (preprocessing.ImageError, ValueError, OSError) as error:
-            _LOG.warning("a product could not be classified", exc_info=error)
+            logger.warning("a product could not be classified", exc_info=error)
             st.error(t("error_other", reason=str(error)))
             return None
     st.session_state.loaded = True

@@ -7,6 +7,7 @@ from rakuten.model_names import STUDY
 from rakuten.serving import package
 
 PACKAGE = package.FOLDER
+SUMMARY = PACKAGE / package.SUMMARY
 VECTORS = Path("build/encode/vectors.npz")
 POOLED = Path("build/extract/pooled.npz")
 PRODUCTS = Path("build/clean/products.parquet")
@@ -16,7 +17,7 @@ DATASET = Path("data/dataset.json")
 TABLES = Path("reports/evaluate/tables")
 PREDICTIONS = TABLES / "predictions_late_fusion.csv"
 
-MODELS_NEED = (PACKAGE / "package.json", VECTORS, POOLED)
+MODELS_NEED = (SUMMARY, VECTORS, POOLED)
 PRODUCTS_NEED = (PRODUCTS, PARTS, ARCHIVE, DATASET, PREDICTIONS)
 
 

@@ -196,7 +196,9 @@ def f1_bars(categories: pd.DataFrame, chosen: str, group: str, language: str) ->
     return bars.sort_values("f1", ascending=False, kind="stable", ignore_index=True)
 
 
-def reliability_points(calibration: pd.DataFrame, models: Sequence[str], language: str):
+def reliability_points(
+    calibration: pd.DataFrame, models: Sequence[str], language: str
+) -> pd.DataFrame:
     """Select the calibration of some models, with names, in the given order."""
     own = calibration[calibration["model"].isin(models)]
     order = own["model"].map({name: at for at, name in enumerate(models)})

@@ -3,13 +3,11 @@
 import itertools
 import os
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 from filelock import FileLock
-
-ROOT = Path(__file__).parents[1]
+from repository import clone, run
 
 
 def pytest_collection_modifyitems(items):
@@ -35,43 +33,6 @@ def tensorflow_settings(request):
         from rakuten import determinism
 
         determinism.configure(seed=3, threads=2)
-
-
-def run(command, folder, **environment):
-    """Run a command in a clone as a user's shell would, and return its output.
-
-    Variables of the test process (virtual environment, MLflow, DVC) are not passed on. The clone's
-    `.venv` comes first on the path.
-    """
-    inherited = ("VIRTUAL_ENV", "MLFLOW_", "DVC_", "PYTHON", "PYTEST_", "TF_", "KERAS_", "MAKE")
-    clean = {k: v for k, v in os.environ.items() if not k.startswith(inherited)}
-    path = [p for p in clean["PATH"].split(os.pathsep) if p != str(ROOT / ".venv" / "bin")]
-    clean["PATH"] = os.pathsep.join([str(folder / ".venv" / "bin"), *path])
-    done = subprocess.run(
-        command,
-        cwd=folder,
-        env=clean | environment,
-        shell=isinstance(command, str),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, f"{command} ended with {done.returncode}:\n{done.stdout[-6000:]}"
-    return done.stdout
-
-
-def clone(folder):
-    """Clone the project's committed state into a new folder, with an identity to commit with."""
-    run(["git", "clone", "--quiet", str(ROOT), str(folder)], folder.parent)
-    run(["git", "config", "user.name", "Test"], folder)
-    run(["git", "config", "user.email", "test@example.org"], folder)
-    return folder
-
-
-def share_environment(folder, other):
-    """Let a clone use another clone's virtual environment."""
-    (folder / ".venv").symlink_to(other / ".venv", target_is_directory=True)
 
 
 @pytest.fixture(scope="session")
@@ -106,7 +67,7 @@ def built_repository(repro_log):
 
 @pytest.fixture(scope="session")
 def empty_store(tmp_path_factory):
-    """An mlflow.db with its schema made: that takes seconds, so it is made once and copied."""
+    """An mlflow.db with its schema, created once and copied: that takes seconds."""
     from mlflow import MlflowClient
 
     folder = tmp_path_factory.mktemp("store")
@@ -143,7 +104,7 @@ def project(tmp_path, monkeypatch, empty_store):
 
 @pytest.fixture
 def mirror(project):
-    """The store of the project's runs, which have yet to be mirrored."""
+    """An empty store for the project's runs."""
     from rakuten.tracking.mirror import SYNC_TIME_LIMIT, Mirror
 
     return Mirror(SYNC_TIME_LIMIT)

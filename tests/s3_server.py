@@ -17,14 +17,14 @@ CREDENTIALS = {
 
 
 def free_port() -> int:
-    """Find a port that nobody listens on."""
+    """Find a free port."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         return free.getsockname()[1]
 
 
 @contextlib.contextmanager
 def serve(log: Path) -> Iterator[str]:
-    """Run a server without any bucket; gives its host and port."""
+    """Run a server without buckets; yield its host and port."""
     address = f"127.0.0.1:{free_port()}"
     host, port = address.split(":")
     with log.open("w") as file:

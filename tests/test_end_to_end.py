@@ -13,9 +13,9 @@ import urllib.request
 
 import pandas as pd
 import pytest
-from conftest import ROOT, clone, run, share_environment
 from mlflow import MlflowClient
 from mlflow_store import open_store, runs
+from repository import ROOT, clone, run, share_environment
 
 from rakuten import storage
 from rakuten.model_names import ENSEMBLES, named
@@ -49,7 +49,7 @@ def stages_run(log):
     return re.findall(r"Running stage '(\w+)'", log)
 
 
-def test_one_command_ends_with_the_figures_and_the_way_to_the_runs(repro_log):
+def test_make_repro_ends_with_the_results_and_how_to_compare_runs(repro_log):
     _, log = repro_log
     assert {"extract", "text", "image", "fusion"} <= set(stages_run(log))
     assert {"text_ensemble", "image_ensemble", "late_fusion"} <= set(stages_run(log))
@@ -72,7 +72,7 @@ def test_fusion_beats_text_and_text_beats_image(built_repository):
         assert accuracy[net] < accuracy[named("ensemble", net)]
 
 
-def test_nothing_is_left_to_do(built_repository):
+def test_after_make_repro_everything_is_up_to_date(built_repository):
     assert "up to date" in run(["dvc", "repro"], built_repository)
     assert "up to date" in run(["dvc", "status"], built_repository)
 
@@ -148,7 +148,7 @@ def test_twelve_queued_and_a_temporary_run_reach_the_one_database(experiments_re
 
 @pytest.mark.slow(minutes=2)
 def test_a_grid_is_queued_and_its_experiments_sorted(experiments_repository):
-    """As docs/pipeline.md has it."""
+    """The commands of docs/pipeline.md."""
     folder = experiments_repository
     run(["dvc", "exp", "run", "--queue", "-S", "image_ensemble.frame=0.25,1.0", "charts"], folder)
     run("dvc queue start --jobs 2 > ../queue.log 2>&1", folder)  # workers keep the output open
@@ -189,7 +189,7 @@ def test_a_cut_lock_file_is_restored_without_computing(experiments_repository):
     run(["make", "repair"], folder)
     assert stages_run(run(["dvc", "repro"], folder)) == []
     assert storage.parse_yaml(lock.read_bytes()) == storage.parse_yaml(whole)
-    lock.write_bytes(whole[:40])  # not even a whole stage
+    lock.write_bytes(whole[:40])  # cut within its first stage
     run(["make", "repair"], folder)
     assert lock.read_bytes() == whole
 
@@ -226,8 +226,8 @@ def test_a_lost_database_is_rebuilt_from_dvc_and_git(experiments_repository):
 
 
 @pytest.mark.slow(minutes=3)
-def test_other_data_and_back_recomputes_nothing(built_repository, tmp_path):
-    """As the README has it: import, rebuild, go back; the cache holds what the sample needs."""
+def test_importing_other_data_and_going_back_recomputes_nothing(built_repository, tmp_path):
+    """The commands of the README: import, rebuild, go back; the sample comes from the cache."""
     folder = clone(tmp_path / "rakuten")
     share_environment(folder, built_repository)
     run(["dvc", "cache", "dir", "--local", str(built_repository / ".dvc/cache")], folder)
@@ -269,7 +269,7 @@ def server(built_repository, tmp_path):
 
 
 @pytest.mark.slow(minutes=2)
-def test_everything_lands_on_a_tracking_server(server, experiments_repository):
+def test_all_runs_are_logged_to_a_tracking_server(server, experiments_repository):
     folder = experiments_repository
     command = ["dvc", "exp", "run", "-S", "fusion.dropout=0.6", "-S", "fusion.training.epochs=2"]
     log = run(command, folder, MLFLOW_TRACKING_URI=server)
@@ -296,8 +296,8 @@ def test_a_rebuild_from_a_clean_clone_gives_the_same_bytes(built_repository):
 
 
 @pytest.mark.slow(minutes=7)
-def test_killed_at_random_moments_it_finishes_the_same(built_repository, tmp_path):
-    """The short form; `make kill` runs the long one. Of few products each stage takes seconds."""
+def test_a_pipeline_killed_at_random_moments_gives_the_same_results(built_repository, tmp_path):
+    """A short version of `make kill`: with few products each stage takes seconds."""
     folder = clone(tmp_path / "rakuten")
     share_environment(folder, built_repository)
     run("python -m rakuten sample --products 108 --floor 4 --seed 5 ../small", folder)

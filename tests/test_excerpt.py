@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from conftest import ROOT, clone, run, share_environment
+from repository import ROOT, clone, run, share_environment
 
 EXCERPT = ROOT.parent / "shared" / "rakuten_excerpt"
 

@@ -1,4 +1,4 @@
-"""Notebooks: committed without outputs, reading only, in step with what the stages write."""
+"""Notebooks: committed without outputs, read-only, consistent with what the stages write."""
 
 import ast
 import base64
@@ -9,8 +9,8 @@ import nbformat
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import ROOT
 from nbclient import NotebookClient
+from repository import ROOT
 
 from rakuten import storage
 from rakuten.evaluation import (
@@ -186,7 +186,7 @@ def test_has_sections_and_conclusions(path):
 
 
 @every_notebook
-def test_reads_and_shows_only(path):
+def test_notebooks_neither_train_nor_write_files(path):
     tree = ast.parse("\n".join(sources(path)))
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -199,7 +199,7 @@ def test_reads_and_shows_only(path):
 
 
 @pytest.mark.parametrize("call", ["model.fit(x)", "t.to_csv(p)", "open(p)", "p.write_text('')"])
-def test_a_call_that_writes_would_be_seen(call):
+def test_a_call_that_writes_is_detected(call):
     function = ast.parse(call).body[0].value.func
     assert WRITES.match(getattr(function, "attr", getattr(function, "id", "")))
 

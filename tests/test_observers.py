@@ -3,8 +3,8 @@
 import hashlib
 
 import pytest
-from conftest import run, share_environment
 from pipeline_code import OBSERVERS, STAGES, import_graph, outputs
+from repository import run, share_environment
 
 # Runs a stage with modules that do nothing in the place of the observers.
 WITHOUT_OBSERVERS = """

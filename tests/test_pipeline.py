@@ -1,4 +1,4 @@
-"""`dvc.yaml`, `stages/`, `params.yaml`, the Makefile and the README held against each other."""
+"""`dvc.yaml`, `stages/`, `params.yaml`, the Makefile and the README agree."""
 
 import ast
 import re
@@ -176,7 +176,7 @@ def test_packages_hold_a_docstring_alone():
         assert isinstance(body[0], ast.Expr), path
 
 
-def test_what_every_stage_runs_first_only_quiets_tensorflow():
+def test_the_stages_package_only_silences_tensorflow():
     """`stages/__init__.py` is no dep of any stage, so it may hold nothing that a result shows."""
     _, *body = ast.parse((ROOT / "stages" / "__init__.py").read_text()).body
     assert [ast.unparse(line) for line in body] == [

@@ -6,8 +6,8 @@ import sys
 
 import pandas as pd
 import pytest
-from conftest import ROOT, clone, run, share_environment
 from mlflow_store import runs
+from repository import ROOT, clone, run, share_environment
 
 DOCUMENT = (ROOT / "docs/pipeline.md").read_text()
 

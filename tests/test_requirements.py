@@ -1,5 +1,5 @@
 import pytest
-from conftest import ROOT
+from repository import ROOT
 
 from rakuten.tracking import requirements
 from rakuten.tracking.registry import SERVED
@@ -28,7 +28,7 @@ pytest==9.0.0
 """
 
 
-def test_what_is_imported_and_what_that_needs_is_pinned(tmp_path):
+def test_imported_packages_and_their_dependencies_are_pinned(tmp_path):
     (tmp_path / "lock.txt").write_text(LOCK)
     script = tmp_path / "script.py"
     script.write_text(

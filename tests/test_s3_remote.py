@@ -9,7 +9,7 @@ import sys
 import pandas as pd
 import pytest
 import s3_server
-from conftest import clone
+from repository import clone
 
 from rakuten import storage
 from rakuten.serving import package
@@ -56,7 +56,7 @@ def call(folder, *words):
 
 
 def copy_of(folder, target):
-    """Clone a repository that knows the bucket, with an empty cache."""
+    """Clone a repository whose remote is the bucket, with an empty cache."""
     call(folder.parent, "git", "clone", "--quiet", str(folder), str(target))
     return target
 
@@ -79,7 +79,7 @@ def origin(bucket, tmp_path_factory):
 
 
 @pytest.mark.scale
-def test_what_is_pushed_is_pulled_in_whole_or_in_part(bucket, origin, tmp_path):
+def test_pushed_data_are_pulled_in_whole_or_in_part(bucket, origin, tmp_path):
     _, objects = bucket
     tracked = storage.read_yaml(origin / "data.dvc")["outs"][0]["md5"]
     key = f"products/files/md5/{tracked[:2]}/{tracked[2:]}"
@@ -158,13 +158,13 @@ OUTPUTS = ("extract/features.npz", "extract/pooled.npz", "extract/images.parquet
 
 
 def build(folder, *words):
-    """Run the stages whose work is a product's own, and give what they printed."""
+    """Run the stages that process products independently; return what they printed."""
     for stage in STAGES:
         yield call(folder, "dvc", "repro", "--single-item", *words, stage)
 
 
 @pytest.mark.scale
-def test_a_second_drop_costs_its_own_products(bucket, origin, built_repository, tmp_path):
+def test_a_second_drop_computes_only_its_own_products(bucket, origin, built_repository, tmp_path):
     """From the bucket to features and vectors, on a machine that has those of the first drop."""
     first, second = slice(0, 300), slice(300, 450)
     folder = copy_of(origin, tmp_path / "drops")

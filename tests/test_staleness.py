@@ -2,9 +2,9 @@
 
 import pytest
 import yaml
-from conftest import ROOT, clone
 from dvc.repo import Repo
 from pipeline_code import PARAMS, STAGES, code_of, read_params_calls
+from repository import ROOT, clone
 
 FILES = [
     str(path.relative_to(ROOT))

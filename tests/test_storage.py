@@ -30,7 +30,7 @@ def write_everything(folder):
     storage.write_figure(folder / "f.png", figure)
 
 
-def test_equal_values_give_equal_bytes_at_another_time(tmp_path, monkeypatch):
+def test_equal_values_give_equal_bytes_at_any_time(tmp_path, monkeypatch):
     write_everything(tmp_path / "one")
     monkeypatch.setattr(time, "time", lambda: 2_000_000_000.0)
     write_everything(tmp_path / "two")
@@ -38,7 +38,7 @@ def test_equal_values_give_equal_bytes_at_another_time(tmp_path, monkeypatch):
         assert file.read_bytes() == (tmp_path / "two" / file.name).read_bytes(), file.name
 
 
-def test_tables_and_arrays_come_back(tmp_path):
+def test_tables_and_arrays_are_read_as_written(tmp_path):
     frame = pd.DataFrame({"id": [3, 1], "text": ["a,b\nc", "é"], "on": [True, False]})
     storage.write_table(tmp_path / "t.parquet", frame)
     pd.testing.assert_frame_equal(storage.read_table(tmp_path / "t.parquet"), frame)

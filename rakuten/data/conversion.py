@@ -18,6 +18,9 @@ import onnx
 from rakuten import storage
 
 Arrays = dict[str, np.ndarray]
+"""Weights by "<layer>/<variable>": kernels float32 (height, width, channels in, channels out), all
+others float32 (channels,)."""
+
 Content = dict[str, Any]
 """What a source served, by its format: the bytes of a file, or of a folder's files by name."""
 
@@ -49,10 +52,7 @@ def _file(content: Content) -> bytes:
 
 
 def _vgg16(content: Content) -> bytes:
-    """Convert VGG16's convolution weights to an .npz of "<layer>/kernel" and "<layer>/bias".
-
-    Kernels are float32 (height, width, channels in, channels out), biases (channels out,).
-    """
+    """Convert VGG16's convolution weights to an .npz of "<layer>/kernel" and "<layer>/bias"."""
     readers: dict[str, Callable[[Any], Arrays]] = {
         "keras_h5": _vgg16_from_keras,
         "onnx": _vgg16_from_onnx,
@@ -93,10 +93,7 @@ def _vgg16_from_onnx(data: bytes) -> Arrays:
 
 
 def _resnet50(content: Content) -> bytes:
-    """Convert ResNet50's weights without the classifier to an .npz of "<layer>/<variable>".
-
-    Kernels are float32 (height, width, channels in, channels out), all others (channels,).
-    """
+    """Convert ResNet50's weights without the classifier to an .npz of "<layer>/<variable>"."""
     readers: dict[str, Callable[[Any], Arrays]] = {
         "keras_h5": _resnet50_from_keras,
         "tfjs": _resnet50_from_tfjs,

@@ -126,7 +126,7 @@ def _check_replaceable(root: Path) -> None:
     if data.is_symlink() or foreign:
         found = "is a link" if data.is_symlink() else f"holds {', '.join(foreign)}"
         raise DataError(
-            f"data/ {found}, which an import replaces: expected a folder with no more than "
+            f"data/ {found}, which an import replaces: expected a folder with at most "
             f"{', '.join(sorted(known))}; move other files elsewhere"
         )
 

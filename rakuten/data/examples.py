@@ -118,11 +118,12 @@ def side_by_side(
     """Concatenate the hidden layers of the text net and the image net.
 
     Args:
-        text: The text net's outputs: ids (n,), present (n,), hidden (n, t).
-        image: The image net's outputs: ids (n,), present (n,), hidden (n, i).
+        text: The text net's outputs: ids int64 (n,), present bool (n,), hidden float32 (n, t).
+        image: The image net's outputs: ids int64 (n,), present bool (n,), hidden float32 (n, i).
 
     Returns:
-        ids (n,), present (n,), whether either modality is present, features (n, t + i).
+        ids int64 (n,), present bool (n,), whether either modality is present, features float32
+        (n, t + i).
 
     Raises:
         ValueError: If the two do not have the same products in the same order.

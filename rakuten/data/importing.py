@@ -195,7 +195,7 @@ def _write_images(jobs: list[import_checks.Job], target: Path, faults: Faults) -
     free = shutil.disk_usage(target).free
     if size > free:
         needed = f"the images need {size / 1e9:.1f} GB, {free / 1e9:.1f} GB are free"
-        raise DataError(f"{needed} beside data/: free some space")
+        raise DataError(f"{needed} on the disk of data/: free some space")
     with storage.atomic(target / IMAGES) as file, zipfile.ZipFile(file, "w") as archive:
         written = import_checks.copy_images(jobs, archive, faults)
     if faults.problems():

@@ -216,7 +216,7 @@ def join(
 
     Args:
         x: A frame with `X_COLUMNS`, read with `CSV_FORMAT`; rows in any order.
-        y: A frame with `Y_COLUMNS`, read alike; None where the categories are to be predicted.
+        y: A frame with `Y_COLUMNS`, read in the same way; None if the categories are unknown.
         x_source: The name of X, for messages.
         y_source: The name of Y, for messages.
 

@@ -253,7 +253,7 @@ class Sources:
             if target.tell() + len(chunk) > max(limit, MIN_BOMB):
                 raise UnreadableError("unpacks to far more than it holds")
             if target.tell() + len(chunk) > free:
-                space = f"{free / 1e9:.1f} GB free beside data/"
+                space = f"{free / 1e9:.1f} GB free on the disk of data/"
                 raise UnreadableError(f"unpacks to more than the {space}")
             target.write(chunk)
         target.seek(0)

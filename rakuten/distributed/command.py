@@ -19,10 +19,10 @@ from rakuten.serving.errors import InputError, printable
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command.
+    """Run the command `ray`.
 
     Args:
-        arguments: The words after `ray`; those of the process if None.
+        arguments: The arguments after the command's name; those of the process if None.
 
     Returns:
         The exit status.

@@ -38,7 +38,7 @@ CHUNKS_PER_ACTOR = 2  # sent to an actor: one is computed, the other waits
 
 READER_CPUS, TASK_CPUS, ACTOR_CPUS = 0.1, 0.5, 0.1
 """CPUs that Ray reserves for a process. If readers and actors could reserve all of them, no task
-would start and the run would wait forever. Different values keep Ray from merging readers and tasks
+would start and the run would not end. Different values keep Ray from merging readers and tasks
 into one process."""
 
 

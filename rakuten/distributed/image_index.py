@@ -76,6 +76,9 @@ def index_archive(address: str, path: str) -> ImageIndex:
         address: The address given for the images.
         path: The archive's path in that filesystem.
 
+    Returns:
+        The index of its files; `folders` name the archive.
+
     Raises:
         InputError: If the archive cannot be read.
     """
@@ -88,7 +91,7 @@ def index_archive(address: str, path: str) -> ImageIndex:
 
 
 def merge(indices: Iterable[ImageIndex]) -> ImageIndex:
-    """Merge indices: hashes ascending; of equal names, that of the first folder comes first."""
+    """Merge indices: hashes in ascending order; equal names in the order of the indices."""
     indices = list(indices)
     shifts = np.cumsum([0, *(len(index.folders) for index in indices)])
     hashes = np.concatenate([index.hashes for index in indices])

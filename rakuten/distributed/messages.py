@@ -1,16 +1,17 @@
 """Serialize what Ray sends between processes: rows, prepared products and tables."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from rakuten.serving.batch_prediction import Reading
+from rakuten.serving.batch_prediction import PreparedRow
+from rakuten.serving.classifier import Prepared
 from rakuten.serving.product_tables import Row
 
-READINGS = pa.schema(
+PREPARED_ROWS = pa.schema(
     [
         ("position", pa.int64()),
         ("line", pa.int64()),
@@ -37,10 +38,10 @@ def unpack_rows(content: str) -> list[Row]:
     return [Row(**(values | {"faults": tuple(values["faults"])})) for values in json.loads(content)]
 
 
-def pack_readings(readings: Sequence[Reading]) -> bytes:
+def pack_prepared_rows(prepared_rows: Sequence[PreparedRow]) -> bytes:
     """Serialize prepared products as an Arrow stream."""
     rows: list[dict[str, Any]] = []
-    for row, prepared, faults, image_missing in readings:
+    for row, prepared, faults, image_missing in prepared_rows:
         pixels, facts = prepared.image or (None, None)
         is_number = isinstance(row.index, int)
         rows.append(
@@ -58,20 +59,19 @@ def pack_readings(readings: Sequence[Reading]) -> bytes:
                 "image_missing": image_missing,
             }
         )
-    return pack_table(pa.Table.from_pylist(rows, READINGS))
+    return pack_table(pa.Table.from_pylist(rows, PREPARED_ROWS))
 
 
-def unpack_readings(content: bytes, build: Callable) -> list[Reading]:
-    """Restore prepared products from `pack_readings`.
+def unpack_prepared_rows(content: bytes) -> list[PreparedRow]:
+    """Restore prepared products from `pack_prepared_rows`.
 
     Args:
         content: The stream.
-        build: Makes a prepared product of title, description, and pixels with facts or None.
 
     Returns:
-        The readings; their rows hold only position, line and index.
+        The prepared rows; their `row` holds only position, line and index.
     """
-    readings = []
+    prepared_rows = []
     for values in unpack_table(content).to_pylist():
         image = None
         if values["pixels"] is not None:
@@ -79,9 +79,11 @@ def unpack_readings(content: bytes, build: Callable) -> list[Reading]:
             image = pixels, values["facts"]
         index = values["index_text"] if values["index"] is None else values["index"]
         row = Row(values["position"], values["line"], index, "", "", None, ())
-        prepared = build(values["title"], values["description"], image)
-        readings.append(Reading(row, prepared, tuple(values["faults"]), values["image_missing"]))
-    return readings
+        prepared = Prepared(values["title"], values["description"], image)
+        prepared_rows.append(
+            PreparedRow(row, prepared, tuple(values["faults"]), values["image_missing"])
+        )
+    return prepared_rows
 
 
 def pack_table(table: pa.Table) -> bytes:

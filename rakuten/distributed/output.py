@@ -115,6 +115,9 @@ class Output:
             errors: Rows in the order of `ERRORS`.
             missing_images: Products whose image was not found.
 
+        Returns:
+            The finished partition.
+
         Raises:
             InputError: If rows are missing because the input changed.
         """

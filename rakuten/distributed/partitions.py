@@ -83,6 +83,9 @@ def plan(tables: Sequence[Table], size: int) -> list[Partition]:
     Args:
         tables: The files in order.
         size: Maximum number of rows of a partition.
+
+    Returns:
+        The partitions in the order of the rows.
     """
     found, before = [], 0
     for number, table in enumerate(tables):

@@ -8,9 +8,8 @@ from typing import NamedTuple
 import pyarrow.fs as fs
 
 from rakuten.serving.errors import InputError
-
-EDGE = 1 << 20  # bytes hashed at each end of a file
-BUFFER = 1 << 20  # bytes read at once
+from rakuten.serving.prediction_files import identify
+from rakuten.serving.product_tables import BUFFER
 
 
 class RemotePath(NamedTuple):
@@ -77,13 +76,9 @@ class RemotePath(NamedTuple):
         return {str(path): (self / str(path)).digest() for path in paths}
 
     def identity(self) -> dict:
-        """Identify the file by its size and the hash of its first and last MiB."""
+        """Identify the file by its size in bytes and the SHA-256 of its first and last MiB."""
         with self.open() as file:
-            digest = hashlib.sha256(file.read(EDGE))
-            size = file.seek(0, io.SEEK_END)
-            file.seek(max(0, size - EDGE))
-            digest.update(file.read(EDGE))
-        return {"size": size, "sha256": digest.hexdigest()}
+            return identify(file)
 
 
 def locate(address: str) -> RemotePath:

@@ -16,14 +16,14 @@ from rakuten import storage
 from rakuten.distributed.remote_files import locate
 from rakuten.image import extraction, preprocessing
 from rakuten.serving import batch_prediction, prediction_files
-from rakuten.serving.batch_prediction import Reading
+from rakuten.serving.batch_prediction import PreparedRow
 from rakuten.serving.classifier import Prepared, ProductClassifier
 from rakuten.serving.errors import one_line
 from rakuten.serving.product_images import ImageReader
 from rakuten.serving.product_tables import Row
 from rakuten.text import cleaning
 
-Compute = Callable[[Sequence[Reading]], pa.Table]
+Compute = Callable[[Sequence[PreparedRow]], pa.Table]
 """Computes a table, a row per product, from prepared products."""
 
 NETWORK_LIBRARIES = ("tensorflow", "keras", "onnxruntime", "numpy")
@@ -55,18 +55,18 @@ class Cleaning:
         software = _versions("beautifulsoup4", "langid", "nltk")
         return {"resources": {"nltk": nltk}, "settings": self.settings, "software": software}
 
-    def prepare(self, row: Row, images: ImageReader | None) -> Reading:
+    def prepare(self, row: Row, images: ImageReader | None) -> PreparedRow:
         """Take the texts of a row without change."""
-        return Reading(row, Prepared(row.title, row.description, None), row.faults, False)
+        return PreparedRow(row, Prepared(row.title, row.description, None), row.faults, False)
 
     def load(self) -> Compute:
         """Load NLTK's data."""
         cleaner = cleaning.Cleaner(Path(self.resources, "nltk"), **self.settings)
 
-        def compute(readings: Sequence[Reading]) -> pa.Table:
-            products = [reading.prepared for reading in readings]
+        def compute(prepared_rows: Sequence[PreparedRow]) -> pa.Table:
+            products = [prepared_row.prepared for prepared_row in prepared_rows]
             columns = cleaner.clean([p.title for p in products], [p.description for p in products])
-            return pa.table({"index": _indices(readings), **columns})
+            return pa.table({"index": _indices(prepared_rows), **columns})
 
         return compute
 
@@ -109,7 +109,7 @@ class Prediction:
         """Whether images are processed by TensorFlow, which uses a GPU if there is one."""
         return _classifier(self.package).summary["extract"]["precision"] == "float32"
 
-    def prepare(self, row: Row, images: ImageReader | None) -> Reading:
+    def prepare(self, row: Row, images: ImageReader | None) -> PreparedRow:
         """Prepare a row as the prediction of a file does."""
         return batch_prediction.prepare_row(row, _classifier(self.package), images)
 
@@ -117,8 +117,8 @@ class Prediction:
         """Load the classifier."""
         classifier = ProductClassifier.load(self.package)
 
-        def compute(readings: Sequence[Reading]) -> pa.Table:
-            rows, _ = batch_prediction.classify_chunk(readings, classifier, self.top)
+        def compute(prepared_rows: Sequence[PreparedRow]) -> pa.Table:
+            rows, _ = batch_prediction.classify_chunk(prepared_rows, classifier, self.top)
             return prediction_files.tabulate(batch_prediction.columns_of(self.top), rows)
 
         return compute
@@ -158,7 +158,7 @@ class Extraction:
             "software": _versions(*NETWORK_LIBRARIES),
         }
 
-    def prepare(self, row: Row, images: ImageReader | None) -> Reading:
+    def prepare(self, row: Row, images: ImageReader | None) -> PreparedRow:
         """Find and decode the image of a row."""
         content, fault = batch_prediction.find_image(row, images)
         faults = [*row.faults, *([fault] if fault else [])]
@@ -169,7 +169,7 @@ class Extraction:
             except preprocessing.ImageError as error:
                 faults.append(f"image {row.image} cannot be used: {one_line(error)}")
         missing = content is None and not fault
-        return Reading(row, Prepared("", "", image), tuple(faults), missing)
+        return PreparedRow(row, Prepared("", "", image), tuple(faults), missing)
 
     def network(self) -> tuple[extraction.Extractor, Mapping[str, int]]:
         """Load the backbone; return it and the number of values of each kind of feature."""
@@ -191,23 +191,23 @@ class Extraction:
         size = self.settings.batch_size
         network = extraction.full_batches(network, size)  # as in the stage: the same last bits
 
-        def compute(readings: Sequence[Reading]) -> pa.Table:
-            present = [r.prepared.image for r in readings if r.prepared.image]
+        def compute(prepared_rows: Sequence[PreparedRow]) -> pa.Table:
+            present = [r.prepared.image for r in prepared_rows if r.prepared.image]
             found = {}
             if present:
                 found = extraction.compute_features(
                     iter(present), len(present), network, size, lambda _: None
                 )
-            return self._table(readings, found, widths)
+            return self._table(prepared_rows, found, widths)
 
         return compute
 
     def _table(
-        self, readings: Sequence[Reading], found: Mapping, widths: Mapping[str, int]
+        self, prepared_rows: Sequence[PreparedRow], found: Mapping, widths: Mapping[str, int]
     ) -> pa.Table:
         """Make a table of features, null where there is no image; views are concatenated."""
-        has = np.array([bool(r.prepared.image) for r in readings])
-        columns = {"index": _indices(readings), "has_image": pa.array(has)}
+        has = np.array([bool(r.prepared.image) for r in prepared_rows])
+        columns = {"index": _indices(prepared_rows), "has_image": pa.array(has)}
         views = {"average": 1, "grid": len(self.settings.views), "middle": len(self.settings.views)}
         for kind, dtype in extraction.DTYPES.items():
             width = views[kind] * widths[kind]
@@ -218,7 +218,7 @@ class Extraction:
             # Not a list type of fixed size: PyArrow cannot read that from Parquet if some are null.
             ends = pa.array(np.cumsum([0, *(width * has)]), pa.int32())
             columns[kind] = pa.ListArray.from_arrays(ends, pa.array(values), mask=pa.array(~has))
-        facts = np.full((len(readings), len(preprocessing.Facts._fields)), np.nan)
+        facts = np.full((len(prepared_rows), len(preprocessing.Facts._fields)), np.nan)
         if found:
             facts[has] = found["facts"]
         for field, column in zip(preprocessing.Facts._fields, facts.T, strict=True):
@@ -233,9 +233,9 @@ def _versions(*libraries: str) -> dict[str, str]:
     return {name: version(name) for name in libraries}
 
 
-def _indices(readings: Sequence[Reading]) -> pa.Array:
+def _indices(prepared_rows: Sequence[PreparedRow]) -> pa.Array:
     """List the indices of the challenge, null where there is no number."""
-    numbers = [r.row.index if isinstance(r.row.index, int) else None for r in readings]
+    numbers = [r.row.index if isinstance(r.row.index, int) else None for r in prepared_rows]
     return pa.array(numbers, pa.int64())
 
 

@@ -10,16 +10,15 @@ import pyarrow as pa
 
 from rakuten.distributed.image_index import IndexedImages
 from rakuten.distributed.messages import (
-    pack_readings,
+    pack_prepared_rows,
     pack_rows,
     pack_table,
-    unpack_readings,
+    unpack_prepared_rows,
     unpack_rows,
 )
 from rakuten.distributed.partitions import Partition, read_partitions
 from rakuten.distributed.transforms import Transform
-from rakuten.serving.batch_prediction import Reading
-from rakuten.serving.classifier import Prepared
+from rakuten.serving.batch_prediction import PreparedRow
 from rakuten.serving.errors import InputError
 
 Ray = Any  # the module: it has no usable types, and may be missing
@@ -104,17 +103,17 @@ def prepare(
     first, content = batch["partition"][0].as_py(), batch["rows"][0].as_py()
     work = PREPARE, first
     if content is None or not ray.get(attempts.begin.remote(work)):
-        yield _block(first, chunk=pa.array([0]), readings=pa.array([None], pa.large_binary()))
+        yield _block(first, chunk=pa.array([0]), prepared_rows=pa.array([None], pa.large_binary()))
         return
     found = ray.get(images)
     indexed = IndexedImages(*found) if found else None
     rows = unpack_rows(content)
     for number, start in enumerate(range(0, len(rows), transform.chunk)):
-        readings = [
+        prepared_rows = [
             transform.prepare(row, indexed) for row in rows[start : start + transform.chunk]
         ]
-        packed = pa.array([pack_readings(readings)], pa.large_binary())
-        yield _block(first, chunk=pa.array([number]), readings=packed)
+        packed = pa.array([pack_prepared_rows(prepared_rows)], pa.large_binary())
+        yield _block(first, chunk=pa.array([number]), prepared_rows=packed)
     attempts.end.remote(work)
 
 
@@ -134,30 +133,32 @@ class Actor:
             One row: table, errors and counts; the table is null after too many attempts.
         """
         first, chunk = batch["partition"][0].as_py(), batch["chunk"][0].as_py()
-        content = batch["readings"][0].as_py()
+        content = batch["prepared_rows"][0].as_py()
         work = COMPUTE, first, chunk
         if content is None or not import_ray().get(self._attempts.begin.remote(work)):
             return _result(first, chunk, [], None)
-        readings = unpack_readings(content, Prepared)
-        table = pack_table(self._compute(readings))
+        prepared_rows = unpack_prepared_rows(content)
+        table = pack_table(self._compute(prepared_rows))
         self._attempts.end.remote(work)
-        return _result(first, chunk, readings, table)
+        return _result(first, chunk, prepared_rows, table)
 
 
-def _result(first: int, chunk: int, readings: list[Reading], table: bytes | None) -> pa.Table:
+def _result(
+    first: int, chunk: int, prepared_rows: list[PreparedRow], table: bytes | None
+) -> pa.Table:
     """Make the result of a chunk; without a table if it failed."""
     errors = [
         [r.row.position, r.row.line, str(r.row.index), "; ".join(r.faults)]
-        for r in readings
+        for r in prepared_rows
         if r.faults
     ]
     return _block(
         first,
         chunk=pa.array([chunk]),
-        rows=pa.array([len(readings)]),
+        rows=pa.array([len(prepared_rows)]),
         table=pa.array([table], pa.large_binary()),
         errors=pa.array([json.dumps(errors)]),
-        missing_images=pa.array([sum(r.image_missing for r in readings)]),
+        missing_images=pa.array([sum(r.image_missing for r in prepared_rows)]),
     )
 
 

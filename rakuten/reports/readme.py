@@ -99,6 +99,9 @@ def differences(intervals: pd.DataFrame) -> str:
 
     Args:
         intervals: Table of `intervals.interval_table`; `minus` is "" for a single model, not NaN.
+
+    Returns:
+        Markdown, ended by a line end.
     """
     lines = "".join(f"- {line}\n" for line in difference_lines(intervals))
     return f"{DIFFERENCES}\n{lines}" if lines else "No two models score the same products.\n"
@@ -187,7 +190,8 @@ def fill(text: str, filled: Mapping[str, str]) -> str:
         found = pattern.search(text)
         if not found:
             raise ValueError(
-                f"expected the markers <!-- {name} --> and <!-- /{name} -->, found none"
+                f"expected the markers <!-- {name} --> and <!-- /{name} -->, found none: add them "
+                "where the section belongs"
             )
         text = text[: found.end(1)] + content + text[found.start(2) :]
     return text

@@ -26,6 +26,7 @@ import numpy as np
 
 from rakuten import stage_log, storage
 from rakuten.categories import CODES, NUM_CATEGORIES, SIZES
+from rakuten.data.products import X_COLUMNS, Y_COLUMNS, image_name
 from rakuten.sample.images import draw_image
 from rakuten.sample.random_stream import RandomStream
 from rakuten.sample.text import confusable, write_text
@@ -36,8 +37,6 @@ QUALITY = 92  # of JPEG: 26 KB per image on average, as in the challenge
 FLOOR = 20
 CHUNK = 32  # products that a process makes at a time
 PLAN, TEXT, IMAGE = 0, 1, 2  # the kinds of random streams
-X_COLUMNS = ("", "designation", "description", "productid", "imageid")
-Y_COLUMNS = ("", "prdtypecode")
 
 Product = tuple[str, str, bytes | None]
 """A designation, a description and a JPEG."""
@@ -77,7 +76,7 @@ def class_sizes(products: int, floor: int) -> dict[int, int]:
             "--floor or raise --products"
         )
     # Categories that would fall below the floor get the floor. The others share the rest, which may
-    # push further ones below it, hence the loop.
+    # push further ones below it: repeat until none is.
     real = np.array([SIZES[code] for code in CODES], dtype=float)
     sizes = np.zeros(NUM_CATEGORIES)
     free = np.ones(NUM_CATEGORIES, dtype=bool)
@@ -165,7 +164,7 @@ def product_numbers(index: int) -> tuple[int, int]:
     Returns:
         The `productid` and the `imageid`.
     """
-    # Odd factors modulo a power of two: a permutation, hence no number twice.
+    # Odd factors modulo a power of two: a permutation, so no number occurs twice.
     productid = 20_000_000 + index * 2_654_435_761 % 2**32
     imageid = 400_000_000 + index * 668_265_263 % 2**30
     return productid, imageid
@@ -206,7 +205,9 @@ def write_sample(
     if images is not None and images < 0:
         raise ValueError(f"images of {images} products: expected 0 or more; correct --images")
     if test_products < 0:
-        raise ValueError(f"{test_products} test products: expected 0 or more")
+        raise ValueError(
+            f"{test_products} test products: expected 0 or more; correct --test-products"
+        )
     recipes = plan(products, floor, seed)
     recipes_test = plan(test_products, 0, seed, start=products)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
@@ -258,7 +259,7 @@ def _write_files(
                 productid, imageid = product_numbers(recipe.index)
                 x.writerow((recipe.index, title, description, productid, imageid))
                 if archive and image is not None:
-                    name = f"images/image_{part}/image_{imageid}_product_{productid}.jpg"
+                    name = f"images/image_{part}/{image_name(imageid, productid)}"
                     member = zipfile.ZipInfo(name, storage.ZIP_EPOCH)
                     member.create_system, member.external_attr = 3, 0o644 << 16
                     archive.writestr(member, image)

@@ -17,7 +17,7 @@ def any_colour(c: Canvas, saturation=0.75, value=0.85) -> Colour:
     return hsv(rng.unit(), saturation * rng.between(0.5, 1.3), value * rng.between(0.7, 1.15))
 
 
-def wood(c: Canvas):
+def wood(c: Canvas) -> Colour:
     """Draw a tone of wood, or white, black or the product's colour as on furniture."""
     rng = c.rng
     tone = blend((214, 176, 126), (90, 58, 36), rng.unit())
@@ -73,7 +73,7 @@ def leaf(c: Canvas, x, y, size, angle, colour) -> None:
 
 
 def art(c: Canvas, left, top, right, bottom, lively=0.5) -> None:
-    """Paint a small scene into a rectangle: sky, ground, a light, and someone or something."""
+    """Draw a small scene in a rectangle: sky, ground, a light, and a figure or an object."""
     rng = c.rng
     sky = any_colour(c, 0.5 + 0.5 * lively, 0.6 + 0.3 * rng.unit())
     low = any_colour(c, 0.8, 0.5)

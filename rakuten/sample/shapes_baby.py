@@ -1,4 +1,4 @@
-"""Shapes: things for small children."""
+"""Shapes: products for small children."""
 
 from rakuten.sample.canvas import Canvas, blend, shade
 from rakuten.sample.motifs import PAPER, STEEL, wood
@@ -50,7 +50,7 @@ def bottle_baby(c: Canvas) -> None:
 
 
 def baby_wear(c: Canvas) -> None:
-    """A bib, a body, or a sleeping bag with a small print."""
+    """A bib, a bodysuit, or a sleeping bag with a small print."""
     rng = c.rng
     tone = blend(c.main, (250, 246, 240), rng.between(0.2, 0.7))
     kind = rng.integer(0, 2)

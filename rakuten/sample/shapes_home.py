@@ -203,7 +203,7 @@ def jar(c: Canvas) -> None:
 
 
 def packet(c: Canvas) -> None:
-    """A bag or carton with an image of what is in it."""
+    """A bag or carton that shows its contents."""
     rng = c.rng
     if rng.chance(0.5):
         c.poly([(-0.6, -0.9), (0.6, -0.9), (0.68, 0.9), (-0.68, 0.9)], c.main)
@@ -284,7 +284,7 @@ def vase(c: Canvas) -> None:
 
 
 def framed(c: Canvas) -> None:
-    """A framed image, a clock or a mirror."""
+    """A framed print, a clock or a mirror."""
     rng = c.rng
     rim = rng.pick((wood(c), (200, 170, 90), BLACK))
     kind = rng.unit()
@@ -397,7 +397,7 @@ def pet_things(c: Canvas) -> None:
 
 
 def parcel(c: Canvas) -> None:
-    """A plain carton: what any shop shows when it has nothing better."""
+    """A plain carton, as shops show in place of a missing image."""
     c.cuboid(-0.75, -0.45, 0.45, 0.75, 0.4, c.rng.pick((WOOD, c.main, c.light)))
     c.rect(-0.2, -0.45, -0.05, 0.75, shade(c.main, 0.9))
     c.words(-0.65, 0.3, -0.22, 0.12, c.dark)

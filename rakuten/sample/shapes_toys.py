@@ -271,7 +271,7 @@ def ride(c: Canvas) -> None:
 
 
 def balls(c: Canvas) -> None:
-    """Balls, balloons, quilles, squeezy toys."""
+    """Balls, balloons, skittles, squeaky toys."""
     rng = c.rng
     single = ((0, 0, 0.92),)
     several = ((-0.45, -0.4, 0.44), (0.5, -0.35, 0.4), (0.0, 0.5, 0.42), (-0.65, 0.55, 0.26))

@@ -279,7 +279,7 @@ def _pool(key: int, size: int) -> list[str]:
 
 
 def _brand(rng: RandomStream, code: int) -> str:
-    """A brand: mostly one that the category shares with others, seldom one seen once."""
+    """Choose a brand: of the category, shared by all categories, or a new one."""
     roll = rng.unit()
     if roll < 0.40:
         return rng.pick(_pool(code, 30), 1.5)
@@ -287,7 +287,7 @@ def _brand(rng: RandomStream, code: int) -> str:
 
 
 def _saga(rng: RandomStream, code: int) -> str:
-    """A film, game or comic world: all categories share one list, each with its favourites."""
+    """Choose a film, game or comic: one list for all categories, with other weights in each."""
     pool = _pool(1, 150)
     at = int(len(pool) * rng.unit() ** 2.0)
     saga = pool[(at + code % 97) % len(pool)] if rng.chance(0.8) else _invented(rng)

@@ -23,10 +23,10 @@ from rakuten.serving.product_tables import Row, Table, open_table, read_rows
 
 CHUNK = 256  # products that are classified together; a kill loses at most one chunk
 BUFFER = 64  # images that are decoded while a chunk is classified
-THREADS = 4
+THREADS = 4  # that find and decode images
 
 
-class Reading(NamedTuple):
+class PreparedRow(NamedTuple):
     """A row that is ready to be classified.
 
     Attributes:
@@ -85,6 +85,9 @@ def load_classifier(
         folder: The package.
         load: Loads it.
 
+    Returns:
+        The classifier.
+
     Raises:
         InputError: If there is no usable package.
     """
@@ -94,7 +97,7 @@ def load_classifier(
         raise InputError(f"the classifier cannot be loaded: {one_line(error)}") from error
 
 
-def prepare_row(row: Row, classifier: ProductClassifier, images: ImageReader | None) -> Reading:
+def prepare_row(row: Row, classifier: ProductClassifier, images: ImageReader | None) -> PreparedRow:
     """Find and decode everything that the classifier needs of a row; thread-safe.
 
     Args:
@@ -119,7 +122,7 @@ def prepare_row(row: Row, classifier: ProductClassifier, images: ImageReader | N
     if prepared is None:
         faults.append("neither text nor image: predicted the most frequent category")
         prepared = classifier.prepare(Product())
-    return Reading(row, prepared, tuple(faults), missing)
+    return PreparedRow(row, prepared, tuple(faults), missing)
 
 
 def find_image(row: Row, images: ImageReader | None) -> tuple[bytes | None, str | None]:
@@ -141,7 +144,7 @@ def find_image(row: Row, images: ImageReader | None) -> tuple[bytes | None, str 
 
 
 def classify_chunk(
-    chunk: Sequence[Reading], classifier: ProductClassifier, top: int
+    chunk: Sequence[PreparedRow], classifier: ProductClassifier, top: int
 ) -> tuple[list[list], list[list]]:
     """Classify the products of a chunk.
 
@@ -153,7 +156,7 @@ def classify_chunk(
     Returns:
         For each product the values of `columns_of`; line, index and reason of each faulty row.
     """
-    predictions = classifier.classify([reading.prepared for reading in chunk], top=top)
+    predictions = classifier.classify([prepared_row.prepared for prepared_row in chunk], top=top)
     rows = [_values(r.row.index, found, top) for r, found in zip(chunk, predictions, strict=True)]
     errors = [[r.row.line, str(r.row.index), "; ".join(r.faults)] for r in chunk if r.faults]
     return rows, errors
@@ -164,6 +167,9 @@ def columns_of(top: int) -> list[str]:
 
     Args:
         top: Number of categories per product.
+
+    Returns:
+        6 + 2 * (top - 1) names, in the order of the values of `classify_chunk`.
     """
     more = [f"top{rank}_{what}" for rank in range(2, top + 1) for what in ("code", "probability")]
     return [
@@ -178,7 +184,7 @@ def columns_of(top: int) -> list[str]:
 
 
 def _prepare(classifier: ProductClassifier, product: Product) -> tuple[Prepared | None, str | None]:
-    """Prepare a product, or say why that is impossible."""
+    """Prepare a product, or return None with the reason."""
     try:
         return classifier.prepare(product), None
     except (ValueError, TypeError) as error:
@@ -209,7 +215,7 @@ def _classify_missing(
     rows = (row for row in read_rows(table) if row.position // CHUNK not in done)
     prepare = partial(prepare_row, classifier=classifier, images=images)
     with ExitStack() as stack:
-        readings = stack.enter_context(
+        prepared_rows = stack.enter_context(
             closing(map_in_order(prepare, rows, threads=THREADS, buffer_size=BUFFER))
         )
         bar = stack.enter_context(
@@ -217,10 +223,10 @@ def _classify_missing(
                 (), total=table.rows, unit="product", description="predict", initial=before
             )
         )
-        for number, group in itertools.groupby(readings, lambda r: r.row.position // CHUNK):
+        for number, group in itertools.groupby(prepared_rows, lambda r: r.row.position // CHUNK):
             chunk = list(group)
             predicted, errors = classify_chunk(chunk, classifier, options.top)
-            missing = sum(reading.image_missing for reading in chunk)
+            missing = sum(prepared_row.image_missing for prepared_row in chunk)
             prediction_files.write_chunk(options, number, predicted, errors, missing)
             bar.update(len(chunk))
 

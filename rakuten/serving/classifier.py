@@ -143,6 +143,9 @@ class ProductClassifier:
             threads: Threads of the networks; as in training if None. Another number changes the
                 order of sums, so the last digits.
 
+        Returns:
+            The classifier; its networks are loaded at their first use.
+
         Raises:
             FileNotFoundError: If there is no package.
             ValueError: If it was made for other categories.

@@ -13,6 +13,9 @@ FOLDER = Path("build/package")
 SUMMARY = "package.json"
 """The file that describes it, see `rakuten.serving.package_summary.summarize`."""
 
+PREDICTIONS = "test.npz"
+"""The file of its test predictions, see `rakuten.serving.package_summary.predictions`."""
+
 
 def read_summary(folder: str | Path = FOLDER) -> dict:
     """Read the description of a package.

@@ -27,10 +27,10 @@ BAR = 30  # characters of the longest bar in the terminal
 
 
 def main(arguments: list[str] | None = None, load: "Load | None" = None) -> int:
-    """Run the command.
+    """Run the command `predict`.
 
     Args:
-        arguments: The words after `predict`; those of the process if None.
+        arguments: The arguments after the command's name; those of the process if None.
         load: Loads a classifier from its folder, `ProductClassifier.load` if None.
 
     Returns:
@@ -41,7 +41,7 @@ def main(arguments: list[str] | None = None, load: "Load | None" = None) -> int:
     options = parser.parse_args(arguments)
     _check_arguments(parser, options)
 
-    import pyarrow as pa  # like the classifier imported late: help and usage errors appear at once
+    import pyarrow as pa  # imported lazily, as the classifier: help and usage errors appear at once
 
     try:
         if options.products is None:
@@ -102,6 +102,9 @@ def format_bar(share: float, *, blocks: bool) -> str:
     Args:
         share: 0 to 1.
         blocks: Whether to use block characters, which show eighths; `#` otherwise.
+
+    Returns:
+        At most `BAR` characters.
     """
     if not blocks:
         return "#" * round(share * BAR)

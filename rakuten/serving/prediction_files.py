@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import filelock
 import pyarrow as pa
@@ -17,6 +18,7 @@ import pyarrow.parquet as pq
 
 from rakuten import storage
 from rakuten.data import products
+from rakuten.serving import package
 from rakuten.serving.errors import InputError, printable
 from rakuten.serving.product_tables import check_format
 
@@ -80,6 +82,9 @@ class Summary:
             out: The output.
             images: Where images were looked for, None for text alone.
             errors: Where the faulty rows are listed.
+
+        Returns:
+            One or two lines, the last one ended.
         """
         text = f"{out}: {self.products} products"
         if images:
@@ -182,6 +187,9 @@ def assemble(options: Options, *, rows: int, columns: list[str]) -> Summary:
         rows: Expected number of products.
         columns: The columns of the output.
 
+    Returns:
+        Counts of the whole output.
+
     Raises:
         InputError: If chunks hold another number of products.
     """
@@ -230,6 +238,15 @@ def tabulate(columns: list[str], rows: list[list]) -> pa.Table:
     return pa.Table.from_arrays(arrays, schema=schema)
 
 
+def identify(file: BinaryIO) -> dict:
+    """Identify an open file by its size in bytes and the SHA-256 of its first and last MiB."""
+    digest = hashlib.sha256(file.read(EDGE))
+    size = file.seek(0, io.SEEK_END)
+    file.seek(max(0, size - EDGE))
+    digest.update(file.read(EDGE))
+    return {"size": size, "sha256": digest.hexdigest()}
+
+
 def _has_chunks(folder: Path) -> bool:
     return any(folder.glob("[0-9]*.json"))
 
@@ -243,7 +260,7 @@ def _manifest(options: Options, chunk: int) -> dict:
     paths = {
         "input": options.source,
         "images": options.images,
-        "package": options.package / "package.json",
+        "package": options.package / package.SUMMARY,
     }
     manifest: dict = {}
     for name, path in paths.items():
@@ -253,15 +270,11 @@ def _manifest(options: Options, chunk: int) -> dict:
 
 
 def _identity(path: Path | None) -> dict:
-    """Identify a file by its size and the hash of its first and last MiB; empty for a folder."""
+    """Identify a file; empty for a folder."""
     if path is None or not path.is_file():
         return {}
-    size = path.stat().st_size
     with path.open("rb") as file:
-        digest = hashlib.sha256(file.read(EDGE))
-        file.seek(max(0, size - EDGE))
-        digest.update(file.read(EDGE))
-    return {"size": size, "sha256": digest.hexdigest()}
+        return identify(file)
 
 
 def _check_manifest(kept: dict | list, manifest: dict, options: Options) -> None:

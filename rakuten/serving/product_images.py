@@ -96,6 +96,9 @@ def open_archive(file: Path | IO[bytes], name: object) -> zipfile.ZipFile:
         file: The archive.
         name: Its name, for the message.
 
+    Returns:
+        The open archive; the caller closes it.
+
     Raises:
         InputError: If it cannot be read.
     """
@@ -114,6 +117,9 @@ def read_image(file: IO[bytes], name: str) -> bytes:
     Args:
         file: The file.
         name: Its name, for the message.
+
+    Returns:
+        Its content.
 
     Raises:
         InputError: If it is larger than any image.

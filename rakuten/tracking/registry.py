@@ -36,7 +36,6 @@ DIGEST, DATA, DATA_DIGEST = "package.digest", "data.name", "data.digest"
 """Tags of a version."""
 
 SERVED = Path(__file__).with_name("served.py")
-LIBRARY = Path(__file__).parents[1]
 
 
 class RegistryError(RuntimeError):
@@ -193,7 +192,7 @@ def restore(mirror: Mirror, repository: Path) -> str | None:
 
 def _candidate(mirror: Mirror, repository: Path, version: int | None) -> ModelVersion:
     """Find the version to promote."""
-    if version is None and (repository / package.FOLDER / "package.json").exists():
+    if version is None and (repository / package.FOLDER / package.SUMMARY).exists():
         version, _ = register(mirror, repository)
     found = {int(one.version): one for one in _versions(mirror)}
     if not found:
@@ -237,7 +236,7 @@ def _compare(
 
 def _predictions(mirror: Mirror, version: ModelVersion) -> dict:
     """Read the test predictions of a version's package."""
-    address = f"models:/{NAME}/{version.version}/artifacts/package/test.npz"
+    address = f"models:/{NAME}/{version.version}/artifacts/package/{package.PREDICTIONS}"
     with tempfile.TemporaryDirectory() as folder, _default_store(mirror):
         return storage.read_arrays(mlflow.artifacts.download_artifacts(address, dst_path=folder))
 
@@ -295,18 +294,21 @@ def _set_alias(mirror: Mirror, version: ModelVersion) -> bool:
 
 def _summary(folder: Path) -> dict:
     """Read a package's description."""
-    if not (folder / "package.json").exists() or not (folder / "test.npz").exists():
+    missing = [
+        name for name in (package.SUMMARY, package.PREDICTIONS) if not (folder / name).exists()
+    ]
+    if missing:
         raise RegistryError(
-            f"{package.FOLDER} has no package.json or no test.npz: run 'dvc repro package'"
+            f"{package.FOLDER} has no {' and no '.join(missing)}: run 'dvc repro package'"
         )
-    return storage.read_json(folder / "package.json")
+    return storage.read_json(folder / package.SUMMARY)
 
 
 def _log(mirror: Mirror, run_id: str, folder: Path) -> str:
     """Log a package and the library's source files, without pickle; return the model's address."""
     from rakuten.tracking.served import EXAMPLE, SIGNATURE  # slow; only registration needs it
 
-    lock = LIBRARY.parent / "requirements.txt"
+    lock = requirements.LIBRARY.parent / "requirements.txt"
     with tempfile.TemporaryDirectory() as copy, _default_store(mirror), _no_bytecode():
         # MLflow refuses links out of a folder, which DVC makes with cache.type=symlink.
         copied = shutil.copytree(folder, Path(copy) / "package")
@@ -315,7 +317,7 @@ def _log(mirror: Mirror, run_id: str, folder: Path) -> str:
                 name="package",
                 python_model=str(SERVED),
                 artifacts={"package": str(copied)},
-                code_paths=[str(LIBRARY)],
+                code_paths=[str(requirements.LIBRARY)],
                 signature=SIGNATURE,
                 input_example=EXAMPLE,
                 pip_requirements=requirements.pinned(SERVED, lock),

@@ -23,9 +23,6 @@ from rakuten import storage
 from rakuten.model_names import BY_STAGE
 from rakuten.stage_log import TIMINGS
 
-MODELS = BY_STAGE
-"""The model of each stage that trains one."""
-
 EVALUATION, CHARTS = "reports/evaluate", "reports/charts"
 
 
@@ -105,7 +102,7 @@ class Result:
     @property
     def model(self) -> str:
         """The model's name in the reports: text, image, fusion, text_ensemble and so on."""
-        return MODELS[self.stage]
+        return BY_STAGE[self.stage]
 
     @cached_property
     def params(self) -> dict[str, object]:
@@ -297,7 +294,7 @@ def found_in(snapshot: Snapshot) -> list[Result]:
     that is not trained in epochs has no history.
     """
     found = []
-    for stage in MODELS:
+    for stage in BY_STAGE:
         entry = snapshot.lock.get(stage, {"outs": []})
         outs = {out["path"]: out for out in entry["outs"]}
         reports = [out for path, out in outs.items() if path.startswith("reports/")]
@@ -362,4 +359,4 @@ def _out_paths(stage: dict) -> list[str]:
 def _subject(path: str) -> str:
     """Find the model of a report, "" if it has several: `f1_text_ensemble` is not of text."""
     stem = Path(path).stem
-    return max((m for m in MODELS.values() if stem.endswith(f"_{m}")), key=len, default="")
+    return max((m for m in BY_STAGE.values() if stem.endswith(f"_{m}")), key=len, default="")

@@ -28,7 +28,7 @@ MAX_ROWS = 256
 after which MLflow gives up a request."""
 
 MAX_IMAGE_BYTES = 8 << 20
-"""Bytes of an image file: three hundred times the challenge's average, enough for a camera."""
+"""Bytes of an image file: 300 times the challenge's average, enough for photos of a camera."""
 
 MAX_TEXT = 100_000
 """Characters of a title or a description: ten times the challenge's longest."""
@@ -255,11 +255,9 @@ def _line(problem: Problem) -> str:
 def _table(
     predictions: dict[int, Prediction], problems: dict[int, list[Problem]], index: pd.Index
 ) -> pd.DataFrame:
-    """Make the answer of predictions and problems.
-
-    Columns of objects keep None, which JSON can hold, unlike NaN. A missing text is "": MLflow
-    would turn a None beside strings into the string "None" for Spark.
-    """
+    """Make the answer of predictions and problems."""
+    # Columns of objects keep None, which JSON can hold, unlike NaN. A missing text is "": for
+    # Spark, MLflow would turn None in a column of strings into the string "None".
     rows: list[tuple] = []
     for number in range(len(index)):
         p = predictions.get(number)

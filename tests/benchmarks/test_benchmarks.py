@@ -1,4 +1,4 @@
-"""The yardstick itself: benchmarks are only as good as their clocks."""
+"""Tests of the benchmarks' timers, reports and cost estimates."""
 
 import copy
 import importlib
@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
+from repository import ROOT
 
 from benchmarks import __main__ as everything
 from benchmarks import cost, measure, scale, scale_tools
@@ -73,7 +73,7 @@ def test_costs_are_estimated_from_measurements(tmp_path, monkeypatch):
         cost.works()
 
 
-def test_the_guide_shows_the_costs():
+def test_the_documentation_shows_the_costs():
     text = cost.DOCUMENT.read_text()
     assert readme.fill(text, {"cost": cost.table()}) == text, "run 'python -m benchmarks.cost'"
 
@@ -104,14 +104,14 @@ def test_a_timed_transform_computes_and_measures(tmp_path, monkeypatch):
     rows = [Row(n, n, n, "a", "", None, ()) for n in range(20)]
     compute = timed.load()
     for count in (20, 20, 10):
-        readings = [timed.prepare(row, None) for row in rows[:count]]
-        assert compute(readings)["index"].to_pylist() == list(range(count))
+        prepared_rows = [timed.prepare(row, None) for row in rows[:count]]
+        assert compute(prepared_rows)["index"].to_pylist() == list(range(count))
     assert timed.loaded() == 20
     assert timed.count() == 50
     assert timed.rate() == 50 / 30
 
 
-def test_ways_take_turns():
+def test_functions_are_timed_in_alternation():
     order = []
     ways = {"a": lambda: order.append("a"), "b": lambda: order.append("b")}
     seconds = measure.in_turns(ways, repeats=3)

@@ -1,4 +1,4 @@
-"""The challenge's files in small, and helpers of the tests of imports."""
+"""Small files in the challenge's formats, and helpers for the tests of imports."""
 
 import hashlib
 import io

@@ -103,7 +103,7 @@ def old_name(name):
     return f"{prefix}{stage.removeprefix('conv')}{letter}_branch{branch}/{part}"
 
 
-def test_resnet50s_three_sources_give_the_same_bytes():
+def test_the_three_sources_of_resnet50_give_the_same_bytes():
     """Keras's file in its own order; TensorFlow.js's in another, the classifier with it or not."""
     arrays = resnet50_arrays()
     content = io.BytesIO()

@@ -212,7 +212,7 @@ def test_nothing_is_done_outside_a_dvc_repository(tmp_path):
 def test_a_full_disk_is_reported_before_anything_is_written(root, load, monkeypatch):
     monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=9))
     with pytest.raises(
-        importing.DataError, match=r"the images need .* 0\.0 GB are free beside data/"
+        importing.DataError, match=r"the images need .* 0\.0 GB are free on the disk of data/"
     ):
         load(GIVEN)
     assert is_old(root)

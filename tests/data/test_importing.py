@@ -155,12 +155,10 @@ def test_equal_files_give_equal_bytes_however_they_are_packed(root, load, expect
 
 
 def test_several_paths_are_one_import(root, tmp_path, expected):
-    pictures = write(tmp_path / "pictures", IMAGE_FILES)
+    images = write(tmp_path / "images", IMAGE_FILES)
     tables = write(tmp_path / "tables", {"tables.zip": zipped({X: GIVEN[X], Y: GIVEN[Y]})})
     single = write(tmp_path / "single", {X_TEST: GIVEN[X_TEST]})
-    importing.import_data(
-        [str(pictures), tables / "tables.zip", single / X_TEST], root, track=track
-    )
+    importing.import_data([str(images), tables / "tables.zip", single / X_TEST], root, track=track)
     assert digest(root / "data") == expected
 
 
@@ -178,7 +176,7 @@ def in_drops(*bounds, header=HEADER):
 
 
 def test_drops_are_joined_in_their_order(root, tmp_path):
-    """Three drops give what one would, to the byte; the first's bytes come first."""
+    """Three drops give the same bytes as one; those of the first drop come first."""
     paths = [write(tmp_path / str(n), drop) for n, drop in enumerate(in_drops(0, 7, 9, 12))]
     assert importing.import_data(paths, root, drops=True, track=track).products == 12
     joined = digest(root / "data")
@@ -293,7 +291,7 @@ def test_an_image_of_the_other_part_does_not_count(refuse):
         ({Y: b""}, "tables that are not CSV in UTF-8 (1): Y_train.csv (No columns to parse"),
     ],
 )
-def test_refuses(refuse, changes, message):
+def test_faulty_files_are_refused_with_a_message(refuse, changes, message):
     assert message in refuse(changes)
 
 
@@ -458,7 +456,7 @@ def test_real_rows_are_imported(root, folders, options, imported):
         (["multimodal", "corrupt_images"], r"cannot be read \(1\): corrupt_images/image_97361049"),
     ],
 )
-def test_real_faults_are_refused(root, folders, message):
+def test_faulty_real_files_are_refused(root, folders, message):
     with pytest.raises(products.InvalidProductsError, match=message):
         importing.import_data([EXCERPT / folder for folder in folders], root, track=track)
     assert is_old(root)

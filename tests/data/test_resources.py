@@ -73,7 +73,7 @@ def nowhere():
 
 @pytest.fixture
 def wheel(tmp_path, monkeypatch):
-    """A wheel that pip finds, in a folder and nowhere else."""
+    """A wheel in the only folder that pip searches."""
     folder = tmp_path / "wheels"
     folder.mkdir()
     path = folder / "small_data-1.0-py3-none-any.whl"
@@ -176,7 +176,7 @@ def test_an_endless_name_lookup_falls_back_to_the_package(tmp_path, wheel, monke
     finish.set()
 
 
-def test_a_dead_host_is_asked_once(tmp_path, nowhere, address, caplog):
+def test_an_unreachable_host_is_tried_once(tmp_path, nowhere, address, caplog):
     alive = url_source(f"{address}/data.zip")
     table = {n: resource(tmp_path, url_source(nowhere), alive, name=n) for n in ("one", "two")}
     table["two"] |= {"sha256": sha256(CONTENT[:5]), "sources": table["one"]["sources"]}
@@ -188,7 +188,7 @@ def test_a_dead_host_is_asked_once(tmp_path, nowhere, address, caplog):
     assert skipped.endswith("did not answer a moment ago")
 
 
-def test_other_bytes_at_the_address_are_an_error(tmp_path, address, wheel):
+def test_a_file_with_another_hash_is_an_error(tmp_path, address, wheel):
     sources = [url_source(f"{address}/data.zip", content=b"what was pinned"), wheel_source(wheel)]
     expected = md5(b"what was pinned")
     with pytest.raises(
@@ -199,7 +199,7 @@ def test_other_bytes_at_the_address_are_an_error(tmp_path, address, wheel):
     assert not (tmp_path / "cache").exists()
 
 
-def test_another_wheel_of_the_version_is_an_error(tmp_path, wheel):
+def test_a_wheel_with_another_hash_is_an_error(tmp_path, wheel):
     source = wheel_source(wheel)
     with zipfile.ZipFile(wheel, "a") as archive:
         archive.writestr("small_data/more.py", "import os")
@@ -214,7 +214,7 @@ def test_another_canonical_form_is_an_error(tmp_path, address):
     assert not (tmp_path / "build").exists()
 
 
-def test_nothing_reachable_lists_every_source_and_the_remedy(tmp_path, nowhere, no_packages):
+def test_the_error_lists_every_unreachable_source_and_the_remedy(tmp_path, nowhere, no_packages):
     sources = [url_source(nowhere), {"package": PACKAGE, "sha256": "0" * 64, "member": "x"}]
     with pytest.raises(resources.ResourceError) as caught:
         fetch(tmp_path, data=resource(tmp_path, *sources))
@@ -326,7 +326,7 @@ def npm_source(path, package="small@1.0.0"):
 
 
 def test_npm_serves_the_files_of_one_folder(tmp_path, tarball, monkeypatch):
-    """Only whole files of that very folder, and nothing of the tarball reaches the disk."""
+    """Only regular files of exactly that folder, and nothing of the tarball reaches the disk."""
     received = {}
 
     def form(content):
@@ -373,7 +373,7 @@ def test_without_npm_its_packages_are_unreachable(tmp_path, tarball, monkeypatch
         fetch(tmp_path, data=resource(tmp_path, npm_source(tarball)))
 
 
-def test_another_tarball_of_the_version_is_an_error(tmp_path, tarball):
+def test_a_tarball_with_another_hash_is_an_error(tmp_path, tarball):
     source = npm_source(tarball)
     tarball.write_bytes(tarball.read_bytes() + b"more")
     with pytest.raises(resources.ResourceError, match=r"from small@1\.0\.0 is not what resources"):

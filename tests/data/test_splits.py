@@ -71,7 +71,7 @@ def test_parts_are_disjoint_complete_and_no_group_crosses():
     assert parts["group"].duplicated().sum() > 20
 
 
-def test_without_duplicates_the_counts_are_scikit_learns():
+def test_without_duplicates_the_counts_equal_those_of_scikit_learn():
     """The challenge's sizes: 16,984 of 84,916 products are tested on, as in the study."""
     codes = np.repeat(list(categories.SIZES), list(categories.SIZES.values()))
     ids = np.arange(len(codes))

@@ -1,4 +1,4 @@
-"""The page: its words and choices quickly, then the page itself in a headless Chromium."""
+"""The page's texts, choices and charts, without a browser."""
 
 import io
 import re
@@ -7,8 +7,8 @@ import string
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import ROOT
 from PIL import Image
+from repository import ROOT
 
 from demo import components, examples, heatmap, paths, translations, uploads, view_models
 from rakuten import category_names, storage
@@ -115,11 +115,11 @@ def predictions(*rows):
 
 
 def every_category():
-    """A product of each category that the model gets right, surest first."""
+    """A correctly classified product of each category, the most confident first."""
     return [(n, code, code, 0.99 - n / 1000, True, True) for n, code in enumerate(CODES)]
 
 
-def test_samples_cover_what_is_hard():
+def test_examples_cover_easy_and_hard_products():
     rows = predictions(
         *every_category(),
         (100, 10, 2403, 0.8, True, True),
@@ -130,7 +130,7 @@ def test_samples_cover_what_is_hard():
     chosen = examples.choose(rows)
     assert len(chosen) == examples.COUNT == len({example.product for example in chosen})
     by_kind = {kind: [s for s in chosen if s.kind == kind] for kind in {s.kind for s in chosen}}
-    assert [s.product for s in by_kind["wrong"]] == [100]  # a wrong one of a confusable group
+    assert [s.product for s in by_kind["wrong"]] == [100]  # misclassified within a confusable group
     assert [s.product for s in by_kind["no_description"]] == [102]
     assert [(s.product, s.with_image) for s in by_kind["no_image"]] == [(103, False)]
     assert [s.group for s in by_kind["group"]] == [g for g in GROUPS for _ in range(2)]
@@ -140,12 +140,12 @@ def test_samples_cover_what_is_hard():
     assert categories.is_unique
 
 
-def test_if_all_have_an_image_one_is_shown_without():
+def test_an_image_is_hidden_if_every_product_has_one():
     chosen = examples.choose(predictions(*every_category()))
     assert [s.kind for s in chosen if not s.with_image] == ["no_image"]
 
 
-def test_few_products_give_few_samples():
+def test_few_products_give_few_examples():
     chosen = examples.choose(predictions((5, 10, 2403, 0.3, False, False)))
     assert chosen == [examples.Example(5, "wrong")]
     assert examples.choose(predictions()) == []
@@ -186,7 +186,7 @@ def test_images_are_recognized_by_content(form):
         (b"\xff\xd8\xff" + bytes(uploads.MAX_BYTES), "error_too_large"),
     ],
 )
-def test_what_is_wrong_with_an_upload(content, fault):
+def test_each_faulty_upload_has_its_error(content, fault):
     assert uploads.check(content) == fault
     assert fault in translations.TEXTS
 
@@ -249,7 +249,7 @@ EFFECTS = [
 ]
 
 
-def test_words_are_marked_where_they_stand():
+def test_marked_words_are_at_their_positions_in_the_text():
     marks = view_models.marks("Piscine ronde !", "title", EFFECTS, "fr")
     assert "".join(mark.text for mark in marks) == "Piscine ronde !"
     assert [(m.text, m.strength) for m in marks if m.strength] == [("Piscine", 1.0)]
@@ -340,7 +340,7 @@ def test_pairs_are_counted_in_both_directions():
     assert [pair for pair, _ in view_models.confused_pairs(single, 5)] == [(40, 50), (50, 60)]
 
 
-def test_heat_is_drawn_where_it_counts():
+def test_the_heatmap_tints_and_outlines_the_strongest_regions():
     effects = np.zeros((7, 7))
     effects[1, 5], effects[6, 0], effects[3, 3] = 2.0, -1.0, 0.1
     assert heatmap.strongest(effects) == [(1, 5), (6, 0)]
@@ -359,7 +359,7 @@ def test_heat_is_drawn_where_it_counts():
     ("cell", "key"),
     [((0, 0), "place_00"), ((3, 3), "place_11"), ((6, 1), "place_20"), ((2, 6), "place_12")],
 )
-def test_places_are_thirds(cell, key):
+def test_a_place_names_a_third_of_the_image(cell, key):
     assert heatmap.place(cell, 7) == key
     assert key in translations.TEXTS
 

@@ -14,8 +14,8 @@ import urllib.request
 
 import psutil
 import pytest
-from conftest import ROOT
 from PIL import Image
+from repository import ROOT
 
 from demo import paths
 from rakuten import category_names, storage
@@ -103,7 +103,7 @@ def chromium():
 
 @pytest.fixture
 def visit(server, chromium):
-    """Open the page; at the end nothing was asked of other hosts and the console has no error."""
+    """Open the page; assert at the end that it used no other host and logged no error."""
     faults, contexts = [], []
 
     def open_page(viewport=None, **options):
@@ -141,7 +141,7 @@ def send(page, *, title="", description="", file=None):
 def pick(page, label, option):
     """Take an option of a list.
 
-    A list closes again where the page around it still grows: then it is opened once more.
+    A list closes if the page around it is still loading: then it is opened again.
     """
     from playwright.sync_api import TimeoutError
 
@@ -315,7 +315,7 @@ def test_an_empty_form_is_refused_with_a_message(visit):
         "a\x00b",
     ],
 )
-def test_no_product_breaks_the_page(visit, title):
+def test_every_product_can_be_classified_on_the_page(visit, title):
     page = visit()
     send(page, title=title, description="$x$ **y** [z](http://x)")
     assert verdict(page)

@@ -143,8 +143,8 @@ class ToyPrediction(transforms.Prediction):
     def load(self):
         classifier = ToyClassifier(self.package, self.pause)
 
-        def compute(readings):
-            rows, _ = batch_prediction.classify_chunk(readings, classifier, self.top)
+        def compute(prepared_rows):
+            rows, _ = batch_prediction.classify_chunk(prepared_rows, classifier, self.top)
             return prediction_files.tabulate(batch_prediction.columns_of(self.top), rows)
 
         return compute

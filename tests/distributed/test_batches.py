@@ -6,15 +6,15 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from conftest import ROOT
 from distributed_cases import SMALL, ToyExtraction
+from repository import ROOT
 
 from rakuten import categories, storage
 from rakuten.distributed import batches, output
 from rakuten.distributed.batches import Labels
 from rakuten.distributed.partitions import Partition
 from rakuten.image.preprocessing import Facts
-from rakuten.serving.batch_prediction import Reading
+from rakuten.serving.batch_prediction import PreparedRow
 from rakuten.serving.classifier import Prepared
 from rakuten.serving.errors import InputError
 from rakuten.serving.product_tables import Row
@@ -113,11 +113,11 @@ def test_memory_is_bounded_by_the_buffer(folder, labels, size, buffer):
 def test_features_of_the_real_layout_are_read(tmp_path, labels):
     """The table that extraction writes, with a row without an image."""
     image = (np.zeros((1, 32, 32, 3), np.uint8), [0.0] * len(Facts._fields))
-    readings = [
-        Reading(Row(n, n, n + 1, "", "", None, ()), Prepared("", "", given), (), False)
+    prepared_rows = [
+        PreparedRow(Row(n, n, n + 1, "", "", None, ()), Prepared("", "", given), (), False)
         for n, given in enumerate([image, None, image])
     ]
-    table = ToyExtraction(str(tmp_path), SMALL, 1).load()(readings)
+    table = ToyExtraction(str(tmp_path), SMALL, 1).load()(prepared_rows)
     average = np.stack(table["average"].to_pandas()[[0, 2]])
     out = output.Output(str(tmp_path / "out"), "features", {}, restart=False)
     out.write(Partition(0, 3, 0, 0), table, [], 0)
@@ -151,7 +151,7 @@ def test_invalid_arguments_are_refused(folder, labels, tmp_path):
     assert read(folder, Labels(np.array([], int), np.array([], int))) == []
 
 
-def test_the_example_of_the_guide_learns(tmp_path, monkeypatch):
+def test_the_training_example_of_the_documentation_runs(tmp_path, monkeypatch):
     """Run the example of docs/scale.md on a catalogue of two words per category."""
     document = (ROOT / "docs/scale.md").read_text()
     (code,) = re.findall(r"## Training on.*?```python\n(.*?)```", document, re.DOTALL)

@@ -1,4 +1,4 @@
-"""Tests of runs on Ray: the values of one process, whatever dies meanwhile."""
+"""Tests of runs on Ray: the same values as one process, even if processes die."""
 
 import json
 import os

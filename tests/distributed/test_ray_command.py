@@ -4,8 +4,8 @@ import subprocess
 import sys
 
 import pytest
-from conftest import ROOT
 from distributed_cases import catalogue
+from repository import ROOT
 
 from rakuten.distributed import command, remote_files
 from rakuten.serving.errors import InputError

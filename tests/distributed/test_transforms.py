@@ -43,8 +43,8 @@ def test_features_are_null_without_an_image_and_can_be_read(tmp_path, has):
     """PyArrow cannot read lists of fixed size from Parquet if some are null."""
     facts = [0.0] * len(Facts._fields)
     image = np.zeros((2, 32, 32, 3), np.uint8), facts
-    readings = [
-        batch_prediction.Reading(
+    prepared_rows = [
+        batch_prediction.PreparedRow(
             Row(i, i, i, "", "", None, ()),
             Prepared("", "", image if there else None),
             (),
@@ -53,7 +53,7 @@ def test_features_are_null_without_an_image_and_can_be_read(tmp_path, has):
         for i, there in enumerate(has)
     ]
     transform = ToyExtraction(str(tmp_path), replace(SMALL, views=["product", "flip"]), 1)
-    pq.write_table(transform.load()(readings), tmp_path / "x.parquet")
+    pq.write_table(transform.load()(prepared_rows), tmp_path / "x.parquet")
     found = pd.read_parquet(tmp_path / "x.parquet")
     assert found["has_image"].tolist() == has
     for kind, width in WIDTHS.items():

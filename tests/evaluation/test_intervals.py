@@ -107,7 +107,7 @@ def test_a_fusion_model_is_also_compared_on_products_with_both_modalities():
 
 
 def test_differences_are_measured_on_the_draws_of_each_set_of_rows():
-    """What one set of rows drew is not taken for another's of the same models."""
+    """The resamples of one set of rows are not reused for another set of the same models."""
     rows, scores = fused_problem()
     settings = {"resamples": 50, "confidence": 0.9, "seed": 3}
     table = intervals.interval_table(rows, scores, **settings)

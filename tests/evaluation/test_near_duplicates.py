@@ -144,7 +144,7 @@ def test_blocks_and_threads_do_not_change_text_pairs(monkeypatch):
 
 
 @pytest.mark.parametrize("part", ["train", "test"])
-def test_one_part_alone_has_no_text_pairs(part):
+def test_a_single_part_has_no_text_pairs(part):
     ids, texts, labels, _ = texts_of_products(12)
     found = find_texts(ids, texts, labels, np.full(12, part))
     assert found.columns.tolist() == TEXT_COLUMNS
@@ -246,7 +246,7 @@ def test_permuting_products_does_not_change_image_pairs(monkeypatch):
 
 
 @pytest.mark.parametrize("part", ["train", "test"])
-def test_one_part_alone_has_no_image_pairs(part):
+def test_a_single_part_has_no_image_pairs(part):
     ids, hashes, labels, _, present = hashes_of_products(30)
     found, _ = find_images(ids, hashes, labels, np.full(30, part), present, distance=64)
     assert found.empty

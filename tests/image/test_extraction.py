@@ -176,7 +176,7 @@ def test_permuting_products_permutes_features(archive, names, tmp_path):
     pd.testing.assert_frame_equal(permuted_table, table.iloc[order].reset_index(drop=True))
 
 
-def test_killed_at_80_percent_it_goes_on_with_the_same_bytes(archive, names, tmp_path):
+def test_a_run_killed_at_80_percent_continues_with_the_same_bytes(archive, names, tmp_path):
     settings = replace(SETTINGS, views=["product", "flip"])
     whole = run(archive, names, FeatureStore(tmp_path, "whole"), Network(), settings)
     store = FeatureStore(tmp_path, "killed")

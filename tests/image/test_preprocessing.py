@@ -129,7 +129,7 @@ def test_flip_is_the_mirrored_product(photo):
     assert np.abs(flip - product).max() > 50
 
 
-def test_whole_keeps_the_border_that_the_product_loses(photo):
+def test_the_view_whole_keeps_the_border_that_product_crops(photo):
     whole = prepare(photo, "whole")[0]
     np.testing.assert_array_equal(whole, prepare(photo, crop_borders=False)[0])
     assert (whole[:5] == 255).all()

@@ -23,7 +23,7 @@ def test_equal_weights_give_equal_bytes(tmp_path):
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
 
 
-def test_half_a_checkpoint_is_refused(tmp_path):
+def test_an_incomplete_checkpoint_is_refused(tmp_path):
     net = nets.dense_net(4, hidden_units=3, dropout=0.1)
     checkpoints.write(tmp_path, net, hidden_units=3, dropout=0.1)
     (tmp_path / "weights.npz").unlink()

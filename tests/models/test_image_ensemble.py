@@ -102,7 +102,7 @@ def test_views_select_rows_by_position_not_by_index():
 
 
 @pytest.mark.parametrize("count", [1, 2])
-def test_it_classifies_new_images(count):
+def test_the_ensemble_classifies_new_images(count):
     views, labels, folds = prepared(views=count)
     ensemble, out_of_fold = image_ensemble.fit(views, labels, folds, SETTINGS, seed=3)
     new, expected, _ = prepared(views=count, seed=1)

@@ -95,7 +95,7 @@ def test_labels_of_a_fold_do_not_change_its_scores():
     assert np.abs(again - out_of_fold)[folds != 1].max() > 0.1
 
 
-def test_it_classifies_with_few_landmarks():
+def test_the_ensemble_classifies_with_few_landmarks():
     blocks, labels, folds = products(rows=200)
     fitted, out_of_fold = kernel_ridge.fit(blocks, labels, folds, **OPTIONS | {"landmarks": 30})
     new, expected, _ = products(rows=200, seed=5)

@@ -7,7 +7,7 @@ from rakuten.models import nets
 pytestmark = pytest.mark.tensorflow
 
 
-def test_text_net_is_the_studys():
+def test_text_net_has_the_layers_of_the_study():
     net = nets.dense_net(5035, hidden_units=256, dropout=0.7)
     assert net.count_params() == 1_296_155
     assert [type(layer).__name__ for layer in net.layers] == [
@@ -20,7 +20,7 @@ def test_text_net_is_the_studys():
     assert net.get_layer(nets.HIDDEN).activation is keras.activations.relu
 
 
-def test_fusion_net_is_the_studys():
+def test_fusion_net_has_the_layers_of_the_study():
     net = nets.fusion_net(
         512, hidden_units=1024, first_dropout=0.25, dropout=0.5, norm_momentum=0.9
     )

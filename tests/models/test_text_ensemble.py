@@ -87,7 +87,7 @@ def scores(monkeypatch):
 
 
 @pytest.mark.parametrize("vectors", [True, False])
-def test_it_classifies_new_products(vectors):
+def test_the_ensemble_classifies_new_products(vectors):
     products, labels, folds = catalogue()
     new, expected, _ = catalogue(seed=1)
     if not vectors:

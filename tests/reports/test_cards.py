@@ -1,10 +1,10 @@
-"""The cards as files: stale or not, and their links. Their content has tests of its own."""
+"""The cards as files: whether they are stale, and their links."""
 
 import re
 import shutil
 
 import pytest
-from conftest import ROOT
+from repository import ROOT
 
 from rakuten.reports import cards, report_tables
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 from card_cases import renamed, section, with_table
-from conftest import ROOT
+from repository import ROOT
 
 from rakuten.category_names import category
 from rakuten.data import products

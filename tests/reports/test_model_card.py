@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from card_cases import renamed, section, with_table
-from conftest import ROOT
+from repository import ROOT
 
 from rakuten.evaluation import metrics, published
 from rakuten.evaluation.tables import comparison_table

@@ -6,7 +6,7 @@ import tarfile
 import dvc_render.vega
 import pytest
 import yaml
-from conftest import ROOT
+from repository import ROOT
 
 from rakuten.reports import plots_page
 

@@ -2,7 +2,7 @@ import re
 
 import pandas as pd
 import pytest
-from conftest import ROOT
+from repository import ROOT
 
 from rakuten.reports import readme
 

@@ -1,4 +1,4 @@
-"""The synthetic catalogue: its formats, its bytes, and that it is as hard as the real one."""
+"""The synthetic catalogue: formats, equal bytes, and a difficulty similar to the real one."""
 
 import hashlib
 import io

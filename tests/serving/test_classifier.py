@@ -7,8 +7,8 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import ROOT
 from PIL import Image
+from repository import ROOT
 
 from rakuten import storage
 from rakuten.categories import CODES, NAMES

@@ -1,4 +1,4 @@
-"""The products most like another, held against a literal example."""
+"""The most similar products, compared with a literal example."""
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ def test_similarity_is_the_mean_cosine_of_what_both_have():
     np.testing.assert_allclose(neighbours.similarities(query, VECTORS), expected, atol=1e-3)
 
 
-def test_the_nearest_come_first_and_those_that_share_nothing_not_at_all():
+def test_the_nearest_come_first_and_products_without_a_shared_kind_are_left_out():
     query = {"title": np.array([1.0, 0.0]), "description": np.zeros(2)}
     rows, similar = neighbours.nearest(query, VECTORS, count=9)
     assert rows.tolist() == [0, 1, 4, 3]

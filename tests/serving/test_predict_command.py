@@ -79,7 +79,7 @@ def test_an_unusable_image_ends_with_2(tmp_path, capsys, content, message):
     assert message in capsys.readouterr().err
 
 
-def test_bars_end_in_eighths():
+def test_bars_are_drawn_in_eighths_of_a_character():
     assert predict_command.format_bar(1.0, blocks=True) == "█" * predict_command.BAR
     assert predict_command.format_bar(0.5 / predict_command.BAR, blocks=True) == "▌"
     assert predict_command.format_bar(0.0, blocks=True) == ""

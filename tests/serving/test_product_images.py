@@ -68,7 +68,7 @@ def test_an_encrypted_archive_member_raises_one_of_the_read_faults(tmp_path):
         (lambda path: None, "expected a folder or a zip archive"),
     ],
 )
-def test_what_holds_no_images_is_refused(tmp_path, make, message):
+def test_a_source_without_images_is_refused(tmp_path, make, message):
     make(tmp_path / "images")
     with pytest.raises(InputError, match=message):
         ProductImages(tmp_path / "images")

@@ -30,7 +30,7 @@ DESCRIPTIONS = ["Très joli", "", "Une table solide"]
         ("no_description", TITLES, ["", "", "Une table solide"]),
     ],
 )
-def test_each_perturbation(name, titles, descriptions):
+def test_each_perturbation_changes_texts_as_listed(name, titles, descriptions):
     assert augment.perturb(name, TITLES, DESCRIPTIONS, IDS, seed=1) == (titles, descriptions)
 
 

@@ -91,7 +91,7 @@ def test_long_texts_are_cut_and_equal_beginnings_count_as_equal(encoded, encode)
     assert (vectors[3] != vectors[2]).any()
 
 
-def test_the_encoder_itself_cuts_too(encoded, tmp_path):
+def test_the_encoder_cuts_long_texts(encoded, tmp_path):
     encoder.SentenceEncoder(tmp_path / "network.onnx").encode(["x" * 1000, " " * 400 + "y"])
     assert encoded == ["x" * encoder.MAX_CHARACTERS]
 
@@ -139,7 +139,7 @@ def test_a_missing_network_says_what_to_do(tmp_path):
         )
 
 
-def test_a_killed_run_continues_and_known_texts_are_not_encoded_again(
+def test_a_killed_run_continues_without_encoding_known_texts_again(
     encoded, encode, monkeypatch, tmp_path
 ):
     monkeypatch.setattr(encoder, "BATCH", 2)

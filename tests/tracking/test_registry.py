@@ -119,7 +119,7 @@ def test_a_killed_registration_is_repeated(packaged, mirror):
 
 
 def test_a_deleted_version_is_registered_again(packaged, mirror):
-    """So the same arrays can be registered with changed code of the library."""
+    """The code of the library may have changed since the first registration."""
     registry.register(mirror, packaged)
     mirror.call("delete_model_version", registry.NAME, "1")
     assert registry.register(mirror, packaged) == (2, True)
@@ -127,7 +127,7 @@ def test_a_deleted_version_is_registered_again(packaged, mirror):
 
 
 def test_a_package_of_links_is_registered(packaged, mirror, tmp_path_factory):
-    """As `dvc config cache.type symlink` has them."""
+    """DVC makes links with `cache.type symlink`."""
     kept = tmp_path_factory.mktemp("cache") / "test.npz"
     path = packaged / "build/package/test.npz"
     path.replace(kept)

@@ -68,7 +68,7 @@ def test_a_result_without_epochs_has_no_curves(project):
 
 
 def test_reports_of_ensembles_do_not_belong_to_nets(project):
-    """Though `text_ensemble` ends with `_text`."""
+    """`f1_text_ensemble` contains `_text`, but is no report of the text net."""
     add_ensembles(project)
     text, text_ensemble, late_fusion = results.found_in(Snapshot(project))
     shown = "reports/charts/confusion"
@@ -90,7 +90,7 @@ def test_reports_of_ensembles_do_not_belong_to_nets(project):
 
 
 def test_comparisons_stay_with_fusion_until_ensembles_are_evaluated(project):
-    """After they were added, before the next evaluation."""
+    """Ensembles were added, but the evaluation has not run since."""
     add_ensembles(project)
     lock = yaml.safe_load((project / "dvc.lock").read_text())
     lock["stages"]["evaluate"]["deps"] = lock["stages"]["evaluate"]["deps"][:1]

@@ -6,8 +6,8 @@ import threading
 import time
 
 import pytest
-from conftest import ROOT
 from mlflow import MlflowClient
+from repository import ROOT
 from tracking_cases import add_ensembles, commit, copy_without_store, git, shown, write_project
 
 from rakuten import storage
@@ -35,7 +35,7 @@ def test_sync_logs_each_result_once_and_completely(project, mirror):
     assert data == [("tiny", "abc")]
 
 
-def test_a_model_without_epochs_gets_a_run_too(project, mirror):
+def test_a_model_without_epochs_gets_a_run(project, mirror):
     commit(project, "nets")
     add_ensembles(project)
     commit(project, "with ensembles")
@@ -296,14 +296,14 @@ def train_against(address, monkeypatch, caplog):
     return time.monotonic() - start
 
 
-def test_a_server_that_is_down_costs_a_warning(project, monkeypatch, caplog):
+def test_an_unreachable_server_gives_one_warning(project, monkeypatch, caplog):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     assert train_against(f"http://127.0.0.1:{port}", monkeypatch, caplog) < 10
 
 
-def test_a_server_that_does_not_answer_costs_seconds(project, monkeypatch, caplog):
+def test_an_unresponsive_server_delays_a_training_by_seconds(project, monkeypatch, caplog):
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
         assert train_against(f"http://127.0.0.1:{port}", monkeypatch, caplog) < 12

@@ -18,10 +18,10 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import ROOT, run
 from mlflow.exceptions import MlflowException
 from mlflow.pyfunc.scoring_server import predictions_to_json
 from PIL import Image
+from repository import ROOT, run
 
 from rakuten import storage
 from rakuten.categories import CODES, NAMES
@@ -387,7 +387,7 @@ def test_the_server_answers_as_the_classifier_after_any_request(built_repository
     for _ in range(3):
         for body in large:
             assert post(url, body)[0] == 400
-    assert memory(process) < settled + 300  # MB; twelve bodies of 50 MB went through
+    assert memory(process) < settled + 300  # MB; twelve requests of 50 MB were answered
 
 
 @pytest.mark.slow

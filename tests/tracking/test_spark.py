@@ -1,4 +1,4 @@
-"""The registered classifier on Spark, by the very code of docs/scale.md. Minutes, and PySpark."""
+"""The registered classifier on Spark, with the code of docs/scale.md. Needs PySpark and minutes."""
 
 import os
 import re
@@ -7,7 +7,7 @@ import sys
 
 import pandas as pd
 import pytest
-from conftest import ROOT, run
+from repository import ROOT, run
 
 from rakuten import storage
 from rakuten.serving.classifier import Product, ProductClassifier
@@ -35,7 +35,7 @@ FILES = 2
 
 @pytest.fixture(scope="module")
 def folder(built_repository, tmp_path_factory):
-    """A store whose champion is the sample's package, beside products in several files."""
+    """A store whose champion is the sample's package, and products in several files."""
     root = tmp_path_factory.mktemp("spark")
     (root / "build").mkdir()
     (root / "build/package").symlink_to(built_repository / "build/package")
@@ -63,7 +63,7 @@ def folder(built_repository, tmp_path_factory):
 
 
 def submit(code, folder):
-    """Run a script on two local cores, apart from the repository: the model brings its code."""
+    """Run a script on two local cores, outside the repository: the code comes with the model."""
     environment = os.environ | {
         "MLFLOW_TRACKING_URI": f"sqlite:///{folder / 'mlflow.db'}",
         "PYSPARK_PYTHON": sys.executable,
