@@ -18,7 +18,7 @@ def main() -> None:
         outputs = {k: storage.read_arrays(f"build/{v}/outputs.npz") for k, v in ENSEMBLES.items()}
         fusion = outputs["fusion"]
         examples = join(table, parts, fusion["ids"], fusion["present"], None)
-        log.received(f"models of {len(table):,} products")
+        log.received(f"{len(ENSEMBLES)} models, {len(table):,} products")
 
         files = {f"build/{v}/weights.npz": f"{k}/weights.npz" for k, v in ENSEMBLES.items()}
         files["build/text_ensemble/terms.json"] = "text/terms.json"
