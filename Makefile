@@ -42,29 +42,29 @@ $(VENV)/installed-scale: requirements/scale.txt $(VENV)/installed-dev
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements/scale.txt
 	@touch $@
 
-repro: install repair  ## rebuild everything from data.dvc, mirror it to MLflow, show the metrics
+repro: install repair  ## run the whole pipeline, log it to MLflow, show the results
 	dvc pull --quiet data.dvc
 	dvc repro
 	-python -m rakuten sync
 	@$(MAKE) --no-print-directory results
 
 # DVC writes dvc.lock and its list of files in use in place: a kill at that moment truncates them.
-repair:  ## restore a dvc.lock that a kill truncated, from the last commit
+repair:  ## restore the committed dvc.lock if a killed run has truncated it
 	@dvc stage list > /dev/null 2>&1 || git checkout dvc.lock
 	@test ! -e .dvc/tmp/rwlock || python -m json.tool .dvc/tmp/rwlock > /dev/null 2>&1 \
 		|| rm .dvc/tmp/rwlock
 
-results: install  ## show the metrics of the last `make repro`
+results: install  ## show the results of the last `make repro`
 	@python -m rakuten readme show
 	@echo
 	@echo "Compare the runs in a browser:  $(VENV)/bin/mlflow ui"
 
 ##@ Compare
 
-ui: install  ## open the runs: http://127.0.0.1:5000
+ui: install  ## open MLflow: http://127.0.0.1:5000
 	mlflow ui
 
-plots: install  ## draw the plots of dvc.yaml as a page that also works offline: dvc_plots/
+plots: install  ## write the plots of dvc.yaml as a web page, also usable offline: dvc_plots/
 	-python -m rakuten plots
 	dvc plots show ensembles nets reports/charts/comparison.png reports/charts/calibration.png
 
@@ -80,30 +80,30 @@ serve: install  ## serve the champion: POST to http://127.0.0.1:5001/invocations
 
 ##@ Check
 
-check: $(VENV)/installed-dev  ## lint, check the import direction and the types, run the quick tests
+check: $(VENV)/installed-dev  ## lint, check import layers and types, run the quick tests
 	ruff check
 	ruff format --check
 	lint-imports
 	mypy
 	python -m pytest
 
-test: check  ## run the checks above, then the slow tests
+test: check  ## run `make check`, then the slow tests
 	python -m pytest -m slow -rs -n 3 --dist load --maxschedchunk 1
 
-test-scale: $(VENV)/installed-scale  ## run the tests on Ray, Spark and an S3 store, some minutes
+test-scale: $(VENV)/installed-scale  ## run the tests with Ray, Spark and an S3 server (minutes)
 	python -m pytest -m scale -rs -n 0
 
-bench: $(VENV)/installed-dev  ## measure speed and memory (reports/benchmarks.md), some minutes
+bench: $(VENV)/installed-dev  ## measure speed and memory: reports/benchmarks.md (minutes)
 	python -m benchmarks
 
-bench-scale: $(VENV)/installed-scale  ## measure Ray (45 minutes) and estimate the cost of 100 million products
+bench-scale: $(VENV)/installed-scale  ## measure Ray; estimate the cost of 100 million products (45 minutes)
 	python -m benchmarks.scale
 	python -m benchmarks.cost
 
 verify: install  ## rebuild two clean clones and compare every byte
 	python tests/verify_rebuild.py
 
-kill: install  ## kill a small pipeline at 20 random moments and check that the results are the same
+kill: install  ## kill a small pipeline 20 times; check that it finishes with the same outputs (an hour)
 	rm -rf build/killed
 	git clone --quiet . build/killed/rakuten && ln -s $(CURDIR)/$(VENV) build/killed/rakuten/$(VENV)
 	cd build/killed/rakuten && python -m rakuten sample --products 108 --floor 4 ../small \
@@ -113,13 +113,13 @@ kill: install  ## kill a small pipeline at 20 random moments and check that the 
 
 ##@ Maintain
 
-sample: install  ## write the embedded catalogue again and import it
+sample: install  ## generate the synthetic sample again and import it
 	rm -rf build/sample
 	python -m rakuten sample --products 1350 --seed 1 --quality 36 build/sample
 	python -m rakuten import --name "synthetic sample" build/sample
 	dvc push data.dvc
 
-readme: install  ## update the generated parts of README.md and docs/ from reports/ and dvc.yaml
+readme: install  ## update the generated parts of README.md and docs/
 	python -m rakuten readme write
 	python -m rakuten cards write
 
@@ -130,5 +130,5 @@ lock:  ## compile the lock files from requirements/*.in (needs uv)
 	for name in demo dev scale; do \
 		$(COMPILE) requirements/$$name.in -o requirements/$$name.txt || exit; done
 
-clean:  ## remove what `make repro` builds; the DVC cache and the environment stay
+clean:  ## remove what `make repro` builds, except the DVC cache and .venv
 	rm -rf build dvc_plots mlflow.db mlartifacts

@@ -1,4 +1,4 @@
-"""The tab "Hardest confusions": the pairs of categories that late_fusion confuses most."""
+"""The tab "Frequent confusions": the pairs of categories that late_fusion confuses most."""
 
 import streamlit as st
 

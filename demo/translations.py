@@ -9,26 +9,26 @@ TEXTS: dict[str, dict[str, str]] = {
     # the page
     "page_title": {"fr": "Classer un produit", "en": "Classify a product"},
     "page_lead": {
-        "fr": "Donnez un titre, une description, une photo : le modèle propose l'une des 27 "
-        "catégories de Rakuten France et montre pourquoi.",
-        "en": "Enter a title, a description, an image: the model proposes one of the 27 categories "
-        "of Rakuten France and shows why.",
+        "fr": "Saisissez un titre, une description ou une photo. Le modèle prédit l'une des 27 "
+        "catégories de Rakuten France et explique sa prédiction.",
+        "en": "Enter a title, a description or an image. The model predicts one of the 27 "
+        "categories of Rakuten France and explains the prediction.",
     },
     "language": {"fr": "Langue de la page", "en": "Language of the page"},
     "synthetic": {
-        "fr": "Données d'exemple. Les produits sont synthétiques : ni les produits ni les "
-        "résultats de cette page ne sont ceux de Rakuten.",
-        "en": "Sample data. The products are synthetic: neither the products nor the results on "
-        "this page are Rakuten's.",
+        "fr": "Données d'exemple : les produits sont synthétiques. Les produits et les résultats "
+        "de cette page ne sont pas ceux de Rakuten.",
+        "en": "Sample data: the products are synthetic. The products and the results on this page "
+        "are not Rakuten's.",
     },
     "dataset": {"fr": "Données : {name}.", "en": "Data: {name}."},
     "tab_classify": {"fr": "Classer", "en": "Classify"},
     "tab_compare": {"fr": "Comparer les modèles", "en": "Compare models"},
-    "tab_confusions": {"fr": "Confusions", "en": "Hardest confusions"},
+    "tab_confusions": {"fr": "Confusions fréquentes", "en": "Frequent confusions"},
     "missing_build": {
-        "fr": "Le modèle n'est pas encore construit : il manque {files}. Lancez « make repro » "
+        "fr": "Le modèle n'est pas encore entraîné : il manque {files}. Lancez « make repro » "
         "dans le dossier du projet, puis rechargez cette page.",
-        "en": "The model has not been built yet: {files} does not exist. Run 'make repro' in the "
+        "en": "The model has not been trained yet: missing {files}. Run 'make repro' in the "
         "project's folder, then reload this page.",
     },
     "missing_reports": {
@@ -40,8 +40,8 @@ TEXTS: dict[str, dict[str, str]] = {
     # input
     "examples": {"fr": "Essayer un exemple", "en": "Try an example"},
     "examples_help": {
-        "fr": "Produits du jeu de test, que le modèle n'a jamais vus.",
-        "en": "Products of the test set, which the model has never seen.",
+        "fr": "Produits du jeu de test, absents de l'entraînement.",
+        "en": "Products of the test set, not used in training.",
     },
     "own": {"fr": "Votre produit", "en": "Your product"},
     "title": {"fr": "Titre", "en": "Title"},
@@ -68,19 +68,19 @@ TEXTS: dict[str, dict[str, str]] = {
     "kind_wrong": {"fr": "Le modèle se trompe", "en": "The model is wrong"},
     # errors
     "error_nothing": {
-        "fr": "Rien à classer : donnez un titre, une description ou une photo.",
+        "fr": "Rien à classer : saisissez un titre, une description ou une photo.",
         "en": "Nothing to classify: enter a title, a description or an image.",
     },
     "error_too_large": {
         "fr": "« {name} » pèse {size} Mo, le maximum est de 10 Mo : réduisez la photo.",
-        "en": "'{name}' has {size} MB, the maximum is 10 MB: use a smaller image.",
+        "en": "'{name}' is {size} MB, the maximum is 10 MB: use a smaller image.",
     },
     "error_wrong_type": {
         "fr": "« {name} » n'est pas une photo JPEG, PNG ou WebP : choisissez un autre fichier.",
         "en": "'{name}' is not a JPEG, PNG or WebP image: choose another file.",
     },
     "error_broken": {
-        "fr": "« {name} » est abîmé ou incomplet : enregistrez la photo de nouveau ou "
+        "fr": "« {name} » est corrompu ou incomplet : enregistrez la photo de nouveau ou "
         "choisissez-en une autre.",
         "en": "'{name}' is damaged or incomplete: save the image again or choose another one.",
     },
@@ -94,15 +94,15 @@ TEXTS: dict[str, dict[str, str]] = {
     },
     # answer
     "answer_waits": {
-        "fr": "La réponse apparaît ici : choisissez un exemple ou décrivez votre produit.",
-        "en": "The answer appears here: choose an example or describe your product.",
+        "fr": "La prédiction apparaît ici : choisissez un exemple ou décrivez votre produit.",
+        "en": "The prediction appears here: choose an example or describe your product.",
     },
-    "working": {"fr": "Classement en cours…", "en": "Classifying the product…"},
+    "working": {"fr": "Classification en cours…", "en": "Classifying the product…"},
     "loading": {
         "fr": "Chargement du modèle, quelques secondes la première fois…",
         "en": "Loading the model, a few seconds the first time…",
     },
-    "answer": {"fr": "Réponse", "en": "Answer"},
+    "answer": {"fr": "Prédiction", "en": "Prediction"},
     "code": {"fr": "code {code}", "en": "code {code}"},
     "confidence_high": {"fr": "Confiance très forte", "en": "Very high confidence"},
     "confidence_good": {"fr": "Confiance forte", "en": "High confidence"},
@@ -113,12 +113,12 @@ TEXTS: dict[str, dict[str, str]] = {
         "en": "The five most probable categories",
     },
     "truth_right": {
-        "fr": "Juste : la vraie catégorie est {category} ({code}).",
-        "en": "Right: the true category is {category} ({code}).",
+        "fr": "Correct : la vraie catégorie est {category} ({code}).",
+        "en": "Correct: the true category is {category} ({code}).",
     },
     "truth_wrong": {
         "fr": "Faux : la vraie catégorie est {category} ({code}).",
-        "en": "Wrong: the true category is {category} ({code}).",
+        "en": "Incorrect: the true category is {category} ({code}).",
     },
     # explanation
     "contributions": {
@@ -161,46 +161,46 @@ TEXTS: dict[str, dict[str, str]] = {
     "joined": {"fr": "{first} ; {second}.", "en": "{first}; {second}."},
     "words": {"fr": "Effet des mots", "en": "Effect of words"},
     "words_note": {
-        "fr": "Chaque mot est retiré à son tour. L'effet est la baisse de la log-cote de la "
+        "fr": "Les mots sont retirés un par un. L'effet est la baisse de la log-cote de la "
         "catégorie. Trait plein : pour ; pointillé : contre.",
-        "en": "Each word is left out in turn. The effect is the decrease of the category's "
+        "en": "Words are removed one at a time. The effect is the decrease of the category's "
         "log-odds. Solid underline: for; dotted: against.",
     },
     "words_limited": {
-        "fr": "Seuls les {count} premiers mots ont été examinés.",
-        "en": "Only the first {count} words were examined.",
+        "fr": "Seuls les {count} premiers mots ont été analysés.",
+        "en": "Only the first {count} words were analysed.",
     },
-    "words_none": {"fr": "Il n'y a pas de mot à examiner.", "en": "There are no words to examine."},
+    "words_none": {"fr": "Il n'y a pas de mot à analyser.", "en": "There are no words to analyse."},
     "word": {"fr": "Mot", "en": "Word"},
     "effect": {"fr": "Effet (log-cote)", "en": "Effect (log-odds)"},
     "where": {"fr": "Champ", "en": "Field"},
     "direction": {"fr": "Sens", "en": "Direction"},
-    "words_working": {"fr": "Examen des mots…", "en": "Examining the words…"},
+    "words_working": {"fr": "Analyse des mots…", "en": "Analysing the words…"},
     "regions": {
         "fr": "Effet des zones de la photo",
         "en": "Effect of image regions",
     },
     "regions_note": {
-        "fr": "Chaque zone est masquée à son tour. Bleu-vert : pour la catégorie ; orange : "
+        "fr": "Les zones sont masquées une par une. Bleu-vert : pour la catégorie ; orange : "
         "contre. Les zones numérotées ont le plus d'effet.",
-        "en": "Each region is covered in turn. Teal: for the category; orange: against it. The "
+        "en": "Regions are masked one at a time. Teal: for the category; orange: against it. The "
         "numbered regions have the largest effects.",
     },
     "regions_working": {
-        "fr": "Examen de la photo : {done} zones sur {total}",
-        "en": "Examining the image: {done} of {total} regions",
+        "fr": "Analyse de la photo : {done} zones sur {total}",
+        "en": "Analysing the image: {done} of {total} regions",
     },
     "regions_none": {
-        "fr": "Il n'y a pas de photo à examiner.",
-        "en": "There is no image to examine.",
+        "fr": "Il n'y a pas de photo à analyser.",
+        "en": "There is no image to analyse.",
     },
     "regions_faint": {
         "fr": "Aucune zone n'a d'effet à elle seule.",
         "en": "No single region has an effect.",
     },
     "regions_alt": {
-        "fr": "La photo du produit, les zones qui ont un effet sont teintées et numérotées",
-        "en": "The product's image, with the regions that have an effect tinted and numbered",
+        "fr": "Photo du produit ; les zones qui ont un effet sont colorées et numérotées",
+        "en": "The product's image; regions that have an effect are coloured and numbered",
     },
     "region": {"fr": "Zone", "en": "Region"},
     "place_00": {"fr": "en haut à gauche", "en": "top left"},
@@ -213,10 +213,10 @@ TEXTS: dict[str, dict[str, str]] = {
     "place_21": {"fr": "en bas au milieu", "en": "bottom middle"},
     "place_22": {"fr": "en bas à droite", "en": "bottom right"},
     # similar products
-    "similar": {"fr": "Produits semblables", "en": "Similar products"},
+    "similar": {"fr": "Produits similaires", "en": "Similar products"},
     "similar_note": {
-        "fr": "Les plus semblables parmi les produits d'entraînement.",
-        "en": "The most similar of the training products.",
+        "fr": "Les produits d'entraînement les plus similaires.",
+        "en": "The most similar training products.",
     },
     "similar_text": {"fr": "Par le texte", "en": "By text"},
     "similar_image": {"fr": "Par la photo", "en": "By image"},
@@ -235,9 +235,9 @@ TEXTS: dict[str, dict[str, str]] = {
     "metrics": {"fr": "Tous les modèles", "en": "All models"},
     "metrics_note": {
         "fr": "Sur les {rows} produits du jeu de test. La meilleure valeur de chaque colonne "
-        "est en gras. « Publié » : l'étude d'origine, sur les vraies données.",
+        "est en gras. « Publié » : exactitude de l'étude d'origine, sur les vraies données.",
         "en": "On the {rows} products of the test set. The best value of each column is bold. "
-        "'Published': the original study, on the real data.",
+        "'Published': accuracy of the original study, on the real data.",
     },
     "model": {"fr": "Modèle", "en": "Model"},
     "accuracy": {"fr": "Exactitude", "en": "Accuracy"},
@@ -246,7 +246,7 @@ TEXTS: dict[str, dict[str, str]] = {
     "log_loss": {"fr": "Perte logarithmique", "en": "Log loss"},
     "ece": {"fr": "Erreur de calibration", "en": "Calibration error"},
     "published": {"fr": "Publié", "en": "Published"},
-    "choose_model": {"fr": "Modèle à examiner", "en": "Model to examine"},
+    "choose_model": {"fr": "Modèle affiché", "en": "Model shown"},
     "choose_group": {"fr": "Catégories", "en": "Categories"},
     "all_categories": {"fr": "Toutes les 27", "en": "All 27"},
     "confusion": {"fr": "Matrice de confusion", "en": "Confusion matrix"},
@@ -270,8 +270,8 @@ TEXTS: dict[str, dict[str, str]] = {
     "category": {"fr": "Catégorie", "en": "Category"},
     "reliability": {"fr": "Calibration des probabilités", "en": "Calibration of probabilities"},
     "reliability_note": {
-        "fr": "Sur la diagonale, la probabilité prédite égale l'exactitude ; au-dessous, elle est "
-        "trop élevée.",
+        "fr": "Sur la diagonale, la probabilité prédite est égale à l'exactitude ; au-dessous, "
+        "elle est trop élevée.",
         "en": "On the diagonal the predicted probability equals the accuracy; below it, the "
         "probability is too high.",
     },

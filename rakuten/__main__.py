@@ -32,20 +32,20 @@ COMMANDS = {
     ),
     "ray": Command("rakuten.distributed.command", "clean, extract or predict on a Ray cluster"),
     "sync": Command(
-        "rakuten.tracking.command", "rebuild the runs and the champion missing in MLflow", ("sync",)
+        "rakuten.tracking.command", "restore missing runs and the champion in MLflow", ("sync",)
     ),
     "register": Command(
         "rakuten.tracking.command", "register build/package in MLflow", ("register",)
     ),
     "promote": Command(
-        "rakuten.tracking.command", "make a version the champion if it is better", ("promote",)
+        "rakuten.tracking.command", "make the new version the champion if it is better", ("promote",)
     ),
     "champion": Command("rakuten.tracking.command", "show the champion", ("champion",)),
     "readme": Command(
         "rakuten.reports.readme", "show the results, write or check the tables of README.md"
     ),
     "cards": Command("rakuten.reports.cards", "write or check docs/model_card.md and data_card.md"),
-    "plots": Command("rakuten.reports.plots_page", "download the scripts that make plots needs"),
+    "plots": Command("rakuten.reports.plots_page", "download the scripts for `make plots`"),
 }
 """All commands by name, in the order of `--help`."""
 

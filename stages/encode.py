@@ -23,7 +23,7 @@ def main() -> None:
             **settings,
         )
         storage.write_arrays("build/encode/vectors.npz", ids=products["id"].to_numpy(), **vectors)
-        log.wrote(f"{len(vectors)} kinds of vectors of {len(products):,} products")
+        log.wrote(f"sentence vectors of {len(products):,} products: {', '.join(vectors) or 'none'}")
 
 
 if __name__ == "__main__":

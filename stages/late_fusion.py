@@ -16,7 +16,7 @@ def main() -> None:
         parts = storage.read_table("build/split/parts.parquet")
         present = text["present"] | image["present"]
         examples = join(products, parts, text["ids"], present, None)
-        log.received(f"{(text['present'] & image['present']).sum():,} products with both")
+        log.received(f"{(text['present'] & image['present']).sum():,} products with text and image")
 
         fitted, outputs = late_fusion.fit(text, image, examples, **settings)
         shares = mixtures.share_table(text, image, examples)

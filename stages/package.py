@@ -21,7 +21,7 @@ def main() -> None:
         }
         fusion = outputs["fusion"]
         examples = join(table, parts, fusion["ids"], fusion["present"], None)
-        log.received(f"models of {len(table):,} products")
+        log.received(f"{len(ENSEMBLES)} models, {len(table):,} products")
 
         files = {
             f"build/{ensemble}/weights.npz": f"{modality}/weights.npz"

@@ -10,10 +10,10 @@ def main() -> None:
         table = storage.read_yaml("rakuten/data/resources.yaml")
         backbone, encoder = storage.read_params("extract.backbone", "encode.encoder")
         wanted = resources.choose(table, backbone=backbone, encoder=encoder)
-        log.received(f"{len(wanted)} of {len(table)} resources of resources.yaml needed")
+        log.received(f"{len(wanted)} of the {len(table)} resources in resources.yaml")
         served = resources.fetch(table, wanted)
         resources.tidy_optional(table, wanted)
-        log.wrote(f"{len(served)} resources in build/resources, every hash as pinned")
+        log.wrote(f"{len(served)} resources in build/resources, all hashes verified")
 
 
 if __name__ == "__main__":

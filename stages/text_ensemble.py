@@ -19,7 +19,7 @@ def main() -> None:
         examples = join(products, parts, vectors.pop("ids"), has_text, None)
         texts = text_ensemble.Texts(examples.ids, *html.plain_texts(products), vectors)
         train = examples.rows("train")
-        log.received(f"{len(train):,} train rows, {len(vectors)} kinds of sentence vectors")
+        log.received(f"{len(train):,} train rows, sentence vectors: {', '.join(vectors) or 'none'}")
         labels, groups = examples.labels[train], parts["group"].to_numpy()[train]
         folds = splits.folds(labels, groups, count=settings.folds, seed=seed)
         with log.timed("fit_seconds"):

@@ -182,7 +182,7 @@ def test_has_sections_and_conclusions(path):
     assert cells[-1].cell_type == "markdown"
     text = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
     assert text.count("\n## ") >= 4
-    assert "follows" in text
+    assert "Consequences" in text or "Conclusions" in text
 
 
 @every_notebook

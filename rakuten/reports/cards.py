@@ -52,10 +52,10 @@ PACKAGED = named("ensemble", "fusion")
 """The model that `build/package` predicts with and that the detailed sections describe."""
 
 FEW = 10
-"""Test products of a category below which its figures are unreliable."""
+"""A category with fewer test products gets a warning: its figures are unreliable."""
 
-CONFUSIONS, LANGUAGES, WORST = 10, 8, 3
-"""Lines listed of the most frequent confusions, of languages, of worst categories."""
+CONFUSIONS, LANGUAGES, WORST = 5, 4, 3
+"""Number of lines for the most frequent confusions, languages and worst categories."""
 
 SLICES = {
     "fr": "French",
@@ -69,7 +69,7 @@ SLICES = {
 """Names of slices; other slices keep their own."""
 
 COLUMNS = {
-    "id": "index of the challenge's files, the only identifier used here",
+    "id": "index of the challenge's files, used to match products",
     "designation": "title",
     "description": "optional, often HTML",
     "productid": "part of the image's file name",
@@ -294,12 +294,11 @@ def _slices(slices: pd.DataFrame) -> list[dict]:
 
 
 def _category_rows(categories: pd.DataFrame) -> dict[str, list[dict]]:
-    """List all categories of the packaged model, the worst by F1, and those with few rows."""
+    """List the categories of the packaged model that are worst by F1 and those with few rows."""
     rows = categories[categories["model"].eq(PACKAGED)]
     measured = rows[rows["support"] > 0]
     worst = measured.sort_values("f1", kind="stable").head(WORST)
     return {
-        "all": _records(rows),
         "worst": _records(worst),
         "few": _records(rows[rows["support"] < FEW]),
     }

@@ -20,11 +20,11 @@ INTERVALS = "reports/evaluate/tables/intervals.csv"
 SAMPLE = "synthetic sample"
 """The name that `make sample` gives the embedded data."""
 
-SAMPLE_CAVEAT = "**These are sample figures, not Rakuten's**, on the test part."
+SAMPLE_CAVEAT = "These are **sample figures, not Rakuten's**, measured on the test part."
 
 DIFFERENCES = (
     "Differences between models on the same test products, with bootstrap intervals. If an "
-    "interval\ncontains 0, this test part cannot tell the two models apart.\n"
+    "interval\ncontains 0, the difference is not significant on this test part.\n"
 )
 
 

@@ -188,9 +188,9 @@ def fits(page):
 def test_the_page_loads(visit):
     page = visit()
     assert page.locator("h1").inner_text() == "Classer un produit"
-    tabs = ["Classer", "Comparer les modèles", "Confusions"]
+    tabs = ["Classer", "Comparer les modèles", "Confusions fréquentes"]
     assert page.get_by_role("tab").all_inner_texts() == tabs
-    assert page.get_by_text("Les produits sont synthétiques").is_visible()
+    assert page.get_by_text("les produits sont synthétiques").is_visible()
     assert page.locator(".st-key-examples button").count() == 12
     assert page.locator("html").get_attribute("lang") == "fr"
     shoot(page, "start")
@@ -204,7 +204,7 @@ def test_text_alone(visit):
     assert page.get_by_text("il n'y a pas de photo", exact=False).first.is_visible()
     assert page.locator(".rk-bars li").count() == 5
     page.locator("mark.rk-for", has_text="Piscine").wait_for()
-    page.get_by_text("Il n'y a pas de photo à examiner.").wait_for()
+    page.get_by_text("Il n'y a pas de photo à analyser.").wait_for()
     page.locator(".rk-cards li").nth(3).wait_for()
     assert page.locator(".rk-cards li").count() == 4
 
@@ -218,7 +218,7 @@ def test_an_image_alone(visit, built_repository):
     send(page, file=file("produit.jpg", content))
     assert verdict(page) in {names["fr"] for names in category_names.CATEGORIES.values()}
     assert page.get_by_text("Il n'y a pas de texte").is_visible()
-    page.get_by_text("Il n'y a pas de mot à examiner.").wait_for()
+    page.get_by_text("Il n'y a pas de mot à analyser.").wait_for()
     page.locator(".st-key-heatmap img").wait_for()
     assert page.locator(".rk-cards li").count() == 4
 
@@ -274,7 +274,7 @@ def test_the_examples_without_image_or_description(visit):
     [
         ("liste.txt", b"a, b, c", "n'est pas une photo JPEG, PNG ou WebP"),
         ("photo.jpg", b"%PDF-1.7 not an image", "n'est pas une photo JPEG, PNG ou WebP"),
-        ("coupee.jpg", b"cut", "est abîmé ou incomplet"),
+        ("coupee.jpg", b"cut", "est corrompu ou incomplet"),
         ("grande.jpg", b"large", "pèse 10,5 Mo"),
     ],
 )
@@ -319,7 +319,7 @@ def test_every_product_can_be_classified_on_the_page(visit, title):
     page = visit()
     send(page, title=title, description="$x$ **y** [z](http://x)")
     assert verdict(page)
-    page.get_by_text("Il n'y a pas de photo à examiner.").wait_for()
+    page.get_by_text("Il n'y a pas de photo à analyser.").wait_for()
     assert not page.get_by_test_id("stException").count()
     assert not page.get_by_test_id("stAlert").count()
     assert fits(page)
@@ -413,7 +413,7 @@ def test_models_are_compared(visit, scheme):
     assert rows.count() == len(BY_NAME)
     page.locator(CHART).nth(4).wait_for()
     before = page.get_by_role("region", name="Erreurs les plus fréquentes").inner_text()
-    pick(page, "Modèle à examiner", "Réseau texte")
+    pick(page, "Modèle affiché", "Réseau texte")
     pick(page, "Catégories", "Livres et magazines")
     page.wait_for_function(
         "before => document.querySelector('[aria-label=\"Erreurs les plus fréquentes\"]')"
