@@ -5,17 +5,15 @@ import subprocess
 import sys
 import time
 import zipfile
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
+from repository import ROOT
 from ruamel.yaml import YAMLError
 
 from rakuten import storage
-
-ROOT = Path(__file__).parents[1]
 
 
 def write_everything(folder):

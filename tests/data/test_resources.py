@@ -13,11 +13,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from repository import ROOT
 
 from rakuten import storage
 from rakuten.data import conversion, downloads, resources
 
-ROOT = Path(__file__).parents[2]
 CONTENT = b"les stop words" * 1000
 PACKAGE = "small-data==1.0"
 

@@ -1,13 +1,13 @@
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 from backbone_cases import KINDS, SIZE, cosines, extractor, resnet50_weights, vgg16_weights
+from repository import ROOT
 
 from rakuten import storage
 from rakuten.categories import CODES
@@ -18,7 +18,6 @@ from rakuten.sample.random_stream import RandomStream
 
 pytestmark = pytest.mark.tensorflow
 
-ROOT = Path(__file__).parents[2]
 GENERATOR = np.random.default_rng
 NAMES = ["vgg16", pytest.param("resnet50", marks=pytest.mark.slow)]  # optional in params.yaml
 

@@ -1,17 +1,16 @@
 import zipfile
-from pathlib import Path
 
 import nltk.data
 import numpy as np
 import pandas as pd
 import pytest
 from naive_text import TAGS, WORDS, Naive, random_lines
+from repository import ROOT
 
 from rakuten import storage
 from rakuten.data import resources
 from rakuten.text import cleaning
 
-ROOT = Path(__file__).parents[2]
 EXCERPT = ROOT.parent / "shared" / "rakuten_excerpt"
 OPTIONS = {"min_token_length": 2, "lemmatize": True, "remove_stopwords": True}
 
