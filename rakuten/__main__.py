@@ -38,9 +38,7 @@ COMMANDS = {
         "rakuten.tracking.command", "register build/package in MLflow", ("register",)
     ),
     "promote": Command(
-        "rakuten.tracking.command",
-        "make the new version the champion if it is better",
-        ("promote",),
+        "rakuten.tracking.command", "make a version the champion if it is better", ("promote",)
     ),
     "champion": Command("rakuten.tracking.command", "show the champion", ("champion",)),
     "readme": Command(
