@@ -5,6 +5,7 @@ import re
 import subprocess
 
 import pytest
+from dvc.utils.hydra import apply_overrides
 from pipeline_code import (
     DVC,
     OBSERVERS,
@@ -202,3 +203,18 @@ def test_each_parameter_has_a_comment():
     for line in (ROOT / "params.yaml").read_text().splitlines():
         if re.match(r"\s*\w+: \S", line):
             assert "# " in line, f"no range and reason: {line}"
+
+
+def test_an_experiment_rewrites_only_the_value_it_sets(tmp_path):
+    """`dvc exp run -S` parses and rewrites the whole file: formatting and comments must survive."""
+    text = (ROOT / "params.yaml").read_text()
+    path = tmp_path / "params.yaml"
+    path.write_text(text)
+    apply_overrides(str(path), ["fusion.dropout=0.4"])
+    before, after = text.splitlines(), path.read_text().splitlines()
+    changed = [pair for pair in zip(before, after, strict=True) if pair[0] != pair[1]]
+    assert [(old.split("#")[0].split(), new.split("#")[0].split()) for old, new in changed] == [
+        (["dropout:", "0.5"], ["dropout:", "0.4"])
+    ]
+    apply_overrides(str(path), ["fusion.dropout=0.5"])
+    assert path.read_text() == text
