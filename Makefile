@@ -50,7 +50,7 @@ repro: install repair  ## run the whole pipeline, log it to MLflow, show the res
 
 # DVC writes dvc.lock and its list of files in use in place: a kill at that moment truncates them.
 repair:  ## restore the committed dvc.lock if a killed run has truncated it
-	@dvc stage list > /dev/null 2>&1 || git checkout dvc.lock
+	@test -z "$$(tail -c 1 dvc.lock)" && dvc stage list > /dev/null 2>&1 || git checkout dvc.lock
 	@test ! -e .dvc/tmp/rwlock || python -m json.tool .dvc/tmp/rwlock > /dev/null 2>&1 \
 		|| rm .dvc/tmp/rwlock
 

@@ -245,9 +245,7 @@ def test_an_example_that_is_misclassified(visit):
     assert page.get_by_label("Titre", exact=True).input_value()
     assert page.get_by_role("checkbox", name="Garder la photo de l'exemple").is_checked()
     page.locator(".st-key-heatmap img").wait_for()
-    assert (
-        page.locator(".st-key-heatmap img").get_attribute("alt").startswith("La photo du produit")
-    )
+    assert page.locator(".st-key-heatmap img").get_attribute("alt").startswith("Photo du produit")
     page.locator(".rk-cards li").nth(7).wait_for()
     shoot(page, "answer")
     page.get_by_role("tab", name="Comparer les modèles").click()
