@@ -19,6 +19,8 @@ boto3 = pytest.importorskip("boto3", reason="make test-scale installs it")
 BUCKET = "rakuten-dvc"
 FILES = ["X_train.csv", "Y_train.csv", "dataset.json", "images.zip"]
 
+IMPORT_DROPS = ("rakuten", "import", "--drops", "drops/1", "drops/2", "--name", "two drops")
+
 
 @pytest.fixture(scope="module")
 def bucket(tmp_path_factory):
@@ -138,16 +140,7 @@ def test_a_second_drop_is_pushed_and_pulled_by_itself(bucket, origin, tmp_path):
     call(other, "dvc", "pull", "--quiet", "drops/2")
     assert names(other / "drops") == ["2/X_train.csv", "2/Y_train.csv", "2/images.zip"]
     call(other, "dvc", "pull", "--quiet", "drops.dvc")
-    call(
-        other,
-        "rakuten",
-        "import",
-        "--drops",
-        "drops/1",
-        "drops/2",
-        "--name",
-        "two drops",
-    )
+    call(other, *IMPORT_DROPS)
     data = [folder / "data" for folder in (origin, other)]
     assert storage.digest(data[0] / "images.zip") == storage.digest(data[1] / "images.zip")
     pd.testing.assert_frame_equal(*(pd.read_csv(folder / "X_train.csv") for folder in data))
@@ -192,16 +185,7 @@ def test_a_second_drop_computes_only_its_own_products(bucket, origin, built_repo
     deliver(2, second)
     call(other, "git", "pull", "--quiet")
     call(other, "dvc", "pull", "--quiet", "drops/2")
-    call(
-        other,
-        "rakuten",
-        "import",
-        "--drops",
-        "drops/1",
-        "drops/2",
-        "--name",
-        "two drops",
-    )
+    call(other, *IMPORT_DROPS)
     _, extracted, encoded = build(other)
     taken, total = map(int, re.search(r"features: .*?\| (\d+)/(\d+) ", extracted).groups())
     assert 280 < taken <= 300  # the distinct images of the first drop
