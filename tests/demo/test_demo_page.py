@@ -15,6 +15,7 @@ import urllib.request
 import psutil
 import pytest
 from PIL import Image
+from playwright.sync_api import TimeoutError, expect, sync_playwright
 from repository import ROOT
 
 from demo import paths
@@ -34,10 +35,12 @@ FLAGS = [
     "--disable-sync",
 ]
 DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
+NO_IMAGE = "il n'y a pas de photo."  # the end of the evidence sentence
 PATIENCE = 90_000  # milliseconds: the first answer loads the networks, on two busy cores
 CHART = "[data-testid=stVegaLiteChart] canvas, [data-testid=stVegaLiteChart] svg"
 
 slow = pytest.mark.slow
+expect.set_options(timeout=PATIENCE)
 
 
 def test_without_a_build_the_page_says_what_to_run(tmp_path, monkeypatch):
@@ -90,8 +93,6 @@ def server(built_repository):
 @pytest.fixture(scope="module")
 def chromium():
     """A browser."""
-    from playwright.sync_api import sync_playwright
-
     path = shutil.which("chromium")
     if path is None:
         pytest.fail("Chromium is not there: install it (Debian: apt-get install chromium)")
@@ -143,8 +144,6 @@ def pick(page, label, option):
 
     A list closes if the page around it is still loading: then it is opened again.
     """
-    from playwright.sync_api import TimeoutError
-
     box, choice = page.get_by_label(label, exact=True), page.get_by_role("option", name=option)
     for _ in range(PATIENCE // 5_000):
         box.press("ArrowDown")
@@ -190,9 +189,9 @@ def test_the_page_loads(visit):
     assert page.locator("h1").inner_text() == "Classer un produit"
     tabs = ["Classer", "Comparer les modèles", "Confusions fréquentes"]
     assert page.get_by_role("tab").all_inner_texts() == tabs
-    assert page.get_by_text("les produits sont synthétiques").is_visible()
-    assert page.locator(".st-key-examples button").count() == 12
-    assert page.locator("html").get_attribute("lang") == "fr"
+    page.get_by_text("les produits sont synthétiques").wait_for()
+    expect(page.locator(".st-key-examples button")).to_have_count(12)
+    expect(page.locator("html")).to_have_attribute("lang", "fr")
     shoot(page, "start")
 
 
@@ -201,12 +200,11 @@ def test_text_alone(visit):
     page = visit()
     send(page, title="Piscine hors sol ronde 3,60 m avec pompe", description="Liner bleu")
     assert verdict(page) == "Piscine et spa"
-    assert page.get_by_text("il n'y a pas de photo", exact=False).first.is_visible()
-    assert page.locator(".rk-bars li").count() == 5
+    page.get_by_text(NO_IMAGE).wait_for()
+    expect(page.locator(".rk-bars li")).to_have_count(5)
     page.locator("mark.rk-for", has_text="Piscine").wait_for()
     page.get_by_text("Il n'y a pas de photo à analyser.").wait_for()
-    page.locator(".rk-cards li").nth(3).wait_for()
-    assert page.locator(".rk-cards li").count() == 4
+    expect(page.locator(".rk-cards li")).to_have_count(4)
 
 
 @slow
@@ -217,10 +215,10 @@ def test_an_image_alone(visit, built_repository):
     page = visit()
     send(page, file=file("produit.jpg", content))
     assert verdict(page) in {names["fr"] for names in category_names.CATEGORIES.values()}
-    assert page.get_by_text("Il n'y a pas de texte").is_visible()
+    page.get_by_text("Il n'y a pas de texte").wait_for()
     page.get_by_text("Il n'y a pas de mot à analyser.").wait_for()
     page.locator(".st-key-heatmap img").wait_for()
-    assert page.locator(".rk-cards li").count() == 4
+    expect(page.locator(".rk-cards li")).to_have_count(4)
 
 
 @slow
@@ -242,8 +240,8 @@ def test_an_example_that_is_misclassified(visit):
     truth = page.locator(".rk-wrong").inner_text()
     assert truth.startswith("Faux")
     assert name not in truth
-    assert page.get_by_label("Titre", exact=True).input_value()
-    assert page.get_by_role("checkbox", name="Garder la photo de l'exemple").is_checked()
+    expect(page.get_by_label("Titre", exact=True)).not_to_have_value("")
+    expect(page.get_by_role("checkbox", name="Garder la photo de l'exemple")).to_be_checked()
     page.locator(".st-key-heatmap img").wait_for()
     assert page.locator(".st-key-heatmap img").get_attribute("alt").startswith("Photo du produit")
     page.locator(".rk-cards li").nth(7).wait_for()
@@ -252,7 +250,7 @@ def test_an_example_that_is_misclassified(visit):
     page.get_by_role("heading", name="Tous les modèles").wait_for()
     page.get_by_role("tab", name="Classer").click()
     assert verdict(page) == name
-    assert page.get_by_label("Titre", exact=True).input_value()
+    expect(page.get_by_label("Titre", exact=True)).not_to_have_value("")
 
 
 @slow
@@ -260,10 +258,10 @@ def test_the_examples_without_image_or_description(visit):
     page = visit()
     page.locator(".st-key-examples button", has_text="Sans photo").click()
     page.locator(".rk-verdict").wait_for()
-    assert page.get_by_text("il n'y a pas de photo", exact=False).first.is_visible()
+    page.get_by_text(NO_IMAGE).wait_for()
     page.locator(".st-key-examples button", has_text="Sans description").click()
     page.get_by_role("checkbox", name="Garder la photo de l'exemple").wait_for()
-    assert not page.get_by_label("Description (facultative)").input_value()
+    expect(page.get_by_label("Description (facultative)")).to_have_value("")
 
 
 @slow
@@ -289,7 +287,7 @@ def test_bad_files_are_refused_with_a_message(visit, name, content, message):
     alert.wait_for()
     assert message in alert.inner_text()
     assert name in alert.inner_text()
-    assert not page.locator(".rk-verdict").count()
+    expect(page.locator(".rk-verdict")).to_have_count(0)
 
 
 @slow
@@ -318,8 +316,8 @@ def test_every_product_can_be_classified_on_the_page(visit, title):
     send(page, title=title, description="$x$ **y** [z](http://x)")
     assert verdict(page)
     page.get_by_text("Il n'y a pas de photo à analyser.").wait_for()
-    assert not page.get_by_test_id("stException").count()
-    assert not page.get_by_test_id("stAlert").count()
+    expect(page.get_by_test_id("stException")).to_have_count(0)
+    expect(page.get_by_test_id("stAlert")).to_have_count(0)
     assert fits(page)
 
 
@@ -331,14 +329,14 @@ def test_english_keeps_the_tab_and_the_answer(visit):
     page.get_by_test_id("stRadio").get_by_text("English").click()
     page.get_by_role("heading", name="Classify a product").wait_for()
     page.get_by_text("Pools and spas").first.wait_for()
-    assert page.locator("html").get_attribute("lang") == "en"
-    assert page.get_by_label("Title", exact=True).input_value() == "Piscine hors sol ronde"
+    expect(page.locator("html")).to_have_attribute("lang", "en")
+    expect(page.get_by_label("Title", exact=True)).to_have_value("Piscine hors sol ronde")
     page.get_by_role("tab", name="Compare models").click()
     page.get_by_role("heading", name="All models").wait_for()
     page.get_by_test_id("stRadio").get_by_text("Français").click()
     page.get_by_role("heading", name="Tous les modèles").wait_for()
     selected = page.locator("[role=tab][aria-selected=true]")
-    assert selected.inner_text() == "Comparer les modèles"
+    expect(selected).to_have_text("Comparer les modèles")
 
 
 @slow
@@ -407,8 +405,7 @@ def test_models_are_compared(visit, scheme):
     page = visit(color_scheme=scheme)
     page.get_by_role("tab", name="Comparer les modèles").click()
     rows = page.get_by_role("region", name="Tous les modèles").locator("tbody tr")
-    rows.first.wait_for()
-    assert rows.count() == len(BY_NAME)
+    expect(rows).to_have_count(len(BY_NAME))
     page.locator(CHART).nth(4).wait_for()
     before = page.get_by_role("region", name="Erreurs les plus fréquentes").inner_text()
     pick(page, "Modèle affiché", "Réseau texte")
@@ -432,9 +429,8 @@ def test_confusions_are_shown_with_products(visit, scheme):
     page = visit(color_scheme=scheme)
     page.get_by_role("tab", name="Confusions").click()
     cards = page.locator(".rk-wide li")
-    cards.first.wait_for()
+    cards.nth(7).wait_for()
     page.wait_for_timeout(1500)
-    assert cards.count() >= 8
-    assert page.locator(".rk-wide li img").count() == cards.count()
+    expect(page.locator(".rk-wide li img")).to_have_count(cards.count())
     assert cards.first.locator(".rk-first").inner_text().startswith("Vraie")
     shoot(page, f"confusions-{scheme}")
