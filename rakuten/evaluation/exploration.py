@@ -21,6 +21,9 @@ LENGTHS = {
 }
 """The three lengths of a text, with their units."""
 
+MARKUP = {"tags": r"</?[A-Za-z][^<>]*>", "entities": r"&(?:#\d+|#[xX][0-9A-Fa-f]+|[A-Za-z]\w*);"}
+"""HTML in a raw text, by regular expression: `<br>`, `&eacute;`."""
+
 COLOURS = ("red", "green", "blue")
 
 LENGTH_BINS = 30
@@ -65,12 +68,13 @@ def tables(
         seed: Seed of the sample of these products.
 
     Returns:
-        `balance`, `missing`, `lengths`, `length_histograms`, `texts`, `languages`, `images`,
-        `projection`.
+        `balance`, `missing`, `markup`, `lengths`, `length_histograms`, `texts`, `languages`,
+        `images`, `projection`.
     """
     return {
         "balance": balance_table(catalogue),
         "missing": missing_table(catalogue),
+        "markup": markup_table(catalogue),
         "lengths": length_table(catalogue),
         "length_histograms": length_histograms(catalogue),
         "texts": text_table(catalogue, num_words=words),
@@ -118,6 +122,28 @@ def missing_table(catalogue: pd.DataFrame) -> pd.DataFrame:
     }
     counts = {name: _counts(catalogue["label"][gap]) for name, gap in gaps.items()}
     return _categories().assign(products=_counts(catalogue["label"]), **counts)
+
+
+def markup_table(catalogue: pd.DataFrame) -> pd.DataFrame:
+    """Count titles and descriptions that contain HTML, before cleaning.
+
+    Args:
+        catalogue: Table of `join`, n products.
+
+    Returns:
+        Two rows, `field` "title" and "description": `products` that have one, and of them those
+        with `tags`, `entities` and `either`.
+    """
+    texts = {
+        "title": catalogue["designation"].dropna(),
+        "description": catalogue["description"][catalogue["has_description"]],
+    }
+    records = []
+    for field, values in texts.items():
+        found = [values.astype(str).str.contains(pattern) for pattern in MARKUP.values()]
+        counts = [int(one.sum()) for one in (*found, found[0] | found[1])]
+        records.append((field, len(values), *counts))
+    return pd.DataFrame(records, columns=["field", "products", *MARKUP, "either"])
 
 
 def length_table(catalogue: pd.DataFrame) -> pd.DataFrame:

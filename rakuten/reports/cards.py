@@ -18,7 +18,7 @@ from rakuten import storage
 from rakuten.categories import NUM_CATEGORIES, SIZES
 from rakuten.category_names import category, group
 from rakuten.data import products, resources
-from rakuten.evaluation.published import PUBLISHED, TEST_ROWS
+from rakuten.evaluation.published import PUBLISHED, TEST_ROWS, recall_table
 from rakuten.evaluation.robustness import NONE
 from rakuten.model_names import BY_NAME, BY_STAGE, ENSEMBLES, MAIN, named, title
 from rakuten.reports import formats, readme
@@ -33,6 +33,7 @@ TABLES = (
     "explore/tables/balance",
     "explore/tables/languages",
     "explore/tables/lengths",
+    "explore/tables/markup",
     "explore/tables/missing",
     "evaluate/tables/calibration",
     "evaluate/tables/categories",
@@ -138,6 +139,7 @@ def model_card(reports: Reports) -> str:
         if name.startswith("evaluate/")
     }
     comparison = evaluated["comparison"]
+    measured = reports.values["evaluate/models"]
     return _render(
         "model_card.md.j2",
         reports,
@@ -148,14 +150,15 @@ def model_card(reports: Reports) -> str:
         evaluation=reports.params["evaluate"],
         results=_results(comparison, evaluated["intervals"]),
         published=[
-            (title(model), part, figures["accuracy"])
+            (title(model), part, figures["accuracy"], measured[model][part]["accuracy"])
             for model, parts in PUBLISHED.items()
             for part, figures in parts.items()
         ],
+        recall=_recall(evaluated["categories"]),
         published_rows=TEST_ROWS,
         differences=readme.differences(evaluated["intervals"]),
         parts=_records(comparison[comparison["model"].isin(MAIN)]),
-        measured=reports.values["evaluate/models"],
+        measured=measured,
         overconfidence=_overconfidence(evaluated["calibration"]),
         ensembles=[model for model in ENSEMBLES if comparison["model"].eq(model).any()],
         slices=_slices(evaluated["slices"]),
@@ -170,7 +173,7 @@ def model_card(reports: Reports) -> str:
         unused=[
             BY_NAME[model].modality
             for model in ENSEMBLES
-            if model != PACKAGED and not reports.values["evaluate/models"][model]["train"]["rows"]
+            if model != PACKAGED and not measured[model]["train"]["rows"]
         ],
         leakage=_leakage(reports.tables["audit/tables/leakage"]),
         suspects=reports.values["audit/summary"]["suspect_labels"],
@@ -200,6 +203,7 @@ def data_card(reports: Reports) -> str:
         summary=reports.values["explore/summary"],
         categories=_records(categories),
         absent=[category(code, "en") for code in balance.loc[balance["products"].eq(0), "code"]],
+        markup=_records(explored["markup"]),
         lengths=_records(explored["lengths"][explored["lengths"]["products"] > 0]),
         clean=reports.values["clean"],
         languages=_records(languages.head(LANGUAGES)),
@@ -302,6 +306,25 @@ def _category_rows(categories: pd.DataFrame) -> dict[str, list[dict]]:
         "worst": _records(worst),
         "few": _records(rows[rows["support"] < FEW]),
     }
+
+
+def _recall(categories: pd.DataFrame) -> dict:
+    """List the published and the measured recall of the study's nets, by category and on average.
+
+    A measured recall is None in a category without test rows.
+    """
+    published = recall_table()
+    found = categories[categories["support"] > 0].set_index(["model", "code"])["recall"].to_dict()
+
+    def pair(model: str, row: dict) -> tuple[float, float | None]:
+        return row[model], found.get((model, row["code"]))
+
+    rows = [row | {model: pair(model, row) for model in PUBLISHED} for row in _records(published)]
+    means = {}
+    for model in PUBLISHED:
+        ours = [row[model][1] for row in rows if row[model][1] is not None]
+        means[model] = (published[model].mean(), float(np.mean(ours)) if ours else None)
+    return {"categories": rows, "means": means}
 
 
 def _confusions(confusion: pd.DataFrame) -> dict:

@@ -95,6 +95,16 @@ def test_missing_table():
     assert row(table, 2905)[gaps].tolist() == [3, 1, 0, 1]
 
 
+def test_markup_table_counts_texts_with_tags_and_entities():
+    products, images = tables_of_stages()
+    titles = ["a < b & c > d", "l&apos;eau", "&#233;t&#xE9;", "x<br/>", None, "R&D <3", "AT&T", "d"]
+    table = exploration.markup_table(
+        exploration.join(products.assign(designation=titles), images)
+    ).set_index("field")
+    assert table.loc["title"].tolist() == [7, 1, 2, 3]
+    assert table.loc["description"].tolist() == [4, 1, 0, 1]
+
+
 def test_length_table_measures_only_texts_that_are_there():
     table = exploration.length_table(catalogue())
     assert table[["products", "min", "median", "max"]].values.tolist() == [

@@ -6,7 +6,7 @@ from evaluation_cases import described, one_hot, random_problem
 
 from rakuten.categories import CODES, NAMES, to_labels
 from rakuten.evaluation import metrics, tables
-from rakuten.evaluation.published import PUBLISHED
+from rakuten.evaluation.published import CORRECT, PUBLISHED, TEST_ROWS, recall_table
 
 
 def test_measure_parts_measures_each_part_by_itself():
@@ -169,6 +169,17 @@ def test_published_metrics_are_those_of_the_study():
     assert PUBLISHED["image"] == {"train": {"accuracy": 0.757}, "test": {"accuracy": 0.593}}
     assert PUBLISHED["text"]["test"]["accuracy"] == 0.772
     assert PUBLISHED["fusion"]["test"]["accuracy"] == 0.819
+
+
+def test_published_recall_adds_up_to_the_published_accuracy():
+    assert tuple(CORRECT) == CODES
+    assert TEST_ROWS == 16_984
+    table = recall_table()
+    assert table["code"].tolist() == list(CODES)
+    for net, parts in PUBLISHED.items():
+        accuracy = (table[net] * table["rows"]).sum() / TEST_ROWS
+        assert round(accuracy, 3) == parts["test"]["accuracy"]
+    assert table[["text", "fusion"]].mean().round(3).tolist() == [0.740, 0.791]
 
 
 ALL_MODELS = ["text", "image", "fusion", "text_ensemble", "image_ensemble", "late_fusion"]

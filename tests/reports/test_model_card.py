@@ -57,6 +57,9 @@ def test_published_figures_are_in_their_own_section_only(reports):
     for parts in published.PUBLISHED.values():
         for figures in parts.values():
             assert f"{100 * figures['accuracy']:.1f} %" in own
+    assert len(re.findall(r"^\| \d+ \|", own, re.MULTILINE)) == 27
+    assert "| 2583 | Pools and spas | 2,042 | 97.1 % (" in own
+    assert "| | mean of the categories | 16,984 | 74.0 % (" in own
     assert "81.9 %" not in text.replace(own, "").replace(section(text, "Results on test"), "")
 
 
