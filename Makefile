@@ -1,7 +1,7 @@
 # The commands of the project. `make help` lists them.
 VENV := .venv
-BIN := $(CURDIR)/$(VENV)/bin
-export PATH := $(BIN):$(PATH)
+PIP_INSTALL := $(VENV)/bin/python -m pip install --disable-pip-version-check
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 # The first Python from 3.11 to 3.13 found here; `make PYTHON=/path/to/python ...` overrides.
 SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
@@ -26,30 +26,35 @@ $(VENV)/bin/python:
 		"(Debian: python3-venv), then run this again."; exit 1; }
 
 $(VENV)/installed: requirements.txt | $(VENV)/bin/python
-	@echo "Installing the locked packages into $(VENV) (some minutes the first time)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@echo "Installing $$(grep -c == requirements.txt) locked packages into $(VENV)" \
+		"(about 2 GB; some minutes the first time)"
+	@$(PIP_INSTALL) --quiet 'pip>=25.1'  # shows the progress of the installation
+	@$(PIP_INSTALL) -r requirements.txt
 	@touch $@
 
 $(VENV)/installed-demo: requirements/demo.txt $(VENV)/installed
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements/demo.txt
+	@$(PIP_INSTALL) -r requirements/demo.txt
 	@touch $@
 
 $(VENV)/installed-dev: requirements/dev.txt $(VENV)/installed-demo
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements/dev.txt
+	@$(PIP_INSTALL) -r requirements/dev.txt
 	@touch $@
 
 $(VENV)/installed-scale: requirements/scale.txt $(VENV)/installed-dev
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements/scale.txt
+	@$(PIP_INSTALL) -r requirements/scale.txt
 	@touch $@
 
 repro: install repair  ## run the whole pipeline, log it to MLflow, show the results
-	dvc pull --quiet data.dvc
+	dvc pull data.dvc
 	dvc repro
 	-python -m rakuten sync
 	@$(MAKE) --no-print-directory results
 
 # DVC writes dvc.lock and its list of files in use in place: a kill at that moment truncates them.
 repair:  ## restore the committed dvc.lock if a killed run has truncated it
+	@git rev-parse --git-dir > /dev/null || { echo "This folder is not a git repository, which DVC" \
+		"needs: clone the project with git, or run 'git init && git add -A && git commit -m start'."; \
+		exit 1; }
 	@test -z "$$(tail -c 1 dvc.lock)" && dvc stage list > /dev/null 2>&1 || git checkout dvc.lock
 	@test ! -e .dvc/tmp/rwlock || python -m json.tool .dvc/tmp/rwlock > /dev/null 2>&1 \
 		|| rm .dvc/tmp/rwlock
@@ -105,7 +110,7 @@ verify: install  ## rebuild two clean clones and compare every byte
 
 kill: install  ## kill a small pipeline 20 times; check that it finishes with the same outputs (an hour)
 	rm -rf build/killed
-	git clone --quiet . build/killed/rakuten && ln -s $(CURDIR)/$(VENV) build/killed/rakuten/$(VENV)
+	git clone --quiet . build/killed/rakuten && ln -s "$(CURDIR)/$(VENV)" build/killed/rakuten/$(VENV)
 	cd build/killed/rakuten && python -m rakuten sample --products 108 --floor 4 ../small \
 		&& python -m rakuten import ../small
 	python tests/kill_and_resume.py build/killed/rakuten

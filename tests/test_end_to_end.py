@@ -36,7 +36,7 @@ def experiments_repository(built_repository, tmp_path):
     folder = tmp_path / "rakuten"
     folder.mkdir()
     run(
-        f"tar -C {built_repository} --exclude ./.venv --exclude ./.dvc/tmp -cf - . | tar -xf -",
+        f"tar -C '{built_repository}' --exclude ./.venv --exclude ./.dvc/tmp -cf - . | tar -xf -",
         folder,
     )
     share_environment(folder, built_repository)
@@ -235,7 +235,10 @@ def test_importing_other_data_and_going_back_recomputes_nothing(built_repository
     folder = clone(tmp_path / "rakuten")
     share_environment(folder, built_repository)
     run(["dvc", "cache", "dir", "--local", str(built_repository / ".dvc/cache")], folder)
-    run(f"rm -r reports && cp -r {built_repository}/reports {built_repository}/dvc.lock .", folder)
+    run(
+        f"cp -r '{built_repository}'/{{reports,dvc.lock}} .",
+        folder,
+    )
     run("git add -A && git commit --quiet --allow-empty -m 'as built on this machine'", folder)
     run("dvc checkout", folder)
     assert "up to date" in run(["dvc", "status"], folder)

@@ -60,7 +60,7 @@ def test_outputs_are_the_same_without_the_observers(built_repository, tmp_path):
     folder = tmp_path / "rakuten"
     folder.mkdir()
     copy = "--exclude ./.venv --exclude ./.git --exclude ./.dvc"
-    run(f"tar -C {built_repository} {copy} -cf - . | tar -xf -", folder)
+    run(f"tar -C '{built_repository}' {copy} -cf - . | tar -xf -", folder)
     share_environment(folder, built_repository)
     modules = sorted(m for m in import_graph(observers=True).modules if m.startswith(OBSERVERS))
     for stage in STAGES:

@@ -61,10 +61,8 @@ def repository(built_repository, tmp_path):
     folder = clone(tmp_path / "rakuten")
     share_environment(folder, built_repository)
     run(["dvc", "cache", "dir", "--local", str(built_repository / ".dvc/cache")], folder)
-    run(
-        f"cp {built_repository}/dvc.lock . && rm -r reports && cp -r {built_repository}/reports .",
-        folder,
-    )
+    built = f"'{built_repository}'"
+    run(f"rm -r reports && cp -r {built}/reports {built}/dvc.lock .", folder)
     run("git add -A && git commit --quiet --allow-empty -m 'as built on this machine'", folder)
     run("dvc checkout --quiet", folder)
     return folder

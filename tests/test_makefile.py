@@ -1,0 +1,17 @@
+"""Messages of make where a command cannot work."""
+
+import shutil
+import subprocess
+
+from repository import ROOT
+
+
+def test_without_git_the_message_says_what_to_do(tmp_path):
+    """As in a folder unpacked from a downloaded ZIP file."""
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    done = subprocess.run(
+        ["make", "repair"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode != 0
+    assert "not a git repository" in done.stdout
+    assert "git init" in done.stdout
