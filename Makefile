@@ -122,7 +122,8 @@ sample: install  ## generate the synthetic sample again and import it
 	rm -rf build/sample
 	python -m rakuten sample --products 1350 --seed 1 --quality 36 build/sample
 	python -m rakuten import --name "synthetic sample" build/sample
-	dvc push data.dvc
+	dvc push --remote embedded data.dvc
+	printf '  remote: embedded\n  push: false\n' >> data.dvc
 
 readme: install  ## update the generated parts of README.md and docs/
 	python -m rakuten readme write

@@ -26,7 +26,7 @@ def main() -> None:
         metrics = tables.measure_parts(rows, scores)
         rows, scores = inputs.select(rows, scores, "test")
         tested = tables.tables(metrics, rows, scores, seed=seed, **settings)
-        storage.write_json(f"{REPORTS}/metrics.json", tables.headline(metrics))
+        storage.write_json(f"{REPORTS}/metrics.json", tables.validation_metrics(metrics))
         storage.write_json(f"{REPORTS}/models.json", metrics)
         for name, table in tested.items():
             storage.write_csv(f"{REPORTS}/tables/{name}.csv", table)

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.slow
 
 
 def metrics(folder):
-    return json.loads((folder / "reports/evaluate/metrics.json").read_text())
+    return json.loads((folder / "reports/evaluate/models.json").read_text())
 
 
 @pytest.fixture
@@ -111,8 +111,11 @@ def test_one_changed_parameter_runs_what_follows_from_it_alone(experiments_repos
     (new,) = runs(folder, "tags.dvc.experiment = 'less-dropout'")
     assert new.data.params["fusion.dropout"] == "0.3"
     assert new.data.metrics["test/accuracy"] == metrics(folder)["fusion"]["test"]["accuracy"]
-    table = run("dvc exp show --only-changed --csv", folder)
-    assert "less-dropout" in table
+    order = "--sort-by fusion.validation.log_loss"  # the command of README
+    table = pd.read_csv(io.StringIO(run(f"dvc exp show --only-changed --csv {order}", folder)))
+    assert "less-dropout" in table["Experiment"].to_list()
+    columns = table.columns[table.columns.str.contains("accuracy|loss|f1|ece|epoch")]
+    assert columns.str.startswith("fusion.validation.").all(), "choose by validation alone"
 
 
 @pytest.mark.slow(minutes=7)
@@ -142,7 +145,7 @@ def test_twelve_queued_and_a_temporary_run_reach_the_one_database(experiments_re
     shown = run(["dvc", "exp", "show", "--csv"], folder)
     for found in tried:
         (row,) = [x for x in shown.splitlines() if found.data.tags["dvc.experiment"] in x]
-        assert str(found.data.metrics["test/accuracy"]) in row
+        assert str(found.data.metrics["validation/accuracy"]) in row
     assert "0 completed, 0 rebuilt" in run(["python", "-m", "rakuten", "sync"], folder)
 
 

@@ -69,14 +69,16 @@ def names(folder):
 
 @pytest.fixture(scope="module")
 def origin(bucket, tmp_path_factory):
-    """A clone whose default remote is the bucket, the sample pushed to it."""
+    """A clone whose default remote is the bucket, the sample pushed to it as imported data are."""
     address, _ = bucket
     folder = clone(tmp_path_factory.mktemp("origin") / "rakuten")
     call(folder, "dvc", "pull", "--quiet", "data.dvc")
+    (folder / "data.dvc").unlink()  # it names the embedded remote
+    call(folder, "dvc", "add", "--quiet", "data")
     call(folder, "dvc", "remote", "add", "--default", "storage", f"s3://{BUCKET}/products")
     call(folder, "dvc", "remote", "modify", "storage", "endpointurl", address)
     call(folder, "dvc", "push", "--quiet", "data.dvc")
-    call(folder, "git", "commit", "--quiet", "-m", "Keep the data in S3", ".dvc/config")
+    call(folder, "git", "commit", "--quiet", "-m", "Keep the data in S3", ".dvc/config", "data.dvc")
     return folder
 
 

@@ -100,6 +100,8 @@ def dvc_add(root: Path) -> None:
         DataError: If `dvc add data` fails; the message holds DVC's output.
     """
     logger.info("adding data/ to DVC")
+    # `dvc add` would keep the old file's remote, the sample's, and its `push: false`.
+    (root / "data.dvc").unlink(missing_ok=True)
     result = subprocess.run(
         [sys.executable, "-m", "dvc", "add", "--quiet", "data"],
         cwd=root,

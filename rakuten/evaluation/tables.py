@@ -51,20 +51,17 @@ def measure_parts(
     }
 
 
-def headline(metrics: Mapping[str, Mapping[str, Mapping]]) -> dict:
-    """Keep the metrics by which experiments are compared: those of `MAIN`.
+def validation_metrics(metrics: Mapping[str, Mapping[str, Mapping]]) -> dict:
+    """Select the metrics by which experiments are compared: those of `MAIN` on validation.
 
     Args:
         metrics: Model -> part -> metric, as `measure_parts` has it.
 
     Returns:
-        Model -> part, test first -> the metrics of `METRICS`, without the number of rows.
+        Model -> "validation" -> the metrics of `METRICS`, without the number of rows.
     """
     return {
-        model: {
-            part: {metric: metrics[model][part][metric] for metric in METRICS}
-            for part in reversed(PARTS)
-        }
+        model: {"validation": {name: metrics[model]["validation"][name] for name in METRICS}}
         for model in MAIN
         if model in metrics
     }

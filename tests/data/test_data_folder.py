@@ -246,8 +246,11 @@ def test_import_over_linked_data_keeps_the_cache_whole(tmp_path, monkeypatch):
     assert (root / "data" / "images.zip").stat().st_nlink == 2
     first, pointer = digest(root / "data"), (root / "data.dvc").read_bytes()
     write(folder, {X: x_of(TITLES[::-1])})
+    (root / "data.dvc").write_bytes(pointer + b"  remote: embedded\n  push: false\n")
     assert importing.main([str(folder)]) == 0
     assert digest(root / "data") != first
+    imported = storage.read_yaml(root / "data.dvc")["outs"][0]
+    assert not {"remote", "push"} & set(imported), "the sample's remote would be kept"
     (root / "data.dvc").write_bytes(pointer)
     dvc("checkout", "data.dvc")
     assert digest(root / "data") == first

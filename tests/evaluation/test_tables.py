@@ -18,19 +18,14 @@ def test_measure_parts_measures_each_part_by_itself():
     assert measured["text"]["test"]["rows"] == 4
 
 
-def test_headline_keeps_the_main_models_without_their_rows():
-    part = {"accuracy": 0.5, "weighted_f1": 0.4, "macro_f1": 0.3, "log_loss": 2.0, "ece": 0.1}
-    part["rows"] = 7
-    metrics = dict.fromkeys(
-        ["text", "text_linear_svm", "fusion", "text_ensemble"],
-        dict.fromkeys(["train", "validation", "test"], part),
-    )
-    kept = tables.headline(metrics)
+def test_experiments_are_compared_by_the_validation_metrics_of_the_main_models():
+    shown = {"accuracy": 0.5, "weighted_f1": 0.4, "macro_f1": 0.3, "log_loss": 2.0, "ece": 0.1}
+    parts = {"train": {}, "validation": {**shown, "rows": 7}, "test": {}}
+    models = dict.fromkeys(["text", "text_linear_svm", "fusion", "text_ensemble"], parts)
+    kept = tables.validation_metrics(models)
     assert list(kept) == ["text", "fusion", "text_ensemble"]
-    assert list(kept["text"]) == ["test", "validation", "train"]
-    assert kept["text"]["test"] == {
-        "accuracy": 0.5, "weighted_f1": 0.4, "macro_f1": 0.3, "log_loss": 2.0, "ece": 0.1,
-    }  # fmt: skip
+    assert kept["text"] == {"validation": shown}
+    assert list(kept["text"]["validation"]) == list(metrics.METRICS)
 
 
 def test_calibration_table_lists_the_main_models_with_probabilities():

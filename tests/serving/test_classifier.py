@@ -177,7 +177,7 @@ def test_the_classifier_reproduces_the_evaluation(built_repository):
         contents = [archive.read(name) for name in names]
     raw = [Product(*pair, content) for pair, content in zip(texts, contents, strict=True)]
     found = loaded.probabilities([loaded.prepare(product) for product in raw])
-    expected = storage.read_json(built_repository / "reports/evaluate/metrics.json")
+    expected = storage.read_json(built_repository / "reports/evaluate/models.json")
     labels = test["label"].to_numpy()
     outputs = (("text", found.text), ("image", found.image), ("fusion", found.fused))
     for name, output in outputs:
