@@ -1,7 +1,7 @@
 """The commands `sync`, `register`, `promote` and `champion` of `python -m rakuten`.
 
 Exit status of sync: 0, or 1 if MLflow cannot be used. Of the others: 0 if the package is
-registered, or is the champion; 1 if it is not better than the champion; 2 on an error.
+registered, or is the champion; 1 if the champion stays; 2 on an error.
 """
 
 import argparse
@@ -51,15 +51,21 @@ def _parser() -> argparse.ArgumentParser:
         command.set_defaults(run=run)
     promote = commands.add_parser(
         "promote",
-        description="Make a version the champion if it is better than the present one.",
-        epilog="Exit status: 0 champion, 1 not better, 2 error.",
+        description="Make a version the champion if it is better than the present one: if the "
+        "interval of its gain in weighted F1 lies above 0.",
+        epilog="Exit status: 0 if the version is now the champion, 1 if the champion stays, 2 on "
+        "an error.",
         allow_abbrev=False,
     )
     promote.set_defaults(run=_promote)
     promote.add_argument(
         "--version", type=int, help="number in the registry (default: that of build/package)"
     )
-    promote.add_argument(
+    either = promote.add_mutually_exclusive_group()
+    either.add_argument(
+        "--accept", action="store_true", help="promote it whatever the comparison shows"
+    )
+    either.add_argument(
         "--replace", action="store_true", help="do not compare, for example after new data"
     )
     return parser
@@ -85,7 +91,7 @@ def _promote(mirror: Mirror, given: argparse.Namespace) -> int:
     record = results.root() / registry.RECORD
     before = record.read_bytes() if record.exists() else None
     decision = registry.promote(
-        mirror, results.root(), version=given.version, replace=given.replace
+        mirror, results.root(), version=given.version, accept=given.accept, replace=given.replace
     )
     print(decision.message)
     if record.exists() and record.read_bytes() != before:

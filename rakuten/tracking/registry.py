@@ -90,14 +90,22 @@ def register(mirror: Mirror, repository: Path) -> tuple[int, bool]:
 
 
 def promote(
-    mirror: Mirror, repository: Path, *, version: int | None = None, replace: bool = False
+    mirror: Mirror,
+    repository: Path,
+    *,
+    version: int | None = None,
+    accept: bool = False,
+    replace: bool = False,
 ) -> Decision:
     """Make a version the champion if it beats the present champion on the same test products.
+
+    It does if the paired bootstrap interval of the gain in weighted F1 lies above 0.
 
     Args:
         mirror: The store.
         repository: The repository that holds `build/package` and `RECORD`.
         version: The candidate; by default the workspace's package, else the newest version.
+        accept: Whether to move the alias after the comparison whatever its result.
         replace: Whether to move the alias without comparing.
 
     Returns:
@@ -131,12 +139,21 @@ def promote(
     compared = _compare(mirror, repository, candidate, champion)
     against = f"champion version {champion.version} (package {champion.tags[DIGEST][:7]})"
     lines = f"{name} against {against}\n{describe(compared)}\n"
-    if compared["weighted_f1"]["difference"] <= 0:
-        return Decision(False, f"{lines}weighted F1 is not better: the champion stays")
+    gain = compared["weighted_f1"]
+    reason, outcome = "compared", "the gain in weighted F1 is above 0"
+    if gain["low"] <= 0:
+        outcome = "weighted F1 is not better"
+        if gain["difference"] > 0:
+            outcome = "the interval of the gain in weighted F1 contains 0"
+        if not accept:
+            advice = f"'python -m rakuten promote --version {candidate.version} --accept'"
+            return Decision(
+                False, f"{lines}{outcome}: the champion stays; to promote anyway, run\n{advice}"
+            )
+        reason = "accepted after comparison"
     compared = {"champion": champion.tags[DIGEST], **compared}
-    _move(repository, mirror, candidate, "compared", compared)
-    caveat = ", but the interval contains 0" if compared["weighted_f1"]["low"] <= 0 else ""
-    return Decision(True, f"{lines}weighted F1 is better{caveat}: this is now the champion")
+    _move(repository, mirror, candidate, reason, compared)
+    return Decision(True, f"{lines}{outcome}: {name} is now the champion")
 
 
 def champion(mirror: Mirror, repository: Path) -> str:

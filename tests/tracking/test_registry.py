@@ -159,7 +159,7 @@ def test_champion_shows_it_or_the_command_that_makes_one(packaged, mirror, capsy
     assert "version 1 of rakuten-product-classifier. Trained on tiny" in capsys.readouterr().out
 
 
-def test_the_better_one_becomes_champion(packaged, mirror, capsys):
+def test_the_first_version_becomes_champion(packaged, mirror, capsys):
     assert main(["promote"]) == 0
     assert "it is the first one" in capsys.readouterr().out
     assert champion(mirror) == 1
@@ -170,36 +170,66 @@ def test_the_better_one_becomes_champion(packaged, mirror, capsys):
     assert main(["promote"]) == 0
     assert "version 1" in (output := capsys.readouterr().out)
     assert "is already the champion" in output
-
-    write_package(packaged, wrong=8)
-    assert main(["promote"]) == 1
-    output = capsys.readouterr().out
-    assert "accuracy     80.00% against 90.00%: -10.00 points" in output
-    assert "weighted F1 is not better: the champion stays" in output
-    assert champion(mirror) == 1
     assert record(packaged) == first
 
+
+def test_a_version_whose_interval_is_above_0_becomes_champion(packaged, mirror, capsys):
+    main(["promote"])
+    first = record(packaged)
     digest = write_package(packaged, wrong=1)
     assert main(["promote"]) == 0
     output = capsys.readouterr().out
     assert "accuracy     97.50% against 90.00%: +7.50 points" in output
     assert "40 test products" in output
-    assert "weighted F1 is better: this is now the champion" in output
-    assert champion(mirror) == 3
+    assert "above 0: version 2" in output
+    assert champion(mirror) == 2
     now = record(packaged)
     assert (now["package"], now["reason"]) == (digest, "compared")
     assert now["comparison"]["champion"] == first["package"]
     assert now["comparison"]["accuracy"]["difference"] == 0.075
     low, high = (now["comparison"]["weighted_f1"][key] for key in ("low", "high"))
-    assert 0 <= low < now["comparison"]["weighted_f1"]["difference"] < high
+    assert 0 < low < now["comparison"]["weighted_f1"]["difference"] < high
 
-    write_package(packaged, wrong=0)
-    assert main(["promote"]) == 0
-    assert "weighted F1 is better, but the interval contains 0: this is" in capsys.readouterr().out
 
-    assert main(["promote", "--version", "2"]) == 1
+@pytest.mark.parametrize(
+    ("wrong", "gain", "outcome"),
+    [
+        (8, "-10.00", "weighted F1 is not better"),
+        (3, "+2.50", "the interval of the gain in weighted F1 contains 0"),
+    ],
+)
+def test_another_version_needs_accept(packaged, mirror, capsys, wrong, gain, outcome):
+    main(["promote"])
+    first = record(packaged)
+    digest = write_package(packaged, wrong=wrong)
+    assert main(["promote"]) == 1
+    output = capsys.readouterr().out
+    assert f"against 90.00%: {gain} points" in output
+    assert f"{outcome}: the champion stays; to promote anyway, run\n" in output
+    assert "'python -m rakuten promote --version 2 --accept'" in output
+    assert (champion(mirror), record(packaged)) == (1, first)
+
+    assert main(["promote", "--version", "2", "--accept"]) == 0
+    assert f"{outcome}: version 2 (package {digest[:7]}, tiny) is now the champion" in (
+        capsys.readouterr().out
+    )
+    assert champion(mirror) == 2
+    now = record(packaged)
+    assert (now["package"], now["reason"]) == (digest, "accepted after comparison")
+    assert now["comparison"]["weighted_f1"]["low"] <= 0
+
+
+def test_an_unknown_version_is_an_error(packaged, mirror, capsys):
+    main(["promote"])
     assert main(["promote", "--version", "7"]) == 2
-    assert "no version 7: expected one of 1, 2, 3, 4" in capsys.readouterr().err
+    assert "no version 7: expected one of 1" in capsys.readouterr().err
+
+
+def test_accept_and_replace_exclude_each_other(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["promote", "--accept", "--replace"])
+    assert ended.value.code == 2
+    assert "not allowed with" in capsys.readouterr().err
 
 
 def test_metrics_of_different_data_are_not_compared(packaged, mirror, capsys):
