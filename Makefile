@@ -71,7 +71,7 @@ ui: install  ## open MLflow: http://127.0.0.1:5000
 
 plots: install  ## write the plots of dvc.yaml as a web page, also usable offline: dvc_plots/
 	-python -m rakuten plots
-	dvc plots show ensembles nets reports/charts/comparison.png reports/charts/calibration.png
+	dvc plots show about results training
 
 ##@ Use
 

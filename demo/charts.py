@@ -76,7 +76,7 @@ def reliability(table: pd.DataFrame, words: dict[str, str]) -> alt.LayerChart:
         words: Titles: model, confidence, accuracy, rows.
     """
     ideal = alt.Chart(pd.DataFrame({"x": [0, 1], "y": [0, 1]}))
-    diagonal = ideal.mark_line(color="#8a8f98", strokeDash=[4, 4]).encode(x="x:Q", y="y:Q")
+    diagonal = ideal.mark_line(color="#8a8f98", strokeDash=[1, 3]).encode(x="x:Q", y="y:Q")
     percent = alt.Axis(format=".0%", tickCount=5)
     share = alt.Scale(domain=[0, 1])
     names = list(dict.fromkeys(table["model"]))
@@ -99,7 +99,8 @@ def curves(table: pd.DataFrame, words: dict[str, str], *, number_format: str) ->
     """Draw one metric by epoch.
 
     Args:
-        table: Columns model (name), epoch, part (name), value.
+        table: Columns model (name), epoch, part (name), value: train dashed, then validation
+            solid, as in all charts of the project.
         words: Titles: model, epoch, part, value.
         number_format: Format of the values on the axis, in D3's notation.
     """
@@ -111,7 +112,7 @@ def curves(table: pd.DataFrame, words: dict[str, str], *, number_format: str) ->
         color=_series("model", names),
         strokeDash=alt.StrokeDash(
             "part:N", sort=parts, legend=None,
-            scale=alt.Scale(domain=parts, range=[[1, 0], [5, 4]]),
+            scale=alt.Scale(domain=parts, range=[[5, 4], [1, 0]]),
         ),
         tooltip=[
             alt.Tooltip("model:N", title=words["model"]),

@@ -279,8 +279,8 @@ TEXTS: dict[str, dict[str, str]] = {
     "choose_models": {"fr": "Modèles à comparer", "en": "Models to compare"},
     "curves": {"fr": "Courbes d'apprentissage", "en": "Training curves"},
     "curves_note": {
-        "fr": "Les trois réseaux de l'étude. Trait plein : entraînement ; tirets : validation.",
-        "en": "The study's three nets. Solid: training; dashed: validation.",
+        "fr": "Les trois réseaux de l'étude. Trait plein : validation ; tirets : entraînement.",
+        "en": "The study's three nets. Solid: validation; dashed: training.",
     },
     "epoch": {"fr": "Époque", "en": "Epoch"},
     "loss": {"fr": "Perte", "en": "Loss"},

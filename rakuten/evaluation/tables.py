@@ -98,15 +98,13 @@ def tables(
 
     Returns:
         `comparison`, `categories`, `confusion`, `groups`, `slices`, `calibration`, `intervals`,
-        and for each of `MAIN` that is there `f1_<model>` and `predictions_<model>`, one file each
-        because `dvc plots` needs it so.
+        and `predictions_<model>` for each of `MAIN` that is there.
     """
     labels = rows["label"].to_numpy()
     main = {model: scores[model] for model in MAIN if model in scores}
-    categories = category_table(labels, scores)
     return {
         "comparison": comparison_table(metrics),
-        "categories": categories,
+        "categories": category_table(labels, scores),
         "confusion": confusion_table(labels, scores),
         "groups": group_table(labels, scores),
         "slices": slice_table(rows, scores),
@@ -114,7 +112,6 @@ def tables(
         "intervals": interval_table(
             rows, scores, resamples=resamples, confidence=confidence, seed=seed
         ),
-        **{f"f1_{model}": category_f1(categories, model) for model in main},
         **{f"predictions_{model}": prediction_table(rows, own) for model, own in main.items()},
     }
 
@@ -176,21 +173,6 @@ def category_table(labels: np.ndarray, scores: Mapping[str, np.ndarray]) -> pd.D
         names = {"model": model, "code": CODES, "name": [NAMES[code] for code in CODES]}
         tables.append(pd.DataFrame({**names, **figures, "support": support}))
     return pd.concat(tables, ignore_index=True)
-
-
-def category_f1(categories: pd.DataFrame, model: str) -> pd.DataFrame:
-    """Take one model's F1 of each category, in the form that `dvc plots` draws as bars.
-
-    Args:
-        categories: Table of `category_table`.
-        model: One of its models.
-
-    Returns:
-        27 rows in the order of the codes: `category` (code and name) and `f1`.
-    """
-    own = categories[categories["model"].eq(model)]
-    category = own["code"].astype(str) + " " + own["name"]
-    return pd.DataFrame({"category": category, "f1": own["f1"]}).reset_index(drop=True)
 
 
 def confusion_table(labels: np.ndarray, scores: Mapping[str, np.ndarray]) -> pd.DataFrame:
@@ -300,8 +282,8 @@ def prediction_table(rows: pd.DataFrame, scores: np.ndarray) -> pd.DataFrame:
         scores: float (n, 27) of one model, in the order of `rows`.
 
     Returns:
-        `id`, `actual` and `predicted` (code and name, the form that the `confusion` template of
-        `dvc plots` reads), `score` of the predicted class, in the order of `rows`.
+        `id`, `actual` and `predicted` (code and name), `score` of the predicted class, in the
+        order of `rows`.
     """
     chosen = scored(scores)
     values = scores[chosen]

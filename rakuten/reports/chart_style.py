@@ -17,7 +17,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import PercentFormatter
 
 from rakuten import category_names
-from rakuten.categories import GROUPS
+from rakuten.categories import CODES, GROUPS
 
 INK, GREY, LIGHT, NEUTRAL = "#222222", "#6b6b6b", "#d9d9d9", "#9a9a9a"
 
@@ -26,6 +26,15 @@ GROUP_COLOURS = {"books": "#0072b2", "toys": "#d55e00", "games": "#b0508c"}
 
 GROUP_OF = {code: group for group, codes in GROUPS.items() for code in codes}
 """The group of each code that belongs to one."""
+
+CATEGORY_ORDER = (
+    *(code for codes in GROUPS.values() for code in codes),
+    *(code for code in CODES if code not in GROUP_OF),
+)
+"""The order of the categories in confusion matrices: confusable groups first."""
+
+LINE_STYLES = {"train": "dashed", "validation": "solid"}
+"""Line style of each part of the data in training curves. A dotted line is a reference."""
 
 STYLE = {
     "font.family": ["DejaVu Sans"],

@@ -11,13 +11,15 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import MaxNLocator
 
-from rakuten.categories import CODES, GROUPS, NUM_CATEGORIES
+from rakuten.categories import GROUPS, NUM_CATEGORIES
 from rakuten.model_names import BY_NAME, ENSEMBLES, MAIN
 from rakuten.reports.chart_style import (
+    CATEGORY_ORDER,
     GREY,
     GROUP_COLOURS,
     GROUP_OF,
     INK,
+    LINE_STYLES,
     category_axis,
     category_label,
     group_label,
@@ -71,8 +73,7 @@ def confusion(table: pd.DataFrame, model: str, data: str) -> Figure:
     Returns:
         The figure, confusable groups outlined; a row without products stays blank.
     """
-    grouped = [code for codes in GROUPS.values() for code in codes]
-    order = [*grouped, *(code for code in CODES if code not in grouped)]
+    order = CATEGORY_ORDER
     own = table[table["model"].eq(model)]
     pairs = own.pivot_table(
         index="actual_code", columns="predicted_code", values="rows", aggfunc="sum"
@@ -348,15 +349,13 @@ def curves(histories: Mapping[str, pd.DataFrame], data: str) -> Figure:
 
 def _curve(axes: Axes, history: pd.DataFrame, measure: str, colour: str) -> None:
     """Draw one measure of train and validation over the epochs."""
-    for part, style, label in (
-        ("train", "--", "train (with dropout)"),
-        ("validation", "-", "validation"),
-    ):
+    for part, style in LINE_STYLES.items():
         name = f"{part}_{measure}"
         if name in history:
             axes.plot(
-                history["epoch"], history[name], style, color=colour, linewidth=1.8,
-                marker="." if len(history) == 1 else None, label=label,
+                history["epoch"], history[name], linestyle=style, color=colour, linewidth=1.8,
+                marker="." if len(history) == 1 else None,
+                label="train (with dropout)" if part == "train" else part,
             )  # fmt: skip
     if "validation_loss" in history:
         best = history["epoch"].iloc[history["validation_loss"].argmin()]

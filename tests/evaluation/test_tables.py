@@ -65,15 +65,6 @@ def test_category_table_names_and_measures_each_category():
     assert image["support"].sum() == 0
 
 
-def test_category_f1_takes_one_model_with_readable_names():
-    labels, scores = random_problem()
-    table = tables.category_table(labels, {"text": scores, "fusion": one_hot(labels)})
-    f1 = tables.category_f1(table, "fusion")
-    assert f1.columns.tolist() == ["category", "f1"]
-    assert f1["category"].iloc[0] == "10 livres_adulte"
-    assert f1["f1"].tolist() == [1.0] * 9 + [0.0] * 18
-
-
 def test_confusion_table_lists_the_pairs_that_occur():
     labels = to_labels([10, 10, 10, 2280])
     text = one_hot(to_labels([10, 2280, 2280, 2280]))
@@ -190,9 +181,7 @@ def test_tables_of_a_part_hold_every_model_and_name_every_category(nets):
     for name in ("comparison", "categories", "confusion", "groups", "slices", "intervals"):
         assert set(made[name]["model"]) == set(scores), name
     assert set(made["categories"]["name"]) == set(NAMES.values())
-    assert {name for name in made if "_" in name} == {
-        f"{kind}_{net}" for kind in ("f1", "predictions") for net in nets
-    }
+    assert {name for name in made if "_" in name} == {f"predictions_{net}" for net in nets}
     assert set(made["calibration"]["model"]) == set(nets)
     cuts = made["slices"].groupby("model").size()
     assert cuts.to_dict() == dict.fromkeys(scores, 9)
