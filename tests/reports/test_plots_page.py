@@ -195,6 +195,19 @@ def test_plots_diff_distinguishes_revisions(page_project):
             assert '"domain": ["workspace", "HEAD"]' in json.dumps(plot["content"]), name
 
 
+def test_the_call_of_the_vs_code_extension_gets_complete_templates(page_project):
+    """It fills title, data and colours itself, from the definitions beside the template."""
+    call = "dvc plots diff HEAD workspace -o .dvc/tmp/plots --split --json"
+    found = json.loads(run(call, page_project))
+    assert "errors" not in found
+    assert set(PLOTS) <= set(found["data"])
+    for name in PLOTS:
+        (plot,) = found["data"][name]
+        left = set(re.findall("<DVC_[A-Z_]+>", json.dumps(plot["content"])))
+        assert "<DVC_METRIC_DATA>" in left, name
+        assert left <= set(plot["anchor_definitions"]), name
+
+
 @pytest.mark.slow(minutes=1)
 def test_the_page_fits_1280_pixels_and_shows_every_plot(page, monkeypatch):
     """The scripts are in `build/plots`; nothing is loaded from the web."""
