@@ -1,16 +1,17 @@
-"""The commands `sync`, `register`, `promote` and `champion` of `python -m rakuten`.
+"""The commands `sync`, `ui`, `register`, `promote` and `champion` of `python -m rakuten`.
 
 Exit status of sync: 0, or 1 if MLflow cannot be used. Of the others: 0 if the package is
-registered, or is the champion; 1 if the champion stays; 2 on an error.
+registered, or is the champion, or Ctrl-C ended the server; 1 if the champion stays; 2 on an error.
 """
 
 import argparse
 import logging
 import os
 import sys
+import webbrowser
 
 from rakuten.serving import package
-from rakuten.tracking import registry, results, runs
+from rakuten.tracking import registry, results, runs, view
 from rakuten.tracking.mirror import SYNC_TIME_LIMIT, Mirror, store_errors
 
 
@@ -27,7 +28,7 @@ def main(arguments: list[str]) -> int:
     given = _parser().parse_args(arguments)
     try:
         return given.run(Mirror(SYNC_TIME_LIMIT), given)
-    except registry.RegistryError as error:
+    except (registry.RegistryError, view.ViewError) as error:
         sys.stderr.write(f"error: {error}\n")
         return 2
     except store_errors() as error:
@@ -44,11 +45,16 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for name, run, summary in (
         ("sync", _sync, "Rebuild what MLflow lacks: runs of all commits and experiments, champion"),
+        ("ui", _ui, "Open the runs in MLflow's pages; start a server on mlflow.db for it"),
         ("register", _register, "Register build/package as a version of the classifier"),
         ("champion", _champion, "Show which version is the champion"),
     ):
         command = commands.add_parser(name, description=f"{summary}.", allow_abbrev=False)
         command.set_defaults(run=run)
+        if name == "ui":
+            command.add_argument(
+                "--port", type=int, default=view.PORT, help="of the server (default: %(default)s)"
+            )
     promote = commands.add_parser(
         "promote",
         description="Make a version the champion if it is better than the present one: if the "
@@ -73,11 +79,37 @@ def _parser() -> argparse.ArgumentParser:
 
 def _sync(mirror: Mirror, _: argparse.Namespace) -> int:
     counts = runs.sync(mirror, results.root())
+    view.write_view(mirror)
     print("MLflow runs: " + ", ".join(f"{n} {state}" for state, n in counts.items()))
     restored = registry.restore(mirror, results.root())
     if restored:
         print(restored)
     return 0
+
+
+def _ui(mirror: Mirror, given: argparse.Namespace) -> int:
+    view.write_view(mirror)
+    if mirror.address.startswith(("http:", "https:")):
+        _open(view.address(mirror.address, mirror.experiment_id))
+        return 0
+    print("starting MLflow's server; Ctrl-C ends it", flush=True)
+    try:
+        view.serve(
+            mirror.address,
+            given.port,
+            lambda server: _open(view.address(server, mirror.experiment_id)),
+        )
+    except KeyboardInterrupt:
+        print()
+    return 0
+
+
+def _open(address: str) -> None:
+    """Print an address and open it if there is a display."""
+    print(f"MLflow: {address}", flush=True)
+    has_display = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    if has_display or sys.platform == "darwin":
+        webbrowser.open(address)
 
 
 def _register(mirror: Mirror, _: argparse.Namespace) -> int:
