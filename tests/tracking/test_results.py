@@ -4,7 +4,7 @@ import sys
 
 import pytest
 import yaml
-from tracking_cases import add_baselines, add_ensembles, commit, git, md5, write_project
+from tracking_cases import add_baselines, add_ensembles, add_fusion, commit, git, md5, write_project
 
 from rakuten import storage
 from rakuten.tracking import results
@@ -36,17 +36,17 @@ def test_a_result_has_params_curves_metrics_timings_and_data(project):
 
 
 def test_reports_that_compare_models_belong_to_fusion(project):
-    (text,) = results.found_in(Workspace(project))
-    fusion = Result("fusion", text.snapshot)
-    fusion.__dict__["evaluated"] = True
+    add_fusion(project)
+    text, fusion = results.found_in(Workspace(project))
     assert set(fusion.attachments) == {
+        "reports/fusion/metrics.json",
         "reports/charts/confusion_fusion.png",
         "reports/evaluate/models.json",
         "reports/charts/all.png",
     }
     content = text.content
     storage.write_bytes(project / "reports/charts/all.png", b"PNG of another fusion")
-    (again,) = results.found_in(Workspace(project))
+    again, _ = results.found_in(Workspace(project))
     assert again.content == content
 
 
@@ -70,8 +70,9 @@ def test_a_result_without_epochs_has_no_curves(project):
 
 def test_reports_of_ensembles_do_not_belong_to_nets(project):
     """`f1_text_ensemble` contains `_text`, but is no report of the text net."""
+    add_fusion(project)
     add_ensembles(project)
-    text, text_ensemble, late_fusion = results.found_in(Workspace(project))
+    text, fusion, text_ensemble, late_fusion = results.found_in(Workspace(project))
     shown = "reports/charts/confusion"
     assert list(text.attachments)[-1] == f"{shown}_text.png"
     assert f"{shown}_text_ensemble.png" not in list(text.attachments)
@@ -85,24 +86,21 @@ def test_reports_of_ensembles_do_not_belong_to_nets(project):
         "reports/evaluate/models.json",
         "reports/charts/all.png",
     }
-    fusion = Result("fusion", text.snapshot)
-    fusion.__dict__["evaluated"] = True
-    assert set(fusion.attachments) == {f"{shown}_fusion.png"]
+    assert set(fusion.attachments) == {"reports/fusion/metrics.json", f"{shown}_fusion.png"}
 
 
 def test_comparisons_stay_with_fusion_until_ensembles_are_evaluated(project):
     """Ensembles were added, but the evaluation has not run since."""
+    add_fusion(project)
     add_ensembles(project)
     lock = yaml.safe_load((project / "dvc.lock").read_text())
-    lock["stages"]["evaluate"]["deps"] = lock["stages"]["evaluate"]["deps"][:1]
+    lock["stages"]["evaluate"]["deps"] = lock["stages"]["evaluate"]["deps"][:2]
     storage.write_text(project / "dvc.lock", yaml.safe_dump(lock))
-    text, *ensembles = results.found_in(Workspace(project))
+    _, fusion, *ensembles = results.found_in(Workspace(project))
     assert not any(result.evaluated for result in ensembles)
     assert [list(result.attachments) for result in ensembles] == [
         ["reports/text_ensemble/metrics.json"], ["reports/late_fusion/metrics.json"],
-    }  # fmt: skip
-    fusion = Result("fusion", text.snapshot)
-    fusion.__dict__["evaluated"] = True
+    ]  # fmt: skip
     assert "reports/charts/all.png" in list(fusion.attachments)
 
 
