@@ -33,11 +33,11 @@ STOP_TIMEOUT = 10.0
 """Seconds that the server may take to end."""
 
 WIDTHS = {
-    "attributes.`Run Name`": 265,
-    "runDateAndNestInfo": 130,
-    "tags.`data`": 185,
-    "metrics.`test/accuracy`": 120,
-    "metrics.`test/weighted_f1`": 135,
+    "attributes.`Run Name`": 255,
+    "runDateAndNestInfo": 125,
+    "tags.`data`": 170,
+    "metrics.`test/accuracy`": 115,
+    "metrics.`test/weighted_f1`": 130,
     "metrics.`validation/accuracy`": 145,
     "metrics.`test/log_loss`": 115,
     "duration": 85,

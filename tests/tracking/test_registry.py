@@ -13,9 +13,10 @@ from tracking_cases import commit, copy_without_store, predictions, shown
 from rakuten import storage
 from rakuten.categories import CODES
 from rakuten.serving import package
-from rakuten.tracking import git, registry, runs
+from rakuten.tracking import git, registry
 from rakuten.tracking.command import main
 from rakuten.tracking.mirror import KEY, SYNC_TIME_LIMIT, Mirror
+from rakuten.tracking.sync import sync
 
 LABELS = np.arange(40) % 4
 
@@ -105,7 +106,7 @@ def test_a_package_is_registered_once(packaged, mirror, monkeypatch):
     assert "MLFLOW_TRACKING_URI" not in registry.os.environ  # MLflow sets it on its own
 
     before = shown(mirror)
-    assert runs.sync(mirror, packaged) == {"kept": 0, "completed": 0, "rebuilt": 1}
+    assert sync(mirror, packaged)["created"] == 1
     assert len(before) == 0  # a package is not a measured model
     assert len(shown(mirror)) == 1
 
