@@ -48,6 +48,9 @@ WIDTHS = {
 At 1,280 pixels, those up to the validation accuracy are visible.
 """
 
+SECTIONS = {"test": True, "validation": True, "epoch": True, "train": False, "model": False}
+"""Sections of the charts, which are prefixes of the metrics, in order, and which are open."""
+
 STATE = {
     "selectedColumns": [name for name in WIDTHS if name.startswith(("tags.", "metrics."))]
     + ["attributes.`Duration`", "attributes.`Source`"],
@@ -56,8 +59,14 @@ STATE = {
     "orderByKey": "metrics.`test/accuracy`",
     "orderByAsc": False,
     "runsHiddenMode": "SHOW_ALL",
+    "compareRunSections": [
+        {"uuid": name, "name": name, "display": is_open, "isGenerated": True}
+        for name, is_open in SECTIONS.items()
+    ],
+    "compareRunCharts": [],  # MLflow adds one per metric
+    "isAccordionReordered": True,
 }
-"""The table: what MLflow's menu "Views" saves, without what is as MLflow's default."""
+"""Table and charts: what MLflow's menu "Views" saves, where it is not MLflow's default."""
 
 KEY = f"results-{hashlib.sha256(json.dumps(STATE).encode()).hexdigest()[:8]}"
 """The view's key. A changed view has another key, so that no view is ever overwritten."""
