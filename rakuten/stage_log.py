@@ -89,7 +89,13 @@ def stage(name: str) -> Iterator[StageLog]:
 
 
 def progress(
-    items: Iterable, *, total: int | None, unit: str, description: str, initial: int = 0
+    items: Iterable,
+    *,
+    total: int | None,
+    unit: str,
+    description: str,
+    initial: int = 0,
+    delay: float = 0.0,
 ) -> tqdm:
     """Wrap an iterable in a progress bar with rate and time left, on standard error.
 
@@ -99,6 +105,7 @@ def progress(
         unit: The name of one item, e.g. "image".
         description: What is being done.
         initial: Items done in an earlier run that was interrupted.
+        delay: Seconds before the bar appears: shorter work shows none.
 
     Returns:
         The bar, an iterable with `update`. Without a terminal it prints a line every ten seconds.
@@ -111,6 +118,7 @@ def progress(
         unit_scale=False,
         desc=description,
         initial=initial,
+        delay=delay,
         mininterval=interval,
         maxinterval=max(interval, 10.0),
         dynamic_ncols=sys.stderr.isatty(),

@@ -1,17 +1,20 @@
-"""The commands `sync`, `register`, `promote` and `champion` of `python -m rakuten`.
+"""The commands `sync`, `ui`, `register`, `promote` and `champion` of `python -m rakuten`.
 
-Exit status of sync: 0, or 1 if MLflow cannot be used. Of the others: 0 if the package is
-registered, or is the champion; 1 if the champion stays; 2 on an error.
+Exit status of sync: 0, or 1 if git or MLflow cannot be used. Of the others: 0 if the package is
+registered, or is the champion, or Ctrl-C ended the server; 1 if the champion stays; 2 on an error.
 """
 
 import argparse
 import logging
 import os
 import sys
+import webbrowser
 
 from rakuten.serving import package
-from rakuten.tracking import registry, results, runs
+from rakuten.tracking import addresses, registry, results, view
+from rakuten.tracking.git import GitError
 from rakuten.tracking.mirror import SYNC_TIME_LIMIT, Mirror, store_errors
+from rakuten.tracking.sync import sync
 
 
 def main(arguments: list[str]) -> int:
@@ -27,13 +30,16 @@ def main(arguments: list[str]) -> int:
     given = _parser().parse_args(arguments)
     try:
         return given.run(Mirror(SYNC_TIME_LIMIT), given)
-    except registry.RegistryError as error:
+    except (registry.RegistryError, view.ViewError) as error:
         sys.stderr.write(f"error: {error}\n")
         return 2
+    except GitError as error:
+        sys.stderr.write(f"error: the repository cannot be read: {error}\n")
+        return 1
     except store_errors() as error:
-        address = os.environ.get("MLFLOW_TRACKING_URI", "mlflow.db")
+        address = addresses.mask(addresses.configured()) or addresses.DATABASE
         sys.stderr.write(
-            f"error: MLflow at {address} cannot be used: {error}\n"
+            f"error: MLflow at {address} cannot be used: {addresses.mask(str(error))}\n"
             "Check the address and the server, then run this again.\n"
         )
         return 1 if given.run is _sync else 2
@@ -43,12 +49,29 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m rakuten", allow_abbrev=False)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for name, run, summary in (
-        ("sync", _sync, "Rebuild what MLflow lacks: runs of all commits and experiments, champion"),
         ("register", _register, "Register build/package as a version of the classifier"),
         ("champion", _champion, "Show which version is the champion"),
     ):
         command = commands.add_parser(name, description=f"{summary}.", allow_abbrev=False)
         command.set_defaults(run=run)
+    sync_parser = commands.add_parser(
+        "sync",
+        description="Add what MLflow lacks: runs of the workspace's models and of the experiments "
+        "that started from its commit, the published results, the champion.",
+        allow_abbrev=False,
+    )
+    sync_parser.set_defaults(run=_sync)
+    sync_parser.add_argument(
+        "--history", action="store_true", help="all commits of all branches and all experiments"
+    )
+    ui = commands.add_parser(
+        "ui",
+        description="Open the runs in MLflow's pages. Unless MLFLOW_TRACKING_URI names a server, "
+        "start one on this computer; Ctrl-C ends it.",
+        allow_abbrev=False,
+    )
+    ui.set_defaults(run=_ui)
+    ui.add_argument("--port", type=int, default=view.PORT, help="default: %(default)s")
     promote = commands.add_parser(
         "promote",
         description="Make a version the champion if it is better than the present one: if the "
@@ -71,13 +94,39 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _sync(mirror: Mirror, _: argparse.Namespace) -> int:
-    counts = runs.sync(mirror, results.root())
+def _sync(mirror: Mirror, given: argparse.Namespace) -> int:
+    counts = sync(mirror, results.root(), history=given.history)
+    view.write_view(mirror)
     print("MLflow runs: " + ", ".join(f"{n} {state}" for state, n in counts.items()))
     restored = registry.restore(mirror, results.root())
     if restored:
         print(restored)
     return 0
+
+
+def _ui(mirror: Mirror, given: argparse.Namespace) -> int:
+    view.write_view(mirror)
+    if mirror.address.startswith(("http:", "https:")):
+        _open(view.address(mirror.address, mirror.experiment_id))
+        return 0
+    print("starting MLflow's server; Ctrl-C ends it", flush=True)
+    try:
+        view.serve(
+            mirror.address,
+            given.port,
+            lambda server: _open(view.address(server, mirror.experiment_id)),
+        )
+    except KeyboardInterrupt:
+        print()
+    return 0
+
+
+def _open(address: str) -> None:
+    """Print an address and open it if there is a display."""
+    print(f"MLflow: {address}", flush=True)
+    has_display = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    if has_display or sys.platform == "darwin":
+        webbrowser.open(address)
 
 
 def _register(mirror: Mirror, _: argparse.Namespace) -> int:

@@ -3,16 +3,21 @@
 MLflow is imported where its store is first used: importing it takes longer than many stages run.
 """
 
+import getpass
 import logging
 import os
+import socket
 import time
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 
-from rakuten.tracking import results
+from rakuten import storage
+from rakuten.tracking import addresses, results
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -29,6 +34,23 @@ LOCK_TIMEOUT = 60.0
 KEY = "result.key"
 """The tag that identifies the result of a run, see `rakuten.tracking.results.key`."""
 
+CLONE = "result.clone"
+"""The tag with the clone of the repository that made a run. No other clone changes the run."""
+
+NOTE = "mlflow.note.content"
+"""The tag that MLflow shows as a description."""
+
+EXPERIMENT_TAGS = {
+    NOTE: (
+        "Models of product classification. Runs tagged `source=measured` were measured by this "
+        "project on the data in the column `data`, by default a synthetic sample. Runs tagged "
+        "`source=published` repeat what the original study published for the real data of Rakuten "
+        "France. Accuracies of different data cannot be compared."
+    ),
+    "mlflow.experimentKind": "custom_model_development",  # opens the list of trainings
+}
+"""Tags of a new experiment; those that someone has set are kept."""
+
 PARAMS_PER_REQUEST, METRICS_PER_REQUEST = 90, 900
 """MLflow accepts at most 100 params or tags and 1,000 metrics in a request."""
 
@@ -38,28 +60,30 @@ logger = logging.getLogger(__name__)
 def store_errors() -> tuple[type[Exception], ...]:
     """List what MLflow's client raises when its store is down, slow or locked.
 
-    Errors of HTTP requests are OSErrors. In `except store_errors()` the call is made, and MLflow
-    imported, only when there is an exception.
+    Errors of HTTP requests are OSErrors. A database without its driver is an ImportError.
+    In `except store_errors()` the call is made, and MLflow imported, only when there is an
+    exception.
     """
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError
 
-    return MlflowException, SQLAlchemyError, OSError
+    return MlflowException, SQLAlchemyError, OSError, ImportError
 
 
 class Mirror:
     """A client of the tracking store. It creates the experiment if there is none.
 
-    The address is `MLFLOW_TRACKING_URI`, or by default `mlflow.db` in the repository, with the
-    artifacts in `mlartifacts/`.
+    The address is `MLFLOW_TRACKING_URI`, or by default `mlflow.db` in the project, with the
+    artifacts in `mlartifacts/`. A relative address starts from the project's folder.
 
     Args:
         time_limit: Seconds to spend in all on a server. One request waits at most half of them,
             unless MLflow's own environment variables are set.
 
     Attributes:
-        address: The address of the store, as MLflow writes it.
+        address: The address of the store, as MLflow writes it. It may contain a password.
         experiment_id: The id of `EXPERIMENT`.
+        clone: Identifies this clone of the repository, in `CLONE` of its runs.
     """
 
     def __init__(self, time_limit: float):
@@ -70,23 +94,30 @@ class Mirror:
         logging.getLogger("mlflow").setLevel(logging.WARNING)  # it logs every table it creates
         from mlflow import MlflowClient
 
-        root, address = results.root(), os.environ.get("MLFLOW_TRACKING_URI")
-        self._time_limit = time_limit if address else float("inf")
+        root, given = results.root(), addresses.configured()
+        self._time_limit = time_limit if given else float("inf")
         self._spent = 0.0
-        self.address = address or f"sqlite:///{root / 'mlflow.db'}"
-        local = None if address else (root / "mlartifacts").as_uri()
+        self.address = addresses.resolve(given, root)
+        folder = addresses.artifact_folder(self.address)
+        local = folder.as_uri() if folder else None
+        for handler in logging.getLogger("mlflow").handlers:
+            handler.addFilter(_masked)
         with self.exclusive():  # two processes that create the schema at once collide
+            self.clone = _clone(root)
             self._client = MlflowClient(self.address)
             experiment = self.call("get_experiment_by_name", EXPERIMENT)
             if experiment is None:
                 self.experiment_id = self.call(
-                    "create_experiment", EXPERIMENT, artifact_location=local
+                    "create_experiment", EXPERIMENT, artifact_location=local, tags=EXPERIMENT_TAGS
                 )
                 return
             self.experiment_id = experiment.experiment_id
             if experiment.lifecycle_stage == "deleted":
                 self.call("restore_experiment", self.experiment_id)
-        if local and experiment.artifact_location != local:
+            for name in EXPERIMENT_TAGS.keys() - experiment.tags.keys():
+                tag = EXPERIMENT_TAGS[name]
+                self.call("set_experiment_tag", self.experiment_id, name, tag)
+        if not given and experiment.artifact_location != local:
             logger.warning(
                 "mlflow.db keeps its artifacts in %s: the repository was moved; delete mlflow.db "
                 "and mlartifacts, then run 'python -m rakuten sync'",
@@ -100,10 +131,16 @@ class Mirror:
         Raises:
             TimeoutError: If another process holds the lock for too long.
         """
-        folder = results.root() / ".dvc" / "tmp"
-        folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder / "mlflow.lock", timeout=min(self._time_limit, LOCK_TIMEOUT)):
+        lock = _lock("mlflow.lock")
+        with lock.acquire(timeout=min(self._time_limit, LOCK_TIMEOUT)):
             yield
+
+    def training_lock(self, key: str) -> FileLock:
+        """Return the lock that a process holds while it trains a result.
+
+        The operating system releases it if the process is killed.
+        """
+        return _lock(f"mlflow-{key[:16]}.lock")
 
     def call(self, method: str, *arguments: Any, **options: Any) -> Any:
         """Call a method of MLflow's client.
@@ -128,8 +165,28 @@ class Mirror:
             order_by=["attributes.start_time ASC"],
         )
 
+    def all_runs(self) -> "list[Run]":
+        """List all runs of the experiment, oldest first."""
+        found: list[Run] = []
+        token = None
+        while True:
+            page = self.call(
+                "search_runs",
+                [self.experiment_id],
+                order_by=["attributes.start_time ASC"],
+                page_token=token,
+            )
+            found += page
+            token = page.token
+            if not token:
+                return found
+
+    def owns(self, run: "Run") -> bool:
+        """Check that this clone of the repository made a run."""
+        return run.data.tags.get(CLONE) == self.clone
+
     def create(self, name: str, tags: dict[str, str], start: float | None = None) -> str:
-        """Start a run.
+        """Start a run of this clone.
 
         Args:
             name: The name shown in the user interface.
@@ -140,6 +197,7 @@ class Mirror:
             The run's id.
         """
         start_ms = None if start is None else int(start * 1000)
+        tags = tags | {CLONE: self.clone, "mlflow.user": _user()}
         run = self.call("create_run", self.experiment_id, start_ms, tags, name)
         return run.info.run_id
 
@@ -193,8 +251,38 @@ class Mirror:
             self.call("log_batch", run_id, metrics=batch)
 
     def log_dataset(self, run_id: str, dataset: dict[str, str]) -> None:
-        """Record the data of a run: name and digest."""
+        """Record the data of a run: name, digest and source."""
         from mlflow.entities import Dataset, DatasetInput
 
-        entity = Dataset(dataset["name"], dataset["digest"], "dvc", "data.dvc")
+        source = dataset.get("source", "data.dvc")
+        entity = Dataset(dataset["name"], dataset["digest"], "dvc", source)
         self.call("log_inputs", run_id, [DatasetInput(entity)])
+
+
+def _lock(name: str) -> FileLock:
+    """Return a lock that this clone shares with its queued and temporary experiments."""
+    folder = results.root() / ".dvc" / "tmp"
+    folder.mkdir(parents=True, exist_ok=True)
+    return FileLock(folder / name)
+
+
+def _clone(root: Path) -> str:
+    """Identify this clone: a copy in another folder or on another computer is another one."""
+    path = root / ".dvc" / "tmp" / "mlflow-clone"
+    if not path.exists():
+        storage.write_text(path, uuid.uuid4().hex)
+    parts = storage.read_text(path), socket.gethostname(), str(root.resolve())
+    return results.digest(*parts)[:16]
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container may run under a user without a name
+        return "unknown"
+
+
+def _masked(record: logging.LogRecord) -> bool:
+    """Mask passwords in what MLflow logs, for example when a database cannot be reached."""
+    record.msg, record.args = addresses.mask(record.getMessage()), ()
+    return True

@@ -19,7 +19,7 @@ from mlflow.entities.model_registry import ModelVersion
 
 from rakuten import storage
 from rakuten.serving import package
-from rakuten.tracking import requirements, results
+from rakuten.tracking import git, requirements
 from rakuten.tracking.comparison import compare, describe
 from rakuten.tracking.mirror import KEY, Mirror
 
@@ -76,7 +76,7 @@ def register(mirror: Mirror, repository: Path) -> tuple[int, bool]:
         key = f"package-{digest}"
         for run in mirror.runs(key):  # left by a killed process or a deleted version
             mirror.call("delete_run", run.info.run_id)
-        tags = _tags(summary, digest, results.head(repository))
+        tags = _tags(summary, digest, git.head(repository))
         origin = {KEY: key, "source": "packaged", "model": "package", "dvc.stage": "package"}
         run_id = mirror.create(f"package {digest[:7]}", origin | tags)
         mirror.log(run_id, metrics=_metrics(summary, "test/"))

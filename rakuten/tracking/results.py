@@ -1,18 +1,17 @@
 """Results as DVC and git hold them: trained models with their inputs, parameters and metrics.
 
-A result is identified by its entry in `dvc.lock`: the command, the digests of the inputs and the
-values of the parameters. Everything that MLflow shows of it can be read from the workspace, a
-commit or an experiment, so nothing is lost if MLflow's database is.
+Everything that MLflow shows of a result can be read from the workspace, a commit or an experiment,
+so nothing is lost if MLflow's database is.
 """
 
+import functools
 import hashlib
 import io
 import json
 import os
-import subprocess
-from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import datetime
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -20,59 +19,41 @@ from typing import Any
 import pandas as pd
 
 from rakuten import storage
-from rakuten.model_names import BY_STAGE
+from rakuten.model_names import BY_NAME, TABLE
 from rakuten.stage_log import TIMINGS
 
-EVALUATION, CHARTS = "reports/evaluate", "reports/charts"
+CHARTS, LOCK = "reports/charts", "dvc.lock"
+EVALUATION, MODELS = "reports/evaluate", "reports/evaluate/models.json"
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The project's files as they are in the workspace or in one commit.
+    """The project's files at one moment: in the workspace, or in a commit, see `git.Commit`.
 
     Attributes:
-        root: The repository.
-        commit: A commit, or None for the workspace.
-        experiment: The name of the `dvc exp` experiment, "" for other commits.
-        baseline: The commit that the experiment started from, or "".
-        time: When it was made, seconds since 1970, None for the workspace.
-        running: In the workspace, a stage whose outputs are written but not yet recorded by DVC,
-            or "".
+        root: The project's folder.
+        time: When it was made, seconds since 1970; None for the workspace.
     """
 
     root: Path
-    commit: str | None = None
-    experiment: str = ""
-    baseline: str = ""
-    time: float | None = None
-    running: str = ""
+    time: float | None = field(default=None, kw_only=True)
 
     def read(self, path: str) -> bytes | None:
         """Read a file, None if it does not exist in this snapshot."""
-        if self.commit is None:
-            file = self.root / path
-            return file.read_bytes() if file.is_file() else None
-        blob = _git(self.root, "cat-file", "blob", f"{self.commit}:{path}", check=False)
-        return blob.stdout if blob.returncode == 0 else None
+        raise NotImplementedError
 
-    def files(self, folder: str) -> list[str]:
-        """List the files below a folder, sorted."""
-        if self.commit is None:
-            found = (self.root / folder).rglob("*")
-            return sorted(
-                str(PurePosixPath(p.relative_to(self.root))) for p in found if p.is_file()
-            )
-        listed = _git(self.root, "ls-tree", "-r", "-z", "--name-only", self.commit, f"{folder}/")
-        return sorted(name for name in listed.stdout.decode().split("\0") if name)
+    def files(self, folder: str) -> dict[str, str]:
+        """List the files below a folder of `reports/`.
+
+        Returns:
+            The hash of each file's content, as git computes it, by path; sorted by path.
+        """
+        raise NotImplementedError
 
     @cached_property
     def lock(self) -> dict[str, dict]:
         """The stages of `dvc.lock` by name, empty if there is none."""
-        content = self.read("dvc.lock")
-        stages = storage.parse_yaml(content)["stages"] if content else {}
-        if self.running:
-            stages = stages | {self.running: _with_digests(current_entries()[self.running])}
-        return stages
+        return _parse_lock(self.read(LOCK) or b"")
 
     def json(self, path: str) -> dict:
         """Read a JSON file, empty if it does not exist in this snapshot."""
@@ -86,23 +67,79 @@ class Snapshot:
 
 
 @dataclass(frozen=True)
+class Workspace(Snapshot):
+    """The project's files as they are on disk.
+
+    Attributes:
+        root: The project's folder.
+        running: A stage whose outputs are written but not yet recorded by DVC, or "".
+    """
+
+    running: str = ""
+
+    def read(self, path: str) -> bytes | None:
+        """Read a file, None if it does not exist."""
+        file = self.root / path
+        return file.read_bytes() if file.is_file() else None
+
+    def files(self, folder: str) -> dict[str, str]:
+        """List the files below a folder with the hashes that git gives to their contents."""
+        found = sorted(path for path in (self.root / folder).rglob("*") if path.is_file())
+        names = [str(PurePosixPath(path.relative_to(self.root))) for path in found]
+        return {n: _git_hash(p.read_bytes()) for n, p in zip(names, found, strict=True)}
+
+    @cached_property
+    def lock(self) -> dict[str, dict]:
+        """The stages of `dvc.lock` by name, with the running one as it is about to be recorded."""
+        stages = _parse_lock(self.read(LOCK) or b"")
+        if self.running:
+            stages = stages | {self.running: _with_digests(current_entries()[self.running])}
+        return stages
+
+
+@dataclass(frozen=True)
 class Result:
     """One trained model of one snapshot.
 
     Attributes:
-        stage: The stage that trained it, e.g. "text".
-        key: Its identity: SHA-256 over command, digests of the inputs, parameters.
+        model: Its name in `rakuten.model_names.TABLE`.
         snapshot: Where it was found.
     """
 
-    stage: str
-    key: str
+    model: str
     snapshot: Snapshot
 
     @property
-    def model(self) -> str:
-        """The model's name in the reports: text, image, fusion, text_ensemble and so on."""
-        return BY_STAGE[self.stage]
+    def stage(self) -> str:
+        """The stage that trained it; a net's stage also fits its baselines."""
+        return BY_NAME[self.model].stage
+
+    @property
+    def is_main(self) -> bool:
+        """Whether the stage has the model's name: the reports of the stage are about it."""
+        return self.stage == self.model
+
+    @property
+    def outputs(self) -> str:
+        """The file with the model's probabilities."""
+        name = "outputs" if self.is_main else "baselines"
+        return f"build/{self.stage}/{name}.npz"
+
+    @cached_property
+    def key(self) -> str:
+        """Its identity: SHA-256 over model, command, inputs and all parameters."""
+        return key(self.snapshot.lock, self.stage, self.model)
+
+    @cached_property
+    def is_recorded(self) -> bool:
+        """Whether the reports of its stage are the ones that `dvc.lock` describes.
+
+        A baseline has no report of training: it is a result once it is evaluated.
+        """
+        if not self.is_main:
+            return self.evaluated
+        reports = [out for out in self._entry["outs"] if out["path"].startswith("reports/")]
+        return all(map(self.snapshot.holds, reports))
 
     @cached_property
     def params(self) -> dict[str, object]:
@@ -112,24 +149,20 @@ class Result:
     @cached_property
     def curves(self) -> pd.DataFrame:
         """One row per epoch, as `rakuten.models.training.fit` returns it; empty without epochs."""
-        content = self.snapshot.read(f"reports/{self.stage}/history.csv")
+        content = self.snapshot.read(f"reports/{self.stage}/history.csv") if self.is_main else None
         return pd.read_csv(io.BytesIO(content or b"epoch\n"))
 
     @cached_property
     def metrics(self) -> dict[str, float]:
         """Metrics of the training and, once evaluated, of each part, e.g. "test/accuracy"."""
-        values = flatten({"model": self.snapshot.json(f"reports/{self.stage}/metrics.json")})
-        values["model/bytes"] = next(
-            (o.get("size") for o in self._entry["outs"] if o["path"].endswith("weights.npz")), None
-        )
+        values: dict[str, Any] = {}
+        if self.is_main:
+            values = flatten({"model": self.snapshot.json(f"reports/{self.stage}/metrics.json")})
+            weights = [o for o in self._entry["outs"] if o["path"].endswith("weights.npz")]
+            values["model/bytes"] = weights[0].get("size") if weights else None
         if self.evaluated:
-            scores = self.snapshot.json(f"{EVALUATION}/metrics.json").get(self.model, {})
-            values |= flatten(scores)
-        return {
-            name: float(value)
-            for name, value in values.items()
-            if isinstance(value, int | float) and not isinstance(value, bool)
-        }
+            values |= flatten(self._scores)
+        return _numbers(values)
 
     @cached_property
     def timings(self) -> dict[str, float]:
@@ -137,27 +170,26 @@ class Result:
 
         Git does not track timings, so those of the workspace are read for any snapshot.
         """
-        timings = Snapshot(self.snapshot.root).json(f"{TIMINGS}/{self.stage}.json")
-        digests = {out["path"]: out["md5"] for out in self._entry["outs"]}
+        timings = Workspace(self.snapshot.root).json(f"{TIMINGS}/{self.stage}.json")
+        digests = {out["path"]: out.get("md5") for out in self._entry["outs"]}
         measured = timings.pop("measured_on", {})
         if not measured or any(digests.get(path) != md5 for path, md5 in measured.items()):
             return {}
-        return {f"timing/{name}": float(value) for name, value in timings.items()}
+        owners = {name: self._owner(name) for name in timings}
+        own = {n: v for n, v in timings.items() if owners[n] == self.model}
+        prefix = "" if self.is_main else f"{self._short_name}_"
+        return {f"timing/{name.removeprefix(prefix)}": float(value) for name, value in own.items()}
 
     @cached_property
     def evaluated(self) -> bool:
         """Whether the snapshot's evaluation is of this training."""
-        evaluation = self.snapshot.lock.get("evaluate")
-        if evaluation is None:
-            return False
-        outputs = f"build/{self.stage}/outputs.npz"
+        evaluation = self.snapshot.lock.get("evaluate", {})
+        read = {dep["path"]: dep.get("md5") for dep in evaluation.get("deps", [])}
         trained = {out["path"]: out.get("md5") for out in self._entry["outs"]}
-        metrics = [
-            out
-            for out in evaluation.get("outs", [])
-            if out["path"] == f"{EVALUATION}/metrics.json" and self.snapshot.holds(out)
-        ]
-        return trained[outputs] == self._read_by_evaluation.get(outputs) and bool(metrics)
+        if self.outputs not in trained or trained[self.outputs] != read.get(self.outputs):
+            return False
+        reports = [o for o in evaluation.get("outs", []) if o["path"] == self._scores_path]
+        return bool(reports) and self.snapshot.holds(reports[0]) and bool(self._scores)
 
     @cached_property
     def dataset(self) -> dict[str, str]:
@@ -167,59 +199,85 @@ class Result:
         described = self.snapshot.json("reports/clean.json").get("dataset", {})
         return {"name": described.get("name", "unnamed"), "digest": digest.removesuffix(".dir")}
 
-    def attachments(self) -> list[str]:
-        """List the reports of this model.
+    @cached_property
+    def attachments(self) -> dict[str, str]:
+        """The reports of this model: the hash of each file's content by its path.
 
         Reports that compare models belong to late_fusion if it was evaluated, else to fusion.
         """
-        trained = self.snapshot.files(f"reports/{self.stage}")
+        trained = self.snapshot.files(f"reports/{self.stage}") if self.is_main else {}
         folders = (EVALUATION, CHARTS) if self.evaluated else ()
-        evaluated = [path for folder in folders for path in self.snapshot.files(folder)]
-        shown = [path for path in evaluated if "/predictions_" not in path]
-        own = [path for path in shown if _subject(path) == self.model]
-        has_ensembles = "build/late_fusion/outputs.npz" in self._read_by_evaluation
-        if self.model == ("late_fusion" if has_ensembles else "fusion"):
-            own += [path for path in shown if not _subject(path)]
-        return trained + own
+        evaluated = [item for folder in folders for item in self.snapshot.files(folder).items()]
+        shown = {path: digest for path, digest in evaluated if "/predictions_" not in path}
+        read = self.snapshot.lock.get("evaluate", {}).get("deps", [])
+        has_ensembles = any(dep["path"] == "build/late_fusion/outputs.npz" for dep in read)
+        compares = self.model == ("late_fusion" if has_ensembles else "fusion")
+        subjects = {self.model, ""} if compares else {self.model}
+        return trained | {p: digest for p, digest in shown.items() if _subject(p) in subjects}
 
+    @cached_property
     def content(self) -> str:
-        """Hash everything above except the timings, which differ between identical results."""
-        shown = [self.params, self.metrics, self.dataset, self.curves.to_csv(index=False)]
-        attached = [self.snapshot.read(path) or b"" for path in self.attachments()]
-        parts = [json.dumps(shown, sort_keys=True).encode(), *attached]
-        return hashlib.sha256(b"".join(hashlib.sha256(p).digest() for p in parts)).hexdigest()
+        """Digest of what makes the result: equal for trainings that gave the same model.
+
+        Neither timings nor charts count, nor the code that trained it.
+        """
+        curves = self.curves.to_csv(index=False)
+        return digest(self.model, self.params, self.metrics, self.dataset, curves)
+
+    @property
+    def files(self) -> str:
+        """Digest of the attachments."""
+        return digest(self.attachments)
 
     @property
     def _entry(self) -> dict:
         return self.snapshot.lock[self.stage]
 
     @property
-    def _read_by_evaluation(self) -> dict[str, str | None]:
-        """Digests of the evaluation's inputs by path."""
-        deps = self.snapshot.lock.get("evaluate", {}).get("deps", [])
-        return {dep["path"]: dep.get("md5") for dep in deps}
+    def _scores_path(self) -> str:
+        """Name the report with the metrics; before there was `models.json`, it was another one."""
+        outs = {out["path"] for out in self.snapshot.lock.get("evaluate", {}).get("outs", [])}
+        return MODELS if MODELS in outs else f"{EVALUATION}/metrics.json"
+
+    @cached_property
+    def _scores(self) -> dict:
+        return self.snapshot.json(self._scores_path).get(self.model, {})
+
+    @property
+    def _short_name(self) -> str:
+        return self.model.removeprefix(f"{self.stage}_")
+
+    def _owner(self, timing: str) -> str:
+        """Find the model of a timing: `naive_bayes_fit_seconds` is of a baseline."""
+        models = [m.name for m in TABLE if m.stage == self.stage and m.name != self.stage]
+        short = {name: name.removeprefix(f"{self.stage}_") for name in models}
+        return next((name for name in models if timing.startswith(f"{short[name]}_")), self.stage)
 
 
 def root() -> Path:
-    """Find the repository; DVC_ROOT names it, also to a stage that runs in a temporary copy."""
+    """Find the project; DVC_ROOT names it, also to a stage that runs in a temporary copy."""
     return Path(os.environ.get("DVC_ROOT", Path.cwd()))
 
 
-def key(entry: dict) -> str:
-    """Identify a result by command, inputs and parameters.
+def key(entries: Mapping[str, dict], stage: str, model: str) -> str:
+    """Identify a result by model, command, inputs and parameters.
 
     Args:
-        entry: A stage in the form of `dvc.lock`: cmd, deps with path and md5, params by file.
+        entries: Stages in the form of `dvc.lock`: cmd, deps with path and md5, params by file.
+        stage: The stage that trains the model.
+        model: One of the models that it trains.
 
     Returns:
         64 hexadecimal digits.
     """
-    identity = {
-        "cmd": entry["cmd"],
-        "deps": sorted([dep["path"], dep.get("md5", "")] for dep in entry.get("deps", [])),
-        "params": entry.get("params", {}),
-    }
-    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+    entry = entries[stage]
+    deps = sorted([dep["path"], dep.get("md5", "")] for dep in entry.get("deps", []))
+    return digest(model, entry["cmd"], deps, entry.get("params", {}), flat_params(entries, stage))
+
+
+def digest(*values: object) -> str:
+    """Hash values that JSON can express, as 64 hexadecimal digits."""
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
 def current_entries() -> dict[str, dict]:
@@ -246,12 +304,7 @@ def current_entries() -> dict[str, dict]:
     }
 
 
-def current_key(stage: str) -> str:
-    """Identify the result that a stage is about to make from the files of the workspace."""
-    return key(_with_digests(current_entries()[stage]))
-
-
-def flat_params(entries: dict[str, dict], stage: str) -> dict[str, object]:
+def flat_params(entries: Mapping[str, dict], stage: str) -> dict[str, object]:
     """Collect the parameters of a stage and of all stages upstream.
 
     Args:
@@ -287,55 +340,52 @@ def flatten(values: dict[str, Any], separator: str = "/") -> dict[str, Any]:
     return flat
 
 
-def found_in(snapshot: Snapshot) -> list[Result]:
-    """List the models of a snapshot whose reports are the ones `dvc.lock` describes.
+def trained_in(snapshot: Snapshot) -> list[Result]:
+    """List the models that `dvc.lock` of a snapshot describes, in the order of the table.
 
-    Stages with other outputs, as in old commits, are skipped. Only outputs.npz is required: a model
-    that is not trained in epochs has no history.
+    Stages with other outputs, as in old commits, are skipped.
     """
-    found = []
-    for stage in BY_STAGE:
-        entry = snapshot.lock.get(stage, {"outs": []})
-        outs = {out["path"]: out for out in entry["outs"]}
-        reports = [out for path, out in outs.items() if path.startswith("reports/")]
-        if f"build/{stage}/outputs.npz" in outs and all(map(snapshot.holds, reports)):
-            found.append(Result(stage, key(entry), snapshot))
-    return found
+    outs = {
+        stage: {out["path"] for out in entry.get("outs", [])}
+        for stage, entry in snapshot.lock.items()
+    }
+    results = [Result(model.name, snapshot) for model in TABLE]
+    return [
+        result
+        for result in results
+        if {f"build/{result.stage}/outputs.npz", result.outputs} <= outs.get(result.stage, set())
+    ]
 
 
-def commits(repository: Path) -> Iterator[Snapshot]:
-    """Iterate over the commits of all branches and tags that changed results, newest first."""
-    log = _git(
-        repository, "log", "--branches", "--tags", "--remotes", "HEAD",
-        "--full-history", "--format=%H %cI", "--", "dvc.lock", "reports", check=False,
-    )  # fmt: skip
-    for line in log.stdout.decode().splitlines():
-        commit, time = line.split()
-        yield Snapshot(repository, commit, time=datetime.fromisoformat(time).timestamp())
+def found_in(snapshot: Snapshot) -> list[Result]:
+    """List the models of a snapshot whose reports are the ones `dvc.lock` describes."""
+    return [result for result in trained_in(snapshot) if result.is_recorded]
 
 
-def experiments(repository: Path) -> Iterator[Snapshot]:
-    """Iterate over the finished `dvc exp` experiments, newest first."""
-    references = _git(
-        repository, "for-each-ref", "--sort=-committerdate",
-        "--format=%(objectname) %(committerdate:iso-strict) %(refname)", "refs/exps", check=False,
-    )  # fmt: skip
-    for line in references.stdout.decode().splitlines():
-        commit, time, reference = line.split()
-        parts = reference.split("/")  # refs/exps/<2 digits>/<38 digits>/<name>
-        if len(parts) == 5 and len(parts[2]) == 2:
-            timestamp = datetime.fromisoformat(time).timestamp()
-            yield Snapshot(repository, commit, parts[4], parts[2] + parts[3], timestamp)
+def _numbers(values: dict[str, Any]) -> dict[str, float]:
+    return {
+        name: float(value)
+        for name, value in values.items()
+        if isinstance(value, int | float) and not isinstance(value, bool)
+    }
 
 
-def head(repository: Path) -> str:
-    """Return the checked-out commit, "" outside git."""
-    found = _git(repository, "rev-parse", "HEAD", check=False)
-    return found.stdout.decode().strip() if found.returncode == 0 else ""
+def _parse_lock(content: bytes) -> dict[str, dict]:
+    """Parse the stages of `dvc.lock`, each distinct one once: a whole file takes 0.3 seconds."""
+    head, *stages = re.split(rb"^(?=  [^\s#])", content, flags=re.MULTILINE)
+    is_plain = head.splitlines()[-1:] == [b"stages:"] and not re.search(rb"[:-] [&*]", content)
+    if not is_plain or any(re.search(rb"^\S", stage, re.MULTILINE) for stage in stages):
+        return (storage.parse_yaml(content) or {}).get("stages") or {}
+    return {name: entry for stage in stages for name, entry in _parse_stage(stage).items()}
 
 
-def _git(repository: Path, *arguments: str, check: bool = True) -> subprocess.CompletedProcess:
-    return subprocess.run(["git", *arguments], cwd=repository, capture_output=True, check=check)
+@functools.cache
+def _parse_stage(text: bytes) -> dict[str, dict]:
+    return storage.parse_yaml(text)
+
+
+def _git_hash(content: bytes) -> str:
+    return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
 
 
 def _with_digests(entry: dict) -> dict:
@@ -359,4 +409,4 @@ def _out_paths(stage: dict) -> list[str]:
 def _subject(path: str) -> str:
     """Find the model of a report, "" if it has several: `f1_text_ensemble` is not of text."""
     stem = Path(path).stem
-    return max((m for m in BY_STAGE.values() if stem.endswith(f"_{m}")), key=len, default="")
+    return max((m for m in BY_NAME if stem.endswith(f"_{m}")), key=len, default="")

@@ -4,11 +4,12 @@ import sys
 
 import pytest
 import yaml
-from tracking_cases import add_ensembles, commit, git, write_project
+from tracking_cases import add_baselines, add_ensembles, add_fusion, commit, git, md5, write_project
 
 from rakuten import storage
 from rakuten.tracking import results
-from rakuten.tracking.results import Snapshot
+from rakuten.tracking.git import Repository
+from rakuten.tracking.results import Result, Workspace
 
 
 @pytest.fixture
@@ -20,14 +21,14 @@ def project(tmp_path):
 
 
 def test_a_result_has_params_curves_metrics_timings_and_data(project):
-    (result,) = results.found_in(Snapshot(project))
+    (result,) = results.found_in(Workspace(project))
     assert (result.stage, result.model) == ("text", "text")
     assert result.params == {"clean.lemmatize": True, "seed": 1, "text.dropout": 0.5}
     assert result.curves["train_loss"].tolist() == [0.3, 1 / 3]
     assert result.metrics == {"model/parameters": 9, "model/epochs": 2, "test/accuracy": 0.8}
     assert result.timings == {"timing/fit_seconds": 1.5}
     assert result.dataset == {"name": "tiny", "digest": "abc"}
-    assert result.attachments() == [
+    assert list(result.attachments) == [
         "reports/text/history.csv",
         "reports/text/metrics.json",
         "reports/charts/confusion_text.png",
@@ -35,23 +36,23 @@ def test_a_result_has_params_curves_metrics_timings_and_data(project):
 
 
 def test_reports_that_compare_models_belong_to_fusion(project):
-    (text,) = results.found_in(Snapshot(project))
-    fusion = results.Result("fusion", text.key, text.snapshot)
-    object.__setattr__(fusion, "evaluated", True)
-    assert fusion.attachments() == [
+    add_fusion(project)
+    text, fusion = results.found_in(Workspace(project))
+    assert set(fusion.attachments) == {
+        "reports/fusion/metrics.json",
         "reports/charts/confusion_fusion.png",
-        "reports/evaluate/metrics.json",
+        "reports/evaluate/models.json",
         "reports/charts/all.png",
-    ]
-    content = text.content()
+    }
+    content = text.content
     storage.write_bytes(project / "reports/charts/all.png", b"PNG of another fusion")
-    (again,) = results.found_in(Snapshot(project))
-    assert again.content() == content
+    again, _ = results.found_in(Workspace(project))
+    assert again.content == content
 
 
 def test_a_result_without_epochs_has_no_curves(project):
     add_ensembles(project)
-    text, text_ensemble, late_fusion = results.found_in(Snapshot(project))
+    text, text_ensemble, late_fusion = results.found_in(Workspace(project))
     assert [r.model for r in (text, text_ensemble, late_fusion)] == [
         "text",
         "text_ensemble",
@@ -64,93 +65,112 @@ def test_a_result_without_epochs_has_no_curves(project):
         "model/weight": 0.7, "model/views/n": 3, "model/bytes": 5, "test/accuracy": 0.875,
     }  # fmt: skip
     assert text_ensemble.timings == {}
-    assert len(text_ensemble.content()) == 64
+    assert len(text_ensemble.content) == 64
 
 
 def test_reports_of_ensembles_do_not_belong_to_nets(project):
     """`f1_text_ensemble` contains `_text`, but is no report of the text net."""
+    add_fusion(project)
     add_ensembles(project)
-    text, text_ensemble, late_fusion = results.found_in(Snapshot(project))
+    text, fusion, text_ensemble, late_fusion = results.found_in(Workspace(project))
     shown = "reports/charts/confusion"
-    assert text.attachments()[-1] == f"{shown}_text.png"
-    assert f"{shown}_text_ensemble.png" not in text.attachments()
-    assert text_ensemble.attachments() == [
+    assert list(text.attachments)[-1] == f"{shown}_text.png"
+    assert f"{shown}_text_ensemble.png" not in list(text.attachments)
+    assert list(text_ensemble.attachments) == [
         "reports/text_ensemble/metrics.json",
         f"{shown}_text_ensemble.png",
     ]
-    assert late_fusion.attachments() == [
+    assert set(late_fusion.attachments) == {
         "reports/late_fusion/metrics.json",
         f"{shown}_late_fusion.png",
-        "reports/evaluate/metrics.json",
+        "reports/evaluate/models.json",
         "reports/charts/all.png",
-    ]
-    fusion = results.Result("fusion", text.key, text.snapshot)
-    object.__setattr__(fusion, "evaluated", True)
-    assert fusion.attachments() == [f"{shown}_fusion.png"]
+    }
+    assert set(fusion.attachments) == {"reports/fusion/metrics.json", f"{shown}_fusion.png"}
 
 
 def test_comparisons_stay_with_fusion_until_ensembles_are_evaluated(project):
     """Ensembles were added, but the evaluation has not run since."""
+    add_fusion(project)
     add_ensembles(project)
     lock = yaml.safe_load((project / "dvc.lock").read_text())
-    lock["stages"]["evaluate"]["deps"] = lock["stages"]["evaluate"]["deps"][:1]
+    lock["stages"]["evaluate"]["deps"] = lock["stages"]["evaluate"]["deps"][:2]
     storage.write_text(project / "dvc.lock", yaml.safe_dump(lock))
-    text, *ensembles = results.found_in(Snapshot(project))
+    _, fusion, *ensembles = results.found_in(Workspace(project))
     assert not any(result.evaluated for result in ensembles)
-    assert [result.attachments() for result in ensembles] == [
+    assert [list(result.attachments) for result in ensembles] == [
         ["reports/text_ensemble/metrics.json"], ["reports/late_fusion/metrics.json"],
     ]  # fmt: skip
-    fusion = results.Result("fusion", text.key, text.snapshot)
-    object.__setattr__(fusion, "evaluated", True)
-    assert "reports/charts/all.png" in fusion.attachments()
+    assert "reports/charts/all.png" in list(fusion.attachments)
 
 
 def test_a_commit_and_the_workspace_have_the_same_result(project):
     commit(project)
-    (workspace,) = results.found_in(Snapshot(project))
-    (snapshot,) = results.commits(project)
-    (committed,) = results.found_in(snapshot)
-    assert committed.key == workspace.key
-    assert committed.content() == workspace.content()
-    assert committed.metrics == workspace.metrics
+    (workspace,) = results.found_in(Workspace(project))
+    with Repository(project) as repository:
+        (snapshot,) = repository.commits()
+        (committed,) = results.found_in(snapshot)
+        assert committed.key == workspace.key
+        assert committed.content == workspace.content
+        assert committed.files == workspace.files
+        assert committed.metrics == workspace.metrics
     assert committed.timings == workspace.timings
     assert snapshot.time > 1_600_000_000
 
 
-def test_commits_come_newest_first_and_keep_their_own_results(project):
-    commit(project, "first")
-    (old,) = results.found_in(Snapshot(project))
-    write_project(project, dropout=0.3, accuracy=0.9)
-    commit(project, "second")
-    found = [result for s in results.commits(project) for result in results.found_in(s)]
-    assert [result.params["text.dropout"] for result in found] == [0.3, 0.5]
-    assert found[1].key == old.key != found[0].key
-    assert [result.metrics["test/accuracy"] for result in found] == [0.9, 0.8]
+def test_baselines_are_results_once_they_are_evaluated(project):
+    (net,) = results.found_in(Workspace(project))
+    add_baselines(project)
+    text, *baselines = results.found_in(Workspace(project))
+    names = ["text_logistic_regression", "text_linear_svm", "text_naive_bayes"]
+    assert [one.model for one in baselines] == names
+    assert len({one.key for one in (text, *baselines)}) == 4
+    assert {one.stage for one in baselines} == {"text"}
+    for one in baselines:
+        assert one.params == net.params
+        assert one.metrics == {"test/accuracy": 0.75, "test/rows": 40}
+        assert one.curves.empty
+        assert one.attachments == {}
+    path = project / "dvc.lock"
+    digest = md5(project / "build/text/baselines.npz")
+    storage.write_text(path, path.read_text().replace(digest, "0", 1))
+    assert [one.model for one in results.found_in(Workspace(project))] == ["text"]
 
 
-def test_experiments_are_found_by_name_and_others_are_not(project):
-    commit(project)
-    git(project, "update-ref", f"refs/exps/ab/{'c' * 38}/brave-name", "HEAD")
-    git(project, "update-ref", "refs/exps/stash", "HEAD")
-    git(project, "update-ref", "refs/exps/exec/EXEC_HEAD", "HEAD")
-    (snapshot,) = results.experiments(project)
-    assert snapshot.experiment == "brave-name"
-    assert len(results.found_in(snapshot)) == 1
+def test_timings_belong_to_the_net_or_to_a_baseline(project):
+    add_baselines(project)
+    path = project / "build/timings/text.json"
+    timings = json.loads(path.read_text()) | {"naive_bayes_fit_seconds": 0.5}
+    storage.write_json(path, timings)
+    found = {one.model: one.timings for one in results.found_in(Workspace(project))}
+    assert found["text"] == {"timing/fit_seconds": 1.5}
+    assert found["text_naive_bayes"] == {"timing/fit_seconds": 0.5}
+    assert found["text_linear_svm"] == {}
+
+
+def test_metrics_of_old_commits_are_in_another_report(project):
+    (new,) = results.found_in(Workspace(project))
+    assert new.metrics["test/accuracy"] == 0.8
+    (project / "reports/evaluate/models.json").rename(project / "reports/evaluate/metrics.json")
+    lock = (project / "dvc.lock").read_text().replace("models.json", "metrics.json")
+    storage.write_text(project / "dvc.lock", lock)
+    (old,) = results.found_in(Workspace(project))
+    assert old.metrics == new.metrics
 
 
 def test_reports_that_dvc_lock_does_not_describe_are_no_result(project):
     storage.write_text(project / "reports/text/history.csv", "epoch\n")
-    assert results.found_in(Snapshot(project)) == []
+    assert results.found_in(Workspace(project)) == []
 
 
 def test_an_evaluation_of_other_outputs_is_ignored(project):
     lock = yaml.safe_load((project / "dvc.lock").read_text())
     lock["stages"]["evaluate"]["deps"] = [{"path": "build/text/outputs.npz", "md5": "0" * 32}]
     storage.write_text(project / "dvc.lock", yaml.safe_dump(lock))
-    (result,) = results.found_in(Snapshot(project))
+    (result,) = results.found_in(Workspace(project))
     assert not result.evaluated
     assert "test/accuracy" not in result.metrics
-    assert not any("evaluate" in path for path in result.attachments())
+    assert not any("evaluate" in path for path in list(result.attachments))
 
 
 def test_timings_of_another_training_are_ignored(project):
@@ -158,20 +178,25 @@ def test_timings_of_another_training_are_ignored(project):
     timings = json.loads(path.read_text())
     timings["measured_on"] = {"build/text/outputs.npz": "0" * 32}
     storage.write_json(path, timings)
-    (result,) = results.found_in(Snapshot(project))
+    (result,) = results.found_in(Workspace(project))
     assert result.timings == {}
 
 
-def test_content_depends_on_everything_but_timings(project):
-    (before,) = results.found_in(Snapshot(project))
-    content = before.content()
+def test_content_depends_on_the_result_alone(project):
+    (before,) = results.found_in(Workspace(project))
+    identity = before.key, before.content, before.files
     path = project / "build/timings/text.json"
     storage.write_json(path, json.loads(path.read_text()) | {"fit_seconds": 9})
-    (same,) = results.found_in(Snapshot(project))
-    assert same.content() == content
     storage.write_bytes(project / "reports/charts/confusion_text.png", b"PNG2")
-    (other,) = results.found_in(Snapshot(project))
-    assert other.content() != content
+    lock = (project / "dvc.lock").read_text()
+    storage.write_text(project / "dvc.lock", lock.replace("md5: '2'", "md5: '3'"))
+    (same,) = results.found_in(Workspace(project))
+    assert same.content == identity[1]
+    assert same.files != identity[2]
+    assert same.key != identity[0]
+    write_project(project, accuracy=0.9)
+    (other,) = results.found_in(Workspace(project))
+    assert other.content != identity[1]
 
 
 ENTRY = {
@@ -182,15 +207,24 @@ ENTRY = {
 }
 
 
-def test_key_depends_on_command_inputs_and_params():
+def test_the_key_depends_on_model_command_inputs_and_params():
+    def key(entry, model="text", **others):
+        return results.key({"text": entry, **others}, "text", model)
+
     same = ENTRY | {"deps": [{"path": "b", "md5": "2"}, {"path": "a", "md5": "1"}], "outs": []}
-    assert results.key(same) == results.key(ENTRY)
+    assert key(same) == key(ENTRY)
     for change in (
         {"cmd": "walk"},
         {"deps": [{"path": "a", "md5": "9"}, {"path": "b", "md5": "2"}]},
         {"params": {"params.yaml": {"seed": 2}}},
     ):
-        assert results.key(ENTRY | change) != results.key(ENTRY)
+        assert key(ENTRY | change) != key(ENTRY)
+    assert key(ENTRY, "text_linear_svm") != key(ENTRY)
+    # A stage upstream whose output is the same under other parameters.
+    upstream = {"cmd": "clean", "outs": [{"path": "a", "md5": "1"}]}
+    params = {"params": {"params.yaml": {"clean": {"lemmatize": True}}}}
+    assert key(ENTRY, clean=upstream) == key(ENTRY)
+    assert key(ENTRY, clean=upstream | params) != key(ENTRY)
 
 
 def test_the_key_of_a_running_stage_equals_that_of_dvc_lock(tmp_path, monkeypatch):
@@ -207,8 +241,17 @@ def test_the_key_of_a_running_stage_equals_that_of_dvc_lock(tmp_path, monkeypatc
         subprocess.run(
             [sys.executable, "-m", "dvc", *command], check=True, capture_output=True, cwd=tmp_path
         )
-    recorded = Snapshot(tmp_path).lock["text"]
-    assert results.current_key("text") == results.key(recorded)
+    running, recorded = Workspace(tmp_path, "text"), Workspace(tmp_path)
+    assert running.lock["text"]["outs"] == [{"path": "out", "md5": md5(tmp_path / "out")}]
+    assert Result("text", running).key == Result("text", recorded).key
+
+
+def test_a_lock_file_with_anchors_is_read(project):
+    lock = "stages:\n  a:\n    outs: &o\n    - path: x\n  b:\n    outs: *o\n"
+    storage.write_text(project / "dvc.lock", lock)
+    assert Workspace(project).lock["b"] == {"outs": [{"path": "x"}]}
+    storage.write_text(project / "dvc.lock", "schema: '2.0'\n")
+    assert Workspace(project).lock == {}
 
 
 def test_nested_values_are_flattened():

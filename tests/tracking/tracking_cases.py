@@ -27,7 +27,7 @@ def write_project(folder, dropout=0.5, accuracy=0.8):
     storage.write_csv(folder / "reports/text/history.csv", curves)
     storage.write_json(folder / "reports/text/metrics.json", {"parameters": 9, "epochs": 2})
     scores = {"text": {"test": {"accuracy": accuracy, "log_loss": None}}}
-    storage.write_json(folder / "reports/evaluate/metrics.json", scores)
+    storage.write_json(folder / "reports/evaluate/models.json", scores)
     storage.write_json(folder / "reports/clean.json", {"dataset": {"name": "tiny"}})
     for name in (
         "confusion_text.png",
@@ -66,7 +66,7 @@ def write_project(folder, dropout=0.5, accuracy=0.8):
         "evaluate": {
             "cmd": "python -m stages.evaluate",
             "deps": [outputs],
-            "outs": [file("reports/evaluate/metrics.json")],
+            "outs": [file("reports/evaluate/models.json")],
         },
     }
     storage.write_text(folder / "dvc.lock", yaml.safe_dump({"stages": lock}))
@@ -74,10 +74,20 @@ def write_project(folder, dropout=0.5, accuracy=0.8):
 
 def add_ensembles(folder, comparison=b"PNG of all models"):
     """Add text_ensemble and late_fusion, which are not trained in epochs, and evaluate them."""
+    _add_models(folder, ["text_ensemble", "late_fusion"])
+    storage.write_bytes(folder / "reports/charts/all.png", comparison)
+
+
+def add_fusion(folder):
+    """Add the fusion net, without curves, and evaluate it."""
+    _add_models(folder, ["fusion"])
+
+
+def _add_models(folder, names):
     lock = yaml.safe_load((folder / "dvc.lock").read_text())["stages"]
-    scores = json.loads((folder / "reports/evaluate/metrics.json").read_text())
+    scores = json.loads((folder / "reports/evaluate/models.json").read_text())
     read = lock["evaluate"]["deps"]
-    for name in ("text_ensemble", "late_fusion"):
+    for name in names:
         build, reports = folder / "build" / name, folder / "reports" / name
         storage.write_text(build / "outputs.npz", f"outputs of {name}")
         storage.write_text(build / "weights.npz", "12345")
@@ -97,9 +107,26 @@ def add_ensembles(folder, comparison=b"PNG of all models"):
         }
         scores[name] = {"test": {"accuracy": 0.875, "ece": None}}
         storage.write_bytes(folder / f"reports/charts/confusion_{name}.png", b"PNG")
-    storage.write_bytes(folder / "reports/charts/all.png", comparison)
-    storage.write_json(folder / "reports/evaluate/metrics.json", scores)
-    path = "reports/evaluate/metrics.json"
+    _record_scores(folder, lock, scores)
+
+
+def add_baselines(folder):
+    """Add the baselines of the text stage, and evaluate them."""
+    lock = yaml.safe_load((folder / "dvc.lock").read_text())["stages"]
+    scores = json.loads((folder / "reports/evaluate/models.json").read_text())
+    path = "build/text/baselines.npz"
+    storage.write_text(folder / path, "baselines")
+    out = {"path": path, "md5": md5(folder / path)}
+    lock["text"]["outs"].append(out)
+    lock["evaluate"]["deps"].append(dict(out))
+    for name in ("text_logistic_regression", "text_linear_svm", "text_naive_bayes"):
+        scores[name] = {"test": {"accuracy": 0.75, "rows": 40}}
+    _record_scores(folder, lock, scores)
+
+
+def _record_scores(folder, lock, scores):
+    path = "reports/evaluate/models.json"
+    storage.write_json(folder / path, scores)
     lock["evaluate"]["outs"] = [{"path": path, "md5": md5(folder / path)}]
     storage.write_text(folder / "dvc.lock", yaml.safe_dump({"stages": lock}))
 
@@ -127,20 +154,33 @@ def files_of(mirror, run_id, folder=None):
 def shown(mirror):
     """Return everything that MLflow shows of the measured runs, except times and ids."""
     runs = mirror.call("search_runs", [mirror.experiment_id], "tags.source = 'measured'")
-    view = []
-    for run in runs:
-        history = {
-            name: sorted(
-                (m.step, m.value) for m in mirror.call("get_metric_history", run.info.run_id, name)
-            )
-            for name in run.data.metrics
-        }
-        files = sorted(files_of(mirror, run.info.run_id))
-        tags = {k: v for k, v in run.data.tags.items() if not k.startswith("mlflow.")}
-        data = [(d.dataset.name, d.dataset.digest) for d in run.inputs.dataset_inputs]
-        name, status = run.info.run_name, run.info.status
-        view.append((name, status, run.data.params, tags, history, files, data))
-    return sorted(view, key=repr)
+    return sorted((_view(mirror, run) for run in runs), key=repr)
+
+
+def _view(mirror, run):
+    history = {
+        name: sorted(
+            (m.step, m.value) for m in mirror.call("get_metric_history", run.info.run_id, name)
+        )
+        for name in run.data.metrics
+    }
+    files = sorted(files_of(mirror, run.info.run_id))
+    tags = {k: v for k, v in run.data.tags.items() if not k.startswith("mlflow.")}
+    tags.pop("result.clone", None)
+    data = [(d.dataset.name, d.dataset.digest) for d in run.inputs.dataset_inputs]
+    return run.info.run_name, run.info.status, run.data.params, tags, history, files, data
+
+
+def everything(mirror, run_id):
+    """Return all that MLflow stores of a run."""
+    run = mirror.call("get_run", run_id)
+    history = {
+        name: [(m.step, m.value, m.timestamp) for m in points]
+        for name in run.data.metrics
+        for points in [mirror.call("get_metric_history", run_id, name)]
+    }
+    files = sorted(files_of(mirror, run_id))
+    return dict(run.info), run.data.to_dictionary(), history, files
 
 
 def predictions(ids, labels, predicted):
