@@ -62,12 +62,12 @@ repair:  ## restore the committed dvc.lock if a killed run has truncated it
 results: install  ## show the results of the last `make repro`
 	@python -m rakuten readme show
 	@echo
-	@echo "Compare the runs in a browser:  $(VENV)/bin/mlflow ui"
+	@echo "Compare the runs in a browser:  make ui"
 
 ##@ Compare
 
-ui: install  ## open MLflow: http://127.0.0.1:5000
-	mlflow ui
+ui: install  ## open the runs in MLflow: http://127.0.0.1:5000
+	python -m rakuten ui
 
 plots: install  ## write the plots of dvc.yaml as a web page, also usable offline: dvc_plots/
 	-python -m rakuten plots

@@ -34,6 +34,7 @@ COMMANDS = {
     "sync": Command(
         "rakuten.tracking.command", "restore missing runs and the champion in MLflow", ("sync",)
     ),
+    "ui": Command("rakuten.tracking.command", "open the runs in MLflow", ("ui",)),
     "register": Command(
         "rakuten.tracking.command", "register build/package in MLflow", ("register",)
     ),

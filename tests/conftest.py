@@ -9,6 +9,17 @@ import pytest
 from filelock import FileLock
 from repository import clone, run
 
+CHROMIUM_FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
 
 def pytest_collection_modifyitems(items):
     """Run the longest tests first, so that no process waits long for another at the end.
@@ -108,3 +119,17 @@ def mirror(project):
     from rakuten.tracking.mirror import SYNC_TIME_LIMIT, Mirror
 
     return Mirror(SYNC_TIME_LIMIT)
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    """A browser."""
+    from playwright.sync_api import sync_playwright
+
+    path = shutil.which("chromium")
+    if path is None:
+        pytest.fail("Chromium is not there: install it (Debian: apt-get install chromium)")
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=path, args=CHROMIUM_FLAGS)
+        yield browser
+        browser.close()

@@ -59,7 +59,7 @@ def test_make_repro_ends_with_the_results_and_how_to_compare_runs(repro_log):
         "Image ensemble",
         "Late fusion",
         "published accuracy",
-        "mlflow ui",
+        "make ui",
     ):
         assert words in end
 

@@ -21,7 +21,7 @@ from rakuten import storage
 from rakuten.serving import package
 from rakuten.tracking import git, requirements
 from rakuten.tracking.comparison import compare, describe
-from rakuten.tracking.mirror import KEY, Mirror
+from rakuten.tracking.mirror import KEY, NOTE, Mirror
 
 NAME = "rakuten-product-classifier"
 """The registered model."""
@@ -34,6 +34,9 @@ RECORD = Path("reports/champion.json")
 
 DIGEST, DATA, DATA_DIGEST = "package.digest", "data.name", "data.digest"
 """Tags of a version."""
+
+PROMOTED = "promoted.clone"
+"""The tag of a version with the clone of the repository that made it the champion."""
 
 SERVED = Path(__file__).with_name("served.py")
 
@@ -73,12 +76,8 @@ def register(mirror: Mirror, repository: Path) -> tuple[int, bool]:
     with mirror.exclusive():
         if found := _version_of(mirror, digest):
             return int(found.version), False
-        key = f"package-{digest}"
-        for run in mirror.runs(key):  # left by a killed process or a deleted version
-            mirror.call("delete_run", run.info.run_id)
         tags = _tags(summary, digest, git.head(repository))
-        origin = {KEY: key, "source": "packaged", "model": "package", "dvc.stage": "package"}
-        run_id = mirror.create(f"package {digest[:7]}", origin | tags)
+        run_id = _run_of(mirror, summary, tags)
         mirror.log(run_id, metrics=_metrics(summary, "test/"))
         mirror.log_dataset(run_id, summary["dataset"])
         logged = _log(mirror, run_id, folder)
@@ -87,6 +86,18 @@ def register(mirror: Mirror, repository: Path) -> tuple[int, bool]:
             version = mlflow.register_model(logged, NAME, tags=tags)
         mirror.call("update_model_version", NAME, version.version, _description(summary, tags))
         return int(version.version), True
+
+
+def _run_of(mirror: Mirror, summary: dict, tags: dict[str, str]) -> str:
+    """Continue this clone's run of a package that has no version, or start one."""
+    key = f"package-{tags[DIGEST]}"
+    for run in mirror.runs(key):  # its process was killed, or its version was deleted
+        if mirror.owns(run):
+            mirror.log(run.info.run_id, tags=tags)
+            return run.info.run_id
+    origin = {KEY: key, "source": "packaged", "model": "package", "dvc.stage": "package"}
+    origin |= {"data": tags[DATA], NOTE: _description(summary, tags)}
+    return mirror.create(f"package {tags[DIGEST][:7]}", origin | tags)
 
 
 def promote(
@@ -119,7 +130,11 @@ def promote(
     champion = _version_of(mirror, recorded["package"]) if recorded else _aliased(mirror)
     digest = candidate.tags[DIGEST]
     name = f"version {candidate.version} (package {digest[:7]}, {candidate.tags[DATA]})"
-    if digest == (recorded["package"] if recorded else champion and champion.tags.get(DIGEST)):
+    other = _promoted_elsewhere(mirror, recorded["package"]) if recorded else ""
+    if other and not replace:
+        raise RegistryError(f"{other}; pull its {RECORD}, or pass --replace to skip the comparison")
+    present = recorded["package"] if recorded else champion and champion.tags.get(DIGEST)
+    if digest == present and not other:
         _set_alias(mirror, candidate)
         if not recorded:
             _record(repository, mirror, candidate, "named in MLflow", None)
@@ -191,6 +206,8 @@ def restore(mirror: Mirror, repository: Path) -> str | None:
     if not (repository / RECORD).exists():
         return None
     digest = storage.read_json(repository / RECORD)["package"]
+    if other := _promoted_elsewhere(mirror, digest):
+        return f"champion: not restored: {other}; pull its {RECORD}"
     version, state = _version_of(mirror, digest), "kept"
     if version is None:
         folder = repository / package.FOLDER
@@ -263,6 +280,7 @@ def _move(
 ) -> None:
     """Make a version the champion: first in git, from which the alias can be restored."""
     _record(repository, mirror, version, reason, compared)
+    mirror.call("set_model_version_tag", NAME, version.version, PROMOTED, mirror.clone)
     _set_alias(mirror, version)
 
 
@@ -298,6 +316,19 @@ def _aliased(mirror: Mirror) -> ModelVersion | None:
     models = mirror.call("search_registered_models", f"name = '{NAME}'")
     number = models[0].aliases.get(CHAMPION) if models else None
     return next((one for one in _versions(mirror) if one.version == number), None)
+
+
+def _promoted_elsewhere(mirror: Mirror, digest: str) -> str:
+    """Describe a champion that another clone promoted instead of a package, "" if none."""
+    version = _aliased(mirror)
+    if version is None or version.tags.get(DIGEST) == digest:
+        return ""
+    if version.tags.get(PROMOTED, mirror.clone) == mirror.clone:
+        return ""
+    return (
+        f"another clone of the repository made version {version.version} of {NAME} (package "
+        f"{version.tags.get(DIGEST, 'unknown')[:7]}) the champion"
+    )
 
 
 def _set_alias(mirror: Mirror, version: ModelVersion) -> bool:

@@ -4,7 +4,6 @@ Screenshots are left in build/demo/screenshots.
 """
 
 import io
-import shutil
 import socket
 import subprocess
 import sys
@@ -15,7 +14,7 @@ import urllib.request
 import psutil
 import pytest
 from PIL import Image
-from playwright.sync_api import TimeoutError, expect, sync_playwright
+from playwright.sync_api import TimeoutError, expect
 from repository import ROOT
 
 from demo import paths
@@ -24,16 +23,6 @@ from rakuten.data import products
 from rakuten.model_names import BY_NAME
 
 SCREENSHOTS = ROOT / "build" / "demo" / "screenshots"
-FLAGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 NO_IMAGE = "il n'y a pas de photo."  # the end of the evidence sentence
 PATIENCE = 90_000  # milliseconds: the first answer loads the networks, on two busy cores
@@ -88,18 +77,6 @@ def server(built_repository):
     finally:
         process.terminate()
         process.wait(20)
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    """A browser."""
-    path = shutil.which("chromium")
-    if path is None:
-        pytest.fail("Chromium is not there: install it (Debian: apt-get install chromium)")
-    with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=path, args=FLAGS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from tracking_cases import commit, copy_without_store, predictions, shown
 from rakuten import storage
 from rakuten.categories import CODES
 from rakuten.serving import package
-from rakuten.tracking import registry, results, runs
+from rakuten.tracking import git, registry, runs
 from rakuten.tracking.command import main
 from rakuten.tracking.mirror import KEY, SYNC_TIME_LIMIT, Mirror
 
@@ -77,7 +77,7 @@ def test_a_package_is_registered_once(packaged, mirror, monkeypatch):
     digest = package.digest(packaged / "build/package")
     assert version.tags == {
         "package.digest": digest, "data.name": "tiny", "data.digest": "abc",
-        "git.commit": results.head(packaged), "test.weighted_f1": "0.9", "test.accuracy": "0.9",
+        "git.commit": git.head(packaged), "test.weighted_f1": "0.9", "test.accuracy": "0.9",
         "test.rows": "40",
     }  # fmt: skip
     assert "weighted F1 90.0%, accuracy 90.0% on 40 test products" in version.description
@@ -110,12 +110,26 @@ def test_a_package_is_registered_once(packaged, mirror, monkeypatch):
     assert len(shown(mirror)) == 1
 
 
-def test_a_killed_registration_is_repeated(packaged, mirror):
+def test_a_killed_registration_is_continued(packaged, mirror):
     key = f"package-{package.digest(packaged / 'build/package')}"
-    mirror.create("package", {KEY: key})
+    left = mirror.create("package", {KEY: key, "mlflow.note.content": "a person's note"})
     assert registry.register(mirror, packaged) == (1, True)
     (run,) = mirror.runs(key)
-    assert run.info.status == "FINISHED"
+    assert (run.info.run_id, run.info.status) == (left, "FINISHED")
+    assert run.data.tags["mlflow.note.content"] == "a person's note"
+
+
+def test_a_registration_in_another_clone_is_left_alone(packaged, mirror):
+    key = f"package-{package.digest(packaged / 'build/package')}"
+    mirror.clone, clone = "other", mirror.clone
+    mirror.create("package", {KEY: key})
+    (before,) = mirror.runs(key)
+    mirror.clone = clone
+    assert registry.register(mirror, packaged) == (1, True)
+    after, own = mirror.runs(key)
+    assert after.to_dictionary() == before.to_dictionary()
+    assert own.data.tags["data"] == "tiny"
+    assert "Trained on tiny" in own.data.tags["mlflow.note.content"]
 
 
 def test_a_deleted_version_is_registered_again(packaged, mirror):
@@ -290,6 +304,28 @@ def test_sync_restores_the_champion(
     assert "pass --replace" in capsys.readouterr().err
     storage.write_json(packaged / registry.RECORD, kept | {"package": better})
     assert registry.restore(mirror, packaged).startswith("champion: version 2")
+
+
+def test_a_champion_that_another_clone_promoted_stays(packaged, mirror, capsys):
+    main(["promote"])
+    kept = record(packaged)
+    write_package(packaged, wrong=1)
+    registry.register(mirror, packaged)
+    mirror.clone = "other"
+    assert registry.promote(mirror, packaged).is_champion
+    storage.write_json(packaged / registry.RECORD, kept)  # the other clone has a file of its own
+
+    write_package(packaged, wrong=0)
+    capsys.readouterr()
+    assert main(["promote"]) == 2
+    remedy = "the champion; pull its reports/champion.json, or pass --replace"
+    assert remedy in capsys.readouterr().err
+    mirror = Mirror(SYNC_TIME_LIMIT)
+    line = registry.restore(mirror, packaged)
+    assert line.startswith("champion: not restored: another clone of the repository made version 2")
+    assert champion(mirror) == 2
+    assert main(["promote", "--version", "1", "--replace"]) == 0
+    assert champion(mirror) == 1
 
 
 def test_a_champion_named_in_mlflow_alone_counts(packaged, mirror):

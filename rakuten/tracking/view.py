@@ -1,0 +1,158 @@
+"""Show the runs in MLflow's browser pages: the columns, the address, a local server.
+
+MLflow keeps a shared view of an experiment's table in a tag of the experiment and opens it by an
+address with the tag's key; the menu "Views" lists it.
+"""
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable
+from urllib.parse import urlencode, urlsplit, urlunsplit
+
+from rakuten.tracking.mirror import Mirror
+
+NAME = "Results"
+"""The view's name in MLflow."""
+
+PORT = 5000
+"""The default port of the local server."""
+
+START_TIMEOUT = 120.0
+"""Seconds to wait until the local server answers; the first import of MLflow can be slow."""
+
+STOP_TIMEOUT = 10.0
+"""Seconds that the server may take to end."""
+
+WIDTHS = {
+    "attributes.`Run Name`": 265,
+    "runDateAndNestInfo": 130,
+    "tags.`data`": 185,
+    "metrics.`test/accuracy`": 120,
+    "metrics.`test/weighted_f1`": 135,
+    "metrics.`validation/accuracy`": 145,
+    "metrics.`test/log_loss`": 115,
+    "duration": 85,
+    "attributes.`Source`": 140,
+}
+"""Width in pixels of each column of the table, by MLflow's id of the column, in order.
+
+At 1,280 pixels, those up to the validation accuracy are visible.
+"""
+
+STATE = {
+    "selectedColumns": [name for name in WIDTHS if name.startswith(("tags.", "metrics."))]
+    + ["attributes.`Duration`", "attributes.`Source`"],
+    "columnOrder": list(WIDTHS),
+    "columnWidths": WIDTHS,
+    "orderByKey": "metrics.`test/accuracy`",
+    "orderByAsc": False,
+    "runsHiddenMode": "SHOW_ALL",
+}
+"""The table: what MLflow's menu "Views" saves, without what is as MLflow's default."""
+
+KEY = f"results-{hashlib.sha256(json.dumps(STATE).encode()).hexdigest()[:8]}"
+"""The view's key. A changed view has another key, so that no view is ever overwritten."""
+
+TAG = f"mlflow.sharedViewState.{KEY}"
+"""The tag that holds the view."""
+
+
+class ViewError(RuntimeError):
+    """The pages cannot be shown; the message says what to do."""
+
+
+def write_view(mirror: Mirror) -> None:
+    """Save the view in the experiment, unless it is there."""
+    experiment = mirror.call("get_experiment", mirror.experiment_id)
+    if TAG not in experiment.tags:
+        saved = {"name": NAME, "createdAt": int(time.time() * 1000), "state": json.dumps(STATE)}
+        mirror.call("set_experiment_tag", mirror.experiment_id, TAG, json.dumps(saved))
+
+
+def address(server: str, experiment_id: str) -> str:
+    """Return the address of the experiment's table.
+
+    Args:
+        server: The server's address, with user and password or without.
+        experiment_id: The experiment.
+
+    Returns:
+        The address to open in a browser, without user and password.
+    """
+    parts = urlsplit(server)
+    plain = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+    query = urlencode({"workflowType": "machine_learning", "viewStateShareKey": KEY})
+    return f"{plain.rstrip('/')}/#/experiments/{experiment_id}/runs?{query}"
+
+
+def serve(store: str, port: int, ready: Callable[[str], None]) -> None:
+    """Run MLflow's server on a database, for this computer only, until it is interrupted.
+
+    Args:
+        store: The address of the database.
+        port: The port.
+        ready: Called with the server's address once it answers.
+
+    Raises:
+        ViewError: If the port is in use, or the server does not start or ends.
+        KeyboardInterrupt: After Ctrl-C or SIGTERM, when the server has ended.
+    """
+    _check_free(port)
+    server = f"http://127.0.0.1:{port}"
+    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port)]
+    command += ["--workers", "1", "--uvicorn-opts", "--log-level warning"]
+    # The address may contain a password: other users can read arguments, but not the environment.
+    settings = {"MLFLOW_BACKEND_STORE_URI": store, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    settings["PYTHONWARNINGS"] = "ignore"
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # In a new session: Ctrl-C reaches only this process, which then ends all of the server.
+    process = subprocess.Popen(command, env=os.environ | settings, start_new_session=True)
+    try:
+        _wait(process, server)
+        ready(server)
+        process.wait()
+        raise ViewError(f"MLflow's server at {server} ended: see its messages above")
+    finally:
+        _end(process)
+
+
+def _check_free(port: int) -> None:
+    """Raise an error if the port is in use."""
+    try:
+        socket.create_server(("127.0.0.1", port)).close()
+    except OSError as error:
+        if error.errno not in (errno.EADDRINUSE, errno.EACCES):
+            raise
+        raise ViewError(
+            f"port {port} cannot be used ({os.strerror(error.errno)}): end the program that uses "
+            f"it, or choose another port with 'python -m rakuten ui --port {port + 1}'"
+        ) from error
+
+
+def _wait(process: subprocess.Popen, server: str) -> None:
+    """Wait until the server answers."""
+    end = time.monotonic() + START_TIMEOUT
+    while process.poll() is None and time.monotonic() < end:
+        with contextlib.suppress(OSError):
+            urllib.request.urlopen(f"{server}/health", timeout=5).close()
+            return
+        time.sleep(0.2)
+    raise ViewError(f"MLflow's server did not start at {server}: see its messages above")
+
+
+def _end(process: subprocess.Popen) -> None:
+    """End the server and its workers."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(STOP_TIMEOUT)
