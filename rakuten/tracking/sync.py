@@ -119,7 +119,8 @@ def group(snapshots: Sequence[Snapshot]) -> dict[str, Group]:
         Groups by content.
     """
     # Times are whole seconds: of equal ones the order of git decides, experiments come last.
-    oldest_first = sorted(snapshots[::-1], key=lambda s: (_time(s), _experiment(s)))
+    oldest_first = list(reversed(snapshots))
+    oldest_first.sort(key=lambda s: (_time(s), _experiment(s)))
     age = {snapshot: number for number, snapshot in enumerate(oldest_first)}
     by_key: dict[str, list[Result]] = {}
     for snapshot in _progress(oldest_first, "commit", "Reading results"):
