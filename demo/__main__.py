@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from demo.paths import PACKAGE, SUMMARY, missing
+from rakuten.serving import rebuilds
 
 OPTIONS = {
     "server.headless": "true",  # no question about an e-mail address, no browser opened
@@ -36,9 +37,10 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=8501, help="(%(default)s)")
     given = parser.parse_args()
     if missing((SUMMARY,)):
+        rebuilt = rebuilds.writer(patience=rebuilds.PATIENCE) is not None
+        remedy = "DVC is rebuilding it." if rebuilt else "run 'make repro' first."
         print(
-            f"{PACKAGE} does not exist, so the page can show results but not classify: "
-            "run 'make repro' first.",
+            f"{PACKAGE} does not exist, so the page can show results but not classify: {remedy}",
             file=sys.stderr,
         )
     print(f"The page is at http://{given.address}:{given.port} (stop it with Ctrl+C)", flush=True)

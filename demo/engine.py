@@ -53,6 +53,7 @@ class LockedClassifier:
     def __init__(self, classifier: classifiers.ProductClassifier):
         self._classifier, self._lock = classifier, threading.RLock()
         self.summary, self.fusion = classifier.summary, classifier.fusion
+        self.folder = classifier.folder
 
     def prepare(self, product: Product) -> Prepared:
         """Prepare a product; this needs no lock."""
@@ -160,7 +161,7 @@ class Engine:
         if not any(texts.values()) or not self._text_vectors:
             return []
         if self._encoder is None:
-            self._encoder = encoder.SentenceEncoder(PACKAGE / "encoder.onnx")
+            self._encoder = encoder.SentenceEncoder(self._classifier.folder / "encoder.onnx")
         query = {kind: self._encoder.encode([text])[0] for kind, text in texts.items()}
         found = neighbours.nearest(query, self._text_vectors, count=NUM_SIMILAR)
         return _pairs(self._text_ids, *found)
@@ -174,7 +175,7 @@ class Engine:
 
             self._network = backbones.extractor(
                 self._settings.backbone,
-                storage.read_arrays(PACKAGE / "backbone.npz"),
+                storage.read_arrays(self._classifier.folder / "backbone.npz"),
                 size=self._settings.size,
                 precision=self._settings.precision,
             )

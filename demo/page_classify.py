@@ -6,11 +6,10 @@ from textwrap import shorten
 
 import streamlit as st
 
-from demo import catalogue as catalogues
 from demo import components, examples, heatmap, uploads, view_models
 from demo.engine import Answer
 from demo.paths import MODELS_NEED, PRODUCTS_NEED
-from demo.shared import catalogue, complete, engine, heading, language, t
+from demo.shared import build, catalogue, complete, engine, heading, language, t
 from demo.translations import number, percent
 from rakuten.category_names import GROUPS, category
 from rakuten.image import preprocessing
@@ -41,7 +40,7 @@ class Request:
 
 def show() -> None:
     """Draw the tab."""
-    if not complete((*MODELS_NEED, *PRODUCTS_NEED), "missing_build"):
+    if not complete((*MODELS_NEED, *PRODUCTS_NEED), "missing_build", kept=True):
         return
     _show_examples()
     st.space("small")
@@ -64,19 +63,13 @@ def show() -> None:
     _show_explanation(answer, request)
 
 
-@st.cache_data(show_spinner=False)
-def _examples() -> list[examples.Example]:
-    """Choose the examples, once."""
-    return examples.choose(examples.candidates(catalogues.predictions(), catalogue().table))
-
-
 def _show_examples() -> None:
     """Draw a button with a thumbnail for each example."""
     heading("examples", t("examples_help"))
     products, style = catalogue(), ""
     with st.container(key="examples"):
         for start in range(0, examples.COUNT, 6):
-            row = _examples()[start : start + 6]
+            row = build().examples[start : start + 6]
             for column, example in zip(st.columns(6), row, strict=False):
                 group = GROUPS.get(example.group, {}).get(language(), "")
                 kind = t(f"kind_{example.kind}", group=group)

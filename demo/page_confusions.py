@@ -2,10 +2,9 @@
 
 import streamlit as st
 
-from demo import catalogue as catalogues
 from demo import components, view_models
 from demo.paths import PRODUCTS_NEED
-from demo.shared import catalogue, complete, heading, language, t
+from demo.shared import build, catalogue, complete, heading, language, t
 from demo.translations import percent
 from rakuten.category_names import category
 
@@ -15,9 +14,9 @@ EXAMPLES = 6
 
 def show() -> None:
     """Draw the tab."""
-    if not complete(PRODUCTS_NEED, "missing_build"):
+    if not complete(PRODUCTS_NEED, "missing_build", kept=True):
         return
-    predictions = catalogues.predictions()
+    predictions = build().predictions
     errors = int((predictions["actual"] != predictions["predicted"]).sum())
     heading("pairs", t("pairs_note", errors=errors, rows=len(predictions)))
     pairs = view_models.confused_pairs(predictions, PAIRS)

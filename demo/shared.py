@@ -3,23 +3,32 @@
 import streamlit as st
 
 from demo import components
+from demo.builds import Build, Builds
 from demo.catalogue import Catalogue
 from demo.engine import Engine
 from demo.paths import missing
 from demo.translations import translate
+from rakuten.serving import rebuilds
 
 
 @st.cache_resource(show_spinner=False)
+def _builds() -> Builds:
+    return Builds()
+
+
+def build() -> Build:
+    """Return the build that the page shows; `complete` opens it."""
+    return _builds().current()
+
+
 def catalogue() -> Catalogue:
-    """Open the products."""
-    return Catalogue()
+    """Return the products."""
+    return build().catalogue
 
 
-@st.cache_resource(show_spinner=False)
 def engine() -> Engine:
-    """Load the models."""
-    table = catalogue().table
-    return Engine(table.index[table["part"] == "train"].to_numpy())
+    """Return the models; takes seconds the first time."""
+    return build().engine
 
 
 def language() -> str:
@@ -39,9 +48,27 @@ def heading(key: str, note: str = "", level: int = 2) -> None:
         st.html(components.note(note))
 
 
-def complete(paths: tuple, key: str) -> bool:
-    """Check that files exist; if not, show what to run."""
+def complete(paths: tuple, key: str, *, kept: bool = False) -> bool:
+    """Check that files exist; if not, show what to run or that DVC is rebuilding them.
+
+    Args:
+        paths: The files.
+        key: The message that names missing files.
+        kept: Whether a build that was opened before is enough.
+    """
     absent = missing(paths)
-    if absent:
+    if kept and _builds().refresh(complete=not absent):
+        return True
+    if absent and rebuilds.writer(patience=rebuilds.PATIENCE) is not None:
+        st.info(t("rebuilding", files=", ".join(absent)))
+        _draw_again_when_complete(paths)
+    elif absent:
         st.error(t(key, files=", ".join(absent)))
     return not absent
+
+
+@st.fragment(run_every=2)
+def _draw_again_when_complete(paths: tuple) -> None:
+    """Draw the page again once the files exist."""
+    if not missing(paths):
+        st.rerun()

@@ -31,6 +31,10 @@ TEXTS: dict[str, dict[str, str]] = {
         "en": "The model has not been trained yet: missing {files}. Run 'make repro' in the "
         "project's folder, then reload this page.",
     },
+    "rebuilding": {
+        "fr": "DVC est en train de recalculer {files}. Cette page s'affichera ensuite d'elle-même.",
+        "en": "DVC is rebuilding {files}. This page will then appear by itself.",
+    },
     "missing_reports": {
         "fr": "Les résultats manquent : {files}. Lancez « make repro » dans le dossier du projet, "
         "puis rechargez cette page.",

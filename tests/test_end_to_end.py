@@ -297,22 +297,16 @@ def test_all_runs_are_logged_to_a_tracking_server(server, experiments_repository
             assert client.list_artifacts(found.info.run_id, "charts")
 
 
-@pytest.mark.slow(minutes=6)
-def test_a_rebuild_from_a_clean_clone_gives_the_same_bytes(built_repository):
-    log = run(
-        ["python", str(ROOT / "tests/verify_rebuild.py"), "--against", str(built_repository)],
-        built_repository,
-    )
-    assert "every byte is the same" in log
-
-
-@pytest.mark.slow(minutes=7)
-def test_a_pipeline_killed_at_random_moments_gives_the_same_results(built_repository, tmp_path):
-    """A short version of `make kill`: with few products each stage takes seconds."""
+@pytest.mark.slow(minutes=8)
+def test_a_killed_pipeline_and_a_clean_rebuild_give_the_same_bytes(built_repository, tmp_path):
+    """Short versions of `make kill` and `make verify`: with few products a stage takes seconds."""
     folder = clone(tmp_path / "rakuten")
     share_environment(folder, built_repository)
     run("python -m rakuten sample --products 108 --floor 4 --seed 5 ../small", folder)
     run("python -m rakuten import --name small ../small", folder)
-    script = str(ROOT / "tests/kill_and_resume.py")
-    log = run(["python", script, str(folder), "--kills", "2", "--seed", "1"], folder)
+    kill, verify = ROOT / "tests/kill_and_resume.py", ROOT / "tests/verify_rebuild.py"
+    log = run(["python", str(kill), str(folder), "--kills", "2", "--seed", "1"], folder)
     assert "2 kills, 0 different" in log
+    sample = ["--sample", str(tmp_path / "small")]
+    log = run(["python", str(verify), "--against", str(folder), *sample], folder)
+    assert "every byte is the same" in log

@@ -18,7 +18,7 @@ from rakuten.categories import CODES, NAMES, NUM_CATEGORIES
 from rakuten.image import extraction, preprocessing
 from rakuten.models import calibration, image_ensemble, late_fusion, text_ensemble
 from rakuten.models.text_ensemble import Settings, TextEnsemble, Texts
-from rakuten.serving import package
+from rakuten.serving import package, rebuilds
 from rakuten.text import encoder  # before TensorFlow: see rakuten.text.encoder
 from rakuten.text.html import plain_text
 
@@ -121,22 +121,24 @@ class ProductClassifier:
     """The packaged models; see `load`.
 
     Attributes:
+        folder: Where to read the files of the package: they stay when DVC rebuilds it.
         summary: The content of `package.json`: data, test metrics, settings, prior.
         fusion: The weights by which the late fusion combines text and image.
     """
 
     def __init__(self, folder: str | Path, summary: Mapping, *, threads: int):
         self.summary = summary
-        self._folder, self._threads = Path(folder), threads
+        self._pin, self._threads = rebuilds.Pin(folder), threads
+        self.folder = self._pin.folder
         self._settings = extraction.Settings(**summary["extract"])
-        self.fusion = calibration.read(self._folder / "fusion")
+        self.fusion = calibration.read(self.folder / "fusion")
         self._prior = np.array(summary["prior"], np.float32)
 
     @classmethod
     def load(
         cls, folder: str | Path = package.FOLDER, *, threads: int | None = None
     ) -> "ProductClassifier":
-        """Open a package.
+        """Open a package; wait for it while DVC rebuilds it.
 
         Args:
             folder: The output of the `package` stage.
@@ -149,9 +151,14 @@ class ProductClassifier:
         Raises:
             FileNotFoundError: If there is no package.
             ValueError: If it was made for other categories.
+            TimeoutError: If DVC rebuilds it for too long.
         """
-        summary = package.read_summary(folder)
-        return cls(folder, summary, threads=threads or summary["threads"])
+
+        def load() -> ProductClassifier:
+            summary = package.read_summary(folder)
+            return cls(folder, summary, threads=threads or summary["threads"])
+
+        return rebuilds.read(folder, load)
 
     def prepare(self, product: Product) -> Prepared:
         """Prepare a product: remove markup from its texts, decode and crop its image.
@@ -264,7 +271,7 @@ class ProductClassifier:
         try:
             network = self._encoder
         except encoder.ImportOrderError:  # the caller imported TensorFlow: use another process
-            path = self._folder / "encoder.onnx"
+            path = self.folder / "encoder.onnx"
             return encoder.encode(path, kinds, encoder=name, threads=1)
         with ThreadPoolExecutor(self._threads) as workers:
             found = {}
@@ -276,15 +283,15 @@ class ProductClassifier:
     @cached_property
     def _text(self) -> TextEnsemble:
         settings = Settings(**self.summary["text_ensemble"])
-        return text_ensemble.read(self._folder / "text", settings)
+        return text_ensemble.read(self.folder / "text", settings)
 
     @cached_property
     def _image(self) -> image_ensemble.ImageEnsemble:
-        return image_ensemble.read(self._folder / "image")
+        return image_ensemble.read(self.folder / "image")
 
     @cached_property
     def _encoder(self) -> encoder.SentenceEncoder:
-        return encoder.SentenceEncoder(self._folder / "encoder.onnx")
+        return encoder.SentenceEncoder(self.folder / "encoder.onnx")
 
     @cached_property
     def _network(self) -> extraction.Extractor:
@@ -292,7 +299,7 @@ class ProductClassifier:
         from rakuten.image import backbones
 
         determinism.configure(seed=0, threads=self._threads)
-        weights = storage.read_arrays(self._folder / "backbone.npz")
+        weights = storage.read_arrays(self.folder / "backbone.npz")
         return backbones.extractor(
             self._settings.backbone,
             weights,

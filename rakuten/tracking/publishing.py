@@ -9,6 +9,7 @@ import tempfile
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -78,7 +79,7 @@ class Record:
         """Values by name."""
         return self.result.metrics | self.result.timings if self.result else dict(self.figures)
 
-    @property
+    @cached_property
     def start(self) -> float:
         """When the training began, seconds since 1970; for the workspace as if it ended now."""
         if self.result and self.result.snapshot.time:

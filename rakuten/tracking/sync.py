@@ -1,6 +1,6 @@
 """Bring MLflow up to date with what DVC and git hold: the command `python -m rakuten sync`."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
@@ -44,7 +44,7 @@ class Group(NamedTuple):
     @property
     def experiment(self) -> str:
         """The name of the experiment that gave the result first, "" if a commit did."""
-        return self.origin.experiment if isinstance(self.origin, Commit) else ""
+        return _experiment(self.origin)
 
     @property
     def commit(self) -> str:
@@ -106,19 +106,22 @@ def sync(mirror: Mirror, root: Path, *, history: bool = False) -> dict[str, int]
     return counts
 
 
-def group(snapshots: Iterable[Snapshot]) -> dict[str, Group]:
+def group(snapshots: Sequence[Snapshot]) -> dict[str, Group]:
     """Find the distinct results of snapshots.
 
     Reports are read only of the snapshots that decide: most commits have the results of the one
     before.
 
     Args:
-        snapshots: In any order.
+        snapshots: Those of git newest first.
 
     Returns:
         Groups by content.
     """
-    oldest_first = sorted(snapshots, key=_time)
+    # Times are whole seconds: of equal ones the order of git decides, experiments come last.
+    oldest_first = list(reversed(snapshots))
+    oldest_first.sort(key=lambda s: (_time(s), _experiment(s)))
+    age = {snapshot: number for number, snapshot in enumerate(oldest_first)}
     by_key: dict[str, list[Result]] = {}
     for snapshot in _progress(oldest_first, "commit", "Reading results"):
         for result in results.trained_in(snapshot):
@@ -132,8 +135,8 @@ def group(snapshots: Iterable[Snapshot]) -> dict[str, Group]:
         newest = (r for r in reversed(equal) if r.is_recorded)
         shown, origin = next(evaluated, None) or next(newest), recorded.snapshot
         if other := groups.get(shown.content):
-            shown = max(shown, other.shown, key=lambda result: _time(result.snapshot))
-            origin = min(origin, other.origin, key=_time)
+            shown = max(shown, other.shown, key=lambda result: age[result.snapshot])
+            origin = min(origin, other.origin, key=lambda snapshot: age[snapshot])
         groups[shown.content] = Group(shown, origin)
     return groups
 
@@ -172,6 +175,10 @@ def _progress(items: list[Item], unit: str, description: str) -> Iterable[Item]:
     return stage_log.progress(
         items, total=len(items), unit=unit, description=description, delay=PROGRESS_AFTER
     )
+
+
+def _experiment(snapshot: Snapshot) -> str:
+    return snapshot.experiment if isinstance(snapshot, Commit) else ""
 
 
 def _time(snapshot: Snapshot) -> float:
