@@ -52,6 +52,12 @@ def test_after_make_repro_everything_is_up_to_date(built_repository):
     assert "up to date" in run(["dvc", "status"], built_repository)
 
 
+def test_make_repro_leaves_no_file_to_add_to_git(built_repository):
+    """Timings and other files that differ in every run are ignored."""
+    assert "??" not in run(["git", "status", "--porcelain"], built_repository)
+    assert run(["git", "ls-files", "reports/timings"], built_repository) == ""
+
+
 def test_mlflow_shows_each_net_once_beside_the_published_ones(built_repository):
     found = [r for r in runs(built_repository) if "@" not in r.info.run_name]  # @: older commits
     assert sorted(r.info.run_name for r in found) == [
