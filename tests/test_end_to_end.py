@@ -15,7 +15,7 @@ from mlflow_store import open_store, runs
 from repository import ROOT, clone, run, share_environment, stages_run
 
 from rakuten import storage
-from rakuten.model_names import ENSEMBLES, named
+from rakuten.model_names import MAIN, STUDY, TABLE, named, title
 
 pytestmark = pytest.mark.slow
 
@@ -58,26 +58,29 @@ def test_make_repro_leaves_no_file_to_add_to_git(built_repository):
     assert run(["git", "ls-files", "reports/timings"], built_repository) == ""
 
 
-def test_mlflow_shows_each_net_once_beside_the_published_ones(built_repository):
-    found = [r for r in runs(built_repository) if "@" not in r.info.run_name]  # @: older commits
-    assert sorted(r.info.run_name for r in found) == [
-        "fusion", "fusion (published)", "image", "image (published)", "image_ensemble",
-        "late_fusion", "text", "text (published)", "text_ensemble",
-    ]  # fmt: skip
-    measured = {r.info.run_name: r for r in found if r.data.tags["source"] == "measured"}
-    names = {name: set(run.data.metrics) for name, run in measured.items()}
+def test_mlflow_shows_each_model_once_beside_the_published_ones(built_repository):
+    """What a newcomer sees: the results of now, and those of the study, which say so."""
+    found = runs(built_repository)
+    published = {r.info.run_name for r in found if r.data.tags["source"] == "published"}
+    assert published == {f"{title(net)}, published (Rakuten data)" for net in STUDY}
+    measured = {r.data.tags["model"]: r for r in found if r.data.tags["source"] == "measured"}
+    assert len(found) == len(measured) + len(published)
+    evaluated = metrics(built_repository)
+    assert set(measured) == set(evaluated)
     per_epoch = {"epoch/train_loss", "epoch/validation_accuracy"}
-    shared = {f"{part}/accuracy" for part in ("train", "validation", "test")} | {"test/ece"}
+    shared = {f"{part}/accuracy" for part in ("train", "validation", "test")}
     for name, run_ in measured.items():
-        assert shared <= names[name]
-        assert name in ENSEMBLES or per_epoch <= names[name]
-        figures = metrics(built_repository)[name]["test"]
+        assert run_.info.run_name == title(name)
+        assert shared <= set(run_.data.metrics)
+        assert name not in STUDY or per_epoch <= set(run_.data.metrics)
+        figures = evaluated[name]["test"]
         assert run_.data.metrics["test/accuracy"] == figures["accuracy"]
         assert run_.data.metrics["test/macro_f1"] == figures["macro_f1"]
         for param in ("seed", "clean.lemmatize", "split.test_share"):
             assert param in run_.data.params
         assert run_.inputs.dataset_inputs[0].dataset.digest
         assert run_.data.tags["git.commit"]
+        assert run_.data.tags["data"] == "synthetic sample"
     assert "extract.size" in measured["image"].data.params
     assert {"text.dropout", "image.dropout", "fusion.dropout"} <= set(
         measured["fusion"].data.params
@@ -108,7 +111,8 @@ def test_a_lost_database_is_rebuilt_from_dvc_and_git(experiments_repository):
         client = open_store(folder)
         shown = {}
         for found in runs(folder):
-            assert client.list_artifacts(found.info.run_id) or "published" in found.info.run_name
+            if found.data.tags["model"] in MAIN and found.data.tags["source"] == "measured":
+                assert client.list_artifacts(found.info.run_id)
             curve = client.get_metric_history(found.info.run_id, "epoch/validation_loss")
             files = [file.path for file in client.list_artifacts(found.info.run_id)]
             # Timings are not in git: those of an overwritten result are lost with the database.
@@ -121,12 +125,12 @@ def test_a_lost_database_is_rebuilt_from_dvc_and_git(experiments_repository):
 
     run(["dvc", "exp", "run", "-n", "brief", "-S", "fusion.training.epochs=2"], folder)
     run(["git", "commit", "-qam", "the brief one"], folder)
-    run(["python", "-m", "rakuten", "sync"], folder)
+    run(["python", "-m", "rakuten", "sync", "--history"], folder)
     before = view()
-    assert {name for name, _ in before} >= {"text", "image", "fusion brief"}
+    assert {name for name, _ in before} >= {"Text net", "Image net", "Fusion net brief"}
     run("mv mlflow.db lost.db && rm -rf mlartifacts", folder)
-    rebuilt = f"{len(before) - 3} rebuilt"  # all but the published ones
-    assert rebuilt in run(["python", "-m", "rakuten", "sync"], folder)
+    log = run(["python", "-m", "rakuten", "sync", "--history"], folder)
+    assert f"0 kept, 0 completed, {len(before)} created" in log
     after = view()
     assert after.keys() == before.keys()
     for name in before:
@@ -189,12 +193,12 @@ def test_all_runs_are_logged_to_a_tracking_server(server, experiments_repository
     client = MlflowClient(server)
     experiment = client.get_experiment_by_name("rakuten-product-classification")
     landed = client.search_runs([experiment.experiment_id], "tags.source = 'measured'")
-    names = [found.info.run_name for found in landed if "@" not in found.info.run_name]
-    assert len(names) == 6
-    assert {"image", "text", "text_ensemble", "image_ensemble", "late_fusion"} < set(names)
+    names = [found.info.run_name for found in landed]
+    assert len(names) == len(set(names)) == len(TABLE) + 1  # and the fusion net of the experiment
+    assert {model.title for model in TABLE} < set(names)
     for found in landed:
         assert found.data.metrics["test/accuracy"] > 0
-        if "@" not in found.info.run_name:  # older commits may keep charts elsewhere
+        if found.data.tags["model"] in MAIN:
             assert client.list_artifacts(found.info.run_id, "charts")
 
 
