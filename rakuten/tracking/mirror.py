@@ -91,9 +91,10 @@ class Mirror:
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
         os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
-        logging.getLogger("mlflow").setLevel(logging.WARNING)  # it logs every table it creates
         from mlflow import MlflowClient
 
+        # After the import, which sets the level: MLflow logs every table that it creates.
+        logging.getLogger("mlflow").setLevel(logging.WARNING)
         root, given = results.root(), addresses.configured()
         self._time_limit = time_limit if given else float("inf")
         self._spent = 0.0

@@ -196,8 +196,9 @@ class Publisher:
             if own := sorted(filter(self._mirror.owns, runs), key=_progress):
                 return self._complete(own[-1], record), own[-1].info.run_id
             run_id = create(self._mirror, record, record.start)
-            self._fill(run_id, record, set())
-            self._finish(run_id, record)
+            self._fill(run_id, record, logged=set())
+            end = record.start + record.metrics.get(FIT_SECONDS, 0.0)  # as long as the training
+            self._mirror.call("set_terminated", run_id, "FINISHED", end_time=int(1000 * end))
             return CREATED, run_id
 
     def _finished_with(self, content: str) -> "list[Run]":
@@ -221,13 +222,13 @@ class Publisher:
             self._correct(run, record, origin_is_known=False)
             self._fill(run_id, record, self._epochs(run))
             if not is_finished:
-                self._finish(run_id, record)
+                self._mirror.call("set_terminated", run_id, "FINISHED")
         finally:
             lock.release()
         return COMPLETED
 
     def _epochs(self, run: "Run") -> set[int]:
-        """List the epochs whose curves a run has."""
+        """List the epochs that a run has curves of."""
         names = [name for name in run.data.metrics if name.startswith("epoch/")]
         if not names:
             return set()
@@ -254,11 +255,6 @@ class Publisher:
                 target.write_bytes(result.snapshot.read(path) or b"")
             self._mirror.call("log_artifacts", run_id, folder)
         self._mirror.log(run_id, tags={FILES: result.files})
-
-    def _finish(self, run_id: str, record: Record) -> None:
-        """End a run so that it lasts as long as its training did."""
-        end = int(1000 * (record.start + record.metrics.get(FIT_SECONDS, 0.0)))
-        self._mirror.call("set_terminated", run_id, "FINISHED", end_time=end)
 
     def _correct(self, run: "Run", record: Record, origin_is_known: bool) -> None:
         """Correct the tags that this module writes."""
