@@ -44,8 +44,9 @@ $(VENV)/installed-scale: requirements/scale.txt $(VENV)/installed-dev
 	@$(PIP_INSTALL) -r requirements/scale.txt
 	@touch $@
 
+# Without --remote, DVC warns that there is no default remote, though data.dvc names one.
 repro: install repair  ## run the whole pipeline, log it to MLflow, show the results
-	dvc pull data.dvc
+	dvc pull $$(sed -n 's/^  remote: /--remote /p' data.dvc) data.dvc
 	dvc repro
 	-python -m rakuten sync
 	@$(MAKE) --no-print-directory results

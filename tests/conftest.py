@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from filelock import FileLock
-from repository import clone, run
+from repository import clone, run, share_environment
 
 CHROMIUM_FLAGS = [
     "--headless",
@@ -74,6 +74,24 @@ def repro_log(tmp_path_factory):
 def built_repository(repro_log):
     """A fresh clone in which `make repro` has run."""
     return repro_log[0]
+
+
+@pytest.fixture
+def experiments_repository(built_repository, tmp_path):
+    """A copy of the built repository, committed, to run experiments in.
+
+    It shares the environment and leaves out .dvc/tmp, where DVC may be at work.
+    """
+    folder = tmp_path / "rakuten"
+    folder.mkdir()
+    run(
+        f"tar -C '{built_repository}' --exclude ./.venv --exclude ./.dvc/tmp -cf - . | tar -xf -",
+        folder,
+    )
+    share_environment(folder, built_repository)
+    run(["git", "commit", "-qam", "as built on this machine", "--allow-empty"], folder)
+    run("rm -rf mlflow.db mlartifacts && python -m rakuten sync", folder)
+    return folder
 
 
 @pytest.fixture(scope="session")

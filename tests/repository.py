@@ -1,6 +1,7 @@
 """The repository, clones of it, and commands run in a clone."""
 
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -42,3 +43,8 @@ def clone(folder):
 def share_environment(folder, other):
     """Let a clone use another clone's virtual environment."""
     (folder / ".venv").symlink_to(other / ".venv", target_is_directory=True)
+
+
+def stages_run(log):
+    """List the stages that DVC ran, from what it printed."""
+    return re.findall(r"Running stage '(\w+)'", log)

@@ -106,4 +106,4 @@ def test_a_model_is_added_by_the_recipe(repository):
     assert "Neighbours on text" in (repository / "README.md").read_text()
     assert "Neighbours on text" in (repository / "docs/model_card.md").read_text()
     run("python -m rakuten sync", repository)
-    assert "text_neighbours" in [found.info.run_name for found in runs(repository)]
+    assert "Neighbours on text" in [found.info.run_name for found in runs(repository)]

@@ -16,13 +16,17 @@ from PIL import Image, UnidentifiedImageError
 
 from rakuten import prefetch, stage_log, storage
 from rakuten.data import products
-from rakuten.data.sources import MAX_IMAGE, READ_FAULTS, Entry, Faults, ImageFile, Key
+from rakuten.data.archives import MAX_IMAGE, READ_FAULTS, Entry, Faults
+from rakuten.data.sources import ImageFile, Key
 
 CHALLENGE_NAMES = {"X_train.csv": "X_train_update.csv", "Y_train.csv": "Y_train_CVw08PX.csv"}
 """The files that every import needs, with their names in the challenge."""
 
 MAX_TABLE = 1 << 30
 """Bytes above which a table is refused; the challenge's X_train has 60 MB."""
+
+HEADER = 4096
+"""Bytes of a table in which its header is looked for."""
 
 DECODE_FAULTS = (
     OSError,
@@ -89,6 +93,12 @@ def parse_tables(
     """
     frames = {}
     for name, content in contents.items():
+        header = content.partition(b"\n")[0][:HEADER].decode("utf-8-sig", "replace").rstrip("\r")
+        delimiter = products.other_delimiter(header)
+        if delimiter:
+            remedy = "save them as CSV in UTF-8, with commas"
+            faults.add(f"tables with {delimiter} instead of commas", [name], remedy)
+            continue
         try:
             frames[name] = pd.read_csv(io.BytesIO(content), **products.CSV_FORMAT)
         except ValueError as error:  # not UTF-8, no columns, an unclosed quote
@@ -150,6 +160,24 @@ def check_modalities(
     if allow_missing_images and allow_missing_titles:
         remedy = "there is nothing to classify them by, leave them out"
         faults.add(f"ids of {source} with neither text nor image", nothing.astype("str"), remedy)
+
+
+def check_image_names(tables: dict[str, pd.DataFrame], images: list[str], faults: Faults) -> None:
+    """Report that images were given of which no row names one.
+
+    Args:
+        tables: Typed rows of X by part, with a bool column has_image.
+        images: Places of the images found.
+        faults: Collects what is wrong.
+    """
+    named = [
+        name
+        for table in tables.values()
+        for name in products.image_names(table[(table["imageid"] >= 0) & (table["productid"] >= 0)])
+    ]
+    if images and named and not any(table["has_image"].any() for table in tables.values()):
+        remedy = f"expected names such as {named[0]}, in a folder image_train or image_test"
+        faults.add("images given, none of which a row names", images, remedy)
 
 
 def image_jobs(images: list[ImageFile], wanted: set[Key]) -> list[Job]:

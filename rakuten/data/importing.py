@@ -18,6 +18,7 @@ import pandas as pd
 
 from rakuten import storage
 from rakuten.data import import_checks, products
+from rakuten.data.archives import Faults
 from rakuten.data.data_folder import (
     DATASET,
     IMAGES,
@@ -27,7 +28,7 @@ from rakuten.data.data_folder import (
     replace_data,
     staging_folder,
 )
-from rakuten.data.sources import Faults, Key, Sources
+from rakuten.data.sources import Key, Sources
 
 
 @dataclass(frozen=True)
@@ -113,6 +114,8 @@ def import_data(
                     allow_missing_images=allow_missing_images,
                     allow_missing_titles=allow_missing_titles,
                 )
+            places = [image.entry.place for image in sources.images] + sources.other_images
+            import_checks.check_image_names(tables, places, sources.faults)
             jobs = import_checks.image_jobs(sources.images, wanted)
             images, image_bytes = _write_images(jobs, staging / NEW, sources.faults)
         for table_name, content in contents.items():

@@ -7,7 +7,9 @@ Data frames in, data frames out; no file is opened here. Read the challenge's CS
 
 from __future__ import annotations  # pandas only appears in signatures: prediction starts faster
 
+import csv
 import re
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -47,6 +49,9 @@ DTYPES = {
 TEXTS = ("designation", "description")
 UNNAMED = "Unnamed: 0"  # pandas's name of a first column without a name
 IMAGE_NAME = re.compile(r"image_([0-9]{1,18})_product_([0-9]{1,18})\.jpe?g", re.IGNORECASE)
+DELIMITERS = {"\t": "tabs", ";": "semicolons", "|": "vertical bars"}
+"""Delimiters that other programs write instead of commas."""
+
 INTEGER = r"[0-9]{1,18}"  # always fits int64; pandas itself would accept " 7" as well
 SHOWN = 5  # names that a message lists
 
@@ -110,6 +115,45 @@ def parse_image_name(name: str) -> tuple[int, int] | None:
     """Read (imageid, productid) from an image's file name, or None if it is another file."""
     match = IMAGE_NAME.fullmatch(name)
     return (int(match[1]), int(match[2])) if match else None
+
+
+def image_key(name: str) -> str:
+    """Reduce an image's file name to what it is found by.
+
+    The import, the prediction and Ray follow this one rule. The challenge's names are compared by
+    their two numbers, other names without regard to case and to the form of accents.
+
+    Args:
+        name: A file name, with or without folders.
+
+    Returns:
+        The challenge's name of the two numbers; otherwise the last component of the name,
+        case-folded, in Unicode's form NFC.
+    """
+    last = re.split(r"[/\\]", name)[-1]
+    numbers = parse_image_name(last)
+    if numbers:
+        return image_name(*numbers)
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFD", last).casefold())
+
+
+def other_delimiter(header: str) -> str | None:
+    """Name what separates the columns of X or Y instead of commas.
+
+    Args:
+        header: The first line of a file.
+
+    Returns:
+        A name such as "semicolons"; None if there is a comma or no known column.
+    """
+    known = {*X_COLUMNS, *Y_COLUMNS} - {""}
+    if known & {name.strip() for name in next(csv.reader([header]), []) if "\t" not in name}:
+        return None
+    for delimiter, what in DELIMITERS.items():
+        names = next(csv.reader([header], delimiter=delimiter), [])
+        if known & {name.strip() for name in names}:
+            return what
+    return None
 
 
 def has_text(table: pd.DataFrame) -> np.ndarray:

@@ -10,8 +10,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.dataset as ds
 
-from rakuten.distributed.remote_files import locate
 from rakuten.serving.errors import InputError
+from rakuten.serving.remote_files import locate
 
 
 class Labels:

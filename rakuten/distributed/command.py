@@ -75,7 +75,7 @@ def _parser() -> argparse.ArgumentParser:
             ("extract", "extract features from images"),
         )
     )
-    images = "folder, zip archive, folder of zip archives, or a URI"
+    images = "folder or archive, at any depth, or a URI"
     predict.set_defaults(transform=_predict)
     predict.add_argument("--images", help=f"{images}; default: text alone")
     predict.add_argument(

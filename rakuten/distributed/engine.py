@@ -17,7 +17,6 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 
 from rakuten import stage_log
-from rakuten.distributed import image_index
 from rakuten.distributed.messages import unpack_table
 from rakuten.distributed.output import Done, Output
 from rakuten.distributed.partitions import (
@@ -29,7 +28,9 @@ from rakuten.distributed.partitions import (
 )
 from rakuten.distributed.transforms import Transform
 from rakuten.distributed.workers import ATTEMPTS, Actor, Attempts, Ray, import_ray, prepare, read
+from rakuten.serving import image_index, product_images
 from rakuten.serving.errors import InputError, one_line
+from rakuten.serving.image_index import ImageIndex
 from rakuten.serving.prediction_files import Summary
 from rakuten.serving.product_images import check_image_columns
 from rakuten.serving.product_tables import Table
@@ -49,7 +50,7 @@ class Request:
     Attributes:
         products: A CSV or Parquet file, or a folder of such files; a path or a URI.
         out: The folder to write, a path or a URI.
-        images: A folder, a zip archive or a folder of archives; None for text alone.
+        images: A folder or an archive, at any depth; None for text alone.
         restart: Whether to start over.
         address: Address of the Ray cluster, None to start one on this machine.
     """
@@ -72,7 +73,7 @@ class Inputs(NamedTuple):
 
     paths: list[str]
     tables: list[Table]
-    images: tuple[str, image_index.ImageIndex] | None
+    images: tuple[str, ImageIndex] | None
 
 
 def run(request: Request, transform: Transform) -> Summary:
@@ -144,19 +145,20 @@ def _open_inputs(ray: Ray, request: Request, paths: list[str]) -> tuple[Inputs, 
     if request.images:
         for table in tables:
             check_image_columns(table)
-        images = request.images, _index_images(ray, request.images)
+        index = _index_images(ray, request.images)
+        looking, shared = ray.remote(product_images.first_match), ray.put(index)
+        matches = ray.get([looking.remote(table, shared) for table in tables])
+        product_images.check_matches(matches, index, request.images)
+        images = request.images, index
     return Inputs(paths, tables, images), [identity for _, identity in opened]
 
 
-def _index_images(ray: Ray, address: str) -> image_index.ImageIndex:
+def _index_images(ray: Ray, address: str) -> ImageIndex:
     """Index all images, each archive in a task."""
     plain, archives = ray.get(ray.remote(image_index.index_folder).remote(address))
     indexing = ray.remote(image_index.index_archive)
     found = ray.get([indexing.remote(address, path) for path in archives])
-    index = image_index.merge([plain, *found])
-    if not len(index.hashes):
-        raise InputError(f"{address} holds no files: pass the folder or archive of images")
-    return index
+    return image_index.merge(address, [plain, *found])
 
 
 def _run_missing(

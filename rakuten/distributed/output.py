@@ -17,8 +17,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from rakuten.distributed.partitions import Partition
-from rakuten.distributed.remote_files import RemotePath, locate
 from rakuten.serving.errors import InputError
+from rakuten.serving.remote_files import RemotePath, locate
 
 MANIFEST = "manifest.json"
 KINDS = ("texts", "features", "predictions")

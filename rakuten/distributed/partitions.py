@@ -12,9 +12,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from rakuten.distributed.remote_files import RemotePath, locate
 from rakuten.serving.errors import InputError
 from rakuten.serving.product_tables import FORMATS, Row, Table, open_table, read_rows
+from rakuten.serving.remote_files import RemotePath, locate
 
 
 class Partition(NamedTuple):

@@ -13,7 +13,6 @@ import numpy as np
 import pyarrow as pa
 
 from rakuten import storage
-from rakuten.distributed.remote_files import locate
 from rakuten.image import extraction, preprocessing
 from rakuten.serving import batch_prediction, prediction_files
 from rakuten.serving.batch_prediction import PreparedRow
@@ -21,6 +20,7 @@ from rakuten.serving.classifier import Prepared, ProductClassifier
 from rakuten.serving.errors import one_line
 from rakuten.serving.product_images import ImageReader
 from rakuten.serving.product_tables import Row
+from rakuten.serving.remote_files import locate
 from rakuten.text import cleaning
 
 Compute = Callable[[Sequence[PreparedRow]], pa.Table]

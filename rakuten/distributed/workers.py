@@ -8,7 +8,6 @@ from typing import Any
 
 import pyarrow as pa
 
-from rakuten.distributed.image_index import IndexedImages
 from rakuten.distributed.messages import (
     pack_prepared_rows,
     pack_rows,
@@ -20,12 +19,16 @@ from rakuten.distributed.partitions import Partition, read_partitions
 from rakuten.distributed.transforms import Transform
 from rakuten.serving.batch_prediction import PreparedRow
 from rakuten.serving.errors import InputError
+from rakuten.serving.image_index import ImageIndex
+from rakuten.serving.product_images import ProductImages
 
 Ray = Any  # the module: it has no usable types, and may be missing
 ATTEMPTS = 3  # processes that a chunk or the reading of a partition may kill
 
 READ, PREPARE, COMPUTE = "read", "prepare", "compute"
 """Kinds of work whose attempts are counted."""
+
+_READERS: dict[tuple[str, str], ProductImages] = {}
 
 
 def import_ray() -> Ray:
@@ -106,7 +109,7 @@ def prepare(
         yield _block(first, chunk=pa.array([0]), prepared_rows=pa.array([None], pa.large_binary()))
         return
     found = ray.get(images)
-    indexed = IndexedImages(*found) if found else None
+    indexed = _images(*found) if found else None
     rows = unpack_rows(content)
     for number, start in enumerate(range(0, len(rows), transform.chunk)):
         prepared_rows = [
@@ -141,6 +144,16 @@ class Actor:
         table = pack_table(self._compute(prepared_rows))
         self._attempts.end.remote(work)
         return _result(first, chunk, prepared_rows, table)
+
+
+def _images(address: str, index: ImageIndex) -> ProductImages:
+    """Return this process's reader of the images: what it unpacked is used for all partitions."""
+    if (address, index.digest) not in _READERS:
+        for reader in _READERS.values():
+            reader.close()
+        _READERS.clear()
+        _READERS[address, index.digest] = ProductImages(address, index)
+    return _READERS[address, index.digest]
 
 
 def _result(

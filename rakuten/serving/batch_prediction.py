@@ -12,13 +12,20 @@ from pathlib import Path
 from typing import NamedTuple
 
 from rakuten import stage_log
-from rakuten.data.sources import READ_FAULTS
+from rakuten.data.archives import READ_FAULTS
 from rakuten.prefetch import map_in_order
 from rakuten.serving import prediction_files
 from rakuten.serving.classifier import Prediction, Prepared, Product, ProductClassifier
 from rakuten.serving.errors import InputError, one_line
+from rakuten.serving.image_index import index_images
 from rakuten.serving.prediction_files import Options, Summary
-from rakuten.serving.product_images import ImageReader, ProductImages, check_image_columns
+from rakuten.serving.product_images import (
+    ImageReader,
+    ProductImages,
+    check_image_columns,
+    check_matches,
+    first_match,
+)
 from rakuten.serving.product_tables import Row, Table, open_table, read_rows
 
 CHUNK = 256  # products that are classified together; a kill loses at most one chunk
@@ -60,12 +67,14 @@ def predict_file(options: Options, load: Callable[[Path], ProductClassifier]) ->
     if options.submission:
         _check_indices(table)
     with ExitStack() as stack:
-        images = None
+        images, digest = None, None
         if options.images:
             check_image_columns(table)
-            images = ProductImages(options.images)
+            index = index_images(str(options.images))
+            check_matches([first_match(table, index)], index, options.images)
+            images, digest = ProductImages(str(options.images), index), index.digest
             stack.callback(images.close)
-        stack.enter_context(prediction_files.partial_folder(options, chunk=CHUNK))
+        stack.enter_context(prediction_files.partial_folder(options, chunk=CHUNK, images=digest))
         done = prediction_files.finished_chunks(options)
         if len(done) < -(-table.rows // CHUNK):
             classifier = load_classifier(options.package, load)

@@ -121,7 +121,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("products", nargs="?", type=Path, help="CSV or Parquet file of products")
     parser.add_argument("-o", "--out", type=Path, help="file to write, .csv or .parquet")
-    parser.add_argument("--images", type=Path, help="folder or zip archive; default: text alone")
+    parser.add_argument("--images", type=Path, help="folder or archive; default: text alone")
     parser.add_argument(
         "--submission", action="store_true", help="write the format of the challenge"
     )

@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
@@ -119,12 +120,13 @@ def check_output(options: Options) -> None:
 
 
 @contextmanager
-def partial_folder(options: Options, *, chunk: int) -> Iterator[None]:
+def partial_folder(options: Options, *, chunk: int, images: str | None) -> Iterator[None]:
     """Create or continue the folder of finished chunks, locked against other processes.
 
     Args:
         options: What to read and write.
         chunk: Number of products in a chunk.
+        images: Digest of the images, None for text alone.
 
     Raises:
         InputError: If the folder belongs to other options or to another process.
@@ -133,7 +135,7 @@ def partial_folder(options: Options, *, chunk: int) -> Iterator[None]:
     kept = folder / MANIFEST
     if folder.exists() and not kept.exists() and any(p.name != LOCK for p in folder.iterdir()):
         raise InputError(f"{folder} is not a folder of this command: move it or choose another -o")
-    manifest = _manifest(options, chunk)
+    manifest = _manifest(options, chunk, images)
     folder.mkdir(parents=True, exist_ok=True)
     try:
         with filelock.FileLock(folder / LOCK, timeout=0):
@@ -238,6 +240,14 @@ def tabulate(columns: list[str], rows: list[list]) -> pa.Table:
     return pa.Table.from_arrays(arrays, schema=schema)
 
 
+def format_time(nanoseconds: int | None) -> str:
+    """Format a file's modification time, in nanoseconds since 1970, as UTC; "" for None."""
+    if nanoseconds is None:
+        return ""
+    seconds, rest = divmod(nanoseconds, 10**9)
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S}.{rest:09d}"
+
+
 def identify(file: BinaryIO) -> dict:
     """Identify an open file by its size in bytes and the SHA-256 of its first and last MiB."""
     digest = hashlib.sha256(file.read(EDGE))
@@ -255,26 +265,23 @@ def _read_chunks(options: Options) -> Iterator[dict]:
     return (storage.read_json(path) for path in sorted(options.partial.glob("[0-9]*.json")))
 
 
-def _manifest(options: Options, chunk: int) -> dict:
+def _manifest(options: Options, chunk: int, images: str | None) -> dict:
     """List everything that the content of a chunk depends on."""
-    paths = {
-        "input": options.source,
-        "images": options.images,
-        "package": options.package / package.SUMMARY,
-    }
+    summary = options.package / package.SUMMARY
+    paths = {"input": options.source, "images": options.images, "package": summary}
     manifest: dict = {}
     for name, path in paths.items():
         manifest[name] = printable(str(path.resolve())) if path else None
-        manifest |= {f"{name} {key}": value for key, value in _identity(path).items()}
-    return manifest | {"--top": options.top, "--submission": options.submission, "chunk": chunk}
-
-
-def _identity(path: Path | None) -> dict:
-    """Identify a file; empty for a folder."""
-    if path is None or not path.is_file():
-        return {}
-    with path.open("rb") as file:
-        return identify(file)
+        if name != "images" and path and path.is_file():
+            with path.open("rb") as file:
+                manifest |= {f"{name} {key}": value for key, value in identify(file).items()}
+    changes = {
+        # A package that DVC checks out again has another time and the same content.
+        "input modified": format_time(options.source.stat().st_mtime_ns),
+        "images content": images,
+    }
+    settings = {"--top": options.top, "--submission": options.submission, "chunk": chunk}
+    return manifest | changes | settings
 
 
 def _check_manifest(kept: dict | list, manifest: dict, options: Options) -> None:

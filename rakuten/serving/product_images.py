@@ -1,14 +1,19 @@
-"""Find and read the images of products in a folder or a zip archive, by their file names."""
+"""Read the images of products by their names, from a folder or archives that are indexed."""
 
-import os
 import threading
-import zipfile
-from pathlib import Path
+from collections import OrderedDict
+from collections.abc import Iterable
+from functools import partial
 from typing import IO, Protocol
 
-from rakuten.data.sources import MAX_IMAGE, READ_FAULTS, open_member
-from rakuten.serving.errors import InputError, one_line
-from rakuten.serving.product_tables import Table
+from rakuten.data.archives import MAX_IMAGE, Archive, Entry
+from rakuten.serving.errors import InputError, printable
+from rakuten.serving.image_index import ImageIndex, open_entry
+from rakuten.serving.product_tables import Table, read_rows
+from rakuten.serving.remote_files import RemotePath, locate
+
+OPEN_ARCHIVES = 8
+"""Archives that a process keeps open, besides those that it had to unpack."""
 
 
 class ImageReader(Protocol):
@@ -19,96 +24,124 @@ class ImageReader(Protocol):
 
 
 class ProductImages:
-    """The files of a folder or a zip archive, found by their names at any depth.
+    """Reads the images of an index; threads may share one."""
 
-    Of several files with the same name, the one in the first folder counts; a folder comes before
-    its subfolders. Threads may share an instance.
-    """
-
-    def __init__(self, path: Path):
-        """Index the files.
-
-        Args:
-            path: A folder or a zip archive.
-
-        Raises:
-            InputError: If it cannot be read or holds no files.
-        """
+    def __init__(self, address: str, index: ImageIndex):
+        self._filesystem, self._index = locate(address).filesystem, index
         self._lock = threading.Lock()
-        self._archive: zipfile.ZipFile | None = None
-        self._folders: list[str] = []  # each stored once: millions of names must fit into memory
-        self._names: dict[str, int] = {}  # file name -> position in _folders
-        if path.is_dir():
-            self._index_folder(path)
-        else:
-            self._index_archive(path)
-        if not self._names:
-            raise InputError(f"{path} holds no files: pass the folder or zip archive of images")
+        self._archives: OrderedDict[str, Archive] = OrderedDict()
+        self._unpacked: dict[tuple[str, ...], Archive] = {}
 
     def close(self) -> None:
-        """Close the archive."""
-        if self._archive:
-            self._archive.close()
+        """Close the archives."""
+        for archive in (*self._archives.values(), *self._unpacked.values()):
+            archive.close()
 
     def read(self, name: str) -> bytes | None:
         """Read an image file.
 
         Args:
-            name: Its file name.
+            name: Its file name, as a row names it.
 
         Returns:
             Its content, None if there is no such file.
 
         Raises:
             InputError: If the file is larger than any image. A damaged archive raises one of
-                `rakuten.data.sources.READ_FAULTS`.
+                `rakuten.data.archives.READ_FAULTS`.
         """
-        if name not in self._names:
-            return None
-        folder = self._folders[self._names[name]]
-        if self._archive:
-            with self._lock, open_member(self._archive, f"{folder}{name}") as file:
-                return read_image(file, name)
-        with (Path(folder) / name).open("rb") as file:
-            return read_image(file, name)
+        for (container, folder), stored in self._index.find(name):
+            path = f"{folder}/{stored}" if folder else stored
+            try:
+                return self._read(container, path)
+            except (KeyError, FileNotFoundError):  # another name with the same hash
+                continue
+        return None
 
-    def _index_folder(self, root: Path) -> None:
-        for folder, subfolders, names in os.walk(root):
-            subfolders.sort()
-            self._folders.append(folder)
-            for name in names:
-                self._names.setdefault(name, len(self._folders) - 1)
+    def _read(self, container: tuple[str, ...], path: str) -> bytes:
+        if not container:
+            with RemotePath(self._filesystem, path).open() as file:
+                return read_image(file, path)
+        with self._lock:
+            archive = self._archive(container)
+            with archive.open(archive.find(path)) as member:
+                return read_image(member, path)
 
-    def _index_archive(self, path: Path) -> None:
-        self._archive = open_archive(path, path)
-        positions: dict[str, int] = {}
-        for member in sorted(self._archive.namelist(), key=lambda name: name.split("/")[:-1]):
-            folder, slash, name = member.rpartition("/")
-            if name and name not in self._names:
-                self._names[name] = positions.setdefault(folder + slash, len(positions))
-        self._folders = list(positions)
+    def _archive(self, container: tuple[str, ...]) -> Archive:
+        """Open an archive, or return it if it is open."""
+        *outer, path = container
+        if container in self._unpacked:
+            return self._unpacked[container]
+        if outer:
+            parent = self._archive(tuple(outer))
+            member = parent.find(path)
+            entry = Entry(path, member.size, partial(parent.open, member), path, tuple(outer))
+            return self._unpacked.setdefault(container, Archive(entry))
+        if path.lower().endswith("gz"):
+            opened = Archive(open_entry(RemotePath(self._filesystem, path)))
+            return self._unpacked.setdefault(container, opened)
+        if path not in self._archives:
+            if len(self._archives) >= OPEN_ARCHIVES:
+                self._archives.popitem(last=False)[1].close()
+            self._archives[path] = Archive(open_entry(RemotePath(self._filesystem, path)))
+        self._archives.move_to_end(path)
+        return self._archives[path]
 
 
-def open_archive(file: Path | IO[bytes], name: object) -> zipfile.ZipFile:
-    """Open a zip archive of images.
+def first_match(table: Table, index: ImageIndex) -> tuple[str | None, bool]:
+    """Look for a row whose image is there.
 
     Args:
-        file: The archive.
-        name: Its name, for the message.
+        table: The products.
+        index: The images.
 
     Returns:
-        The open archive; the caller closes it.
+        The name of that image, and whether it is there; if none is, the first name, or None if no
+        row names an image.
+    """
+    wanted = None
+    for row in read_rows(table):
+        wanted = wanted or row.image
+        if row.image and index.find(row.image):
+            return row.image, True
+    return wanted, False
+
+
+def check_matches(
+    matches: Iterable[tuple[str | None, bool]], index: ImageIndex, address: object
+) -> None:
+    """Refuse images of which no row names one.
+
+    Args:
+        matches: What `first_match` returned for each table.
+        index: The images.
+        address: The address given for the images.
 
     Raises:
-        InputError: If it cannot be read.
+        InputError: If rows name images, and none of them is there.
     """
-    try:
-        return zipfile.ZipFile(file)
-    except READ_FAULTS as error:
+    matches = list(matches)
+    wanted = next((name for name, _ in matches if name), None)
+    if wanted and not any(found for _, found in matches):
         raise InputError(
-            f"--images {name} cannot be read ({one_line(error)}): expected a folder or a zip "
-            "archive of images"
-        ) from error
+            f"{address} holds none of the images that rows name: the first is {wanted}, present "
+            f"is for example {printable(index.example)}; pass the images of these products, or "
+            "leave out --images"
+        )
+
+
+def check_image_columns(table: Table) -> None:
+    """Refuse a table that does not say which image belongs to which product.
+
+    Raises:
+        InputError: If it has neither `productid` and `imageid` nor `image`.
+    """
+    if "image" not in table.columns and not {"productid", "imageid"} <= set(table.columns):
+        raise InputError(
+            f"{table.path} does not say which image belongs to which product: expected the "
+            f"columns productid and imageid, or image with file names, received "
+            f"{','.join(table.columns)[:200]!r}; add them or leave out --images"
+        )
 
 
 def read_image(file: IO[bytes], name: str) -> bytes:
@@ -128,17 +161,3 @@ def read_image(file: IO[bytes], name: str) -> bytes:
     if len(content) > MAX_IMAGE:
         raise InputError(f"{name} is too large: expected at most {MAX_IMAGE} bytes, received more")
     return content
-
-
-def check_image_columns(table: Table) -> None:
-    """Refuse a table that does not say which image belongs to which product.
-
-    Raises:
-        InputError: If it has neither `productid` and `imageid` nor `image`.
-    """
-    if "image" not in table.columns and not {"productid", "imageid"} <= set(table.columns):
-        raise InputError(
-            f"{table.path} does not say which image belongs to which product: expected the "
-            f"columns productid and imageid, or image with file names, received "
-            f"{','.join(table.columns)[:200]!r}; add them or leave out --images"
-        )

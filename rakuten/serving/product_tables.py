@@ -196,7 +196,9 @@ def _open_file(path: Path, filesystem: fs.FileSystem | None) -> BinaryIO:
 
 def _normalized(header: tuple[str, ...]) -> tuple[str, ...]:
     """Strip the names of a header and call the index "index"."""
-    names = [name.strip() for name in header]
+    # Tabs and leading spaces of a single name stay: they stand where commas were expected.
+    strip = str.strip if len(header) > 1 else str.rstrip
+    names = [name if "\t" in name else strip(name) for name in header]
     index = 0 if names and names[0] == "" else None
     if index is None:
         index = next((names.index(name) for name in INDEX_NAMES if name in names), None)
@@ -211,6 +213,11 @@ def _check_columns(path: Path, columns: tuple[str, ...], header: tuple[str, ...]
     repeated = sorted({name for name in KNOWN if columns.count(name) > 1})
     if "designation" in columns and not repeated:
         return
+    delimiter = products.other_delimiter(header[0]) if len(header) == 1 else None
+    if delimiter:
+        raise InputError(
+            f"{path} has {delimiter} instead of commas: save it as CSV in UTF-8, with commas"
+        )
     fault = f"has the column {repeated[0]} twice" if repeated else "has no column designation"
     expected = ",".join(products.X_COLUMNS)
     received = ",".join(header)[:200]

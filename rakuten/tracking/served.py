@@ -7,10 +7,11 @@ MLflow answers an MlflowException of this kind with status 400 and the exception
 import base64
 import binascii
 import os
+import sys
 from collections.abc import Iterable
 from itertools import chain
 from threading import Lock
-from typing import Any, NamedTuple, NoReturn
+from typing import IO, Any, NamedTuple, NoReturn
 
 import pandas as pd
 from mlflow.exceptions import MlflowException
@@ -106,7 +107,13 @@ class ServedClassifier(PythonModel):
     """
 
     def load_context(self, context: Any) -> None:
-        """Open the package that was logged with the model."""
+        """Open the package that was logged with the model.
+
+        MLflow's server reads the titles "NA" and "null" of text/csv as missing, and a model cannot
+        tell them from empty ones: in a process that serves, `parse_csv` takes its place.
+        """
+        if server := sys.modules.get("mlflow.pyfunc.scoring_server"):
+            vars(server)["parse_csv_input"] = parse_csv
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # it logs warnings where there is no GPU
         self._lock = Lock()
         self._classifier = ProductClassifier.load(context.artifacts["package"])
@@ -154,6 +161,26 @@ class ServedClassifier(PythonModel):
                 _refuse(chain.from_iterable(problems.values()))
             predictions = self._classifier.classify(list(prepared.values()), top=top)
         return _table(dict(zip(prepared, predictions, strict=True)), problems, model_input.index)
+
+
+def parse_csv(csv_input: IO[str], schema: Schema | None = None) -> pd.DataFrame:
+    """Parse a text/csv request as the import reads its tables: only empty fields are missing.
+
+    Args:
+        csv_input: The body of the request.
+        schema: Not used: every column is text.
+
+    Returns:
+        The rows; columns of objects.
+
+    Raises:
+        MlflowException: If it is not CSV.
+    """
+    try:
+        return pd.read_csv(csv_input, dtype=object, keep_default_na=False, na_values=[""])
+    except ValueError as error:  # no columns, a field too many, an unclosed quote
+        reason = f"expected CSV with a header, {error}: correct the request"
+        raise MlflowException(reason, error_code=INVALID_PARAMETER_VALUE) from error
 
 
 def _top(value: int | None) -> int:

@@ -288,6 +288,22 @@ def test_an_image_of_the_other_part_does_not_count(refuse):
             {X: GIVEN[X] + b'99,"left open'},
             "tables that are not CSV in UTF-8 (1): X_train.csv (Error tokenizing data",
         ),
+        (
+            {X: GIVEN[X].replace(b",", b";")},
+            "tables with semicolons instead of commas (1): X_train.csv: save them as CSV in UTF-8",
+        ),
+        (
+            {X: GIVEN[X].replace(b",", b";").decode().encode("cp1252")},
+            "tables with semicolons instead of commas (1): X_train.csv: save them as CSV in UTF-8",
+        ),
+        (
+            {Y: b"\xef\xbb\xbf" + GIVEN[Y].replace(b",", b"\t")},
+            "tables with tabs instead of commas (1): Y_train.csv: save them as CSV in UTF-8",
+        ),
+        (
+            {X_TEST: GIVEN[X_TEST].replace(b",", b"|")},
+            "tables with vertical bars instead of commas (1): X_test.csv: save them as CSV",
+        ),
         ({Y: b""}, "tables that are not CSV in UTF-8 (1): Y_train.csv (No columns to parse"),
     ],
 )
@@ -367,6 +383,23 @@ def test_missing_images_can_be_allowed(root, load):
     assert (summary.images, summary.without_image) == (11, 2)
     with storage.ImageArchive(root / "data" / "images.zip") as archive:
         assert archive.names() == [f"image_train/{name}" for name in NAMES[1:]]
+
+
+@pytest.mark.parametrize("name", ["images.7z", "images.rar", "images.tar.xz", "images.tar.bz2"])
+def test_packed_images_are_never_passed_over(refuse, name):
+    without = dict.fromkeys(IMAGE_FILES)
+    message = refuse({**without, name: b"packed"}, allow_missing_images=True)
+    assert f"archives other than .zip .tar .tar.gz .tgz (1): given/{name}: unpack them" in message
+
+
+@pytest.mark.parametrize("name", ["12.jpg", "image_1_product_1.jpg", "images/100_4200872200.png"])
+def test_images_of_which_no_row_names_one_are_refused(refuse, name):
+    changes = {**dict.fromkeys(IMAGE_FILES), name: IMAGES[0]}
+    message = refuse(changes, allow_missing_images=True)
+    assert (
+        f"images given, none of which a row names (1): given/{name}: expected names such as "
+        f"{NAMES[0]}, in a folder image_train" in message
+    )
 
 
 def test_without_any_image_the_archive_exists_and_is_empty(root, load):

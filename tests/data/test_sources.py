@@ -7,7 +7,7 @@ import zipfile
 
 import pytest
 
-from rakuten.data import sources
+from rakuten.data import archives, sources
 
 IMAGE = "image_12_product_7.jpg"
 
@@ -33,7 +33,7 @@ def tarred(members):
 def read(entry):
     try:
         return entry.read(1 << 20)
-    except sources.READ_FAULTS:
+    except archives.READ_FAULTS:
         return None
 
 
@@ -104,7 +104,7 @@ def test_the_nearest_folder_decides_the_part(tmp_path, find, place, part):
 
 def test_finds_single_files_and_reports_unknown_ones(tmp_path, find):
     image = write(tmp_path / IMAGE, b"1")
-    unknown = write(tmp_path / "images.rar", b"2")
+    unknown = write(tmp_path / "images.doc", b"2")
     contents, _, faults = find(image, unknown, tmp_path / "nowhere")
     assert contents == {IMAGE: b"1"}
     assert f"paths of no known kind (1): {unknown}: expected a folder, an archive" in faults
@@ -186,16 +186,33 @@ def test_encrypted_members_are_unreadable(tmp_path):
     content = bytearray(zipped({IMAGE: b"1"}))
     content[content.index(b"PK\x01\x02") + 8] |= 1
     path = write(tmp_path / "a.zip", bytes(content))
-    with (
-        zipfile.ZipFile(path) as archive,
-        pytest.raises(sources.UnreadableError, match="encrypted"),
-    ):
-        sources.open_member(archive, IMAGE)
+    with sources.Sources(tmp_path / "scratch") as found:
+        found.add(path)
+        with pytest.raises(archives.UnreadableError, match="encrypted"):
+            found.images[0].entry.read(1)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["a.7z", "a.RAR", "a.tar.xz", "a.tar.bz2", "a.txz", "a.tar.zst", "X_train.csv.gz", "a.zip.001"],
+)
+@pytest.mark.parametrize("place", ["given", "in a folder", "in an archive"])
+def test_archives_of_other_kinds_are_named(tmp_path, find, name, place):
+    if place == "given":
+        given = write(tmp_path / name, b"1")
+    elif place == "in a folder":
+        given = write(tmp_path / "p" / "q" / name, b"1").parents[1]
+    else:
+        given = write(tmp_path / "p.zip", zipped({f"q/{name}": b"1"}))
+    shown = name if place == "given" else f"{given.name}/q/{name}"
+    contents, _, faults = find(given)
+    assert contents == {}
+    assert f"archives other than .zip .tar .tar.gz .tgz (1): {shown}: unpack them first" in faults
 
 
 @pytest.mark.parametrize("mistake", [TypeError, KeyError, IndexError, AttributeError, ValueError])
 def test_programming_errors_do_not_count_as_damaged_files(mistake):
-    assert not issubclass(mistake, sources.READ_FAULTS)
+    assert not issubclass(mistake, archives.READ_FAULTS)
 
 
 def test_opens_archives_within_archives_up_to_a_depth(tmp_path, find):
@@ -238,9 +255,11 @@ def test_reading_stops_at_the_limit_whatever_size_the_container_states():
             assert 0 <= size <= (1 << 20) + 1
             return bytes(size)
 
-    with pytest.raises(sources.UnreadableError, match="more than 1 MiB"):
-        sources.Entry("a", 1, Endless).read(1 << 20)
-    assert sources.Entry("a", 1, lambda: io.BytesIO(bytes(1 << 20))).read(1 << 20) == bytes(1 << 20)
+    with pytest.raises(archives.UnreadableError, match="more than 1 MiB"):
+        archives.Entry("a", 1, Endless).read(1 << 20)
+    assert archives.Entry("a", 1, lambda: io.BytesIO(bytes(1 << 20))).read(1 << 20) == bytes(
+        1 << 20
+    )
 
 
 def test_leaves_its_scratch_folder_empty(tmp_path, find):

@@ -7,7 +7,8 @@ import pytest
 from distributed_cases import catalogue
 from repository import ROOT
 
-from rakuten.distributed import command, remote_files
+from rakuten.distributed import command
+from rakuten.serving import remote_files
 from rakuten.serving.errors import InputError
 
 

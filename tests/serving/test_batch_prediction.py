@@ -1,5 +1,6 @@
 """Tests of batch prediction: formats, resumption, faulty rows."""
 
+import os
 import zipfile
 
 import pandas as pd
@@ -167,6 +168,42 @@ def test_chunks_of_another_command_are_refused(source, out, capsys):
     assert len(second.seen) == 12
 
 
+@pytest.mark.parametrize("packed", [False, True])
+def test_an_input_that_changed_is_not_continued(source, folder, out, tmp_path, packed, capsys):
+    """Size, first and last bytes stay the same: only the time tells."""
+    images = folder
+    if packed:
+        images = tmp_path / "images.zip"
+        with zipfile.ZipFile(images, "w") as file:
+            for path in folder.rglob("*.jpg"):
+                file.write(path, path.name)
+    words = (source, "--images", images, "-o", out)
+    with pytest.raises(RuntimeError, match="killed"):
+        run(*words, load=ToyClassifier(fails_at=1))
+    changed = images if packed else next(folder.rglob("*.jpg"))
+    before = changed.stat()
+    os.utime(changed, ns=(0, before.st_mtime_ns + 1000))
+    assert run(*words) == 2
+    assert "images content was" in capsys.readouterr().err
+    os.utime(changed, ns=(0, before.st_mtime_ns))
+    os.utime(source, ns=(0, source.stat().st_mtime_ns + 1000))
+    assert run(*words) == 2
+    assert "input modified was" in capsys.readouterr().err
+    assert run(*words, "--restart") == 0
+
+
+def test_images_are_found_as_the_import_finds_them(source, out, tmp_path, capsys):
+    """A catalogue zipped on Windows, within another archive, with other endings."""
+    with zipfile.ZipFile(tmp_path / "inner.zip", "w") as file:
+        for i, suffix in enumerate((".JPG", ".jpeg", ".Jpg")):
+            name = products.image_name(i + 50, i).replace(".jpg", suffix)
+            file.writestr(f"images\\image_test\\{name}", jpeg(i))
+    with zipfile.ZipFile(tmp_path / "outer.zip", "w") as file:
+        file.write(tmp_path / "inner.zip", "rakuten/inner.zip")
+    assert run(source, "--images", tmp_path / "outer.zip", "-o", out) == 0
+    assert "11 products, 8 of them without an image" in capsys.readouterr().out
+
+
 def test_two_processes_cannot_write_the_same_output(source, out, capsys):
     class Nested(ToyClassifier):
         def classify(self, prepared, *, top=5):
@@ -313,6 +350,13 @@ def write_unusable_inputs(tmp_path):
     write_csv(tmp_path / "ids.csv", [["a", 1, 2]], ["designation", "productid", "imageid"])
     (tmp_path / "wrong.zip").write_bytes(b"not an archive")
     (tmp_path / "none").mkdir()
+    (tmp_path / "images.7z").write_bytes(b"7z")
+    with zipfile.ZipFile(tmp_path / "others.zip", "w") as archive:
+        archive.writestr("deep/photo.jpg", jpeg(1))
+    (tmp_path / "tabs.csv").write_text("\tdesignation\tproductid\timageid\n0\ta\t1\t2\n")
+    (tmp_path / "short_tabs.csv").write_text("\tdesignation\n0\ta\n")
+    (tmp_path / "semicolons.csv").write_text(";designation;description\n0;a;b\n")
+    (tmp_path / "spaces.csv").write_text(" designation\n0 a\n")
 
 
 @pytest.mark.parametrize(
@@ -328,8 +372,22 @@ def write_unusable_inputs(tmp_path):
         (("x.txt",), "must end in .csv or .parquet"),
         (("good.csv", "--images", "none"), "expected the columns productid and imageid"),
         (("ids.csv", "--images", "none"), "holds no files"),
-        (("ids.csv", "--images", "wrong.zip"), "expected a folder or a zip archive"),
-        (("ids.csv", "--images", "gone.zip"), "expected a folder or a zip archive"),
+        (("ids.csv", "--images", "wrong.zip"), "expected a folder or an archive"),
+        (("ids.csv", "--images", "gone.zip"), "expected a folder or an archive"),
+        (
+            ("ids.csv", "--images", "others.zip"),
+            "others.zip holds none of the images that rows name: the first is "
+            "image_2_product_1.jpg, present is for example ",
+        ),
+        (("ids.csv", "--images", "others.zip"), "others.zip/deep/photo.jpg; pass the images of"),
+        (("ids.csv", "--images", "images.7z"), "images.7z: unpack them first"),
+        (
+            ("tabs.csv",),
+            "tabs.csv has tabs instead of commas: save it as CSV in UTF-8, with commas",
+        ),
+        (("short_tabs.csv",), "short_tabs.csv has tabs instead of commas"),
+        (("semicolons.csv",), "semicolons.csv has semicolons instead of commas"),
+        (("spaces.csv",), "has no column designation"),
     ],
 )
 def test_unusable_input_ends_with_2_before_the_classifier_loads(

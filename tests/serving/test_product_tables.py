@@ -137,8 +137,25 @@ def test_parquet_written_by_pandas_gives_the_rows_of_csv(table, tmp_path, index)
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"a;designation;b\n1;2;3\n", HEADER.decode().encode("utf-16")]
+    "content",
+    [b"", b"a,title,b\n1,2,3\n", b" designation\n0 a\n", HEADER.decode().encode("utf-16")],
 )
 def test_a_file_without_designations_is_refused(table, content):
     with pytest.raises(InputError, match=r"no column designation: expected .*received"):
         table(content)
+
+
+@pytest.mark.parametrize(
+    ("delimiter", "name"), [("\t", "tabs"), (";", "semicolons"), ("|", "vertical bars")]
+)
+@pytest.mark.parametrize(
+    "header", [HEADER.decode(), ",designation\n", "designation,\n", "a,designation,b\n"]
+)
+def test_a_file_with_other_delimiters_is_refused_by_their_name(table, delimiter, name, header):
+    with pytest.raises(InputError, match=rf"has {name} instead of commas: save it as CSV"):
+        table(header.replace(",", delimiter).encode() + b"1\n")
+
+
+def test_names_of_columns_may_have_spaces_and_other_delimiters_around_them(table):
+    (row,) = read_rows(table(b"id, designation ,a;b\n7,x,y\n"))
+    assert (row.index, row.title) == (7, "x")

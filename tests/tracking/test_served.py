@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from mlflow.exceptions import MlflowException
+from mlflow.pyfunc import scoring_server
 from mlflow.pyfunc.scoring_server import predictions_to_json
 from PIL import Image
 from repository import ROOT, run
@@ -124,6 +125,31 @@ def test_each_row_is_answered_in_its_order(model):
     assert (shown[1]["text_contribution"], shown[2]["image_contribution"]) == (None, None)
     assert {row["problem"] for row in shown} == {""}
     assert list(shown[0]) == registry_columns()
+
+
+@pytest.mark.parametrize("title", ["NA", "null", "nan", "None", "N/A", "007", "1e3"])
+def test_titles_of_text_csv_are_read_as_they_are_written(model, title):
+    body = f'title,description\n{title},{title}\n,"é, ""x"""\n'.encode()
+    parsed = []
+
+    class Wrapped:
+        def predict(self, data):
+            parsed.append(data)
+            return model.predict(None, data)
+
+    answer = scoring_server.invocations(body, "text/csv", Wrapped(), served.SIGNATURE.inputs)
+    assert answer.status == 200
+    assert parsed[0].iloc[0].tolist() == [title, title]
+    assert parsed[0]["title"].isna().tolist() == [False, True]
+    found = json.loads(answer.response)["predictions"]
+    assert [row["prdtypecode"] for row in found] == [CODES[len(title)], CODES[0]]
+
+
+def test_a_malformed_text_csv_is_a_problem_of_the_request(model):
+    for body in (b"", b'title\n"a\n'):
+        with pytest.raises(MlflowException, match="expected CSV with a header") as caught:
+            scoring_server.invocations(body, "text/csv", model, served.SIGNATURE.inputs)
+        assert caught.value.get_http_status_code() == 400
 
 
 def registry_columns():
@@ -263,12 +289,10 @@ def address(built_repository, tmp_path_factory):
         os.killpg(process.pid, signal.SIGKILL)
 
 
-def post(address, body):
+def post(address, body, kind="application/json"):
     """Send a body, give status and answer."""
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
-    request = urllib.request.Request(
-        f"{address}/invocations", content, {"Content-Type": "application/json"}
-    )
+    request = urllib.request.Request(f"{address}/invocations", content, {"Content-Type": kind})
     try:
         with urllib.request.urlopen(request, timeout=120) as answer:
             return answer.status, json.load(answer)
@@ -367,6 +391,10 @@ def test_the_server_answers_as_the_classifier_after_any_request(built_repository
         ):
             assert status == 200
             same(answer["predictions"][0], expected[number % 7])
+
+    status, answer = post(url, b"title,description\nnull,NA\n", "text/csv")
+    assert status == 200, answer
+    same(answer["predictions"][0], *classifier.predict([Product("null", "NA")], top=5))
 
     (good,) = classifier.predict([Product(GOOD["title"], image=jpeg())])
     for what, (body, message) in BAD.items():

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import pyarrow.fs as fs
 
 from rakuten.serving.errors import InputError
-from rakuten.serving.prediction_files import identify
+from rakuten.serving.prediction_files import format_time, identify
 from rakuten.serving.product_tables import BUFFER
 
 
@@ -26,8 +26,15 @@ class RemotePath(NamedTuple):
     def __truediv__(self, name: str) -> "RemotePath":
         return RemotePath(self.filesystem, str(PurePosixPath(self.path, name)))
 
+    @property
+    def is_local(self) -> bool:
+        """Whether it is on this machine's filesystem."""
+        return isinstance(self.filesystem, fs.LocalFileSystem)
+
     def open(self) -> io.BufferedReader:
         """Open the file for reading; it is seekable."""
+        if self.is_local:  # Arrow refuses names that are not UTF-8
+            return Path(self.path).open("rb")
         return io.BufferedReader(self.filesystem.open_input_file(self.path), BUFFER)
 
     def exists(self) -> bool:
@@ -35,8 +42,12 @@ class RemotePath(NamedTuple):
         return self.info().type != fs.FileType.NotFound
 
     def info(self) -> fs.FileInfo:
-        """Read type and size."""
+        """Read type, size and modification time."""
         return self.filesystem.get_file_info(self.path)
+
+    def modified(self) -> str:
+        """Give the time of the last change in UTC, "" if the filesystem does not tell."""
+        return format_time(self.info().mtime_ns)
 
     def read(self) -> bytes:
         """Read the whole file."""
@@ -76,9 +87,9 @@ class RemotePath(NamedTuple):
         return {str(path): (self / str(path)).digest() for path in paths}
 
     def identity(self) -> dict:
-        """Identify the file by its size in bytes and the SHA-256 of its first and last MiB."""
+        """Identify the file by its change, its size and the SHA-256 of its first and last MiB."""
         with self.open() as file:
-            return identify(file)
+            return {"modified": self.modified(), **identify(file)}
 
 
 def locate(address: str) -> RemotePath:
