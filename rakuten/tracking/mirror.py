@@ -42,10 +42,10 @@ NOTE = "mlflow.note.content"
 
 EXPERIMENT_TAGS = {
     NOTE: (
-        "Models of product classification. Runs tagged `source=measured` were measured by this "
-        "project on the data in the column `data`, by default a synthetic sample. Runs tagged "
-        "`source=published` repeat what the original study published for the real data of Rakuten "
-        "France. Accuracies of different data cannot be compared."
+        "The column `data` says what a run was measured on. Results on different data cannot be "
+        "compared.\n\nRuns tagged `source=measured` were measured by this project, by default on a "
+        "synthetic sample. Runs tagged `source=published` repeat what the original study published "
+        "for the real data of Rakuten France."
     ),
     "mlflow.experimentKind": "custom_model_development",  # opens the list of trainings
 }

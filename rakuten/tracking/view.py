@@ -33,8 +33,8 @@ STOP_TIMEOUT = 10.0
 """Seconds that the server may take to end."""
 
 WIDTHS = {
-    "attributes.`Run Name`": 255,
-    "runDateAndNestInfo": 125,
+    "attributes.`Run Name`": 245,
+    "runDateAndNestInfo": 135,
     "tags.`data`": 170,
     "metrics.`test/accuracy`": 115,
     "metrics.`test/weighted_f1`": 130,

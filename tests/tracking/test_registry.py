@@ -12,6 +12,7 @@ from tracking_cases import commit, copy_without_store, predictions, shown
 
 from rakuten import storage
 from rakuten.categories import CODES
+from rakuten.evaluation.published import PUBLISHED
 from rakuten.serving import package
 from rakuten.tracking import git, registry
 from rakuten.tracking.command import main
@@ -106,7 +107,7 @@ def test_a_package_is_registered_once(packaged, mirror, monkeypatch):
     assert "MLFLOW_TRACKING_URI" not in registry.os.environ  # MLflow sets it on its own
 
     before = shown(mirror)
-    assert sync(mirror, packaged)["created"] == 1
+    assert sync(mirror, packaged)["created"] == 1 + len(PUBLISHED)
     assert len(before) == 0  # a package is not a measured model
     assert len(shown(mirror)) == 1
 

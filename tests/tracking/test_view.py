@@ -85,7 +85,7 @@ def test_the_page_shows_measured_and_published_runs_with_their_data(shown, chrom
     page.set_default_timeout(PATIENCE)
     page.goto(address)
     for column in ("data", "test/accuracy"):
-        page.get_by_role("columnheader", name=column, exact=True).wait_for()
+        page.get_by_role("columnheader", name=column, exact=True).first.wait_for()
     rows = page.locator(".ag-center-cols-container [role=row]")
     rows.filter(has_text="tiny").first.wait_for()
     rows.filter(has_text="Rakuten France, published").first.wait_for()
