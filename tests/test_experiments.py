@@ -128,7 +128,7 @@ def test_what_was_trained_in_a_copy_is_taken_from_the_run_cache(experiments_repo
     start_workers(folder)
     status, printed = finish(folder)
     assert status.count("Success") == 2, status
-    assert sorted("fusion" in stages_run(log) for log in printed.values()) == [False, True]
+    assert sum("fusion" in stages_run(log) for log in printed.values()) <= 1, "0.4 ran again"
     for dropout in ("0.5", "0.4"):
         value = ["-S", f"fusion.dropout={dropout}"]
         assert not TRAINED & set(stages_run(run(["dvc", "exp", "run", *value, *QUICK], folder)))
