@@ -9,8 +9,8 @@ import hashlib
 import io
 import json
 import os
+import secrets
 import shutil
-import tempfile
 import time
 import zipfile
 from collections.abc import Iterator
@@ -54,15 +54,14 @@ def atomic(path: str | Path) -> Iterator[BinaryIO]:
     path.parent.mkdir(parents=True, exist_ok=True)
     prefix = f".{path.name}."
     _remove_abandoned(path.parent, prefix)
-    # The name is unique: two processes may write the same target, and the last one wins.
-    descriptor, name = tempfile.mkstemp(TEMPORARY, prefix, path.parent)
-    temporary = Path(name)
+    # The name is unique: two processes may write the same target, and the last one wins. A file
+    # of the module tempfile would not get the permissions that the user's umask leaves.
+    temporary = path.parent / f"{prefix}{secrets.token_hex(8)}{TEMPORARY}"
     try:
-        with open(descriptor, "w+b") as file:  # noqa: PTH123, a descriptor has no path
+        with temporary.open("x+b") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        temporary.chmod(0o644)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
