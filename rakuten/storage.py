@@ -21,6 +21,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Self
 import numpy as np
 from ruamel.yaml import YAML
 
+from rakuten import parameters
+
 if TYPE_CHECKING:  # imported where it is used: half a second that other formats do not need
     import pandas as pd
 
@@ -136,9 +138,12 @@ def read_params(*names: str, path: str | Path = "params.yaml") -> Any:
 
     Raises:
         KeyError: If a name is missing; the message lists the names that exist.
+        ValueError: If a value is beyond the limits of `rakuten.parameters`; it is named.
     """
     params = read_yaml(path)
     entries = tuple(entry(params, name, str(path)) for name in names)
+    for name, value in zip(names, entries, strict=True):
+        parameters.check(name, value, str(path))
     return entries if len(entries) > 1 else entries[0]
 
 
