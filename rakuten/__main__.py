@@ -9,6 +9,8 @@ import importlib
 import sys
 from typing import NamedTuple
 
+from rakuten import console
+
 
 class Command(NamedTuple):
     """Where a command is implemented.
@@ -60,11 +62,18 @@ def main(arguments: list[str] | None = None) -> int:
     Returns:
         The exit status of the command.
     """
+    console.open_closed_streams()
     given = sys.argv[1:] if arguments is None else arguments
-    name = _parser().parse_args(given[:1]).command
-    command = COMMANDS[name]
-    run = importlib.import_module(command.module).main
-    return run([*command.prefix, *given[1:]])
+    try:
+        name = _parser().parse_args(given[:1]).command
+        command = COMMANDS[name]
+        run = importlib.import_module(command.module).main
+        return run([*command.prefix, *given[1:]])
+    except BrokenPipeError:
+        console.discard_output()
+        return 1
+    finally:
+        console.show("")  # what Python has not written yet
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from rakuten import storage
+from rakuten import console, storage
 
 TIMINGS = Path("build/timings")
 """The folder of the timings, one JSON file per stage."""
@@ -80,6 +80,7 @@ def stage(name: str) -> Iterator[StageLog]:
     Yields:
         The log of this run. Nothing is written if the body raises.
     """
+    console.open_closed_streams()
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stdout)
     for package in ("stages", "rakuten"):
         logging.getLogger(package).setLevel(logging.INFO)

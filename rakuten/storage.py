@@ -9,8 +9,8 @@ import hashlib
 import io
 import json
 import os
+import secrets
 import shutil
-import tempfile
 import time
 import zipfile
 from collections.abc import Iterator
@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
 import numpy as np
 from ruamel.yaml import YAML
+
+from rakuten import parameters
 
 if TYPE_CHECKING:  # imported where it is used: half a second that other formats do not need
     import pandas as pd
@@ -54,15 +56,14 @@ def atomic(path: str | Path) -> Iterator[BinaryIO]:
     path.parent.mkdir(parents=True, exist_ok=True)
     prefix = f".{path.name}."
     _remove_abandoned(path.parent, prefix)
-    # The name is unique: two processes may write the same target, and the last one wins.
-    descriptor, name = tempfile.mkstemp(TEMPORARY, prefix, path.parent)
-    temporary = Path(name)
+    # The name is unique: two processes may write the same target, and the last one wins. A file
+    # of the module tempfile would not get the permissions that the user's umask leaves.
+    temporary = path.parent / f"{prefix}{secrets.token_hex(8)}{TEMPORARY}"
     try:
-        with open(descriptor, "w+b") as file:  # noqa: PTH123, a descriptor has no path
+        with temporary.open("x+b") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        temporary.chmod(0o644)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -137,9 +138,12 @@ def read_params(*names: str, path: str | Path = "params.yaml") -> Any:
 
     Raises:
         KeyError: If a name is missing; the message lists the names that exist.
+        ValueError: If a value is beyond the limits of `rakuten.parameters`; it is named.
     """
     params = read_yaml(path)
     entries = tuple(entry(params, name, str(path)) for name in names)
+    for name, value in zip(names, entries, strict=True):
+        parameters.check(name, value, str(path))
     return entries if len(entries) > 1 else entries[0]
 
 

@@ -12,9 +12,10 @@ DVC = yaml.safe_load((ROOT / "dvc.yaml").read_text())
 PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text())
 STAGES = DVC["stages"]
 
-# What only observes a stage: log lines, progress bars, the MLflow mirror. No stage depends on it.
+# What only observes a stage: log lines, progress bars, the check of parameters (it returns
+# nothing), the MLflow mirror. No stage depends on it.
 # `test_observers.py` runs the stages without it and finds the same outputs.
-OBSERVERS = ("rakuten.stage_log", "rakuten.tracking")
+OBSERVERS = ("rakuten.parameters", "rakuten.stage_log", "rakuten.tracking")
 
 
 @functools.cache

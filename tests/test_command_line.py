@@ -1,5 +1,6 @@
 """The one command line, `python -m rakuten`."""
 
+import os
 import re
 import subprocess
 import sys
@@ -70,3 +71,55 @@ def test_documents_and_code_name_commands_that_exist():
     }
     assert named <= set(command_line.COMMANDS)
     assert {"import", "predict", "sync", "promote"} <= named
+
+
+PREDICT = """
+import sys
+from prediction_cases import ToyClassifier
+from rakuten import __main__ as command_line
+from rakuten.serving.classifier import ProductClassifier
+ProductClassifier.load = ToyClassifier()
+sys.exit(command_line.main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize(
+    "ending", [">&-", ">&- 2>&-", "<&- >&- 2>&-", "1</dev/null", "| true", "| (exec <&-; sleep 1)"]
+)
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_prediction_ends_well_if_nobody_reads_standard_output(tmp_path, ending, unbuffered):
+    """Cron closes it, and `| head` ends: the file is complete and the status 0."""
+    (tmp_path / "x.csv").write_text("designation\nPiscine\n")
+    command = f'"$PYTHON" -c "$PREDICT" predict x.csv -o y.csv --package . {ending}'
+    paths = [str(ROOT), str(ROOT / "tests" / "serving")]
+    environment = {
+        "PYTHON": sys.executable,
+        "PREDICT": PREDICT,
+        "PYTHONPATH": os.pathsep.join(paths),
+        "PYTHONUNBUFFERED": unbuffered,
+    }
+    (tmp_path / "package.json").write_text("{}")
+    done = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", command],
+        cwd=tmp_path,
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    lines = [line for line in done.stderr.splitlines() if "product/s" not in line]
+    assert (done.returncode, "".join(lines)) == (0, "")
+    assert len((tmp_path / "y.csv").read_text().splitlines()) == 2
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_help_may_be_cut_by_the_reader(unbuffered):
+    done = subprocess.run(
+        ["bash", "-c", f'"{sys.executable}" -m rakuten readme --help | true'],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONUNBUFFERED": unbuffered},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stderr == ""

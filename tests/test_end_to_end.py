@@ -174,7 +174,7 @@ def server(built_repository, tmp_path):
         process = subprocess.Popen(command, start_new_session=True, stdout=log, stderr=log)
     address = f"http://127.0.0.1:{port}"
     try:
-        for _ in range(120):
+        for _ in range(600):
             with contextlib.suppress(OSError), urllib.request.urlopen(f"{address}/health"):
                 break
             time.sleep(1)

@@ -70,7 +70,7 @@ def execute(path, folder):
     """Run a notebook in a kernel that starts in `folder`; returns it with its outputs."""
     notebook = read(path)
     resources = {"metadata": {"path": str(folder)}}
-    NotebookClient(notebook, timeout=120, kernel_name="python3", resources=resources).execute()
+    NotebookClient(notebook, timeout=None, kernel_name="python3", resources=resources).execute()
     return notebook
 
 

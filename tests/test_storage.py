@@ -79,6 +79,17 @@ def test_two_writers_of_one_file_do_not_disturb_each_other(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
 
 
+@pytest.mark.parametrize("umask", [0o077, 0o022, 0o002])
+def test_files_have_the_permissions_that_the_umask_leaves(tmp_path, umask):
+    before = os.umask(umask)
+    try:
+        storage.write_text(tmp_path / "a", "new")
+        storage.write_text(tmp_path / "a", "replaced")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "a").stat().st_mode & 0o777 == 0o666 & ~umask
+
+
 KILLED_WHILE_WRITING = """
 import os, signal, sys
 from rakuten import storage

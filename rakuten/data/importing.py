@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from rakuten import storage
+from rakuten import console, storage
 from rakuten.data import import_checks, products
 from rakuten.data.archives import Faults
 from rakuten.data.data_folder import (
@@ -173,7 +173,7 @@ def main(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         sys.stderr.write("error: nothing was imported: interrupted\n")
         return 1
-    sys.stdout.write(f"imported {summary}\ndata/ and data.dvc are written; next: dvc repro\n")
+    console.show(f"imported {summary}\ndata/ and data.dvc are written; next: dvc repro\n")
     return 0
 
 

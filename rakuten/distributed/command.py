@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from rakuten import categories, storage
+from rakuten import categories, console, storage
 from rakuten.distributed import engine
 from rakuten.distributed.transforms import Cleaning, Extraction, Prediction, Transform
 from rakuten.image import extraction
@@ -36,7 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
     except (InputError, OSError, pa.ArrowException) as error:
         sys.stderr.write(f"error: {printable(str(error))}\n")
         return 2
-    sys.stdout.write(printable(summary.report(given.out, given.images, f"{given.out}/errors")))
+    console.show(summary.report(given.out, given.images, f"{given.out}/errors"))
     return 1 if summary.bad_rows else 0
 
 

@@ -11,8 +11,8 @@ whatever the number of processes.
 import csv
 import functools
 import multiprocessing
+import secrets
 import shutil
-import tempfile
 import zipfile
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -216,7 +216,8 @@ def write_sample(
             "remove what is there"
         )
     out.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
+    partial = out.with_name(f".{out.name}.{secrets.token_hex(8)}")  # mkdtemp ignores the umask
+    partial.mkdir()
     try:
         make_one = functools.partial(make, seed=seed, quality=quality, images=images)
         made = _make_all([*recipes, *recipes_test], make_one, processes)
@@ -224,7 +225,6 @@ def write_sample(
             made, total=products + test_products, unit="product", description="sample"
         )
         _write_files(partial, recipes, recipes_test, iter(bar), quality is not None)
-        partial.chmod(0o755)
         partial.replace(out)
     finally:
         shutil.rmtree(partial, ignore_errors=True)

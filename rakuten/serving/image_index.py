@@ -147,11 +147,11 @@ def index_archive(address: str, path: str) -> ImageIndex:
         InputError: If the archive or one within it cannot be read.
     """
     file = RemotePath(locate(address).filesystem, path)
-    entry, faults = open_entry(file), Faults()
+    entry, faults, modified = open_entry(file), Faults(), file.modified()
     found: dict[tuple[str, ...], list[File]] = defaultdict(list)
     with ExitStack() as stack:
         for member in archives.files_in(entry, stack, faults):
-            version = f"{member.size} {file.modified()}"
+            version = f"{member.size} {modified}"
             found[member.container].append(File(member.path, version, member.names))
     _refuse(faults, address)
     return _join([_index(container, files) for container, files in found.items()])

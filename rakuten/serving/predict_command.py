@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rakuten import categories
+from rakuten import categories, console
 from rakuten.serving import package
 from rakuten.serving.errors import InputError, one_line, printable
 
@@ -174,7 +174,7 @@ def _predict_file(given: argparse.Namespace, load: "Load | None") -> int:
         restart=given.restart,
     )
     summary = batch_prediction.predict_file(options, load or classifier.ProductClassifier.load)
-    _write(summary.report(options.out, options.images, options.errors))
+    console.show(summary.report(options.out, options.images, options.errors))
     return 1 if summary.bad_rows else 0
 
 
@@ -203,7 +203,7 @@ def _predict_one(given: argparse.Namespace, load: "Load | None") -> int:
         what = given.image or "the product"
         raise InputError(f"{what} cannot be used: {one_line(error)}") from error
     (prediction,) = loaded.classify([prepared], top=given.top)
-    _write(format_prediction(prediction, as_json=given.json, blocks=_can_show_blocks()))
+    console.show(format_prediction(prediction, as_json=given.json, blocks=_can_show_blocks()))
     return 0
 
 
@@ -213,9 +213,3 @@ def _can_show_blocks() -> bool:
     except (UnicodeEncodeError, LookupError):
         return False
     return True
-
-
-def _write(text: str) -> None:
-    """Write to standard output; escape what it cannot show."""
-    encoding = sys.stdout.encoding or "ascii"
-    sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))

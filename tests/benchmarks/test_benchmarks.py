@@ -131,7 +131,7 @@ def test_watch_sees_the_memory_of_children(tmp_path):
         f"import subprocess, sys; subprocess.run([sys.executable, '-c', {child!r}], check=True)"
     )
     seconds, peak = measure.watch([sys.executable, "-c", parent], tmp_path)
-    assert 1 < seconds < 30
+    assert seconds > 1
     assert 300_000_000 < peak < 500_000_000
     with pytest.raises(RuntimeError, match="ended with 3 in"):
         measure.watch([sys.executable, "-c", "raise SystemExit(3)"], tmp_path)

@@ -254,7 +254,7 @@ def test_no_row_is_lost_or_repeated_when_a_process_and_a_machine_die(
     killer.start()
     transform = ToyPrediction(str(tmp_path), 3, chunk=4, partition=8, pause=0.4)
     summary = engine.run(engine.Request(str(source), str(out), str(images)), transform)
-    killer.join(timeout=20)
+    killer.join()
     assert len(killed) == 2
     assert summary == expected[2]
     check(out, expected)

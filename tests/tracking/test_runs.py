@@ -1,5 +1,6 @@
 """Runs of trainings in progress, and of the workspace after an evaluation."""
 
+import contextlib
 import shutil
 import socket
 import subprocess
@@ -254,36 +255,38 @@ def test_a_new_experiment_describes_itself_and_keeps_edits(project, mirror):
 def test_a_locked_database_does_not_delay_a_training(project, mirror, monkeypatch):
     monkeypatch.setattr(mirrors, "LOCK_TIMEOUT", 0.5)
     with mirror.exclusive():
-        start = time.monotonic()
-        train()
-        assert time.monotonic() - start < 5
+        train()  # ends while the lock is held
 
 
 def train_against(address, monkeypatch, caplog):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
     for name in ("MLFLOW_HTTP_REQUEST_TIMEOUT", "MLFLOW_HTTP_REQUEST_MAX_RETRIES"):
         monkeypatch.delenv(name, raising=False)
-    start = time.monotonic()
     with tracking.live_run("text") as run:
         for epoch in range(1, 20):
             run.log_epoch(epoch, {"train_loss": 0.1})
     warnings = [record for record in caplog.records if record.name == "rakuten.tracking.runs"]
     assert len(warnings) == 1
     assert "python -m rakuten sync" in warnings[0].getMessage()
-    return time.monotonic() - start
 
 
 def test_an_unreachable_server_gives_one_warning(project, monkeypatch, caplog):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    assert train_against(f"http://127.0.0.1:{port}", monkeypatch, caplog) < 10
+    train_against(f"http://127.0.0.1:{port}", monkeypatch, caplog)
 
 
-def test_an_unresponsive_server_delays_a_training_by_seconds(project, monkeypatch, caplog):
+def test_an_unresponsive_server_is_asked_once(project, monkeypatch, caplog):
+    """Not again for each of the 19 epochs: a request waits for seconds."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        port = silent.getsockname()[1]
-        assert train_against(f"http://127.0.0.1:{port}", monkeypatch, caplog) < 12
+        train_against(f"http://127.0.0.1:{silent.getsockname()[1]}", monkeypatch, caplog)
+        silent.settimeout(0)
+        asked = 0
+        with contextlib.suppress(BlockingIOError):
+            while silent.accept():
+                asked += 1
+    assert asked == 1
 
 
 @pytest.mark.parametrize(

@@ -279,7 +279,7 @@ def address(built_repository, tmp_path_factory):
         )
     found = f"http://127.0.0.1:{port}"
     try:
-        for _ in range(120):
+        for _ in range(600):
             with contextlib.suppress(OSError), urllib.request.urlopen(f"{found}/ping"):
                 break
             assert process.poll() is None, (root / "server.log").read_text()
@@ -294,7 +294,7 @@ def post(address, body, kind="application/json"):
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
     request = urllib.request.Request(f"{address}/invocations", content, {"Content-Type": kind})
     try:
-        with urllib.request.urlopen(request, timeout=120) as answer:
+        with urllib.request.urlopen(request, timeout=600) as answer:
             return answer.status, json.load(answer)
     except urllib.error.HTTPError as error:
         return error.code, json.load(error)

@@ -17,7 +17,7 @@ from rakuten.tracking import view
 from rakuten.tracking.command import main
 
 DISPLAYS = {"DISPLAY", "WAYLAND_DISPLAY"}
-PATIENCE = 60_000  # milliseconds
+PATIENCE = 600_000  # milliseconds
 
 
 def tags(mirror):

@@ -1,0 +1,42 @@
+"""Standard streams that may be closed: by cron, by `>&-`, or by a reader such as `head`."""
+
+import errno
+import os
+import sys
+
+CLOSED = (errno.EPIPE, errno.EBADF)
+"""The errors of writing to a stream that nobody reads."""
+
+
+def open_closed_streams() -> None:
+    """Replace standard streams that are closed by the null device.
+
+    Python sets them to None. The next file that is opened would also take their place, and
+    libraries that print would write into it.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115, PTH123, stays open
+
+
+def show(text: str) -> None:
+    """Write to standard output at once; that it is closed is no error.
+
+    Args:
+        text: What to write; characters that the terminal cannot show are escaped.
+    """
+    encoding = sys.stdout.encoding or "ascii"
+    try:
+        sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
+        sys.stdout.flush()
+    except OSError as error:
+        if error.errno not in CLOSED:
+            raise
+        discard_output()
+
+
+def discard_output() -> None:
+    """Send everything that is still written to standard output to the null device."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, sys.stdout.fileno())
+    os.close(null)
