@@ -187,11 +187,13 @@ class Publisher:
                 self._correct(run, record, origin_is_known)
                 if refresh and record.result and run.data.tags.get(FILES) != record.result.files:
                     self._attach(run.info.run_id, record.result)
+                    self._mirror.log(run.info.run_id, tags={FILES: record.result.files})
             return KEPT, run.info.run_id
         with self._mirror.exclusive():
             runs = self._mirror.runs(record.key)  # another process may have added some
-            if record.result and not record.result.evaluated:
-                for run in filter(_is_complete, runs):
+            is_partial = record.result is not None and not record.result.evaluated
+            for run in filter(_is_complete, runs):
+                if is_partial or run.data.tags[CONTENT] == record.content:
                     return KEPT, run.info.run_id
             if own := sorted(filter(self._mirror.owns, runs), key=_progress):
                 return self._complete(own[-1], record), own[-1].info.run_id
@@ -237,24 +239,27 @@ class Publisher:
 
     def _fill(self, run_id: str, record: Record, logged: set[int]) -> None:
         """Log curves, metrics and attachments; the digests last, as a sign of completeness."""
+        steps, digests = {0: record.metrics}, {CONTENT: record.content}
         if record.result:
             rows: list[dict] = record.result.curves.to_dict("records")
-            steps = {int(row.pop("epoch")): curves(row) for row in rows}
-            self._mirror.log_steps(run_id, {n: row for n, row in steps.items() if n not in logged})
-        self._mirror.log(run_id, metrics=dict(record.metrics))
+            epochs = {int(row.pop("epoch")): curves(row) for row in rows}
+            steps |= {number: row for number, row in epochs.items() if number not in logged}
+        self._mirror.log_steps(run_id, steps)
         if record.result:
             self._attach(run_id, record.result)
-        self._mirror.log(run_id, tags={CONTENT: record.content})
+            digests[FILES] = record.result.files
+        self._mirror.log(run_id, tags=digests)
 
     def _attach(self, run_id: str, result: Result) -> None:
         """Copy charts and tables into the run, in folders named after the stages."""
+        if not result.attachments:
+            return
         with tempfile.TemporaryDirectory() as folder:
             for path in result.attachments:
                 target = Path(folder, *Path(path).parts[1:])
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.write_bytes(result.snapshot.read(path) or b"")
             self._mirror.call("log_artifacts", run_id, folder)
-        self._mirror.log(run_id, tags={FILES: result.files})
 
     def _correct(self, run: "Run", record: Record, origin_is_known: bool) -> None:
         """Correct the tags that this module writes."""

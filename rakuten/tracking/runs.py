@@ -30,7 +30,7 @@ from rakuten.tracking.results import Result, Workspace
 TRAINING_TIME_LIMIT = 6.0
 """Seconds that a training spends in all on a tracking server before it stops logging."""
 
-PUBLISHING_TIME_LIMIT = 20.0
+PUBLISHING_TIME_LIMIT = 30.0
 """The same for the evaluation, which sends the tables and charts of all models."""
 
 logger = logging.getLogger(__name__)
@@ -117,8 +117,6 @@ def _publish(mirror: Mirror, found: list[Result]) -> None:
     publisher = Publisher(mirror)
     is_copy = Path.cwd().resolve() != results.root().resolve()
     committed, baseline, current = _committed_keys(), _baseline(), {}
-    for record in published_records():
-        publisher.publish(record)
     for result in reversed(found):
         experiment = _experiment_of(result.key, committed)
         record = measured_record(result, experiment=experiment, commit=baseline, label=experiment)
@@ -127,6 +125,8 @@ def _publish(mirror: Mirror, found: list[Result]) -> None:
         _, run_id = publisher.publish(record)
         if not experiment:
             current[result.model] = run_id
+    for record in published_records():  # last: the time may be limited
+        publisher.publish(record)
     if not is_copy:
         rename(mirror, mirror.all_runs(), current)
 

@@ -1,5 +1,6 @@
 """`python -m rakuten sync`: what MLflow shows of the workspace, of git and of the study."""
 
+import getpass
 import json
 import time
 
@@ -78,6 +79,7 @@ def test_each_result_has_one_complete_run(project, mirror):
     assert "charts/confusion_text.png" in files
     assert data == [("tiny", "abc")]
     note = run_of(mirror, "Text net").data.tags["mlflow.note.content"]
+    assert run_of(mirror, "Text net").data.tags["mlflow.user"] == getpass.getuser()
     assert note.endswith("All metrics were measured on this data: tiny.")
 
 
