@@ -35,7 +35,7 @@ def main(arguments: list[str]) -> int:
         return 2
     except GitError as error:
         sys.stderr.write(f"error: the repository cannot be read: {error}\n")
-        return 1
+        return 1 if given.run is _sync else 2
     except store_errors() as error:
         address = addresses.mask(addresses.configured()) or addresses.DATABASE
         sys.stderr.write(
