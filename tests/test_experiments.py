@@ -185,20 +185,22 @@ def test_an_experiment_is_shared_through_git_and_a_folder(experiments_repository
     run(["git", "init", "--quiet", "--bare", "--initial-branch=main", str(hub)], tmp_path)
     run(["git", "remote", "set-url", "origin", str(hub)], mine)
     run(["git", "push", "--quiet", "origin", "HEAD:main"], mine)
-    run(["dvc", "exp", "run", "-n", "dropout-03", "-S", "fusion.dropout=0.3", *QUICK], mine)
-    shared = (mine / "dvc.lock").read_bytes()
-    run("git checkout --quiet . && dvc checkout --quiet", mine)
+    experiment = ["-S", "fusion.dropout=0.3", *QUICK]
 
-    # Without a remote of one's own, nothing is written anywhere.
+    # Without a remote of one's own, no file is written anywhere.
     refused = run("dvc push || echo refused", mine)
     assert "no remote specified" in refused
     assert refused.endswith("refused\n")
-    assert "uploaded" not in run(["dvc", "exp", "push", "origin", "dropout-03"], mine)
+    run(["dvc", "exp", "run", "--temp", "-n", "without-files", *experiment], mine)
+    assert "uploaded" not in run(["dvc", "exp", "push", "origin", "without-files"], mine)
     assert not Path("/.dvc").exists()
 
     run(["dvc", "remote", "add", "--default", "storage", str(storage_folder)], mine)
     run(["git", "commit", "--quiet", "-m", "Keep results in the folder", ".dvc/config"], mine)
     run(["git", "push", "--quiet", "origin", "HEAD:main"], mine)
+    run(["dvc", "exp", "run", "-n", "dropout-03", *experiment], mine)
+    shared = (mine / "dvc.lock").read_bytes()
+    run("git checkout --quiet . && dvc checkout --quiet", mine)
     assert re.search(r"\d+ files uploaded", run("dvc exp push origin dropout-03", mine))
     assert storage_folder.is_dir()
     assert not Path("/.dvc").exists()

@@ -5,6 +5,8 @@ import re
 import subprocess
 
 import pytest
+import yaml
+from dvc.config import Config
 from dvc.utils.hydra import apply_overrides
 from pipeline_code import (
     DVC,
@@ -196,6 +198,14 @@ def test_make_help_lists_every_target_in_its_group():
     assert re.findall(r"^\w+$", shown, re.MULTILINE) == [
         "Build", "Compare", "Use", "Check", "Maintain",
     ]  # fmt: skip
+
+
+def test_only_the_sample_is_in_the_embedded_remote():
+    """`dvc exp push` would resolve its relative address against `/`, and write there."""
+    config = Config.load_file(str(ROOT / ".dvc" / "config"))
+    assert "remote" not in config["core"], "a default remote is the user's choice"
+    (data,) = yaml.safe_load((ROOT / "data.dvc").read_text())["outs"]
+    assert (data["remote"], data["push"]) == ("embedded", False)
 
 
 def test_each_parameter_has_a_comment():
