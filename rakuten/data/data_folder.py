@@ -103,7 +103,7 @@ def dvc_add(root: Path) -> None:
     # `dvc add` would keep the old file's remote, the sample's, and its `push: false`.
     (root / "data.dvc").unlink(missing_ok=True)
     result = subprocess.run(
-        [sys.executable, "-m", "dvc", "add", "--quiet", "data"],
+        [sys.executable, "-m", "dvc", "add", "data"],  # with --quiet it would hide its errors
         cwd=root,
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -112,7 +112,9 @@ def dvc_add(root: Path) -> None:
     )
     if result.returncode:
         output = (result.stderr or result.stdout).strip() or f"exit status {result.returncode}"
-        raise DataError(f"'dvc add data' failed: {output}")
+        if "is not a git repository" in output:
+            output += "; run 'git init' first, or clone the repository instead of downloading it"
+        raise DataError(f"'dvc add data' failed: {output.removeprefix('ERROR: ')}")
 
 
 def _check_replaceable(root: Path) -> None:

@@ -22,6 +22,9 @@ from rakuten.data.products import image_key
 from rakuten.serving.errors import InputError, printable
 from rakuten.serving.remote_files import RemotePath, locate
 
+NO_IMAGES = (".csv", ".parquet", ".json")
+"""Suffixes of files that are passed over: tables, and what a prediction writes beside images."""
+
 EXPECTED = f"expected a folder or an archive ({' '.join(archives.ARCHIVES)}) of images"
 
 
@@ -237,7 +240,8 @@ def _index(container: tuple[str, ...], files: list[File]) -> ImageIndex:
     digest = hashlib.sha256("\0".join(container).encode("utf-8", "surrogateescape"))
     places: dict[Place, int] = {}
     rows: list[tuple[int, int, int, bytes]] = []  # rank of the reading, hash, owner, name
-    ordered = sorted(files, key=lambda file: (file.path.split("/")[:-1], file.path))
+    images = [file for file in files if not file.path.lower().endswith(NO_IMAGES)]
+    ordered = sorted(images, key=lambda file: (file.path.split("/")[:-1], file.path))
     for path, version, names in ordered:
         digest.update(_encode(f"{path}\0{version}\0"))
         folder, _, stored = path.rpartition("/")

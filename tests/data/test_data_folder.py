@@ -19,6 +19,7 @@ from challenge_files import (
     write,
     x_of,
 )
+from dvc.repo import Repo
 from filelock import FileLock
 
 from rakuten import storage
@@ -227,6 +228,23 @@ def test_a_failing_dvc_leaves_everything_as_it_was(root, tmp_path, monkeypatch, 
     assert "'dvc add data' failed: " in capsys.readouterr().err
     assert is_old(root)
     assert storage.read_json(root / "data.dvc") == digest(root / "data")
+
+
+def test_without_git_the_import_says_what_to_do(tmp_path, monkeypatch, capsys):
+    root = write(tmp_path / "repository", {".dvc/config": b""})
+    monkeypatch.chdir(root)
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path))
+    assert importing.main([str(write(tmp_path / "given", GIVEN))]) == 1
+    assert "is not a git repository; run 'git init' first" in capsys.readouterr().err
+    assert not (root / "data").exists()
+
+
+def test_while_dvc_is_at_work_the_import_says_so(root, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(root)
+    with Repo(str(root)).lock:
+        assert importing.main([str(write(tmp_path / "given", GIVEN))]) == 1
+    assert "'dvc add data' failed: Unable to acquire lock" in capsys.readouterr().err
+    assert is_old(root)
 
 
 @pytest.mark.slow

@@ -222,3 +222,43 @@ def test_the_message_counts_lists_the_first_names_and_gives_the_remedy():
 def test_control_characters_in_names_are_escaped():
     problem = products.Problem("files", ("a\x1b[31mb",), "beware")
     assert str(problem) == "files (1): 'a\\x1b[31mb': beware"
+
+
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [
+        ("image_12_product_7.jpg", "image_12_product_7.jpg"),
+        ("images/image_train/IMAGE_12_PRODUCT_7.JPEG", "image_12_product_7.jpg"),
+        ("images\\image_test\\image_0012_product_07.jpg", "image_12_product_7.jpg"),
+        ("image_12_product_7.png", "image_12_product_7.png"),
+        ("C:\\Photos\\Vase Bleu.PNG", "vase bleu.png"),
+        ("E\u0301te\u0301.jpg", "\u00e9t\u00e9.jpg"),
+        ("\u00c9T\u00c9.jpg", "\u00e9t\u00e9.jpg"),
+        ("Straße.jpg", "strasse.jpg"),
+        ("", ""),
+    ],
+)
+def test_equal_names_of_images_have_equal_keys(name, key):
+    assert products.image_key(name) == key
+    assert products.image_key(key) == key
+
+
+@pytest.mark.parametrize(
+    ("header", "delimiter"),
+    [
+        (",designation,description,productid,imageid", None),
+        ("id,designation", None),
+        ("designation", None),
+        ("a;b,designation", None),
+        ("title;price", None),
+        ("", None),
+        (";designation;description", "semicolons"),
+        ('"";"designation"', "semicolons"),
+        ("\tdesignation", "tabs"),
+        ("designation\t", "tabs"),
+        (";prdtypecode", "semicolons"),
+        ("|designation|productid", "vertical bars"),
+    ],
+)
+def test_other_delimiters_are_recognized_by_the_columns(header, delimiter):
+    assert products.other_delimiter(header) == delimiter

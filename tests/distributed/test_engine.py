@@ -5,6 +5,7 @@ import os
 import signal
 import threading
 import time
+import zipfile
 from dataclasses import replace
 
 import distributed_cases
@@ -111,6 +112,41 @@ def test_faulty_rows_give_the_values_and_errors_of_one_process(
     assert set(found.index) == set(reasons)
     for index, reason in reasons.items():
         assert found[index].startswith(reason)
+
+
+@pytest.mark.scale
+def test_images_are_found_by_the_rule_of_one_process(cluster, tmp_path, monkeypatch):
+    """Zipped on Windows, with other endings, one archive within another."""
+    source = catalogue(tmp_path, 12)
+    files = sorted((tmp_path / "images").iterdir())
+    for path in files[:2]:
+        path.rename(path.with_suffix(".JPEG"))
+    with zipfile.ZipFile(tmp_path / "inner.zip", "w") as archive:
+        for path in files[2:]:
+            archive.write(path, f"images\\image_train\\{path.stem}.JPG")
+            path.unlink()
+    with zipfile.ZipFile(tmp_path / "images" / "outer.zip", "w") as archive:
+        archive.write(tmp_path / "inner.zip", "inner.zip")
+    images = tmp_path / "images"
+    expected = local(source, tmp_path, monkeypatch, images=images)
+    assert expected[2].missing_images == 8
+    out = tmp_path / "out"
+    transform = ToyPrediction(str(tmp_path), 3, chunk=4, partition=4)
+    request = engine.Request(str(source), str(out), str(images))
+    assert engine.run(request, transform) == expected[2]
+    check(out, expected)
+
+    changed = next(images.glob("*.JPEG"))
+    os.utime(changed, ns=(0, changed.stat().st_mtime_ns + 1))
+    with pytest.raises(InputError, match="images differ"):
+        engine.run(request, transform)
+
+    others = tmp_path / "others"
+    others.mkdir()
+    (others / "photo.jpg").write_bytes(b"1")
+    message = r"none of the images that rows name: the first is image_50_product_0\.jpg, present"
+    with pytest.raises(InputError, match=message):
+        engine.run(replace(request, images=str(others), out=str(tmp_path / "b")), transform)
 
 
 @pytest.mark.scale

@@ -1,5 +1,7 @@
 """Tests of dividing a catalogue into partitions and reading them."""
 
+import os
+
 import pandas as pd
 import pytest
 from distributed_cases import append_faulty_rows, catalogue
@@ -67,3 +69,13 @@ def test_rows_of_several_files_are_numbered_consecutively(tmp_path):
         (i, i, f"{name} {i % 3}") for i, name in enumerate(["a.csv"] * 3 + ["b.csv"] * 3)
     ]
     assert len({part.name for part in parts}) == 4
+
+
+def test_a_file_is_identified_by_its_time_too(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("designation\na\n")
+    _, before = partitions.open_one(str(path), str(path))
+    assert partitions.open_one(str(path), str(path))[1] == before
+    os.utime(path, ns=(0, path.stat().st_mtime_ns + 1))
+    _, after = partitions.open_one(str(path), str(path))
+    assert {name for name in before if before[name] != after[name]} == {"modified"}

@@ -192,6 +192,17 @@ def test_an_input_that_changed_is_not_continued(source, folder, out, tmp_path, p
     assert run(*words, "--restart") == 0
 
 
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_a_run_that_writes_into_the_folder_of_images_continues(source, folder, tmp_path, suffix):
+    out = folder / f"out{suffix}"
+    words = (source.rename(folder / "x.csv"), "--images", folder, "-o", out)
+    with pytest.raises(RuntimeError, match="killed"):
+        run(*words, load=ToyClassifier(fails_at=1))
+    second = ToyClassifier()
+    assert run(*words, load=second) == 0
+    assert len(second.seen) == 7
+
+
 def test_images_are_found_as_the_import_finds_them(source, out, tmp_path, capsys):
     """A catalogue zipped on Windows, within another archive, with other endings."""
     with zipfile.ZipFile(tmp_path / "inner.zip", "w") as file:
