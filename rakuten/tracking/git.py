@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self, cast
 
-from rakuten.tracking.results import Snapshot
+from rakuten.tracking.snapshots import Snapshot
 
 
 class GitError(RuntimeError):

@@ -175,7 +175,7 @@ class Publisher:
         Args:
             record: The result.
             refresh: Whether to replace the attachments of an equal result.
-            origin_is_known: Whether to correct the origin, which is else written only once.
+            origin_is_known: Whether to correct the origin, which is otherwise written only once.
 
         Returns:
             One of `STATES`, and the id of the run.

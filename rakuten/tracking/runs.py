@@ -25,7 +25,8 @@ from rakuten.tracking.publishing import (
     published_records,
     rename,
 )
-from rakuten.tracking.results import Result, Workspace
+from rakuten.tracking.results import Result
+from rakuten.tracking.snapshots import Workspace
 
 TRAINING_TIME_LIMIT = 6.0
 """Seconds that a training spends in all on a tracking server before it stops logging."""

@@ -19,7 +19,8 @@ from rakuten.tracking.publishing import (
     published_records,
     rename,
 )
-from rakuten.tracking.results import Result, Snapshot, Workspace
+from rakuten.tracking.results import Result
+from rakuten.tracking.snapshots import Snapshot, Workspace
 
 if TYPE_CHECKING:
     from mlflow.entities import Run

@@ -9,7 +9,8 @@ from tracking_cases import add_baselines, add_ensembles, add_fusion, commit, git
 from rakuten import storage
 from rakuten.tracking import results
 from rakuten.tracking.git import Repository
-from rakuten.tracking.results import Result, Workspace
+from rakuten.tracking.results import Result
+from rakuten.tracking.snapshots import Workspace
 
 
 @pytest.fixture

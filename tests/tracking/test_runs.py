@@ -19,7 +19,8 @@ from rakuten.tracking import runs as tracking
 from rakuten.tracking.git import head
 from rakuten.tracking.mirror import CLONE, KEY, SYNC_TIME_LIMIT, Mirror, store_errors
 from rakuten.tracking.publishing import CONTENT, Publisher
-from rakuten.tracking.results import Result, Workspace
+from rakuten.tracking.results import Result
+from rakuten.tracking.snapshots import Workspace
 from rakuten.tracking.sync import sync
 
 

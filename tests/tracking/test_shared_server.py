@@ -16,7 +16,8 @@ from tracking_cases import commit, everything, git, write_project
 from rakuten.tracking import runs as tracking
 from rakuten.tracking.mirror import KEY, SYNC_TIME_LIMIT, Mirror
 from rakuten.tracking.publishing import CONTENT
-from rakuten.tracking.results import Result, Workspace
+from rakuten.tracking.results import Result
+from rakuten.tracking.snapshots import Workspace
 from rakuten.tracking.sync import sync
 
 
