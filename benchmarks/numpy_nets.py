@@ -33,15 +33,20 @@ LAYERS = {
 NORM_EPSILON = 1e-3
 """Keras's default epsilon of batch normalization."""
 
+SCALED_LENGTH, SCALE_EPSILON = 10.0, 1e-7
+"""L2 norm of a row after the scaling "sqrt_l2", and the smallest sum that it divides by."""
+
 
 @dataclass(frozen=True)
 class Net:
     """A trained net; each layer but the last is followed by relu, the last by softmax.
 
     Attributes:
+        scaling: Scaling of the input, see `rakuten.models.nets.dense_net`.
         layers: Kernel float32 (inputs, outputs) and bias float32 (outputs,) of each layer.
     """
 
+    scaling: str
     layers: tuple[tuple[np.ndarray, np.ndarray], ...]
 
     def probabilities(self, features: np.ndarray | sparse.csr_array, *, threads: int) -> np.ndarray:
@@ -101,7 +106,7 @@ class Net:
         memory = threading.local()  # activations of a chunk, allocated once per thread
 
         def compute(part: slice) -> None:
-            x = features[part]
+            x = _scale(features[part], self.scaling)
             if not hasattr(memory, "activations"):
                 shapes = ((min(CHUNK, rows), kernel.shape[1]) for kernel, _ in layers[:-1])
                 memory.activations = [np.empty(shape, np.float32) for shape in shapes]
@@ -116,6 +121,16 @@ class Net:
             for _ in workers.map(compute, _chunks(rows)):  # raises what a worker raised
                 pass
         return out
+
+
+def _scale(x: np.ndarray | sparse.csr_array, scaling: str) -> np.ndarray | sparse.csr_array:
+    """Scale rows as the net does."""
+    if scaling == "none":
+        return x
+    inverse = 1 / np.maximum(x.sum(axis=1), SCALE_EPSILON)[:, None]  # (b, 1)
+    if isinstance(x, np.ndarray):
+        return SCALED_LENGTH * np.sqrt(x * inverse)
+    return SCALED_LENGTH * x.multiply(inverse).tocsr().sqrt()
 
 
 def _multiply(x: np.ndarray | sparse.csr_array, kernel: np.ndarray, out: np.ndarray) -> np.ndarray:
@@ -157,7 +172,8 @@ def restore(description: Mapping, arrays: Mapping[str, np.ndarray]) -> Net:
             f"weights of {builder} lack {', '.join(missing)}: take weights.npz and model.json from "
             "the same training"
         )
-    return Net(tuple(_fold(arrays, *names) for names in LAYERS[builder]))
+    scaling = description["arguments"].get("scaling", "none")
+    return Net(scaling, tuple(_fold(arrays, *names) for names in LAYERS[builder]))
 
 
 def _relu(activations: np.ndarray) -> None:

@@ -17,7 +17,7 @@ SETTINGS = {
     "class_weights": "none",
 }
 NETS = {
-    "dense": lambda width: nets.dense_net(width, hidden_units=32, dropout=0.1),
+    "dense": lambda width: nets.dense_net(width, scaling="none", hidden_units=32, dropout=0.1),
     "fusion": lambda width: nets.fusion_net(
         width, hidden_units=32, first_dropout=0.1, dropout=0.1, norm_momentum=0.9
     ),
@@ -167,7 +167,7 @@ def test_a_misspelt_parameter_is_an_error_that_names_it():
     with pytest.raises(TypeError, match="learning_rat"):
         fit(NETS["dense"](6), small_examples(), learning_rat=1)
     with pytest.raises(TypeError, match="dropuot"):
-        nets.dense_net(6, hidden_units=2, dropuot=0.1)
+        nets.dense_net(6, scaling="none", hidden_units=2, dropuot=0.1)
 
 
 def test_threads_cannot_change_later():
