@@ -2,25 +2,29 @@
 
 from rakuten import determinism, stage_log, storage
 from rakuten.data.examples import join, side_by_side
-from rakuten.models import checkpoints, nets, training
+from rakuten.models import checkpoints, fusion, nets, training
 from rakuten.tracking import runs
+
+NETS = ("text", "image")
 
 
 def main() -> None:
-    """Read both nets' outputs, labels and parts; write the net, its outputs and curves."""
+    """Read both nets and their outputs, labels and parts; write the net, its outputs and curves."""
     net, seed, threads = storage.read_params("fusion", "seed", "threads")
-    settings = training.Settings(**net.pop("training"))
+    settings, start = training.Settings(**net.pop("training")), net.pop("start")
     with stage_log.stage("fusion") as log:
         determinism.configure(seed=seed, threads=threads)
-        text = storage.read_arrays("build/text/outputs.npz")
-        image = storage.read_arrays("build/image/outputs.npz")
         products = storage.read_table("build/clean/products.parquet")
         parts = storage.read_table("build/split/parts.parquet")
-        hidden = side_by_side(text, image)
+        weights = [storage.read_arrays(f"build/{name}/weights.npz") for name in NETS]
+        outputs = [storage.read_arrays(f"build/{name}/outputs.npz") for name in NETS]
+        sides = [fusion.held_out(side, parts["part"].to_numpy(dtype=str)) for side in outputs]
+        hidden = side_by_side(*sides)
         examples = join(products, parts, **hidden)
         log.received(f"{len(examples.rows('train')):,} train rows with text or image")
 
         model = nets.fusion_net(hidden["features"].shape[1], **net)
+        fusion.start(model, sides, weights, examples, **start)
         with runs.live_run("fusion") as run, log.timed("fit_seconds"):
             curves = training.fit(model, examples, settings, seed=seed, on_epoch=run.log_epoch)
         with log.timed("items_per_second", items=len(examples.ids)):

@@ -1,9 +1,12 @@
+from dataclasses import replace
+
 import keras
 import numpy as np
 import pytest
 from scipy import sparse
 
 from rakuten import determinism
+from rakuten.data import splits
 from rakuten.data.examples import Examples
 from rakuten.models import nets, training
 
@@ -137,6 +140,46 @@ def test_hidden_is_the_output_of_the_hidden_layer():
     expected = np.maximum(examples.features @ kernel + bias, 0)
     expected[-1] = 0
     np.testing.assert_allclose(hidden, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_out_of_fold_outputs_come_from_a_net_trained_without_the_row():
+    examples, groups = small_examples(train=16), np.arange(20) // 2
+    settings = training.Settings(**SETTINGS | {"epochs": 3})
+    net = NETS["dense"](6)
+    start = [array.copy() for array in net.get_weights()]
+
+    def compute(given):
+        determinism.configure(seed=3, threads=2)
+        return training.out_of_fold(net, given, groups, settings, folds=2, seed=1)
+
+    first = compute(examples)
+    assert {name: array.shape for name, array in first.items()} == {
+        "out_of_fold_probabilities": (16, 27),
+        "out_of_fold_hidden": (16, 32),
+    }
+    np.testing.assert_allclose(first["out_of_fold_probabilities"].sum(axis=1), 1, rtol=1e-5)
+    for before, after in zip(start, net.get_weights(), strict=True):
+        np.testing.assert_array_equal(before, after)
+    changed = replace(examples, features=examples.features.copy())
+    changed.features[:2] += 5  # the two rows of one group
+    folds = splits.folds(examples.labels[:16], groups[:16], count=2, seed=1)
+    same_fold = np.flatnonzero(folds == folds[0])[2:]
+    other_fold = np.flatnonzero(folds != folds[0])
+    second = compute(changed)
+    for name, array in first.items():
+        np.testing.assert_array_equal(second[name][same_fold], array[same_fold])
+        assert (second[name][other_fold] != array[other_fold]).any()
+
+
+def test_out_of_fold_outputs_of_too_few_rows_are_the_prior_and_zeros():
+    examples = small_examples()
+    examples.present[1:] = False
+    settings = training.Settings(**SETTINGS)
+    found = training.out_of_fold(
+        NETS["dense"](6), examples, examples.ids, settings, folds=5, seed=1
+    )
+    assert found["out_of_fold_hidden"].shape == (1, 32)
+    assert not found["out_of_fold_hidden"].any()
 
 
 def test_balanced_weights_give_every_category_the_same_total():

@@ -1,0 +1,108 @@
+"""Inputs and initial weights of the fusion net.
+
+Both nets fit their train rows almost perfectly. A fusion net that trains on such hidden layers
+trusts them too much, and does worse on new products than the text net alone. Here it trains on
+hidden layers of nets that have not seen the row, and it starts as a calibrated sum of both nets'
+scores, which is already better than either net.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from rakuten.data.examples import Examples
+from rakuten.determinism import keras
+from rakuten.models import calibration
+from rakuten.models.calibration import Calibration
+from rakuten.models.nets import HIDDEN
+
+Arrays = Mapping[str, np.ndarray]
+
+
+def held_out(outputs: Arrays, parts: np.ndarray) -> dict[str, np.ndarray]:
+    """Replace the outputs of train rows by their out-of-fold outputs.
+
+    Args:
+        outputs: What the stage of a net wrote: the arrays of `training.outputs` for n products, and
+            those of `training.out_of_fold` for the train rows that have the modality.
+        parts: str (n,), each product's part.
+
+    Returns:
+        ids int64 (n,), present bool (n,), probabilities float32 (n, 27), hidden float32 (n, h).
+    """
+    train = np.flatnonzero((parts == "train") & outputs["present"])
+    replaced = {"ids": outputs["ids"], "present": outputs["present"]}
+    for name in ("probabilities", "hidden"):
+        replaced[name] = outputs[name].copy()
+        replaced[name][train] = outputs[f"out_of_fold_{name}"]
+    return replaced
+
+
+def start(
+    model: keras.Model,
+    sides: Sequence[Arrays],
+    weights: Sequence[Arrays],
+    examples: Examples,
+    *,
+    bias_l2: float,
+) -> Calibration:
+    """Set a fusion net's weights so that it outputs a calibrated sum of its nets' scores.
+
+    Both dense layers pass their inputs on, and the last layer holds the output layers of the nets,
+    each times its weight. All other units keep their initial weights and are not read at first.
+    The normalizations start with the statistics of the train rows and change nothing. A missing
+    modality, zeros in the hidden layer, adds nothing to the sum.
+
+    Args:
+        model: A net of `nets.fusion_net`, not trained; changed in place.
+        sides: Outputs of the text net and the image net, each as returned by `held_out`.
+        weights: Weights of the same nets, see `nets.weights`.
+        examples: The products, features as of `side_by_side` of `sides`.
+        bias_l2: L2 penalty on the category biases, see `calibration.fit`.
+
+    Returns:
+        The weights of the two nets and the biases of the categories, fitted on the train rows.
+
+    Raises:
+        ValueError: If the dense layers are narrower than their input.
+    """
+    inputs, units = model.input_shape[-1], model.get_layer(HIDDEN).units
+    if units < inputs:
+        raise ValueError(
+            f"fusion.hidden_units is {units}: expected at least {inputs}, the hidden units of the "
+            "text and the image net together"
+        )
+    train = examples.rows("train")
+    heads = [(net["probabilities/kernel"], net["probabilities/bias"]) for net in weights]
+    scores = [
+        np.where(
+            side["present"][train, None],
+            calibration.log_probabilities(side["probabilities"][train]) - bias,
+            0,
+        )
+        for side, (_, bias) in zip(sides, heads, strict=True)
+    ]
+    fitted = calibration.fit(scores, examples.labels[train], bias_l2=bias_l2)
+    x = _set_identity(model.get_layer("input_norm"), examples.features_of(train), inputs)
+    for name, norm in (("first_hidden", "first_norm"), (HIDDEN, "norm")):
+        layer = model.get_layer(name)
+        kernel, bias = layer.get_weights()
+        kernel[:, :inputs] = np.eye(len(kernel), inputs)
+        layer.set_weights([kernel, bias])
+        x = _set_identity(model.get_layer(norm), np.maximum(x @ kernel + bias, 0), inputs)
+    kernel, _ = model.get_layer("probabilities").get_weights()
+    kernel[:] = 0
+    sums = [weight * head for weight, (head, _) in zip(fitted.weights, heads, strict=True)]
+    kernel[:inputs] = np.concatenate(sums)
+    model.get_layer("probabilities").set_weights([kernel, fitted.biases])
+    return fitted
+
+
+def _set_identity(layer: keras.Layer, x: np.ndarray, columns: int) -> np.ndarray:
+    """Set a batch normalization to the statistics of x, identity in the first columns."""
+    mean, variance = x.mean(axis=0), x.var(axis=0)
+    deviation = np.sqrt(variance + layer.epsilon)
+    passed_on = np.arange(x.shape[1]) < columns
+    gamma, beta = np.where(passed_on, deviation, 1), np.where(passed_on, mean, 0)
+    layer.set_weights([gamma, beta, mean, variance])
+    return (gamma * (x - mean) / deviation + beta).astype(np.float32)
