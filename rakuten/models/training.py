@@ -119,13 +119,21 @@ def outputs(model: keras.Model, examples: Examples, *, trained: bool) -> dict[st
         Products without the modality get the category frequencies of the train part as
         probabilities and zeros as hidden layer.
     """
+    return _outputs(_with_hidden(model), examples, trained)
+
+
+def _with_hidden(model: keras.Model) -> keras.Model:
+    """Build a net that returns the probabilities and the hidden layer of another one."""
+    return keras.Model(model.inputs, [model.outputs[0], model.get_layer(HIDDEN).output])
+
+
+def _outputs(both: keras.Model, examples: Examples, trained: bool) -> dict[str, np.ndarray]:
+    """Compute what `outputs` returns by a net of `_with_hidden`."""
     present = examples.present & trained
     rows = np.flatnonzero(present)
-    hidden_layer = model.get_layer(HIDDEN).output
     probabilities = np.tile(examples.prior(), (len(examples.ids), 1))  # (n, 27)
-    hidden = np.zeros((len(examples.ids), hidden_layer.shape[-1]), np.float32)  # (n, h)
+    hidden = np.zeros((len(examples.ids), both.outputs[1].shape[-1]), np.float32)  # (n, h)
     if rows.size:
-        both = keras.Model(model.inputs, [model.outputs[0], hidden_layer])
         probabilities[rows], hidden[rows] = both.predict(
             **_batches(examples, rows, PREDICTION_BATCH), verbose=0
         )
@@ -169,15 +177,16 @@ def out_of_fold(
         "out_of_fold_probabilities": np.zeros((len(train), NUM_CATEGORIES), np.float32),
         "out_of_fold_hidden": np.zeros((len(train), model.get_layer(HIDDEN).units), np.float32),
     }
+    copy = keras.models.clone_model(model)
+    both = _with_hidden(copy)  # one for all folds: TensorFlow traces it once
     for fold in np.unique(assigned):
         held_out = np.zeros(len(examples.ids), bool)
         held_out[train[assigned == fold]] = True
         parts = np.where(held_out, "held out", examples.parts)
-        copy = keras.models.clone_model(model)
         copy.set_weights(start)
         others = replace(examples, parts=parts)
         curves = fit(copy, others, settings, seed=seed, on_epoch=lambda *_: None)
-        predicted = outputs(copy, replace(others, present=held_out), trained=len(curves) > 0)
+        predicted = _outputs(both, replace(others, present=held_out), len(curves) > 0)
         for name, array in collected.items():
             array[assigned == fold] = predicted[name.removeprefix("out_of_fold_")][held_out]
     return collected
