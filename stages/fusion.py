@@ -24,9 +24,10 @@ def main() -> None:
         log.received(f"{len(examples.rows('train')):,} train rows with text or image")
 
         model = nets.fusion_net(hidden["features"].shape[1], **net)
-        fusion.start(model, sides, weights, examples, **start)
+        sides, augmented = fusion.add_single_modalities(sides, examples)
+        fusion.start(model, sides, weights, augmented, **start)
         with runs.live_run("fusion") as run, log.timed("fit_seconds"):
-            curves = training.fit(model, examples, settings, seed=seed, on_epoch=run.log_epoch)
+            curves = training.fit(model, augmented, settings, seed=seed, on_epoch=run.log_epoch)
         with log.timed("items_per_second", items=len(examples.ids)):
             outputs = training.outputs(model, examples, trained=len(curves) > 0)
         report = checkpoints.write_training("fusion", model, net, curves, outputs)

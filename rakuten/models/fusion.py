@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from rakuten.data.examples import Examples
+from rakuten.data.examples import Examples, side_by_side
 from rakuten.determinism import keras
 from rakuten.models import calibration
 from rakuten.models.calibration import Calibration
@@ -38,6 +38,42 @@ def held_out(outputs: Arrays, parts: np.ndarray) -> dict[str, np.ndarray]:
     return replaced
 
 
+def add_single_modalities(
+    sides: Sequence[Arrays], examples: Examples
+) -> tuple[list[dict[str, np.ndarray]], Examples]:
+    """Add each train row that has both modalities once without its image and once without its text.
+
+    Without them, training on a catalogue where most products have both modalities makes the net
+    worse on products that have one.
+
+    Args:
+        sides: Outputs of the text net and the image net, each as returned by `held_out`.
+        examples: The same n products.
+
+    Returns:
+        Both with 2 m more rows, where m train rows have both modalities. The features are those of
+        `side_by_side`, with zeros in place of the missing hidden layer.
+    """
+    text, image = (side["present"] for side in sides)
+    both = np.flatnonzero((examples.parts == "train") & text & image)
+    rows = np.concatenate([np.arange(len(examples.ids)), both, both])
+    added = len(rows) - len(examples.ids)
+    kept = np.ones((2, len(rows)), bool)
+    kept[1, len(rows) - added : len(rows) - added // 2] = False
+    kept[0, len(rows) - added // 2 :] = False
+    extended = [
+        {
+            "ids": side["ids"][rows],
+            "present": side["present"][rows] & keep,
+            "probabilities": side["probabilities"][rows],
+            "hidden": side["hidden"][rows] * keep[:, None],
+        }
+        for side, keep in zip(sides, kept, strict=True)
+    ]
+    inputs = side_by_side(*extended)
+    return extended, Examples(**inputs, labels=examples.labels[rows], parts=examples.parts[rows])
+
+
 def start(
     model: keras.Model,
     sides: Sequence[Arrays],
@@ -55,7 +91,7 @@ def start(
 
     Args:
         model: A net of `nets.fusion_net`, not trained; changed in place.
-        sides: Outputs of the text net and the image net, each as returned by `held_out`.
+        sides: Outputs of the text net and the image net, as for `add_single_modalities`.
         weights: Weights of the same nets, see `nets.weights`.
         examples: The products, features as of `side_by_side` of `sides`.
         bias_l2: L2 penalty on the category biases, see `calibration.fit`.

@@ -64,6 +64,23 @@ def test_training_mode_changes_the_start_only_by_dropout():
     )
 
 
+def test_train_rows_with_both_modalities_are_added_with_one():
+    _, _, sides, _, examples = started()
+    extended, augmented = fusion.add_single_modalities(sides, examples)
+    both = np.arange(3, 30)  # the first three rows lack a modality
+    assert augmented.ids[ROWS:].tolist() == [*both, *both]
+    np.testing.assert_array_equal(augmented.labels[ROWS:], np.tile(examples.labels[both], 2))
+    np.testing.assert_array_equal(augmented.features[:ROWS], examples.features)
+    without_image, without_text = np.split(augmented.features[ROWS:], 2)
+    np.testing.assert_array_equal(without_image[:, :4], examples.features[both, :4])
+    np.testing.assert_array_equal(without_text[:, 4:], examples.features[both, 4:])
+    assert not without_image[:, 4:].any()
+    assert not without_text[:, :4].any()
+    assert augmented.present.all()
+    for side, missing in zip(extended, (without_text, without_image), strict=True):
+        assert (~side["present"][ROWS:]).sum() == len(missing)
+
+
 def test_dense_layers_must_hold_both_hidden_layers():
     with pytest.raises(ValueError, match=r"fusion.hidden_units is 9: expected at least 10"):
         started(hidden_units=9)
