@@ -45,6 +45,8 @@ TABLE = (
     Model("image_random_forest", "image", "image", "Random forest on images",
           "Forêt aléatoire, image", "baseline", "#eebf99"),
     Model("fusion", "fusion", "fusion", "Fusion net", "Réseau fusion", "study", "#009e73"),
+    Model("fusion_net_ensemble", "fusion", "fusion", "Ensemble of both nets",
+          "Ensemble des deux réseaux", "baseline", "#99d8c7"),
     Model("text_ensemble", "text", "text_ensemble", "Text ensemble",
           "Ensemble texte", "ensemble", "#00456b"),
     Model("image_ensemble", "image", "image_ensemble", "Image ensemble",

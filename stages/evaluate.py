@@ -4,7 +4,7 @@ from rakuten import stage_log, storage
 from rakuten.evaluation import inputs, tables
 from rakuten.model_names import BY_STAGE
 
-MODALITIES = ("text", "image")
+MODALITIES = ("text", "image", "fusion")
 REPORTS = "reports/evaluate"
 
 

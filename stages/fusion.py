@@ -1,4 +1,4 @@
-"""Train the fusion net on the concatenated hidden layers of the text and the image net."""
+"""Train the fusion net on both nets' hidden layers, and the ensemble of both nets."""
 
 from rakuten import determinism, stage_log, storage
 from rakuten.data.examples import join, side_by_side
@@ -9,7 +9,7 @@ NETS = ("text", "image")
 
 
 def main() -> None:
-    """Read both nets and their outputs, labels and parts; write the net, its outputs and curves."""
+    """Read both nets, labels and parts; write the net, its outputs and curves, the baseline."""
     net, seed, threads = storage.read_params("fusion", "seed", "threads")
     settings, start = training.Settings(**net.pop("training")), net.pop("start")
     with stage_log.stage("fusion") as log:
@@ -22,7 +22,8 @@ def main() -> None:
         hidden = side_by_side(*sides)
         examples = join(products, parts, **hidden)
         log.received(f"{len(examples.rows('train')):,} train rows with text or image")
-
+        baselines = fusion.net_ensemble(sides, examples, **start)
+        storage.write_arrays("build/fusion/baselines.npz", **baselines)
         model = nets.fusion_net(hidden["features"].shape[1], **net)
         sides, augmented = fusion.add_single_modalities(sides, examples)
         fusion.start(model, sides, weights, augmented, **start)

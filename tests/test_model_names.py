@@ -28,8 +28,8 @@ def test_models_with_a_stage_of_their_own_are_named_after_it():
 
 def test_a_model_is_found_by_role_and_modality():
     assert model_names.named("ensemble", "fusion") == "late_fusion"
-    with pytest.raises(KeyError, match="no model with role 'baseline' and modality 'fusion'"):
-        model_names.named("baseline", "fusion")
+    with pytest.raises(KeyError, match="no model with role 'baseline' and modality 'sound'"):
+        model_names.named("baseline", "sound")
 
 
 def test_a_model_that_is_not_in_the_table_keeps_its_name():

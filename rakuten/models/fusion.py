@@ -12,7 +12,7 @@ import numpy as np
 
 from rakuten.data.examples import Examples, side_by_side
 from rakuten.determinism import keras
-from rakuten.models import calibration
+from rakuten.models import calibration, late_fusion
 from rakuten.models.calibration import Calibration
 from rakuten.models.nets import HIDDEN
 
@@ -36,6 +36,28 @@ def held_out(outputs: Arrays, parts: np.ndarray) -> dict[str, np.ndarray]:
         replaced[name] = outputs[name].copy()
         replaced[name][train] = outputs[f"out_of_fold_{name}"]
     return replaced
+
+
+def net_ensemble(
+    sides: Sequence[Arrays], examples: Examples, *, bias_l2: float
+) -> dict[str, np.ndarray]:
+    """Combine the probabilities of both nets without a fusion net, as a baseline.
+
+    Args:
+        sides: Outputs of the text net and the image net, each as returned by `held_out`.
+        examples: The same n products.
+        bias_l2: See `late_fusion.fit`.
+
+    Returns:
+        ids int64 (n,), present bool (n,), net_ensemble float32 (n, 27), the probabilities.
+    """
+    text, image = sides
+    _, outputs = late_fusion.fit(text, image, examples, bias_l2=bias_l2)
+    return {
+        "ids": outputs["ids"],
+        "present": outputs["present"],
+        "net_ensemble": outputs["probabilities"],
+    }
 
 
 def add_single_modalities(

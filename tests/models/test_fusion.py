@@ -64,6 +64,20 @@ def test_training_mode_changes_the_start_only_by_dropout():
     )
 
 
+def test_the_ensemble_keeps_the_probabilities_of_products_with_one_modality():
+    _, _, (text, image), _, examples = started()
+    found = fusion.net_ensemble((text, image), examples, bias_l2=10)
+    assert list(found) == ["ids", "present", "net_ensemble"]
+    np.testing.assert_array_equal(
+        found["net_ensemble"][[0, 31]], image["probabilities"][[0, 31]].astype(np.float32)
+    )
+    np.testing.assert_array_equal(
+        found["net_ensemble"][[1, 32]], text["probabilities"][[1, 32]].astype(np.float32)
+    )
+    np.testing.assert_allclose(found["net_ensemble"].sum(axis=1), 1, rtol=1e-5)
+    assert found["present"].all()
+
+
 def test_train_rows_with_both_modalities_are_added_with_one():
     _, _, sides, _, examples = started()
     extended, augmented = fusion.add_single_modalities(sides, examples)
