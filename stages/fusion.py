@@ -17,8 +17,8 @@ def main() -> None:
         products = storage.read_table("build/clean/products.parquet")
         parts = storage.read_table("build/split/parts.parquet")
         weights = [storage.read_arrays(f"build/{name}/weights.npz") for name in NETS]
-        outputs = [storage.read_arrays(f"build/{name}/outputs.npz") for name in NETS]
-        sides = [fusion.held_out(side, parts["part"].to_numpy(dtype=str)) for side in outputs]
+        arrays = [storage.read_arrays(f"build/{name}/outputs.npz") for name in NETS]
+        sides = [fusion.held_out(side, parts["part"].to_numpy(dtype=str)) for side in arrays]
         hidden = side_by_side(*sides)
         examples = join(products, parts, **hidden)
         log.received(f"{len(examples.rows('train')):,} train rows with text or image")

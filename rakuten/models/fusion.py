@@ -115,7 +115,7 @@ def start(
         model: A net of `nets.fusion_net`, not trained; changed in place.
         sides: Outputs of the text net and the image net, as for `add_single_modalities`.
         weights: Weights of the same nets, see `nets.weights`.
-        examples: The products, features as of `side_by_side` of `sides`.
+        examples: The same products.
         bias_l2: L2 penalty on the category biases, see `calibration.fit`.
 
     Returns:
@@ -141,7 +141,9 @@ def start(
         for side, (_, bias) in zip(sides, heads, strict=True)
     ]
     fitted = calibration.fit(scores, examples.labels[train], bias_l2=bias_l2)
-    x = _set_identity(model.get_layer("input_norm"), examples.features_of(train), inputs)
+    x = _set_identity(
+        model.get_layer("input_norm"), side_by_side(*sides)["features"][train], inputs
+    )
     for name, norm in (("first_hidden", "first_norm"), (HIDDEN, "norm")):
         layer = model.get_layer(name)
         kernel, bias = layer.get_weights()
