@@ -26,9 +26,9 @@ def side(seed, width, absent):
     return outputs | {"probabilities": softmax(scores, axis=1)}, head
 
 
-def started(hidden_units=16):
+def started(hidden_units=16, without_text=(0, 31)):
     """A fusion net of two drawn nets at its start; each modality is missing in some rows."""
-    (text, text_head), (image, image_head) = side(1, 4, [0, 31]), side(2, 6, [1, 2, 32])
+    (text, text_head), (image, image_head) = side(1, 4, list(without_text)), side(2, 6, [1, 2, 32])
     both = side_by_side(text, image)
     labels = text["probabilities"].argmax(axis=1)
     examples = Examples(both["ids"], both["features"], both["present"], labels, PARTS)
@@ -49,6 +49,15 @@ def test_the_net_starts_as_the_weighted_sum_of_both_nets_scores():
     found = net.predict(examples.features, verbose=0)
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-5)
     assert fitted.weights[0] > fitted.weights[1]  # the labels are the text net's predictions
+
+
+def test_a_modality_that_no_product_has_adds_nothing():
+    net, fitted, (text, image), (_, head), examples = started(without_text=range(ROWS))
+    sums = fitted.weights[1] * image["hidden"] @ head["probabilities/kernel"]
+    found = net.predict(examples.features, verbose=0)
+    np.testing.assert_allclose(found, softmax(sums + fitted.biases, axis=1), rtol=1e-3, atol=1e-5)
+    _, augmented = fusion.add_single_modalities([text, image], examples)
+    assert len(augmented.ids) == ROWS
 
 
 def test_training_mode_changes_the_start_only_by_dropout():

@@ -171,14 +171,15 @@ def test_out_of_fold_outputs_come_from_a_net_trained_without_the_row():
         assert (second[name][other_fold] != array[other_fold]).any()
 
 
-def test_out_of_fold_outputs_of_too_few_rows_are_the_prior_and_zeros():
+@pytest.mark.parametrize("rows", [0, 1])
+def test_out_of_fold_outputs_of_too_few_rows_are_the_prior_and_zeros(rows):
     examples = small_examples()
-    examples.present[1:] = False
+    examples.present[rows:] = False
     settings = training.Settings(**SETTINGS)
-    found = training.out_of_fold(
-        NETS["dense"](6), examples, examples.ids, settings, folds=5, seed=1
-    )
-    assert found["out_of_fold_hidden"].shape == (1, 32)
+    net = NETS["dense"](6)
+    found = training.out_of_fold(net, examples, examples.ids, settings, folds=5, seed=1)
+    assert found["out_of_fold_probabilities"].shape == (rows, 27)
+    assert found["out_of_fold_hidden"].shape == (rows, 32)
     assert not found["out_of_fold_hidden"].any()
 
 
