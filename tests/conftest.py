@@ -58,7 +58,7 @@ def repro_log(tmp_path_factory):
         return folder, (folder / "repro.log").read_text()
     base = tmp_path_factory.getbasetemp()
     shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
-    folder = shared / "built é" / "rakuten"  # every command works in a path like this
+    folder = shared / "built here" / "rakuten"  # every command works in a path with a space
     log = folder / "repro.log"
     with FileLock(shared / "built.lock"):
         if not log.exists():
