@@ -32,8 +32,7 @@ def test_imported_packages_and_their_dependencies_are_pinned(tmp_path):
     (tmp_path / "lock.txt").write_text(LOCK)
     script = tmp_path / "script.py"
     script.write_text(
-        "import os\nfrom mlflow.models import x\n"
-        "from rakuten.model_names import TABLE\n"
+        "import os\nfrom mlflow.models import x\nfrom rakuten.model_names import TABLE\n"
     )
     found = requirements.pinned(script, tmp_path / "lock.txt")
     own = ["mlflow==3.17.2", "mlflow-skinny==3.17.2", "mlflow-tracing==3.17.2"]
