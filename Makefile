@@ -53,9 +53,9 @@ repro: install repair  ## run the whole pipeline, log it to MLflow, show the res
 
 # DVC writes dvc.lock and its list of files in use in place: a kill at that moment truncates them.
 repair:  ## restore the committed dvc.lock if a killed run has truncated it
-	@git rev-parse --git-dir > /dev/null || { echo "This folder is not a git repository, which DVC" \
-		"needs: clone the project with git, or run 'git init && git add -A && git commit -m start'."; \
-		exit 1; }
+	@reason=$$(LC_ALL=C git rev-parse --git-dir 2>&1) || { echo "$$reason"; case "$$reason" in \
+		*"not a git repository"*) echo "DVC needs one: clone the project with git, or run 'git init" \
+		"&& git add -A && git commit -m start'.";; esac; exit 1; }
 	@test -z "$$(tail -c 1 dvc.lock)" && dvc stage list > /dev/null 2>&1 || git checkout dvc.lock
 	@test ! -e .dvc/tmp/rwlock || python -m json.tool .dvc/tmp/rwlock > /dev/null 2>&1 \
 		|| rm .dvc/tmp/rwlock
@@ -81,8 +81,8 @@ demo: $(VENV)/installed-demo  ## classify products in a browser: http://127.0.0.
 
 serve: install  ## serve the champion: POST to http://127.0.0.1:5001/invocations
 	@python -m rakuten champion
-	mlflow models serve --model-uri models:/rakuten-product-classifier@champion \
-		--env-manager local --port 5001
+	MLFLOW_TRACKING_URI=$${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db} mlflow models serve --model-uri \
+		models:/rakuten-product-classifier@champion --env-manager local --port 5001
 
 ##@ Check
 

@@ -3,6 +3,7 @@
 import logging
 import threading
 from functools import cached_property
+from zipfile import BadZipFile
 
 from demo import catalogue as catalogues
 from demo import examples
@@ -72,11 +73,11 @@ class Builds:
             if complete and self._is_outdated():
                 try:
                     self._build = Build()
-                except (OSError, ValueError, KeyError) as error:  # replaced meanwhile
+                except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
                     if self._build is None and rebuilds.writer() is None:
                         raise
                     logger.warning("a new build cannot be opened yet", exc_info=error)
-            return complete or (self._build is not None and bool(self._build.stamp))
+            return self._build is not None and (complete or bool(self._build.stamp))
 
     def _is_outdated(self) -> bool:
         if self._build is None:

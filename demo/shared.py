@@ -59,12 +59,14 @@ def complete(paths: tuple, key: str, *, kept: bool = False) -> bool:
     absent = missing(paths)
     if kept and _builds().refresh(complete=not absent):
         return True
-    if absent and rebuilds.writer(patience=rebuilds.PATIENCE) is not None:
-        st.info(t("rebuilding", files=", ".join(absent)))
+    if not absent and not kept:
+        return True
+    if not absent or rebuilds.writer(patience=rebuilds.PATIENCE) is not None:
+        st.info(t("rebuilding", files=", ".join(map(str, absent or paths))))
         _draw_again_when_complete(paths)
-    elif absent:
+    else:
         st.error(t(key, files=", ".join(absent)))
-    return not absent
+    return False
 
 
 @st.fragment(run_every=2)

@@ -20,7 +20,7 @@ def open_closed_streams() -> None:
 
 
 def show(text: str) -> None:
-    """Write to standard output at once; that it is closed is no error.
+    """Write to standard output at once. A closed stream is not an error.
 
     Args:
         text: What to write; characters that the terminal cannot show are escaped.

@@ -40,7 +40,7 @@ class Interval(NamedTuple):
 
 
 class Choice(tuple):
-    """Some values."""
+    """A fixed set of accepted values."""
 
     def __contains__(self, value: Any) -> bool:
         return any(value is one or (value == one and isinstance(value, str)) for one in self)
@@ -73,6 +73,7 @@ LIMITS: dict[str, Interval | Choice] = {
     "extract.crop_borders": SWITCH,
     "extract.border_tolerance": Interval(0, 255, "[]", whole=True),
     "extract.batch_size": COUNT,
+    "*.scaling": Choice(("none", "sqrt_l2")),
     "*.hidden_units": COUNT,
     "*dropout": SHARE,
     "fusion.norm_momentum": SHARE,
@@ -84,7 +85,7 @@ LIMITS: dict[str, Interval | Choice] = {
     "image.baselines.trees": COUNT,
     "*_c": POSITIVE,
     "*_alpha": POSITIVE,
-    "*.bias_l2": NOT_NEGATIVE,
+    "*.bias_l2": POSITIVE,
     "text_ensemble.*_ngrams": COUNT,
     "text_ensemble.min_df": COUNT,
     "text_ensemble.max_terms": COUNT,

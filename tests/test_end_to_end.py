@@ -143,10 +143,8 @@ def test_importing_other_data_and_going_back_recomputes_nothing(built_repository
     folder = clone(tmp_path / "rakuten")
     share_environment(folder, built_repository)
     run(["dvc", "cache", "dir", "--local", str(built_repository / ".dvc/cache")], folder)
-    run(
-        f"cp -r '{built_repository}'/{{reports,dvc.lock}} .",
-        folder,
-    )
+    built = f"'{built_repository}'"
+    run(f"rm -r reports && cp -r {built}/reports {built}/dvc.lock .", folder)
     run("git add -A && git commit --quiet --allow-empty -m 'as built on this machine'", folder)
     run("dvc checkout", folder)
     assert "up to date" in run(["dvc", "status"], folder)

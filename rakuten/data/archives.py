@@ -32,7 +32,7 @@ OTHER_ARCHIVES = re.compile(
     r"|(zip|7z|rar|tar|tgz|gz)\.[0-9]{2,3})",
     re.IGNORECASE | re.DOTALL,
 )
-"""Names of other archives and of parts of archives: they are reported, never passed over."""
+"""Names of other archives and of parts of archives: they are reported, not skipped."""
 
 MAX_IMAGE = 32 << 20
 """Bytes above which an image is refused; the challenge's largest is far below 1 MB."""

@@ -1,7 +1,7 @@
 """Replacement of data/ and data.dvc in one step, undone completely when anything fails.
 
 New data are built in a staging folder, take the place of data/ in one rename, and are handed to
-DVC. A process killed on the way is undone by the next import. Files of data/ may be read-only links
+DVC. The next import undoes one that was killed. Files of data/ may be read-only links
 into DVC's cache: they are replaced, never written.
 """
 
@@ -126,7 +126,8 @@ def _check_replaceable(root: Path) -> None:
         )
     data = root / "data"
     known = {*TABLES.values(), IMAGES, DATASET}
-    foreign = sorted({path.name for path in data.glob("[!.]*")} - known)
+    present = {path.name for path in data.iterdir()} if data.is_dir() else set()
+    foreign = sorted(present - known - {".gitignore", ".DS_Store"})
     if data.is_symlink() or foreign:
         found = "is a link" if data.is_symlink() else f"holds {', '.join(foreign)}"
         raise DataError(

@@ -5,6 +5,7 @@ at once.
 """
 
 import io
+import re
 import stat
 import struct
 import zipfile
@@ -93,7 +94,9 @@ def parse_tables(
     """
     frames = {}
     for name, content in contents.items():
-        header = content.partition(b"\n")[0][:HEADER].decode("utf-8-sig", "replace").rstrip("\r")
+        header = re.split(rb"[\r\n]", content, maxsplit=1)[0][:HEADER].decode(
+            "utf-8-sig", "replace"
+        )
         delimiter = products.other_delimiter(header)
         if delimiter:
             remedy = "save them as CSV in UTF-8, with commas"

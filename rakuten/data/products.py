@@ -147,12 +147,15 @@ def other_delimiter(header: str) -> str | None:
         A name such as "semicolons"; None if there is a comma or no known column.
     """
     known = {*X_COLUMNS, *Y_COLUMNS} - {""}
-    if known & {name.strip() for name in next(csv.reader([header]), []) if "\t" not in name}:
+    try:
+        if known & {name.strip() for name in next(csv.reader([header]), []) if "\t" not in name}:
+            return None
+        for delimiter, what in DELIMITERS.items():
+            names = next(csv.reader([header], delimiter=delimiter), [])
+            if known & {name.strip() for name in names}:
+                return what
+    except csv.Error:  # no text
         return None
-    for delimiter, what in DELIMITERS.items():
-        names = next(csv.reader([header], delimiter=delimiter), [])
-        if known & {name.strip() for name in names}:
-            return what
     return None
 
 

@@ -2,8 +2,8 @@
 
 Source: the study's report on the challenge's 84,916 training rows. Accuracies of the image net as
 printed; those of the text and fusion nets summed from its confusion matrices. In the fusion matrix
-the second row "10" is garbled (469 products instead of 623). With the intact row, 13,914 of
-16,984 products are correct.
+the row "10" is printed twice, and the second one is garbled (469 products instead of 623). With
+the intact row, 13,914 of 16,984 products are correct.
 """
 
 import pandas as pd

@@ -39,7 +39,8 @@ def measure_parts(
     Returns:
         Model -> part -> metric, as `measure` has it. The train figures of `ENSEMBLES` are
         out of fold: each row is scored by a model that did not see it. Those of the other models
-        are of rows they were fitted on, and therefore too high.
+        are of rows they were fitted on, and therefore too high; the inputs of the fusion net and
+        of the ensemble of both nets are out of fold, their own weights are not.
     """
     chosen = {part: select(rows, scores, part) for part in PARTS}
     return {

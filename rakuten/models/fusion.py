@@ -1,9 +1,10 @@
 """Inputs and initial weights of the fusion net.
 
-Both nets fit their train rows almost perfectly. A fusion net that trains on such hidden layers
-trusts them too much, and does worse on new products than the text net alone. Here it trains on
-hidden layers of nets that have not seen the row, and it starts as a calibrated sum of both nets'
-scores, which is already better than either net.
+On rows that a net was fitted on, its hidden layer separates the categories better than on new rows.
+A fusion net that trains on such hidden layers relies on them too much, and does worse on new
+products than the text net alone. Here it trains on hidden layers of nets that have not seen the
+row, and it starts as a calibrated sum of both nets' scores, which is already better than either
+net.
 """
 
 from collections.abc import Mapping, Sequence
@@ -78,11 +79,11 @@ def add_single_modalities(
     """
     text, image = (side["present"] for side in sides)
     both = np.flatnonzero((examples.parts == "train") & text & image)
-    rows = np.concatenate([np.arange(len(examples.ids)), both, both])
-    added = len(rows) - len(examples.ids)
-    kept = np.ones((2, len(rows)), bool)
-    kept[1, len(rows) - added : len(rows) - added // 2] = False
-    kept[0, len(rows) - added // 2 :] = False
+    n, m = len(examples.ids), len(both)
+    rows = np.concatenate([np.arange(n), both, both])  # (n + 2 m,)
+    kept = np.ones((2, n + 2 * m), bool)
+    kept[1, n : n + m] = False
+    kept[0, n + m :] = False
     extended = [
         {
             "ids": side["ids"][rows],
@@ -107,7 +108,7 @@ def start(
     """Set a fusion net's weights so that it outputs a calibrated sum of its nets' scores.
 
     Both dense layers pass their inputs on, and the last layer holds the output layers of the nets,
-    each times its weight. All other units keep their initial weights and are not read at first.
+    each times its weight. All other units keep their initial weights; their outgoing weights are 0.
     The normalizations start with the statistics of the train rows and change nothing. A missing
     modality, zeros in the hidden layer, adds nothing to the sum.
 

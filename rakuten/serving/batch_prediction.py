@@ -128,7 +128,9 @@ def prepare_row(row: Row, classifier: ProductClassifier, images: ImageReader | N
     if prepared is None and (row.title or row.description):
         prepared, fault = _prepare(classifier, Product(row.title, row.description))
         faults += [f"text cannot be used: {fault}"] if fault else []
-    if prepared is None:
+    if prepared is None or not (
+        prepared.title or prepared.description or prepared.image is not None
+    ):
         faults.append("neither text nor image: predicted the most frequent category")
         prepared = classifier.prepare(Product())
     return PreparedRow(row, prepared, tuple(faults), missing)

@@ -3,7 +3,8 @@
 A file is predicted in chunks. An interrupted run continues when the same command is run again.
 Rows that cannot be read in full are predicted from what can be read and listed in OUT.errors.csv.
 
-Exit status: 0 success; 1 finished, and some rows are in the errors file; 2 failed, nothing written.
+Exit status: 0 success; 1 finished, and some rows are in the errors file; 2 failed, without a
+complete output; 130 interrupted.
 """
 
 import argparse
@@ -51,7 +52,9 @@ def main(arguments: list[str] | None = None, load: "Load | None" = None) -> int:
         sys.stderr.write(f"error: {printable(str(error))}\n")
         return 2
     except KeyboardInterrupt:
-        sys.stderr.write("error: interrupted: run the same command again to continue\n")
+        sys.stderr.write(
+            "error: interrupted: run the same command again, without --restart, to continue\n"
+        )
         return 130  # the status of a shell after Ctrl+C
 
 
@@ -202,6 +205,8 @@ def _predict_one(given: argparse.Namespace, load: "Load | None") -> int:
     except (ValueError, TypeError) as error:
         what = given.image or "the product"
         raise InputError(f"{what} cannot be used: {one_line(error)}") from error
+    if not (prepared.title or prepared.description or prepared.image is not None):
+        raise InputError("the texts hold only markup and there is no image: pass words or --image")
     (prediction,) = loaded.classify([prepared], top=given.top)
     console.show(format_prediction(prediction, as_json=given.json, blocks=_can_show_blocks()))
     return 0

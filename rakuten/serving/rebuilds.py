@@ -14,6 +14,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
+from zipfile import BadZipFile
 
 from rakuten import storage
 from rakuten.serving import package
@@ -125,7 +126,7 @@ def read(folder: str | Path, load: Callable[[], T], *, time_limit: float = TIME_
         before = stamp(folder)
         try:
             found = load()
-        except (OSError, ValueError, KeyError):
+        except (OSError, ValueError, KeyError, EOFError, BadZipFile):
             if stamp(folder) == before and writer(folder) is None:
                 raise
         else:

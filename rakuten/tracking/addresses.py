@@ -3,7 +3,7 @@
 import os
 import re
 from pathlib import Path
-from urllib.parse import parse_qs, quote, quote_plus, unquote, urlsplit
+from urllib.parse import parse_qs, quote, quote_plus, unquote
 
 DATABASE = "mlflow.db"
 """The default store, in the project's folder."""
@@ -33,7 +33,10 @@ def resolve(address: str, root: Path) -> str:
         The address as MLflow takes it.
     """
     if not address:
-        return f"sqlite:///{root / DATABASE}"
+        path = str(root / DATABASE)
+        if "%" in path or "?" in path:  # in an address, these have a meaning of their own
+            return f"sqlite+pysqlite:///{quote(path)}"
+        return f"sqlite:///{path}"
     if found := _SQLITE.fullmatch(address):
         scheme, path, options = found.groups()
         return address if path == ":memory:" else f"{scheme}{root / path}{options}"
@@ -49,7 +52,9 @@ def resolve(address: str, root: Path) -> str:
 def artifact_folder(address: str) -> Path | None:
     """Place the artifacts of a SQLite file beside it; None for other stores, which have a place."""
     found = _SQLITE.fullmatch(address)
-    return Path(found[2]).parent / "mlartifacts" if found and found[2] != ":memory:" else None
+    if not found or found[2] == ":memory:":
+        return None
+    return Path(unquote(found[2])).parent / "mlartifacts"
 
 
 def mask(text: str, address: str | None = None) -> str:
@@ -72,7 +77,7 @@ def mask(text: str, address: str | None = None) -> str:
 def _secrets(address: str) -> list[str]:
     """List the forms in which a password can be written, the longest first."""
     given = [found[2] for found in _CREDENTIALS.finditer(address)]
-    query = urlsplit(address).query
+    query = address.partition("?")[2]
     given += [value for name in ("password", "sslpassword") for value in _values(query, name)]
     given += [os.environ.get(f"MLFLOW_TRACKING_{name}", "") for name in ("PASSWORD", "TOKEN")]
     forms = {form for one in given for form in (one, unquote(one), quote_plus(unquote(one)))}

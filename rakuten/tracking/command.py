@@ -38,9 +38,14 @@ def main(arguments: list[str]) -> int:
         return 1 if given.run is _sync else 2
     except store_errors() as error:
         address = addresses.mask(addresses.configured()) or addresses.DATABASE
+        remedy = "Check the address and the server, then run this again."
+        if not addresses.configured() and "database schema" in str(error):
+            remedy = (
+                "It was written by another version of MLflow: delete mlflow.db and mlartifacts, "
+                "then run 'python -m rakuten sync --history'."
+            )
         sys.stderr.write(
-            f"error: MLflow at {address} cannot be used: {addresses.mask(str(error))}\n"
-            "Check the address and the server, then run this again.\n"
+            f"error: MLflow at {address} cannot be used: {addresses.mask(str(error))}\n{remedy}\n"
         )
         return 1 if given.run is _sync else 2
 

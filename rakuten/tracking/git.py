@@ -18,7 +18,7 @@ from rakuten.tracking.snapshots import Snapshot
 
 
 class GitError(RuntimeError):
-    """Git is missing or refuses a command; the message has its own words."""
+    """Git is missing or refuses a command; the message is git's."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,10 @@ class Repository:
         """
         try:
             done = subprocess.run(
-                ["git", *arguments], cwd=self.root, capture_output=True, check=False
+                ["git", "-c", "log.showSignature=false", *arguments],
+                cwd=self.root,
+                capture_output=True,
+                check=False,
             )
         except FileNotFoundError as error:
             raise GitError(f"git cannot be run: {error}") from error

@@ -61,8 +61,7 @@ def store_errors() -> tuple[type[Exception], ...]:
     """List what MLflow's client raises when its store is down, slow or locked.
 
     Errors of HTTP requests are OSErrors. A database without its driver is an ImportError.
-    In `except store_errors()` the call is made, and MLflow imported, only when there is an
-    exception.
+    Call it in the except clause: MLflow is then imported only after an exception.
     """
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError

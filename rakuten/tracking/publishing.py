@@ -1,8 +1,8 @@
 """Make each result one complete run in MLflow, and leave everything else there as it is.
 
 Only runs of this clone of the repository are changed. Of those, names and descriptions that people
-edited stay, and so do tags that this module does not write. No run is deleted, but for one case:
-a training that gave the model of an earlier run, if nobody has edited its own run.
+edited stay, and so do tags that this module does not write. One kind of run is deleted: an unedited
+run whose training repeated the result of an earlier run.
 """
 
 import tempfile
@@ -280,7 +280,10 @@ class Publisher:
                 and is_training
                 and _is_untouched(run, record)
             ):
-                self._mirror.call("delete_run", run.info.run_id)
+                with self._mirror.exclusive():
+                    now = self._mirror.call("get_run", run.info.run_id)
+                    if _is_untouched(now, record):  # someone may have edited it meanwhile
+                        self._mirror.call("delete_run", run.info.run_id)
 
 
 def create(mirror: Mirror, record: Record, start: float | None = None) -> str:

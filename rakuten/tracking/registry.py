@@ -126,7 +126,7 @@ def promote(
         RegistryError: If there is no such version, or the two cannot be compared.
     """
     candidate = _candidate(mirror, repository, version)
-    recorded = storage.read_json(repository / RECORD) if (repository / RECORD).exists() else None
+    recorded = _read_record(repository)
     champion = _version_of(mirror, recorded["package"]) if recorded else _aliased(mirror)
     digest = candidate.tags[DIGEST]
     name = f"version {candidate.version} (package {digest[:7]}, {candidate.tags[DATA]})"
@@ -161,7 +161,7 @@ def promote(
         if gain["difference"] > 0:
             outcome = "the interval of the gain in weighted F1 contains 0"
         if not accept:
-            advice = f"'python -m rakuten promote --version {candidate.version} --accept'"
+            advice = f"    python -m rakuten promote --version {candidate.version} --accept"
             return Decision(
                 False, f"{lines}{outcome}: the champion stays; to promote anyway, run\n{advice}"
             )
@@ -194,7 +194,10 @@ def champion(mirror: Mirror, repository: Path) -> str:
 
 
 def restore(mirror: Mirror, repository: Path) -> str | None:
-    """Restore version and alias of the champion in `RECORD`.
+    """Restore version and alias of the champion in `RECORD` where MLflow has lost them.
+
+    A version that has the alias keeps it: someone may have given it in MLflow, and an older commit
+    may be checked out.
 
     Args:
         mirror: The store.
@@ -203,11 +206,18 @@ def restore(mirror: Mirror, repository: Path) -> str | None:
     Returns:
         A line that says what was done, or why it could not be done; None without a record.
     """
-    if not (repository / RECORD).exists():
+    recorded = _read_record(repository)
+    if recorded is None:
         return None
-    digest = storage.read_json(repository / RECORD)["package"]
+    digest = recorded["package"]
     if other := _promoted_elsewhere(mirror, digest):
         return f"champion: not restored: {other}; pull its {RECORD}"
+    present = _aliased(mirror)
+    if present and present.tags.get(DIGEST) != digest:
+        return (
+            f"champion: version {present.version} of {NAME} is kept, though {RECORD} names package "
+            f"{digest[:7]}: to serve that, run 'python -m rakuten promote --replace' in its commit"
+        )
     version, state = _version_of(mirror, digest), "kept"
     if version is None:
         folder = repository / package.FOLDER
@@ -233,7 +243,7 @@ def _candidate(mirror: Mirror, repository: Path, version: int | None) -> ModelVe
         raise RegistryError(
             f"{NAME} has no version and {package.FOLDER} does not exist: run 'dvc repro package'"
         )
-    version = version or max(found)
+    version = max(found) if version is None else version
     if version not in found:
         known = ", ".join(map(str, sorted(found)))
         raise RegistryError(f"{NAME} has no version {version}: expected one of {known}")
@@ -280,7 +290,6 @@ def _move(
 ) -> None:
     """Make a version the champion: first in git, from which the alias can be restored."""
     _record(repository, mirror, version, reason, compared)
-    mirror.call("set_model_version_tag", NAME, version.version, PROMOTED, mirror.clone)
     _set_alias(mirror, version)
 
 
@@ -318,6 +327,22 @@ def _aliased(mirror: Mirror) -> ModelVersion | None:
     return next((one for one in _versions(mirror) if one.version == number), None)
 
 
+def _read_record(repository: Path) -> dict | None:
+    """Read `RECORD`, None if there is none."""
+    path = repository / RECORD
+    if not path.exists():
+        return None
+    try:
+        record = storage.read_json(path)
+        record["package"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise RegistryError(
+            f"{RECORD} cannot be read ({error}): expected what 'promote' wrote; restore it with "
+            f"'git checkout {RECORD}'"
+        ) from error
+    return record
+
+
 def _promoted_elsewhere(mirror: Mirror, digest: str) -> str:
     """Describe a champion that another clone promoted instead of a package, "" if none."""
     version = _aliased(mirror)
@@ -336,6 +361,7 @@ def _set_alias(mirror: Mirror, version: ModelVersion) -> bool:
     present = _aliased(mirror)
     if present and present.version == version.version:
         return False
+    mirror.call("set_model_version_tag", NAME, version.version, PROMOTED, mirror.clone)
     mirror.call("set_registered_model_alias", NAME, CHAMPION, version.version)
     return True
 

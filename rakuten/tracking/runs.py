@@ -2,9 +2,10 @@
 
 Models that are not trained in epochs have no live run; they get a run once they are evaluated.
 
-DVC records, MLflow mirrors. A run carries its result's key, see `rakuten.tracking.results.key`,
-so each result has one run however often it is logged, and `python -m rakuten sync` adds missing
-runs. A tracking server that is down or slow costs some seconds and one warning.
+DVC keeps the results, MLflow has a copy. A run carries its result's key, see
+`rakuten.tracking.results.key`, so each result has one run however often it is logged, and
+`python -m rakuten sync` adds missing runs. A tracking server that is down or slow costs some
+seconds and one warning.
 """
 
 import logging
@@ -182,5 +183,5 @@ def _warn(reason: str) -> None:
         "MLflow at %s cannot be used (%s): this run is not logged; nothing is lost, run "
         "'python -m rakuten sync' later",
         addresses.mask(addresses.configured()) or addresses.DATABASE,
-        addresses.mask(reason).splitlines()[0][:200],
+        addresses.mask(reason).partition("\n")[0][:200],
     )

@@ -150,9 +150,10 @@ def _check_free(port: int) -> None:
 def _wait(process: subprocess.Popen, server: str) -> None:
     """Wait until the server answers."""
     end = time.monotonic() + START_TIMEOUT
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     while process.poll() is None and time.monotonic() < end:
         with contextlib.suppress(OSError):
-            urllib.request.urlopen(f"{server}/health", timeout=5).close()
+            direct.open(f"{server}/health", timeout=5).close()
             return
         time.sleep(0.2)
     raise ViewError(f"MLflow's server did not start at {server}: see its messages above")

@@ -1,3 +1,4 @@
+import gzip
 import itertools
 import re
 import zipfile
@@ -305,6 +306,11 @@ def test_an_image_of_the_other_part_does_not_count(refuse):
             "tables with vertical bars instead of commas (1): X_test.csv: save them as CSV",
         ),
         ({Y: b""}, "tables that are not CSV in UTF-8 (1): Y_train.csv (No columns to parse"),
+        (
+            {X: GIVEN[X].decode().encode("utf-16")},
+            "tables that are not CSV in UTF-8 (1): X_train.csv",
+        ),
+        ({X: gzip.compress(GIVEN[X])}, "tables that are not CSV in UTF-8 (1): X_train.csv"),
     ],
 )
 def test_faulty_files_are_refused_with_a_message(refuse, changes, message):

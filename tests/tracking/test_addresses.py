@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import sqlalchemy
 
 from rakuten.tracking import addresses
 
@@ -67,3 +68,17 @@ def test_the_password_of_the_environment_is_masked(monkeypatch):
 def test_text_without_a_password_is_unchanged():
     text = "GET http://localhost:5000/api/2.0 failed: time 12:30, mail me@example.org"
     assert addresses.mask(text, "http://localhost:5000") == text
+
+
+@pytest.mark.parametrize("name", ["a%20b #1", "a?b"])
+def test_a_folder_with_characters_of_addresses_holds_its_own_database(tmp_path, name):
+    root = tmp_path / name
+    root.mkdir()
+    address = addresses.resolve("", root)
+    engine = sqlalchemy.create_engine(address)
+    with engine.begin() as connection:
+        connection.execute(sqlalchemy.text("create table t (x integer)"))
+    engine.dispose()
+    assert (root / "mlflow.db").stat().st_size > 0
+    assert addresses.artifact_folder(address) == root / "mlartifacts"
+    assert [path.name for path in tmp_path.iterdir()] == [name]

@@ -222,7 +222,7 @@ def test_another_version_needs_accept(packaged, mirror, capsys, wrong, gain, out
     output = capsys.readouterr().out
     assert f"against 90.00%: {gain} points" in output
     assert f"{outcome}: the champion stays; to promote anyway, run\n" in output
-    assert "'python -m rakuten promote --version 2 --accept'" in output
+    assert "    python -m rakuten promote --version 2 --accept\n" in output
     assert (champion(mirror), record(packaged)) == (1, first)
 
     assert main(["promote", "--version", "2", "--accept"]) == 0
@@ -293,12 +293,16 @@ def test_sync_restores_the_champion(
     better = write_package(packaged, wrong=1)
     registry.register(mirror, packaged)
     mirror.call("set_registered_model_alias", registry.NAME, registry.CHAMPION, "2")
+    assert "version 2 of " + registry.NAME + " is kept" in registry.restore(mirror, packaged)
+    assert champion(mirror) == 2  # someone chose it in MLflow
+    mirror.call("delete_registered_model_alias", registry.NAME, registry.CHAMPION)
     assert registry.restore(mirror, packaged).endswith(
         "version 1 of " + registry.NAME + ", alias restored"
     )
     assert champion(mirror) == 1
     assert registry.restore(mirror, packaged).endswith("kept")
 
+    mirror.call("delete_registered_model_alias", registry.NAME, registry.CHAMPION)
     storage.write_json(packaged / registry.RECORD, kept | {"package": "f" * 32})
     output = registry.restore(mirror, packaged)
     assert "package fffffff of reports/champion.json is neither in MLflow nor in build" in output
@@ -306,6 +310,9 @@ def test_sync_restores_the_champion(
     assert "pass --replace" in capsys.readouterr().err
     storage.write_json(packaged / registry.RECORD, kept | {"package": better})
     assert registry.restore(mirror, packaged).startswith("champion: version 2")
+    storage.write_text(packaged / registry.RECORD, "<<<<<<< HEAD\n")
+    assert main(["promote"]) == 2
+    assert "reports/champion.json cannot be read" in capsys.readouterr().err
 
 
 def test_a_champion_that_another_clone_promoted_stays(packaged, mirror, capsys):

@@ -253,10 +253,12 @@ def test_a_new_experiment_describes_itself_and_keeps_edits(project, mirror):
     assert tags()["mlflow.note.content"] == "ours"
 
 
-def test_a_locked_database_does_not_delay_a_training(project, mirror, monkeypatch):
+def test_a_locked_database_does_not_delay_a_training(project, mirror, monkeypatch, caplog):
     monkeypatch.setattr(mirrors, "LOCK_TIMEOUT", 0.5)
     with mirror.exclusive():
         train()  # ends while the lock is held
+    assert "cannot be used" in caplog.text
+    assert not shown(mirror)
 
 
 def train_against(address, monkeypatch, caplog):
