@@ -120,15 +120,18 @@ def read(root: str | Path = ".") -> Reports:
             model: {
                 "name": stage,
                 "desc": declared[stage]["desc"],
-                "parameters": storage.read_json(root / f"reports/{stage}/metrics.json").get(
-                    "parameters"
-                ),
+                "parameters": _num_parameters(root / f"reports/{stage}/metrics.json"),
             }
             for stage, model in BY_STAGE.items()
         },
         resources={name: pinned[name] for name in used},
         tracked=storage.read_yaml(root / "data.dvc")["outs"][0],
     )
+
+
+def _num_parameters(path: Path) -> int | None:
+    """Read the number of parameters of a model, None if its stage does not report it."""
+    return storage.read_json(path).get("parameters") if path.exists() else None
 
 
 def model_card(reports: Reports) -> str:

@@ -147,10 +147,11 @@ class Result:
     def content(self) -> str:
         """Digest of what makes the result: equal for trainings that gave the same model.
 
-        Neither timings nor charts count, nor the code that trained it.
+        Neither timings nor charts count, nor the code that trained it. The parameters of a baseline
+        do not count either: most of them are those of the net that its stage trains.
         """
-        curves = self.curves.to_csv(index=False)
-        return digest(self.model, self.params, self.metrics, self.dataset, curves)
+        params, curves = self.params if self.is_main else {}, self.curves.to_csv(index=False)
+        return digest(self.model, params, self.metrics, self.dataset, curves)
 
     @property
     def files(self) -> str:

@@ -138,6 +138,17 @@ def test_baselines_are_results_once_they_are_evaluated(project):
     assert [one.model for one in results.found_in(Workspace(project))] == ["text"]
 
 
+def test_a_baseline_stays_the_same_result_when_only_the_net_has_other_parameters(project):
+    def contents(dropout):
+        write_project(project, dropout=dropout)
+        add_baselines(project)
+        return {one.model: one.content for one in results.found_in(Workspace(project))}
+
+    before, after = contents(0.5), contents(0.3)
+    assert before.pop("text") != after.pop("text")
+    assert before == after
+
+
 def test_timings_belong_to_the_net_or_to_a_baseline(project):
     add_baselines(project)
     path = project / "build/timings/text.json"
