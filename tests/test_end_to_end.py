@@ -124,6 +124,7 @@ def test_a_lost_database_is_rebuilt_from_dvc_and_git(experiments_repository):
         return shown
 
     run(["dvc", "exp", "run", "-n", "brief", "-S", "fusion.training.epochs=2"], folder)
+    time.sleep(1.1)  # git counts whole seconds
     run(["git", "commit", "-qam", "the brief one"], folder)
     run(["python", "-m", "rakuten", "sync", "--history"], folder)
     before = view()

@@ -118,9 +118,10 @@ def publish_workspace(running: str) -> None:
 def _publish(mirror: Mirror, found: list[Result]) -> None:
     publisher = Publisher(mirror)
     is_copy = Path.cwd().resolve() != results.root().resolve()
-    committed, baseline, current = _committed_keys(), _baseline(), {}
+    committed, baseline, current = _committed(), _baseline(), {}
     for result in reversed(found):
-        experiment = _experiment_of(result.key, committed)
+        is_new = not {result.key, result.content} & committed
+        experiment = os.environ.get("DVC_EXP_NAME", "") if is_new else ""
         record = measured_record(result, experiment=experiment, commit=baseline, label=experiment)
         if is_copy and publisher.shows(record):
             continue
@@ -150,27 +151,27 @@ def _begin(stage: str) -> LiveRun:
                 run_id = own[-1]
                 mirror.call("update_run", run_id, "RUNNING")
             else:
-                name = _experiment_of(result.key, _committed_keys())
+                is_new = result.key not in _committed()
+                name = os.environ.get("DVC_EXP_NAME", "") if is_new else ""
                 record = measured_record(result, experiment=name, commit=_baseline(), label=name)
                 run_id = create(mirror, record)
         return LiveRun(mirror, run_id, held.pop_all())
 
 
-def _committed_keys() -> set[str]:
-    """List the results of the commit from which the running experiment started."""
+def _committed() -> set[str]:
+    """List keys and contents of the results of the commit that the running experiment started from.
+
+    These results are not named after the experiment.
+    """
     baseline = os.environ.get("DVC_EXP_BASELINE_REV")
     if not baseline:
         return set()
     try:
         with git.Repository(results.root()) as repository:
-            return {result.key for result in results.trained_in(repository.snapshot(baseline))}
+            found = results.trained_in(repository.snapshot(baseline))
+            return {one.key for one in found} | {one.content for one in found if one.is_recorded}
     except git.GitError:
         return set()
-
-
-def _experiment_of(key: str, committed: set[str]) -> str:
-    """Name the running experiment, "" if the commit it started from already had the result."""
-    return "" if key in committed else os.environ.get("DVC_EXP_NAME", "")
 
 
 def _baseline() -> str:
