@@ -25,6 +25,10 @@ CHARTS = "reports/charts"
 EVALUATION, MODELS = "reports/evaluate", "reports/evaluate/models.json"
 
 
+BASELINE_SECTIONS = ("baselines", "start")
+"""Sections of a stage's parameters that its baselines depend on."""
+
+
 @dataclass(frozen=True)
 class Result:
     """One trained model of one snapshot.
@@ -71,8 +75,16 @@ class Result:
 
     @cached_property
     def params(self) -> dict[str, object]:
-        """Parameters of the stage and of every stage upstream, by their dotted names."""
-        return flat_params(self.snapshot.lock, self.stage)
+        """Parameters of the stage and of every stage upstream, by their dotted names.
+
+        Those of the stage's net are left out for a baseline, which does not depend on them.
+        """
+        params = flat_params(self.snapshot.lock, self.stage)
+        if self.is_main:
+            return params
+        own = tuple(f"{self.stage}.{section}." for section in BASELINE_SECTIONS)
+        net = f"{self.stage}."
+        return {n: v for n, v in params.items() if not n.startswith(net) or n.startswith(own)}
 
     @cached_property
     def curves(self) -> pd.DataFrame:
@@ -147,11 +159,10 @@ class Result:
     def content(self) -> str:
         """Digest of what makes the result: equal for trainings that gave the same model.
 
-        Neither timings nor charts count, nor the code that trained it. The parameters of a baseline
-        do not count either: most of them are those of the net that its stage trains.
+        Neither timings nor charts count, nor the code that trained it.
         """
-        params, curves = self.params if self.is_main else {}, self.curves.to_csv(index=False)
-        return digest(self.model, params, self.metrics, self.dataset, curves)
+        curves = self.curves.to_csv(index=False)
+        return digest(self.model, self.params, self.metrics, self.dataset, curves)
 
     @property
     def files(self) -> str:

@@ -128,7 +128,8 @@ def test_baselines_are_results_once_they_are_evaluated(project):
     assert len({one.key for one in (text, *baselines)}) == 4
     assert {one.stage for one in baselines} == {"text"}
     for one in baselines:
-        assert one.params == net.params
+        assert net.params == one.params | {"text.dropout": 0.5}
+        assert "text.dropout" not in one.params
         assert one.metrics == {"test/accuracy": 0.75, "test/rows": 40}
         assert one.curves.empty
         assert one.attachments == {}

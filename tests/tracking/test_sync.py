@@ -121,7 +121,7 @@ def test_models_without_epochs_and_baselines_have_runs(project, mirror):
     assert "charts/all.png" in files
     assert data == [("tiny", "abc")]
     _, params, tags, history, files, _ = runs["Naive Bayes on text"]
-    assert params["text.dropout"] == "0.5"
+    assert params == {"clean.lemmatize": "True", "seed": "1"}
     assert (tags["model"], tags["dvc.stage"]) == ("text_naive_bayes", "text")
     assert history == {"test/accuracy": [(0, 0.75)], "test/rows": [(0, 40)]}
     assert files == []
