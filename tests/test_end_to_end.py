@@ -1,17 +1,11 @@
 """Run the user's commands from a fresh clone to compared runs. Slow: each takes minutes."""
 
-import contextlib
 import json
-import os
-import signal
-import socket
-import subprocess
 import time
-import urllib.request
 
 import pytest
 from mlflow import MlflowClient
-from mlflow_store import open_store, runs
+from mlflow_store import open_store, runs, tracking_server
 from repository import ROOT, clone, run, share_environment, stages_run
 
 from rakuten import storage
@@ -162,24 +156,10 @@ def test_importing_other_data_and_going_back_recomputes_nothing(built_repository
 
 
 @pytest.fixture
-def server(built_repository, tmp_path):
+def server(tmp_path):
     """A real tracking server on loopback."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    store, artifacts = f"sqlite:///{tmp_path / 'server.db'}", str(tmp_path / "artifacts")
-    command = [built_repository / ".venv/bin/mlflow", "server", "--port", str(port)]
-    command += ["--backend-store-uri", store, "--artifacts-destination", artifacts]
-    with (tmp_path / "server.log").open("w") as log:
-        process = subprocess.Popen(command, start_new_session=True, stdout=log, stderr=log)
-    address = f"http://127.0.0.1:{port}"
-    try:
-        for _ in range(600):
-            with contextlib.suppress(OSError), urllib.request.urlopen(f"{address}/health"):
-                break
-            time.sleep(1)
+    with tracking_server(tmp_path) as address:
         yield address
-    finally:
-        os.killpg(process.pid, signal.SIGKILL)
 
 
 @pytest.mark.slow(minutes=2)

@@ -1,16 +1,9 @@
 """Two clones of the repository log to one MLflow server."""
 
-import contextlib
-import os
 import shutil
-import signal
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
 
 import pytest
+from mlflow_store import tracking_server
 from tracking_cases import commit, everything, git, write_project
 
 from rakuten.tracking import runs as tracking
@@ -26,25 +19,8 @@ def server(tmp_path_factory, empty_store):
     """A tracking server on a free port of this computer."""
     folder = tmp_path_factory.mktemp("server")
     shutil.copy(empty_store, folder / "server.db")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "mlflow", "server", "--port", str(port), "--workers", "1"]
-    command += ["--backend-store-uri", f"sqlite:///{folder / 'server.db'}"]
-    command += ["--artifacts-destination", str(folder / "artifacts")]
-    with (folder / "server.log").open("w") as log:
-        process = subprocess.Popen(
-            command, cwd=folder, start_new_session=True, stdout=log, stderr=log
-        )
-    address = f"http://127.0.0.1:{port}"
-    try:
-        for _ in range(240):
-            with contextlib.suppress(OSError), urllib.request.urlopen(f"{address}/health"):
-                break
-            time.sleep(0.5)
+    with tracking_server(folder) as address:
         yield address
-    finally:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
 
 
 @pytest.fixture
