@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from demo.paths import PACKAGE, SUMMARY, missing
+from rakuten import console
 from rakuten.serving import rebuilds
 
 OPTIONS = {
@@ -36,6 +37,10 @@ def main() -> None:
     parser.add_argument("--address", default="127.0.0.1", help="where to listen (%(default)s)")
     parser.add_argument("--port", type=int, default=8501, help="(%(default)s)")
     given = parser.parse_args()
+    try:
+        console.check_port(given.address, given.port, "python -m demo")
+    except console.PortError as error:
+        sys.exit(f"error: {error}")
     if missing((SUMMARY,)):
         rebuilt = rebuilds.writer(patience=rebuilds.PATIENCE) is not None
         remedy = "DVC is rebuilding it." if rebuilt else "run 'make repro' first."

@@ -1,11 +1,19 @@
-"""Standard streams that may be closed: by cron, by `>&-`, or by a reader such as `head`."""
+"""What commands share: standard streams that may be closed, and ports that may be in use.
+
+Streams are closed by cron, by `>&-`, or by a reader such as `head`.
+"""
 
 import errno
 import os
+import socket
 import sys
 
 CLOSED = (errno.EPIPE, errno.EBADF)
 """The errors of writing to a stream that nobody reads."""
+
+
+class PortError(Exception):
+    """A server cannot listen on a port."""
 
 
 def open_closed_streams() -> None:
@@ -40,3 +48,25 @@ def discard_output() -> None:
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, sys.stdout.fileno())
     os.close(null)
+
+
+def check_port(address: str, port: int, command: str) -> None:
+    """Check that a server can listen on a port, before its address is printed.
+
+    Args:
+        address: Where the server will listen.
+        port: The port.
+        command: The command that takes `--port`, for the message.
+
+    Raises:
+        PortError: If another program uses the port, or the user may not use it.
+    """
+    try:
+        socket.create_server((address, port)).close()
+    except OSError as error:
+        if error.errno not in (errno.EADDRINUSE, errno.EACCES):
+            raise
+        raise PortError(
+            f"port {port} cannot be used ({os.strerror(error.errno)}): end the program that uses "
+            f"it, or choose another port with '{command} --port {port + 1}'"
+        ) from error

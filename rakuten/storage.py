@@ -5,6 +5,7 @@ process leaves either the old file or the new one. Every format is canonical: th
 the same bytes, whenever they are written.
 """
 
+import errno
 import hashlib
 import io
 import json
@@ -38,6 +39,9 @@ MAX_PIXELS = 25_000_000
 ABANDONED = 3600.0
 """Seconds without a write after which a temporary file is the leftover of a killed process."""
 
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
+"""The errors of a full file system and of a user's full quota."""
+
 TEMPORARY = ".tmp"
 """How the names of temporary files end; git ignores them."""
 
@@ -51,6 +55,9 @@ def atomic(path: str | Path) -> Iterator[BinaryIO]:
 
     Yields:
         A binary file, readable and writable. An exception inside the block discards it.
+
+    Raises:
+        OSError: If there is no space left; the message names the file and the remedy.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -65,6 +72,16 @@ def atomic(path: str | Path) -> Iterator[BinaryIO]:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
+    except OSError as error:
+        if error.errno not in NO_SPACE:
+            raise
+        free = shutil.disk_usage(path.parent).free / 1e6
+        raise OSError(
+            error.errno,
+            f"{os.strerror(error.errno)}: nothing was written, {free:,.0f} MB are free; make space "
+            "and run the same command again",
+            str(path),
+        ) from error
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -1,3 +1,4 @@
+import errno
 import hashlib
 import json
 import os
@@ -231,3 +232,19 @@ def test_a_copy_is_complete_or_absent(tmp_path, monkeypatch):
     assert not (tmp_path / "other").exists()
     with pytest.raises(FileNotFoundError, match="absent does not exist"):
         storage.copy(tmp_path / "absent", tmp_path / "other")
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_a_full_disk_is_an_error_with_the_path_and_a_remedy(tmp_path, monkeypatch, number):
+    def fail(_):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "fsync", fail)
+    (tmp_path / "a.bin").write_bytes(b"earlier")
+    with pytest.raises(
+        OSError, match=r"MB are free; make space and run .* again: .*a\.bin"
+    ) as info:
+        storage.write_bytes(tmp_path / "a.bin", b"new")
+    assert info.value.errno == number
+    assert [path.name for path in tmp_path.iterdir()] == ["a.bin"]
+    assert (tmp_path / "a.bin").read_bytes() == b"earlier"

@@ -9,6 +9,7 @@ them the partition is left out. A chunk that was computed twice is written once.
 import contextlib
 import json
 import logging
+import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -123,12 +124,20 @@ def _cluster(address: str | None) -> Iterator[Ray]:
         yield ray
         return
     # None would mean RAY_ADDRESS or any cluster that runs on this machine.
-    ray.init(
-        address=address or "local",
-        include_dashboard=None if address else False,
-        log_to_driver=False,
-        logging_level="ERROR",
-    )
+    try:
+        ray.init(
+            address=address or "local",
+            include_dashboard=None if address else False,
+            log_to_driver=False,
+            logging_level="ERROR",
+        )
+    except ValueError as error:
+        if "AF_UNIX" not in str(error):
+            raise
+        raise InputError(
+            f"the path of the temporary folder, {tempfile.gettempdir()}, is too long for Ray's "
+            "sockets, whose paths may have 107 bytes: set RAY_TMPDIR to a short one, such as /tmp"
+        ) from error
     logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # errors are raised by `run`
     try:
         yield ray

@@ -10,6 +10,7 @@ import os
 import sys
 import webbrowser
 
+from rakuten import console
 from rakuten.serving import package
 from rakuten.tracking import addresses, registry, results, view
 from rakuten.tracking.git import GitError
@@ -30,7 +31,7 @@ def main(arguments: list[str]) -> int:
     given = _parser().parse_args(arguments)
     try:
         return given.run(Mirror(SYNC_TIME_LIMIT), given)
-    except (registry.RegistryError, view.ViewError) as error:
+    except (registry.RegistryError, view.ViewError, console.PortError) as error:
         sys.stderr.write(f"error: {error}\n")
         return 2
     except GitError as error:

@@ -5,12 +5,10 @@ address with the tag's key; the menu "Views" lists it.
 """
 
 import contextlib
-import errno
 import hashlib
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -18,6 +16,7 @@ import urllib.request
 from collections.abc import Callable
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
+from rakuten import console
 from rakuten.tracking.mirror import Mirror
 
 NAME = "Results"
@@ -112,10 +111,11 @@ def serve(store: str, port: int, ready: Callable[[str], None]) -> None:
         ready: Called with the server's address once it answers.
 
     Raises:
-        ViewError: If the port is in use, or the server does not start or ends.
+        console.PortError: If the port is in use.
+        ViewError: If the server does not start, or ends.
         KeyboardInterrupt: After Ctrl-C or SIGTERM, when the server has ended.
     """
-    _check_free(port)
+    console.check_port("127.0.0.1", port, "python -m rakuten ui")
     server = f"http://127.0.0.1:{port}"
     command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port)]
     command += ["--workers", "1", "--uvicorn-opts", "--log-level warning"]
@@ -132,19 +132,6 @@ def serve(store: str, port: int, ready: Callable[[str], None]) -> None:
         raise ViewError(f"MLflow's server at {server} ended: see its messages above")
     finally:
         _end(process)
-
-
-def _check_free(port: int) -> None:
-    """Raise an error if the port is in use."""
-    try:
-        socket.create_server(("127.0.0.1", port)).close()
-    except OSError as error:
-        if error.errno not in (errno.EADDRINUSE, errno.EACCES):
-            raise
-        raise ViewError(
-            f"port {port} cannot be used ({os.strerror(error.errno)}): end the program that uses "
-            f"it, or choose another port with 'python -m rakuten ui --port {port + 1}'"
-        ) from error
 
 
 def _wait(process: subprocess.Popen, server: str) -> None:

@@ -2,12 +2,13 @@
 
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 from distributed_cases import catalogue
 from repository import ROOT
 
-from rakuten.distributed import command
+from rakuten.distributed import command, engine
 from rakuten.serving import remote_files
 from rakuten.serving.errors import InputError
 
@@ -19,6 +20,19 @@ def test_without_ray_the_error_names_the_remedy(tmp_path, monkeypatch, capsys):
     words = ["clean", source, "-o", tmp_path / "out", "--resources", tmp_path]
     assert command.main([str(word) for word in words]) == 2
     assert "pip install -r requirements/scale.txt" in capsys.readouterr().err
+
+
+def test_a_long_temporary_folder_is_an_error_with_a_remedy(tmp_path, monkeypatch, capsys):
+    def init(**_):
+        raise ValueError("validate_socket_filename failed: AF_UNIX path length cannot exceed 107")
+
+    fake = SimpleNamespace(is_initialized=lambda: False, init=init)
+    monkeypatch.setattr(engine, "import_ray", lambda: fake)
+    source = catalogue(tmp_path, 2)
+    (tmp_path / "nltk").mkdir()
+    words = ["clean", source, "-o", tmp_path / "out", "--resources", tmp_path]
+    assert command.main([str(word) for word in words]) == 2
+    assert "set RAY_TMPDIR to a short one" in capsys.readouterr().err
 
 
 def test_nothing_imports_ray_before_a_run():

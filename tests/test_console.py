@@ -1,0 +1,37 @@
+import os
+import socket
+import subprocess
+import sys
+
+import pytest
+from repository import ROOT
+
+from rakuten import console
+
+
+def test_a_port_in_use_is_an_error_that_names_another():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        with pytest.raises(console.PortError, match=f"port {port} .*'serve --port {port + 1}'"):
+            console.check_port("127.0.0.1", port, "serve")
+    console.check_port("127.0.0.1", port, "serve")
+
+
+def test_the_demo_names_its_port_before_its_address():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        command = [sys.executable, "-m", "demo", "--port", str(port)]
+        ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert ended.returncode == 1
+    assert "page is at" not in ended.stdout
+    assert f"error: port {port} cannot be used" in ended.stderr
+    assert "python -m demo --port" in ended.stderr
+
+
+def test_characters_that_the_terminal_cannot_show_are_escaped():
+    code = "from rakuten import console; console.show('caf\\xe9\\n')"
+    environment = os.environ | {"PYTHONIOENCODING": "ascii"}
+    shown = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, check=True
+    )
+    assert shown.stdout == b"caf\\xe9\n"
