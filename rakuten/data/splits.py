@@ -4,8 +4,10 @@ Sellers list the same product many times. If duplicates fall into both train and
 tested on rows that it has memorized, and its test accuracy is too high.
 """
 
+import bisect
 import functools
-import math
+import hashlib
+import itertools
 import warnings
 from collections.abc import Sequence
 
@@ -17,8 +19,8 @@ from sklearn.model_selection import StratifiedGroupKFold
 
 from rakuten.data.examples import PARTS
 
-MIN_GROUPS = 3
-"""A category with fewer groups goes entirely to train: it cannot be in every part."""
+TOLERANCE = 1e-9
+"""0.1 * 30 is slightly more than 3."""
 
 
 def split(
@@ -55,7 +57,10 @@ def split(
         assign_parts, test_share=test_share, validation_share=validation_share, seed=seed
     )
     by_row = assign(ids, codes, ids)
-    parts = assign(ids, codes, groups) if keep_duplicates_together else by_row
+    parts = by_row
+    if keep_duplicates_together:
+        first = pd.Series(assign(ids, codes, _first_groups(ids, texts, digests)), index=ids)
+        parts = first.loc[groups].to_numpy(str)  # the part of the group's oldest product
     shared = {"text": _count_sharing(texts), "image": _count_sharing(digests)}
     report = {
         "products": len(ids),
@@ -106,14 +111,19 @@ def assign_parts(
     validation_share: float,
     seed: int,
 ) -> np.ndarray:
-    """Assign products to parts, stratified by category.
+    """Assign products to parts, stratified by category, so that later products move no earlier one.
 
-    If every group is one product, test has ceil(test_share * n) rows and validation
-    ceil(validation_share * n), as in scikit-learn's `train_test_split`, and each category's row
-    count in a part differs from its share by less than one. Otherwise whole groups are assigned in
-    random order while they fit; a category then falls short of its share by less than the smallest
-    group that did not fit. A group that spans categories counts as its most common one. Categories
-    with fewer than `MIN_GROUPS` groups go to train.
+    Products are visited in ascending id. A group's first product determines its part, the other
+    products of the group follow. The first product is assigned at random (by a hash of seed and
+    id), with probabilities proportional to what each part lacks of its share of the category so
+    far. A part that lacks a whole product takes precedence, and train if it has no product of the
+    category yet. So a product's part depends on products with smaller ids only.
+
+    If every group is one product, each category's row count in each part differs from its share by
+    less than one, whatever the number of products. (A part receives a product only if it lacks
+    some, so it exceeds its share by less than one; the three lacks sum to one product, so at most
+    one reaches a whole product.) Groups of several products make the counts differ by up to their
+    size; the groups after them make up for it.
 
     Args:
         ids: int64 (n,), unique, in any order; a product's part does not depend on its position.
@@ -121,7 +131,7 @@ def assign_parts(
         groups: int64 (n,), equal for products that must share a part.
         test_share: Share of all products, 0 to 1.
         validation_share: Share of all products, 0 to 1.
-        seed: Seed of the order of the groups.
+        seed: Seed of the hash.
 
     Returns:
         str (n,), each one of `PARTS`, in the order of `ids`.
@@ -134,21 +144,16 @@ def assign_parts(
             f"test_share is {test_share} and validation_share {validation_share}: expected no "
             "negative share and a sum below 1, so that train rows are left"
         )
-    units = _units(codes, groups)
-    eligible = units[units.groupby("code")["code"].transform("size") >= MIN_GROUPS]
-    sizes = eligible.groupby("code")["size"].sum()
-    test = _quotas(sizes, test_share, sizes - 1)
-    validation = _quotas(sizes, validation_share, sizes - 1 - test)
-    drawn = np.random.default_rng(seed).permutation(len(eligible))
-    left = {"test": test.to_dict(), "validation": validation.to_dict()}
-    part_of = dict.fromkeys(units.index, "train")
-    for group, size, code in eligible.iloc[drawn].itertuples():
-        for part, quotas in left.items():
-            if size <= quotas[code]:
-                quotas[code] -= size
-                part_of[group] = part
-                break
-    return np.array([part_of[group] for group in groups], dtype=str)
+    shares = (1 - test_share - validation_share, validation_share, test_share)  # as in PARTS
+    order = np.argsort(ids)
+    counts = {code: [0] * len(PARTS) for code in np.unique(codes).tolist()}
+    part_of: dict[int, int] = {}
+    arriving = (values[order].tolist() for values in (ids, codes, groups))
+    for id_, code, group in zip(*arriving, strict=True):
+        if group not in part_of:
+            part_of[group] = _choose_part(counts[code], shares, _uniform(seed, id_))
+        counts[code][part_of[group]] += 1
+    return np.array([PARTS[part_of[group]] for group in groups.tolist()], dtype=str)
 
 
 def folds(labels: np.ndarray, groups: np.ndarray, *, count: int, seed: int) -> np.ndarray:
@@ -189,24 +194,37 @@ def folds(labels: np.ndarray, groups: np.ndarray, *, count: int, seed: int) -> n
     return assigned
 
 
-def _units(codes: np.ndarray, groups: np.ndarray) -> pd.DataFrame:
-    """List the groups in ascending order with their size and most common category."""
-    pairs = pd.DataFrame({"group": groups, "code": codes})
-    counts = pairs.groupby(["group", "code"]).size().reset_index(name="size")
-    common = counts.sort_values(["group", "size", "code"], ascending=[True, False, True])
-    units = common.drop_duplicates("group").set_index("group")
-    return pd.DataFrame({"size": pairs.groupby("group").size(), "code": units["code"]})
+def _first_groups(ids: np.ndarray, texts: Sequence[str], digests: Sequence[str]) -> np.ndarray:
+    """Group each product by earlier products only: its oldest duplicate, and in turn that one's."""
+    oldest = np.array(ids, np.int64)
+    for values in (texts, digests):
+        keys = np.asarray(values, dtype=object)
+        known = keys != ""
+        firsts = pd.Series(ids[known]).groupby(keys[known]).transform("min").to_numpy()
+        oldest[known] = np.minimum(oldest[known], firsts)
+    order = np.argsort(ids)
+    rows = order[np.searchsorted(ids, oldest, sorter=order)]  # of the oldest duplicates
+    while (oldest[rows] != oldest).any():
+        oldest = oldest[rows]
+    return oldest
 
 
-def _quotas(sizes: pd.Series, share: float, limits: pd.Series) -> pd.Series:
-    """Distribute ceil(share * sum of sizes) over categories by largest remainder, up to limits."""
-    tolerance = 1e-9  # 0.1 * 30 is slightly more than 3
-    exact = sizes * share
-    quotas = np.floor(exact + tolerance).astype(np.int64).clip(upper=limits)
-    total = math.ceil(sizes.sum() * share - tolerance)
-    remainders = (exact - quotas)[quotas < limits].sort_values(ascending=False, kind="stable")
-    quotas[remainders.index[: max(total - int(quotas.sum()), 0)]] += 1
-    return quotas
+def _choose_part(counts: Sequence[int], shares: Sequence[float], uniform: float) -> int:
+    """Choose a part of `PARTS` for the next product of a category, given the parts' row counts."""
+    if not counts[0]:
+        return 0
+    size = sum(counts) + 1
+    lacking = [share * size - count for share, count in zip(shares, counts, strict=True)]
+    if max(lacking) >= 1 - TOLERANCE:
+        return lacking.index(max(lacking))
+    cumulative = list(itertools.accumulate(max(lack, 0.0) for lack in lacking))
+    return bisect.bisect_right(cumulative, uniform * cumulative[-1])
+
+
+def _uniform(seed: int, id_: int) -> float:
+    """Hash seed and id to a number in [0, 1)."""
+    digest = hashlib.blake2b(f"{seed} {id_}".encode(), digest_size=6).digest()
+    return int.from_bytes(digest, "big") / 2**48
 
 
 def _count_sharing(values: Sequence[str]) -> int:
