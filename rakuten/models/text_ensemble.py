@@ -109,7 +109,8 @@ class TextEnsemble:
             multiplied by its ensemble weight.
         intercept: float32 (27,), the sum of their intercepts, multiplied by the same weights.
         kernel: The classifier of sentence vectors, None without an encoder.
-        calibration: Combines the scores on terms (weight 1) with those of `kernel`.
+        calibration: The ensemble weights of SVM, naive Bayes and, with an encoder, `kernel`, and
+            the biases. `coefficients` and `intercept` already contain the first two weights.
         settings: The settings of the fit.
     """
 
@@ -132,10 +133,12 @@ class TextEnsemble:
         features = terms.transform(
             texts.titles, texts.descriptions, self.terms, **self.settings.ngrams
         )
-        scores = [features @ self.coefficients.T + self.intercept]
+        scores, weights = [features @ self.coefficients.T + self.intercept], [1.0]
         if self.kernel:
             scores.append(self.kernel.decision_function(_blocks(texts.vectors)))
-        return self.calibration.probabilities(scores)
+            weights.append(self.calibration.weights[-1])
+        merged = calibration.Calibration(np.array(weights), self.calibration.biases)
+        return merged.probabilities(scores)
 
     def summary(self) -> dict[str, int]:
         """Count terms, landmarks and parameters, for the reports."""
@@ -208,12 +211,55 @@ def fit(
     Returns:
         The ensemble, and out-of-fold probabilities float32 (n, 27).
     """
+    chosen, features, rows = _features(texts, settings, seed)
+    (svm, bayes), scores = _fit_on_terms(
+        features, rows, labels, folds, settings, seed=seed, threads=threads
+    )
+    kernel = None
+    if texts.vectors and len(labels):
+        kernel, kernel_scores = _fit_on_vectors(texts, labels, folds, settings, seed)
+        scores.append(kernel_scores)
+    fitted = calibration.fit(scores, labels, bias_l2=settings.bias_l2)
+    linear = _merge(svm, bayes, fitted)
+    return TextEnsemble(chosen, *linear, kernel, fitted, settings), fitted.probabilities(scores)
+
+
+def refit(
+    texts: Texts, labels: np.ndarray, ensemble: TextEnsemble, settings: Settings, *, seed: int
+) -> TextEnsemble:
+    """Fit the classifiers on more rows; keep the ensemble weights and the calibration.
+
+    Args:
+        texts: n products, each with a title or a description.
+        labels: int64 (n,), class indices in 0..26.
+        ensemble: Fitted by `fit` on fewer rows.
+        settings: See `Settings`.
+        seed: As for `fit`.
+
+    Returns:
+        An ensemble with terms and classifiers fitted on all n products, and the calibration of
+        `ensemble`.
+    """
+    chosen, features, rows = _features(texts, settings, seed)
+    folds = np.zeros(len(labels), np.int64)
+    (svm, bayes), _ = _fit_on_terms(features, rows, labels, None, settings, seed=seed, threads=1)
+    kernel = None
+    if ensemble.kernel and texts.vectors:
+        kernel, _ = _fit_on_vectors(texts, labels, folds, settings, seed)
+    linear = _merge(svm, bayes, ensemble.calibration)
+    return TextEnsemble(chosen, *linear, kernel, ensemble.calibration, settings)
+
+
+def _features(
+    texts: Texts, settings: Settings, seed: int
+) -> tuple[terms.Terms, sparse.csr_array, np.ndarray]:
+    """Choose the terms; compute the features of products and copies, and the product of each."""
     chosen = terms.fit(
         texts.titles, texts.descriptions, min_df=settings.min_df, max_terms=settings.max_terms,
         **settings.ngrams,
     )  # fmt: skip
     features = terms.transform(texts.titles, texts.descriptions, chosen, **settings.ngrams)
-    rows = np.arange(len(labels))
+    rows = np.arange(len(texts.ids))
     if settings.augmented_copies:
         titles, descriptions, originals = augment.augment(
             texts.titles, texts.descriptions, texts.ids, copies=settings.augmented_copies, seed=seed
@@ -221,26 +267,27 @@ def fit(
         added = terms.transform(titles, descriptions, chosen, **settings.ngrams)
         features = sparse.csr_array(sparse.vstack([features, added]))
         rows = np.concatenate([rows, originals])  # a copy is in the fold of its original
-    (svm, bayes), scores = _fit_on_terms(
-        features, rows, labels, folds, settings, seed=seed, threads=threads
-    )
-    kernel = None
-    if texts.vectors and len(labels):
-        kernel, kernel_scores = kernel_ridge.fit(
-            _blocks(texts.vectors), labels, folds,
-            weights={field: VECTOR_WEIGHTS[field] for field in texts.vectors},
-            landmarks=settings.landmarks, alpha=settings.kernel_ridge_alpha, seed=seed,
-        )  # fmt: skip
-        scores.append(kernel_scores)
-    fitted = calibration.fit(scores, labels, bias_l2=settings.bias_l2)
-    svm_weight, bayes_weight, *kernel_weight = fitted.weights
+    return chosen, features, rows
+
+
+def _merge(svm: Linear, bayes: Linear, fitted: calibration.Calibration) -> Linear:
+    """Add up the coefficients and intercepts of SVM and naive Bayes by their ensemble weights."""
     coefficients, intercept = (
-        (svm_weight * of_svm + bayes_weight * of_bayes).astype(np.float32)
+        (fitted.weights[0] * of_svm + fitted.weights[1] * of_bayes).astype(np.float32)
         for of_svm, of_bayes in zip(svm, bayes, strict=True)
     )
-    merged = calibration.Calibration(np.array([1.0, *kernel_weight]), fitted.biases)
-    ensemble = TextEnsemble(chosen, coefficients, intercept, kernel, merged, settings)
-    return ensemble, fitted.probabilities(scores)
+    return coefficients, intercept
+
+
+def _fit_on_vectors(
+    texts: Texts, labels: np.ndarray, folds: np.ndarray, settings: Settings, seed: int
+) -> tuple[kernel_ridge.KernelRidge | None, np.ndarray]:
+    """Fit the kernel ridge on sentence vectors."""
+    return kernel_ridge.fit(
+        _blocks(texts.vectors), labels, folds,
+        weights={field: VECTOR_WEIGHTS[field] for field in texts.vectors},
+        landmarks=settings.landmarks, alpha=settings.kernel_ridge_alpha, seed=seed,
+    )  # fmt: skip
 
 
 def _blocks(vectors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -252,27 +299,29 @@ def _fit_on_terms(
     features: sparse.csr_array,
     rows: np.ndarray,
     labels: np.ndarray,
-    folds: np.ndarray,
+    folds: np.ndarray | None,
     settings: Settings,
     *,
     seed: int,
     threads: int,
 ) -> tuple[list[Linear], list[np.ndarray]]:
-    """Fit SVM and naive Bayes on the features of products `rows`; score products out of fold."""
+    """Fit SVM and naive Bayes on the features of products `rows`; score each fold in `folds`."""
     from sklearn.naive_bayes import MultinomialNB  # lazy: two seconds that prediction saves
     from sklearn.svm import LinearSVC
 
     one_at_a_time = Lock()  # liblinear's shuffle has one state per process
 
     def fit_both(left_out: int | None) -> list[Linear]:
-        kept = slice(None) if left_out is None else np.flatnonzero(folds[rows] != left_out)
+        kept = np.arange(len(rows))
+        if folds is not None and left_out is not None:
+            kept = np.flatnonzero(folds[rows] != left_out)
         train = features[kept], labels[rows[kept]]
         bayes = _fit_linear(MultinomialNB(alpha=settings.naive_bayes_alpha), *train)
         with one_at_a_time:
             svm = LinearSVC(C=settings.linear_svm_c, random_state=seed)
             return [_fit_linear(svm, *train), bayes]
 
-    every = np.unique(folds).tolist()
+    every = [] if folds is None else np.unique(folds).tolist()
     with threadpool_limits(1), ThreadPoolExecutor(threads) as workers:
         whole, *without = workers.map(fit_both, [None, *every])
     scores = [np.zeros((len(labels), NUM_CATEGORIES), np.float32) for _ in whole]

@@ -96,8 +96,7 @@ def test_the_ensemble_classifies_new_products(vectors):
     assert accuracy(ensemble.probabilities(new), expected) >= 0.95
     assert accuracy(out_of_fold, labels) >= 0.95
     assert (ensemble.kernel is not None) == vectors
-    assert ensemble.calibration.weights[0] == 1
-    assert len(ensemble.calibration.weights) == 1 + vectors
+    assert len(ensemble.calibration.weights) == 2 + vectors
 
 
 def test_vectors_classify_titles_of_unknown_words():
@@ -216,6 +215,35 @@ def test_merged_coefficients_equal_the_weighted_svm_and_naive_bayes(monkeypatch)
         atol=2e-3,
     )
     assert (fitted.weights > 0).sum() >= 2
+
+
+@pytest.mark.parametrize("vectors", [True, False])
+def test_refit_keeps_the_calibration_and_uses_the_words_of_all_products(vectors, tmp_path):
+    products, labels, folds = catalogue()
+    titles = [*products.titles[:-3], *["nouveau cle"] * 3]
+    products = replace(products, titles=titles)
+    if not vectors:
+        products = without_vectors(products)
+    fewer = np.arange(45)
+    ensemble, _ = text_ensemble.fit(
+        products.take(fewer), labels[fewer], folds[fewer], SETTINGS, **OPTIONS
+    )
+    ensemble.write(tmp_path)
+    stored = text_ensemble.read(tmp_path, SETTINGS)
+    again = text_ensemble.refit(products, labels, stored, SETTINGS, seed=5)
+    np.testing.assert_array_equal(again.calibration.weights, ensemble.calibration.weights)
+    np.testing.assert_array_equal(again.calibration.biases, ensemble.calibration.biases)
+    assert "nouveau" not in ensemble.terms["words"][0]
+    assert "nouveau" in again.terms["words"][0]
+    assert accuracy(again.probabilities(products), labels) >= 0.95
+
+
+def test_refit_on_the_same_rows_changes_nothing():
+    products, labels, folds = catalogue()
+    ensemble, _ = text_ensemble.fit(products, labels, folds, SETTINGS, **OPTIONS)
+    again = text_ensemble.refit(products, labels, ensemble, SETTINGS, seed=5)
+    expected = ensemble.probabilities(products)
+    np.testing.assert_allclose(again.probabilities(products), expected, atol=1e-5)
 
 
 def test_with_one_fold_out_of_fold_scores_are_constant(scores):
