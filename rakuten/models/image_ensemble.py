@@ -198,18 +198,54 @@ def fit(
     Raises:
         ValueError: If all kernel weights are 0.
     """
-    if not settings.weights:
-        raise ValueError(
-            "average, grid, middle and frame are all 0: expected at least one above 0; correct "
-            "image_ensemble in params.yaml"
-        )
     count = len(views)
-    stacked = {name: np.concatenate([view[name] for view in views]) for name in settings.weights}
     kernel, scores = kernel_ridge.fit(
-        stacked, np.tile(labels, count), np.tile(folds, count),
+        _stack(views, settings), np.tile(labels, count), np.tile(folds, count),
         weights=settings.weights, landmarks=settings.landmarks,
         alpha=settings.kernel_ridge_alpha, seed=seed,
     )  # fmt: skip
     scores = scores.reshape(count, len(labels), NUM_CATEGORIES).mean(axis=0)
     fitted = calibration.fit([scores], labels, bias_l2=settings.bias_l2)
     return ImageEnsemble(kernel, fitted), fitted.probabilities([scores])
+
+
+def refit(
+    views: Sequence[Blocks],
+    labels: np.ndarray,
+    ensemble: ImageEnsemble,
+    settings: Settings,
+    *,
+    seed: int,
+) -> ImageEnsemble:
+    """Fit the kernel ridge on more rows, such as all labelled ones; keep the calibration.
+
+    Args:
+        views: For each view the blocks of the same n products.
+        labels: int64 (n,), class indices in 0..26.
+        ensemble: Fitted by `fit`, usually on the train rows. Its calibration is out of fold.
+        settings: Those of `ensemble`.
+        seed: Seed of the landmarks.
+
+    Returns:
+        The ensemble that was fitted on the n products.
+
+    Raises:
+        ValueError: As for `fit`.
+    """
+    rows = len(views) * len(labels)
+    kernel, _ = kernel_ridge.fit(
+        _stack(views, settings), np.tile(labels, len(views)), np.zeros(rows, np.int64),
+        weights=settings.weights, landmarks=settings.landmarks,
+        alpha=settings.kernel_ridge_alpha, seed=seed,
+    )  # fmt: skip
+    return ImageEnsemble(kernel, ensemble.calibration)
+
+
+def _stack(views: Sequence[Blocks], settings: Settings) -> dict[str, np.ndarray]:
+    """Stack the views of the blocks that have a weight, each view of a product as a row."""
+    if not settings.weights:
+        raise ValueError(
+            "average, grid, middle and frame are all 0: expected at least one above 0; correct "
+            "image_ensemble in params.yaml"
+        )
+    return {name: np.concatenate([view[name] for view in views]) for name in settings.weights}

@@ -215,3 +215,25 @@ def test_one_train_image():
     ensemble, out_of_fold = image_ensemble.fit(first, labels[:1], folds[:1], SETTINGS, seed=3)
     check_probabilities(out_of_fold, 1)
     assert ensemble.probabilities(views).argmax(axis=1).tolist() == [0] * 60
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_refitting_on_the_same_rows_gives_the_same_ensemble(count):
+    views, labels, folds = prepared(views=count)
+    ensemble, _ = image_ensemble.fit(views, labels, folds, SETTINGS, seed=3)
+    again = image_ensemble.refit(views, labels, ensemble, SETTINGS, seed=3)
+    new, _, _ = prepared(views=count, seed=1)
+    np.testing.assert_allclose(again.probabilities(new), ensemble.probabilities(new), atol=1e-6)
+
+
+def test_refitting_on_more_rows_keeps_the_calibration():
+    views, labels, folds = prepared()
+    known = labels != 26
+    few = [{name: block[known] for name, block in views[0].items()}]
+    ensemble, _ = image_ensemble.fit(few, labels[known], folds[known], SETTINGS, seed=3)
+    refitted = image_ensemble.refit(views, labels, ensemble, SETTINGS, seed=3)
+    assert refitted.calibration is ensemble.calibration
+    assert len(refitted.kernel.projection) == len(labels)
+    new, expected, _ = prepared(seed=1)
+    scores = refitted.kernel.decision_function(new[0])
+    assert (scores.argmax(axis=1) == expected).mean() > 0.9
