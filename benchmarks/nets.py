@@ -62,8 +62,8 @@ def build(name: str, params: dict) -> keras.Model:
     """Build a net as its stage does."""
     net = {key: value for key, value in params[name].items() if not isinstance(value, dict)}
     if name == "fusion":
-        return nets.fusion_net(FEATURES, **net)
-    return nets.dense_net(TERMS if name == "text" else FEATURES, **net)
+        return nets.fusion_net(FEATURES, **net, seed=0)
+    return nets.dense_net(TERMS if name == "text" else FEATURES, **net, seed=0)
 
 
 def stage_training(name: str, params: dict, given: Examples) -> list[float]:

@@ -19,7 +19,6 @@ from benchmarks import measure
 from rakuten import determinism, stage_log, storage
 from rakuten.data import products, splits
 from rakuten.data.examples import Examples, join
-from rakuten.determinism import keras
 from rakuten.image import backbones, extraction
 from rakuten.models import image_ensemble, nets, training
 
@@ -61,9 +60,8 @@ def worst_cosine(one: np.ndarray, other: np.ndarray) -> float:
 
 def net(params: dict, exact: Examples, other: Examples) -> Pair:
     """Train an image net on float32 features; return its test probabilities on both."""
-    keras.utils.set_random_seed(params["seed"])
     layers = {key: value for key, value in params["image"].items() if not isinstance(value, dict)}
-    model = nets.dense_net(exact.features.shape[1], **layers)
+    model = nets.dense_net(exact.features.shape[1], **layers, seed=params["seed"])
     settings = training.Settings(**params["image"]["training"])
     training.fit(model, exact, settings, seed=params["seed"], on_epoch=lambda *_: None)
     return tuple(

@@ -46,11 +46,18 @@ class TextModel:
 
 def keras_fusion():
     """Build the study's prediction: three Keras models, one `predict` after the other."""
-    from rakuten.models import checkpoints, nets  # after the classifier: see rakuten.text.encoder
+    from rakuten.models import nets  # after the classifier: see rakuten.text.encoder
 
-    text_net, image_net, fusion = (
-        checkpoints.read(BUILD / name) for name in ("text", "image", "fusion")
-    )
+    def read(stage: str) -> nets.keras.Model:
+        description = storage.read_json(BUILD / stage / "model.json")
+        build = {"dense_net": nets.dense_net, "fusion_net": nets.fusion_net}[description["builder"]]
+        model = build(description["num_inputs"], **description["arguments"], seed=0)
+        arrays = storage.read_arrays(BUILD / stage / "weights.npz")
+        for layer in model.layers:
+            layer.set_weights([arrays[f"{layer.name}/{value.name}"] for value in layer.weights])
+        return model
+
+    text_net, image_net, fusion = (read(name) for name in ("text", "image", "fusion"))
     hidden = [
         nets.keras.Model(model.inputs, model.get_layer(nets.HIDDEN).output)
         for model in (text_net, image_net)

@@ -24,11 +24,13 @@ def main() -> None:
         log.received(f"{len(examples.rows('train')):,} train rows with text or image")
         baselines = fusion.net_ensemble(sides, examples, **start)
         storage.write_arrays("build/fusion/baselines.npz", **baselines)
-        model = nets.fusion_net(hidden["features"].shape[1], **net)
+        model = nets.fusion_net(hidden["features"].shape[1], **net, seed=seed)
         sides, augmented = fusion.add_single_modalities(sides, examples)
         fusion.start(model, sides, weights, augmented, **start)
         with runs.live_run("fusion") as run, log.timed("fit_seconds"):
-            curves = training.fit(model, augmented, settings, seed=seed, on_epoch=run.log_epoch)
+            curves = training.fit(
+                model, augmented, settings, seed=seed, on_epoch=run.log_epoch, evaluate_start=True
+            )
         with log.timed("items_per_second", items=len(examples.ids)):
             outputs = training.outputs(model, examples, trained=len(curves) > 0)
         report = checkpoints.write_training("fusion", model, net, curves, outputs)

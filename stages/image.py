@@ -2,15 +2,13 @@
 
 from rakuten import determinism, stage_log, storage
 from rakuten.data.examples import join
-from rakuten.models import baselines, checkpoints, nets, training
+from rakuten.models import baselines, modality_net, training
 from rakuten.tracking import runs
 
 
 def main() -> None:
     """Read features, labels and parts; write the net, its outputs and curves, the baselines."""
-    net, seed, threads = storage.read_params("image", "seed", "threads")
-    settings, classical = training.Settings(**net.pop("training")), net.pop("baselines")
-    folds = net.pop("out_of_fold")
+    params, seed, threads = storage.read_params("image", "seed", "threads")
     with stage_log.stage("image") as log:
         determinism.configure(seed=seed, threads=threads)
         arrays = storage.read_arrays("build/extract/features.npz")
@@ -19,19 +17,16 @@ def main() -> None:
         examples = join(products, parts, **arrays)
         log.received(f"{len(examples.rows('train')):,} train rows with an image")
 
-        estimators = baselines.image_baselines(seed=seed, threads=threads, **classical)
+        estimators = baselines.image_baselines(seed=seed, threads=threads, **params["baselines"])
         scores, timings = baselines.score(estimators, examples)
         storage.write_arrays("build/image/baselines.npz", **scores)
         log.timing(**timings)
 
-        model = nets.dense_net(arrays["features"].shape[1], **net)
         groups = parts["group"].to_numpy()
-        held_out = training.out_of_fold(model, examples, groups, settings, **folds, seed=seed)
-        with runs.live_run("image") as run, log.timed("fit_seconds"):
-            curves = training.fit(model, examples, settings, seed=seed, on_epoch=run.log_epoch)
-        with log.timed("items_per_second", items=len(examples.ids)):
-            outputs = training.outputs(model, examples, trained=len(curves) > 0)
-        report = checkpoints.write_training("image", model, net, curves, outputs | held_out)
+        with runs.live_run("image") as run:
+            report = modality_net.train(
+                "image", params, examples, groups, seed=seed, log=log, on_epoch=run.log_epoch
+            )
         log.measured_on("build/image/weights.npz")
         log.wrote(training.summary_line(report))
 

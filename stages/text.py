@@ -2,15 +2,13 @@
 
 from rakuten import determinism, stage_log, storage
 from rakuten.data.examples import join, sparse_features
-from rakuten.models import baselines, checkpoints, nets, training
+from rakuten.models import baselines, modality_net, training
 from rakuten.tracking import runs
 
 
 def main() -> None:
     """Read features, labels and parts; write the net, its outputs and curves, the baselines."""
-    net, seed, threads = storage.read_params("text", "seed", "threads")
-    settings, classical = training.Settings(**net.pop("training")), net.pop("baselines")
-    folds = net.pop("out_of_fold")
+    params, seed, threads = storage.read_params("text", "seed", "threads")
     with stage_log.stage("text") as log:
         determinism.configure(seed=seed, threads=threads)
         arrays = storage.read_arrays("build/vectorize/features.npz")
@@ -20,20 +18,16 @@ def main() -> None:
         examples = join(products, parts, arrays["ids"], arrays["present"], features)
         log.received(f"{len(examples.rows('train')):,} train rows x {features.shape[1]:,} terms")
 
-        scores, timings = baselines.score(
-            baselines.text_baselines(seed=seed, **classical), examples
-        )
+        estimators = baselines.text_baselines(seed=seed, **params["baselines"])
+        scores, timings = baselines.score(estimators, examples)
         storage.write_arrays("build/text/baselines.npz", **scores)
         log.timing(**timings)
 
-        model = nets.dense_net(features.shape[1], **net)
         groups = parts["group"].to_numpy()
-        held_out = training.out_of_fold(model, examples, groups, settings, **folds, seed=seed)
-        with runs.live_run("text") as run, log.timed("fit_seconds"):
-            curves = training.fit(model, examples, settings, seed=seed, on_epoch=run.log_epoch)
-        with log.timed("items_per_second", items=len(examples.ids)):
-            outputs = training.outputs(model, examples, trained=len(curves) > 0)
-        report = checkpoints.write_training("text", model, net, curves, outputs | held_out)
+        with runs.live_run("text") as run:
+            report = modality_net.train(
+                "text", params, examples, groups, seed=seed, log=log, on_epoch=run.log_epoch
+            )
         log.measured_on("build/text/weights.npz")
         log.wrote(training.summary_line(report))
 

@@ -18,7 +18,7 @@ def write(folder: str | Path, model: keras.Model, **arguments: float) -> dict[st
     Args:
         folder: Folder of model.json and weights.npz.
         model: The net.
-        **arguments: The keyword arguments of its builder.
+        **arguments: The keyword arguments of its builder, without the seed.
 
     Returns:
         The content of model.json.
@@ -27,17 +27,6 @@ def write(folder: str | Path, model: keras.Model, **arguments: float) -> dict[st
     storage.write_arrays(Path(folder) / "weights.npz", **nets.weights(model))
     storage.write_json(Path(folder) / "model.json", description)
     return description
-
-
-def read(folder: str | Path) -> keras.Model:
-    """Read a net that predicts the same as the one that was written; executes no stored code.
-
-    Raises:
-        FileNotFoundError: If model.json or weights.npz is missing.
-        ValueError: If the two files do not belong together or to this project.
-    """
-    description = storage.read_json(Path(folder) / "model.json")
-    return nets.restore(description, storage.read_arrays(Path(folder) / "weights.npz"))
 
 
 def write_training(
@@ -55,7 +44,7 @@ def write_training(
     Args:
         stage: The stage's name in `dvc.yaml`.
         model: The trained net.
-        arguments: The keyword arguments of its builder.
+        arguments: The keyword arguments of its builder, without the seed.
         curves: The table that `training.fit` returned.
         outputs: The arrays that `training.outputs` returned.
 

@@ -1,6 +1,5 @@
 """Keras builders of the study's nets, and their conversion to arrays and JSON."""
 
-from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,6 @@ from rakuten.determinism import keras
 HIDDEN = "hidden"
 """Name of the layer whose activations are the fusion net's input."""
 
-
 SCALINGS = ("none", "sqrt_l2")
 """Scalings of a dense net's input."""
 
@@ -19,10 +17,12 @@ SCALED_LENGTH = 10.0
 """L2 norm of a row after the scaling "sqrt_l2": 512 inputs then have a root mean square of 0.44."""
 
 
-def dense_net(num_inputs: int, *, scaling: str, hidden_units: int, dropout: float) -> keras.Model:
+def dense_net(
+    num_inputs: int, *, scaling: str, hidden_units: int, dropout: float, seed: int
+) -> keras.Model:
     """Build the net of one modality: inputs -> scaling -> Dense relu -> Dropout -> softmax.
 
-    The study's text net is `dense_net(5035, scaling="none", hidden_units=256, dropout=0.7)`:
+    The study's text net is `dense_net(5035, scaling="none", hidden_units=256, dropout=0.7, ...)`:
     1,296,155 parameters.
 
     Args:
@@ -31,6 +31,7 @@ def dense_net(num_inputs: int, *, scaling: str, hidden_units: int, dropout: floa
             each row scaled to the length `SCALED_LENGTH`. It has no parameters.
         hidden_units: Width of the layer named `HIDDEN`.
         dropout: Dropout rate of the hidden layer, in [0, 1).
+        seed: Seed of the initial weights and of the dropout. It is set for all random numbers.
 
     Returns:
         An uncompiled model, float32 (batch, num_inputs) -> probabilities (batch, 27).
@@ -42,6 +43,7 @@ def dense_net(num_inputs: int, *, scaling: str, hidden_units: int, dropout: floa
         raise ValueError(
             f"scaling is {scaling!r}: expected one of {', '.join(SCALINGS)} in params.yaml"
         )
+    keras.utils.set_random_seed(seed)
     inputs = keras.Input((num_inputs,), name="features")
     x = _sqrt_l2(inputs) if scaling == "sqrt_l2" else inputs
     x = keras.layers.Dense(hidden_units, activation="relu", name=HIDDEN)(x)
@@ -63,6 +65,7 @@ def fusion_net(
     first_dropout: float,
     dropout: float,
     norm_momentum: float,
+    seed: int,
 ) -> keras.Model:
     """Build the study's fusion net on the concatenated hidden layers of both modalities.
 
@@ -76,10 +79,12 @@ def fusion_net(
         first_dropout: Dropout rate after the first dense layer, in [0, 1).
         dropout: Dropout rate before the softmax, in [0, 1).
         norm_momentum: Momentum of the moving mean and variance, in (0, 1).
+        seed: As for `dense_net`.
 
     Returns:
         An uncompiled model, float32 (batch, num_inputs) -> probabilities (batch, 27).
     """
+    keras.utils.set_random_seed(seed)
     inputs = keras.Input((num_inputs,), name="features")
     x = keras.layers.BatchNormalization(momentum=norm_momentum, name="input_norm")(inputs)
     x = keras.layers.Dense(hidden_units, activation="relu", name="first_hidden")(x)
@@ -92,16 +97,12 @@ def fusion_net(
     return keras.Model(inputs, outputs, name="fusion_net")
 
 
-BUILDERS: dict[str, Callable[..., keras.Model]] = {"dense_net": dense_net, "fusion_net": fusion_net}
-"""The builders that a stored description may name."""
-
-
 def describe(model: keras.Model, **arguments: float) -> dict[str, Any]:
-    """Describe how to build a model, for `restore`.
+    """Describe how to build a model again.
 
     Args:
-        model: A model made by one of `BUILDERS`.
-        **arguments: The keyword arguments of the builder.
+        model: A model made by `dense_net` or `fusion_net`.
+        **arguments: The keyword arguments of the builder, without the seed.
 
     Returns:
         Plain values for JSON: builder, number of inputs, arguments, number of parameters,
@@ -124,44 +125,3 @@ def weights(model: keras.Model) -> dict[str, np.ndarray]:
         for variable in layer.variables
         if "seed_generator" not in variable.path
     }
-
-
-def restore(description: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> keras.Model:
-    """Build a model from its description and weights.
-
-    Args:
-        description: What `describe` returned.
-        arrays: What `weights` returned.
-
-    Returns:
-        A model that predicts the same as the original.
-
-    Raises:
-        ValueError: If the builder is unknown, the categories differ from this project's, or the
-            names or shapes of the weights do not fit.
-    """
-    builder = description["builder"]
-    if builder not in BUILDERS:
-        raise ValueError(
-            f"unknown model builder {builder!r}: expected one of {', '.join(BUILDERS)}; the file "
-            "was not written by this project"
-        )
-    if tuple(description["categories"]) != CODES:
-        raise ValueError(
-            f"the model predicts {len(description['categories'])} categories, expected the "
-            f"{NUM_CATEGORIES} of rakuten.categories.CODES: train it again"
-        )
-    model = BUILDERS[builder](description["num_inputs"], **description["arguments"])
-    expected = {name: array.shape for name, array in weights(model).items()}
-    received = {name: array.shape for name, array in arrays.items()}
-    if expected != received:
-        raise ValueError(
-            f"weights do not fit {builder}: expected {expected}, received "
-            f"{received}; take weights.npz and model.json from the same training"
-        )
-    for layer in model.layers:
-        for variable in layer.variables:
-            name = f"{layer.name}/{variable.name}"
-            if name in arrays:
-                variable.assign(arrays[name])
-    return model

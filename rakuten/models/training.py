@@ -1,16 +1,14 @@
 """Train Keras nets on products and compute their outputs for all products."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy import sparse
 
 from rakuten import stage_log
 from rakuten.categories import NUM_CATEGORIES
-from rakuten.data import splits
-from rakuten.data.examples import Examples
+from rakuten.data.examples import Examples, Features
 from rakuten.determinism import keras
 from rakuten.models.nets import HIDDEN
 
@@ -55,55 +53,111 @@ def fit(
     *,
     seed: int,
     on_epoch: Callable[[int, dict[str, float]], None],
+    evaluate_start: bool = False,
 ) -> pd.DataFrame:
     """Train with Adam on the train part and keep the weights of the best validation loss.
 
     Args:
-        model: An uncompiled net of `rakuten.models.nets`; trained in place.
+        model: A net that `rakuten.models.nets` has just built; trained in place.
         examples: Products; only train and validation rows that have the modality are used.
         settings: See `Settings`.
-        seed: Seed of the order of the products.
+        seed: Seed of the order of the products. Random numbers drawn before do not matter.
         on_epoch: Called after each epoch with its number, from 1, and the values of the curves.
+        evaluate_start: If True and there are validation rows, the initial weights count as epoch 0:
+            they are kept if no epoch has a lower validation loss.
 
     Returns:
-        One row per epoch: epoch (from 1), train_loss, train_accuracy (both averaged over the
-        epoch, with dropout), validation_loss, validation_accuracy. Empty if no train row has the
-        modality; the model is then unchanged.
+        One row per epoch: epoch, train_loss, train_accuracy (both averaged over the epoch, with
+        dropout), validation_loss, validation_accuracy. Empty if no train row has the modality; the
+        model is then unchanged.
     """
-    train, validation = examples.rows("train"), examples.rows("validation")
-    if not train.size:
+    validation = examples.rows("validation")
+    if not examples.rows("train").size:
         return pd.DataFrame(columns=["epoch", *CURVES.values()], dtype=np.float64)
+    keras.utils.set_random_seed(seed)
+    held_out = _in_order(examples, validation) if validation.size else None
+    stop = keras.callbacks.EarlyStopping(
+        monitor="loss" if held_out is None else "val_loss",
+        patience=settings.patience,
+        restore_best_weights=True,
+        start_from_epoch=-1,  # Keras's number of epoch 0
+    )
+    curves: list[dict[str, float]] = []
+    with stage_log.progress([], total=settings.epochs, unit="epoch", description=model.name) as bar:
+
+        def report(index: int, logs: dict[str, float]) -> None:
+            values = {CURVES[name]: float(logs[name]) for name in CURVES if name in logs}
+            curves.append({"epoch": index + 1, **values})
+            on_epoch(index + 1, values)
+            bar.set_postfix(values, refresh=False)
+            bar.update(min(index + 1, 1))
+
+        callbacks = [stop, keras.callbacks.LambdaCallback(on_epoch_end=report)]
+        if evaluate_start and held_out is not None:
+            start = _evaluate_start(model, _shuffled(examples, settings, seed), held_out)
+            callbacks.append(_as_epoch_0(start, callbacks.copy()))
+        _compile(model, keras.optimizers.Adam(settings.learning_rate))
+        model.fit(
+            _shuffled(examples, settings, seed),
+            shuffle=False,  # the batches shuffle themselves
+            validation_data=held_out,
+            epochs=settings.epochs,
+            callbacks=callbacks,
+            verbose=0,
+        )
+    return pd.DataFrame(curves)
+
+
+def fit_epochs(
+    model: keras.Model, examples: Examples, settings: Settings, *, epochs: int, seed: int
+) -> None:
+    """Train with Adam on the train part for a number of epochs, without validation.
+
+    Args:
+        model: As for `fit`.
+        examples: Products; only train rows that have the modality are used, at least one.
+        settings: See `Settings`; its epochs and patience are not used.
+        epochs: Number of epochs.
+        seed: As for `fit`.
+    """
+    keras.utils.set_random_seed(seed)
+    _compile(model, keras.optimizers.Adam(settings.learning_rate))
+    model.fit(_shuffled(examples, settings, seed), shuffle=False, epochs=epochs, verbose=0)
+
+
+def _compile(model: keras.Model, optimizer: keras.optimizers.Optimizer) -> None:
+    """Set optimizer, loss and metrics."""
     model.compile(
-        optimizer=keras.optimizers.Adam(settings.learning_rate),
+        optimizer=optimizer,
         loss="sparse_categorical_crossentropy",
         metrics=["accuracy"],
         steps_per_execution=STEPS_PER_CALL,
     )
-    weights = sample_weights(examples.labels[train], settings.class_weights)
-    stop = keras.callbacks.EarlyStopping(
-        monitor="val_loss" if validation.size else "loss",
-        patience=settings.patience,
-        restore_best_weights=True,
-    )
-    with stage_log.progress([], total=settings.epochs, unit="epoch", description=model.name) as bar:
 
-        def report(epoch: int, logs: dict[str, float]) -> None:
-            values = {CURVES[name]: float(logs[name]) for name in CURVES if name in logs}
-            on_epoch(epoch + 1, values)
-            bar.set_postfix(values, refresh=False)
-            bar.update()
 
-        history = model.fit(
-            **_batches(examples, train, settings.batch_size, seed=seed, weights=weights),
-            validation_data=_validation(examples, validation),
-            validation_batch_size=PREDICTION_BATCH,
-            epochs=settings.epochs,
-            callbacks=[stop, keras.callbacks.LambdaCallback(on_epoch_end=report)],
-            verbose=0,
-        ).history
-    curves = pd.DataFrame({CURVES[name]: values for name, values in history.items()})
-    curves.insert(0, "epoch", np.arange(1, len(curves) + 1))
-    return curves
+def _evaluate_start(model: keras.Model, train: "Batches", held_out: "Batches") -> dict[str, float]:
+    """Compute the values that Keras logs after an epoch, for the initial weights."""
+    weights = model.get_weights()
+    _compile(model, keras.optimizers.SGD(0.0))  # an epoch with dropout that changes no weights
+    logs = {
+        name: values[0]
+        for name, values in model.fit(train, shuffle=False, verbose=0).history.items()
+    }
+    model.set_weights(weights)  # batch normalization has updated its statistics
+    validation = model.evaluate(held_out, return_dict=True, verbose=0)
+    return logs | {f"val_{name}": value for name, value in validation.items()}
+
+
+def _as_epoch_0(
+    logs: dict[str, float], callbacks: list[keras.callbacks.Callback]
+) -> keras.callbacks.Callback:
+    """Make a callback that gives the others the values of the initial weights."""
+
+    def begin(_: dict | None) -> None:
+        for callback in callbacks:
+            callback.on_epoch_end(-1, logs)
+
+    return keras.callbacks.LambdaCallback(on_train_begin=begin)
 
 
 def outputs(model: keras.Model, examples: Examples, *, trained: bool) -> dict[str, np.ndarray]:
@@ -119,77 +173,20 @@ def outputs(model: keras.Model, examples: Examples, *, trained: bool) -> dict[st
         Products without the modality get the category frequencies of the train part as
         probabilities and zeros as hidden layer.
     """
-    return _outputs(_with_hidden(model), examples, trained)
-
-
-def _with_hidden(model: keras.Model) -> keras.Model:
-    """Build a net that returns the probabilities and the hidden layer of another one."""
-    return keras.Model(model.inputs, [model.outputs[0], model.get_layer(HIDDEN).output])
-
-
-def _outputs(both: keras.Model, examples: Examples, trained: bool) -> dict[str, np.ndarray]:
-    """Compute what `outputs` returns by a net of `_with_hidden`."""
     present = examples.present & trained
     rows = np.flatnonzero(present)
     probabilities = np.tile(examples.prior(), (len(examples.ids), 1))  # (n, 27)
-    hidden = np.zeros((len(examples.ids), both.outputs[1].shape[-1]), np.float32)  # (n, h)
+    hidden = np.zeros((len(examples.ids), model.get_layer(HIDDEN).units), np.float32)  # (n, h)
     if rows.size:
-        probabilities[rows], hidden[rows] = both.predict(
-            **_batches(examples, rows, PREDICTION_BATCH), verbose=0
-        )
+        both = keras.Model(model.inputs, [model.outputs[0], model.get_layer(HIDDEN).output])
+        features = Batches(examples.features_of(rows), batch_size=PREDICTION_BATCH)
+        probabilities[rows], hidden[rows] = both.predict(features, verbose=0)
     return {
         "ids": examples.ids,
         "present": present,
         "probabilities": probabilities,
         "hidden": hidden,
     }
-
-
-def out_of_fold(
-    model: keras.Model,
-    examples: Examples,
-    groups: np.ndarray,
-    settings: Settings,
-    *,
-    folds: int,
-    seed: int,
-) -> dict[str, np.ndarray]:
-    """Compute outputs of the train rows, each by a copy of the net trained without its fold.
-
-    Every copy starts from the weights of `model`. Its hidden units therefore stay aligned with
-    those of `model` once that is trained: see docs/ensembles.md.
-
-    Args:
-        model: An untrained net of `rakuten.models.nets`; not changed.
-        examples: n products, m of them train rows that have the modality.
-        groups: int64 (n,), equal for duplicates, which share a fold.
-        settings: See `Settings`.
-        folds: Number of folds, at least 2, see `splits.folds`.
-        seed: Seed of the folds and of the order of the products.
-
-    Returns:
-        out_of_fold_probabilities float32 (m, 27) and out_of_fold_hidden float32 (m, h), in the
-        order of the rows. Category frequencies and zeros with too few rows for two folds.
-    """
-    train, start = examples.rows("train"), model.get_weights()
-    assigned = splits.folds(examples.labels[train], groups[train], count=folds, seed=seed)
-    collected = {
-        "out_of_fold_probabilities": np.zeros((len(train), NUM_CATEGORIES), np.float32),
-        "out_of_fold_hidden": np.zeros((len(train), model.get_layer(HIDDEN).units), np.float32),
-    }
-    copy = keras.models.clone_model(model)
-    both = _with_hidden(copy)  # one for all folds: TensorFlow traces it once
-    for fold in np.unique(assigned):
-        held_out = np.zeros(len(examples.ids), bool)
-        held_out[train[assigned == fold]] = True
-        parts = np.where(held_out, "held out", examples.parts)
-        copy.set_weights(start)
-        others = replace(examples, parts=parts)
-        curves = fit(copy, others, settings, seed=seed, on_epoch=lambda *_: None)
-        predicted = _outputs(both, replace(others, present=held_out), len(curves) > 0)
-        for name, array in collected.items():
-            array[assigned == fold] = predicted[name.removeprefix("out_of_fold_")][held_out]
-    return collected
 
 
 def summary(curves: pd.DataFrame, *, parameters: int) -> dict[str, int]:
@@ -200,22 +197,29 @@ def summary(curves: pd.DataFrame, *, parameters: int) -> dict[str, int]:
         parameters: Number of parameters of the net.
 
     Returns:
-        parameters, epochs, best_epoch (the one whose weights were kept); the latter two are 0
-        without training.
+        parameters, epochs (without epoch 0), best_epoch (0 for the initial weights); the latter two
+        are 0 without training.
+    """
+    epochs = int((curves["epoch"] > 0).sum())
+    return {"parameters": parameters, "epochs": epochs, "best_epoch": best_epoch(curves)}
+
+
+def best_epoch(curves: pd.DataFrame) -> int:
+    """Find the epoch whose weights `fit` kept, 0 without training.
+
+    Args:
+        curves: The table that `fit` returned.
     """
     losses = curves.get("validation_loss", curves["train_loss"]).to_numpy()
-    best = int(curves["epoch"].iloc[np.nanargmin(losses)]) if np.isfinite(losses).any() else 0
-    return {"parameters": parameters, "epochs": len(curves), "best_epoch": best}
+    return int(curves["epoch"].iloc[np.nanargmin(losses)]) if np.isfinite(losses).any() else 0
 
 
 def summary_line(report: dict[str, int]) -> str:
     """Format `summary` in one line."""
     if not report["epochs"]:
         return f"{report['parameters']:,} parameters, untrained: no train row has the modality"
-    return (
-        f"{report['parameters']:,} parameters, {report['epochs']} epochs, "
-        f"best {report['best_epoch']}"
-    )
+    best = report["best_epoch"] or "0 (initial weights)"
+    return f"{report['parameters']:,} parameters, {report['epochs']} epochs, best {best}"
 
 
 def sample_weights(labels: np.ndarray, class_weights: str) -> np.ndarray | None:
@@ -241,11 +245,11 @@ def sample_weights(labels: np.ndarray, class_weights: str) -> np.ndarray | None:
     )
 
 
-class SparseBatches(keras.utils.PyDataset):
-    """Batches of a sparse matrix, each converted to a dense array when it is read.
+class Batches(keras.utils.PyDataset):
+    """Batches of a feature matrix; sparse ones are converted to dense arrays when they are read.
 
     Args:
-        features: float32 CSR (m, d).
+        features: float32 (m, d), dense or CSR.
         labels: int64 (m,), or None for prediction.
         weights: Sample weights float32 (m,), or None.
         batch_size: Rows per batch; the last may be smaller.
@@ -254,11 +258,12 @@ class SparseBatches(keras.utils.PyDataset):
 
     def __init__(
         self,
-        features: sparse.csr_array,
-        labels: np.ndarray | None,
-        weights: np.ndarray | None,
+        features: Features,
+        labels: np.ndarray | None = None,
+        weights: np.ndarray | None = None,
+        *,
         batch_size: int,
-        seed: int | None,
+        seed: int | None = None,
     ):
         super().__init__()
         self._features, self._batch_size = features, batch_size
@@ -274,7 +279,9 @@ class SparseBatches(keras.utils.PyDataset):
     def __getitem__(self, number: int) -> tuple[np.ndarray, ...]:
         """Return one batch: features (b, d), then labels and sample weights if given."""
         rows = self._order[number * self._batch_size : (number + 1) * self._batch_size]
-        return (self._features[rows].toarray(), *(target[rows] for target in self._targets))
+        features = self._features[rows]
+        dense = features if isinstance(features, np.ndarray) else features.toarray()
+        return (dense, *(target[rows] for target in self._targets))
 
     def on_epoch_end(self) -> None:
         """Shuffle the rows for the next epoch."""
@@ -282,32 +289,16 @@ class SparseBatches(keras.utils.PyDataset):
             self._generator.shuffle(self._order)
 
 
-def _batches(
-    examples: Examples,
-    rows: np.ndarray,
-    batch_size: int,
-    *,
-    seed: int | None = None,
-    weights: np.ndarray | None = None,
-) -> dict:
-    """Prepare the data arguments of Keras's fit (with a seed) or predict (without)."""
-    features = examples.features_of(rows)
-    training = seed is not None
-    labels = examples.labels[rows] if training else None
-    if not isinstance(features, np.ndarray):
-        return {"x": SparseBatches(features, labels, weights, batch_size, seed)}
-    if not training:
-        return {"x": features, "batch_size": batch_size}
-    return {"x": features, "y": labels, "sample_weight": weights, "batch_size": batch_size}
+def _shuffled(examples: Examples, settings: Settings, seed: int) -> Batches:
+    """Prepare the train rows for training."""
+    rows = examples.rows("train")
+    labels = examples.labels[rows]
+    weights = sample_weights(labels, settings.class_weights)
+    size = settings.batch_size
+    return Batches(examples.features_of(rows), labels, weights, batch_size=size, seed=seed)
 
 
-def _validation(
-    examples: Examples, rows: np.ndarray
-) -> SparseBatches | tuple[np.ndarray, np.ndarray] | None:
-    """Prepare Keras's validation data, None without such rows."""
-    if not rows.size:
-        return None
-    features, labels = examples.features_of(rows), examples.labels[rows]
-    if not isinstance(features, np.ndarray):
-        return SparseBatches(features, labels, None, PREDICTION_BATCH, seed=None)
-    return features, labels
+def _in_order(examples: Examples, rows: np.ndarray) -> Batches:
+    """Prepare rows for evaluation."""
+    labels = examples.labels[rows]
+    return Batches(examples.features_of(rows), labels, batch_size=PREDICTION_BATCH)

@@ -239,11 +239,12 @@ class Publisher:
 
     def _fill(self, run_id: str, record: Record, logged: set[int]) -> None:
         """Log curves, metrics and attachments; the digests last, as a sign of completeness."""
-        steps, digests = {0: record.metrics}, {CONTENT: record.content}
+        steps, digests = {0: dict(record.metrics)}, {CONTENT: record.content}
         if record.result:
             rows: list[dict] = record.result.curves.to_dict("records")
             epochs = {int(row.pop("epoch")): curves(row) for row in rows}
-            steps |= {number: row for number, row in epochs.items() if number not in logged}
+            for number in sorted(epochs.keys() - logged):
+                steps[number] = steps.get(number, {}) | epochs[number]
         self._mirror.log_steps(run_id, steps)
         if record.result:
             self._attach(run_id, record.result)

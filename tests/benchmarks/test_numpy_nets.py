@@ -22,8 +22,8 @@ NETS = {
 def net(request):
     """A net with drawn weights, its description and its arrays."""
     inputs, arguments = NETS[request.param]
-    builder = "fusion_net" if request.param == "fusion_net" else "dense_net"
-    model = nets.BUILDERS[builder](inputs, **arguments)
+    builder = nets.fusion_net if request.param == "fusion_net" else nets.dense_net
+    model = builder(inputs, **arguments, seed=1)
     generator = np.random.default_rng(2)
     for variable in model.variables:
         if "seed_generator" not in variable.path:

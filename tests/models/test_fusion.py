@@ -33,7 +33,7 @@ def started(hidden_units=16, without_text=(0, 31)):
     labels = text["probabilities"].argmax(axis=1)
     examples = Examples(both["ids"], both["features"], both["present"], labels, PARTS)
     net = nets.fusion_net(
-        10, hidden_units=hidden_units, first_dropout=0.2, dropout=0.5, norm_momentum=0.9
+        10, hidden_units=hidden_units, first_dropout=0.2, dropout=0.5, norm_momentum=0.9, seed=1
     )
     sides, heads = (text, image), (text_head, image_head)
     return net, fusion.start(net, sides, heads, examples, bias_l2=10), sides, heads, examples

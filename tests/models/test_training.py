@@ -1,12 +1,10 @@
-from dataclasses import replace
-
 import keras
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import sparse
 
 from rakuten import determinism
-from rakuten.data import splits
 from rakuten.data.examples import Examples
 from rakuten.models import nets, training
 
@@ -20,9 +18,11 @@ SETTINGS = {
     "class_weights": "none",
 }
 NETS = {
-    "dense": lambda width: nets.dense_net(width, scaling="none", hidden_units=32, dropout=0.1),
-    "fusion": lambda width: nets.fusion_net(
-        width, hidden_units=32, first_dropout=0.1, dropout=0.1, norm_momentum=0.9
+    "dense": lambda width, seed=1: nets.dense_net(
+        width, scaling="none", hidden_units=32, dropout=0.1, seed=seed
+    ),
+    "fusion": lambda width, seed=1: nets.fusion_net(
+        width, hidden_units=32, first_dropout=0.1, dropout=0.1, norm_momentum=0.9, seed=seed
     ),
 }
 
@@ -87,8 +87,7 @@ def test_sparse_and_dense_features_give_the_same_outputs():
 def test_the_same_seed_gives_the_same_weights_and_another_gives_others(as_sparse):
     trained = []
     for seed in (3, 3, 4):
-        determinism.configure(seed=seed, threads=2)
-        net = NETS["dense"](6)
+        net = NETS["dense"](6, seed)
         fit(net, small_examples(as_sparse), epochs=3, seed=seed)
         trained.append(b"".join(array.tobytes() for array in nets.weights(net).values()))
     assert trained[0] == trained[1] != trained[2]
@@ -142,45 +141,61 @@ def test_hidden_is_the_output_of_the_hidden_layer():
     np.testing.assert_allclose(hidden, expected, rtol=1e-4, atol=1e-6)
 
 
-def test_out_of_fold_outputs_come_from_a_net_trained_without_the_row():
-    examples, groups = small_examples(train=16), np.arange(20) // 2
-    settings = training.Settings(**SETTINGS | {"epochs": 3})
-    net = NETS["dense"](6)
-    start = [array.copy() for array in net.get_weights()]
-
-    def compute(given):
-        determinism.configure(seed=3, threads=2)
-        return training.out_of_fold(net, given, groups, settings, folds=2, seed=1)
-
-    first = compute(examples)
-    assert {name: array.shape for name, array in first.items()} == {
-        "out_of_fold_probabilities": (16, 27),
-        "out_of_fold_hidden": (16, 32),
-    }
-    np.testing.assert_allclose(first["out_of_fold_probabilities"].sum(axis=1), 1, rtol=1e-5)
-    for before, after in zip(start, net.get_weights(), strict=True):
-        np.testing.assert_array_equal(before, after)
-    changed = replace(examples, features=examples.features.copy())
-    changed.features[:2] += 5  # the two rows of one group
-    folds = splits.folds(examples.labels[:16], groups[:16], count=2, seed=1)
-    same_fold = np.flatnonzero(folds == folds[0])[2:]
-    other_fold = np.flatnonzero(folds != folds[0])
-    second = compute(changed)
-    for name, array in first.items():
-        np.testing.assert_array_equal(second[name][same_fold], array[same_fold])
-        assert (second[name][other_fold] != array[other_fold]).any()
-
-
-@pytest.mark.parametrize("rows", [0, 1])
-def test_out_of_fold_outputs_of_too_few_rows_are_the_prior_and_zeros(rows):
+@pytest.mark.parametrize("better", [True, False])
+def test_the_start_is_kept_unless_an_epoch_is_better(better):
     examples = small_examples()
-    examples.present[rows:] = False
-    settings = training.Settings(**SETTINGS)
+    examples.features[8:11] = examples.features[:3]  # validation rows equal train rows
+    net = NETS["fusion"](6)
+    if not better:
+        fit(net, examples, epochs=30)
+        examples.labels[:8] = np.roll(examples.labels[:8], 1)  # all that follows is wrong
+    start = net.get_weights()
+    epochs = []
+    settings = training.Settings(**SETTINGS | {"epochs": 30, "patience": 3})
+    curves = training.fit(
+        net,
+        examples,
+        settings,
+        seed=1,
+        on_epoch=lambda *epoch: epochs.append(epoch),
+        evaluate_start=True,
+    )
+    assert curves["epoch"].tolist() == [number for number, _ in epochs] == [*range(len(curves))]
+    assert not curves.isna().any(axis=None)
+    report = training.summary(curves, parameters=7)
+    assert report["epochs"] == len(curves) - 1
+    assert (report["best_epoch"] == 0) != better
+    assert ("best 0 (initial weights)" in training.summary_line(report)) != better
+    kept = [np.array_equal(*pair) for pair in zip(start, net.get_weights(), strict=True)]
+    assert all(kept) != better
+    rows = examples.rows("validation")
+    found = training.outputs(net, examples, trained=True)["probabilities"][rows]
+    loss = -np.log(found[np.arange(len(rows)), examples.labels[rows]]).mean()
+    assert loss == pytest.approx(curves["validation_loss"].min(), rel=1e-4)
+
+
+def test_measuring_the_start_does_not_change_the_epochs():
+    trained = []
+    for evaluate_start in (False, True):
+        net = NETS["dense"](6)
+        net.get_layer("dropout").rate = 0.0
+        settings = training.Settings(**SETTINGS | {"epochs": 3})
+        curves = training.fit(
+            net, small_examples(), settings, seed=1, on_epoch=lambda *_: None,
+            evaluate_start=evaluate_start,
+        )  # fmt: skip
+        trained.append(curves[curves["epoch"] > 0].reset_index(drop=True))
+    pd.testing.assert_frame_equal(*trained)
+
+
+def test_without_validation_rows_the_start_is_not_measured():
     net = NETS["dense"](6)
-    found = training.out_of_fold(net, examples, examples.ids, settings, folds=5, seed=1)
-    assert found["out_of_fold_probabilities"].shape == (rows, 27)
-    assert found["out_of_fold_hidden"].shape == (rows, 32)
-    assert not found["out_of_fold_hidden"].any()
+    settings = training.Settings(**SETTINGS | {"epochs": 2})
+    curves = training.fit(
+        net, small_examples(others=0), settings, seed=1, on_epoch=lambda *_: None,
+        evaluate_start=True,
+    )  # fmt: skip
+    assert curves["epoch"].tolist() == [1, 2]
 
 
 def test_balanced_weights_give_every_category_the_same_total():
@@ -192,9 +207,10 @@ def test_balanced_weights_give_every_category_the_same_total():
         training.sample_weights(labels, "balance")
 
 
-def test_batches_cover_every_row_once_in_a_new_order_each_epoch():
-    features = sparse.csr_array(np.arange(10, dtype=np.float32).reshape(10, 1))
-    batches = training.SparseBatches(features, np.arange(10), None, batch_size=4, seed=0)
+@pytest.mark.parametrize("convert", [np.asarray, sparse.csr_array])
+def test_batches_cover_every_row_once_in_a_new_order_each_epoch(convert):
+    features = convert(np.arange(10, dtype=np.float32).reshape(10, 1))
+    batches = training.Batches(features, np.arange(10), batch_size=4, seed=0)
     epochs = []
     for _ in range(2):
         read = [batches[i] for i in range(len(batches))]
@@ -211,7 +227,7 @@ def test_a_misspelt_parameter_is_an_error_that_names_it():
     with pytest.raises(TypeError, match="learning_rat"):
         fit(NETS["dense"](6), small_examples(), learning_rat=1)
     with pytest.raises(TypeError, match="dropuot"):
-        nets.dense_net(6, scaling="none", hidden_units=2, dropuot=0.1)
+        nets.dense_net(6, scaling="none", hidden_units=2, dropuot=0.1, seed=1)
 
 
 def test_threads_cannot_change_later():

@@ -63,6 +63,15 @@ def write_experiment(project, name, **options):
     git(project, "checkout", "-q", "-")
 
 
+def test_epoch_0_is_logged_beside_the_metrics(project, mirror):
+    write_project(project, first_epoch=0)
+    commit(project)
+    sync(mirror, project)
+    ((*_, history, _, _),) = shown(mirror)
+    assert history["epoch/train_loss"] == [(0, 0.3), (1, 1 / 3)]
+    assert history["test/accuracy"] == [(0, 0.8)]
+
+
 def test_each_result_has_one_complete_run(project, mirror):
     commit(project)
     assert sync(mirror, project) == counts(created=1)

@@ -21,9 +21,10 @@ def md5(path):
     return hashlib.md5(path.read_bytes()).hexdigest()
 
 
-def write_project(folder, dropout=0.5, accuracy=0.8):
+def write_project(folder, dropout=0.5, accuracy=0.8, first_epoch=1):
     """Write the files of a project whose text model was trained and evaluated."""
-    curves = pd.DataFrame({"epoch": [1, 2], "train_loss": [0.3, 1 / 3], "train_accuracy": [0.5, 1]})
+    curves = pd.DataFrame({"train_loss": [0.3, 1 / 3], "train_accuracy": [0.5, 1]})
+    curves.insert(0, "epoch", [first_epoch, first_epoch + 1])
     storage.write_csv(folder / "reports/text/history.csv", curves)
     storage.write_json(folder / "reports/text/metrics.json", {"parameters": 9, "epochs": 2})
     scores = {"text": {"test": {"accuracy": accuracy, "log_loss": None}}}
