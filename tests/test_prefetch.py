@@ -38,7 +38,7 @@ def test_an_exception_is_raised_in_the_place_of_its_item():
 
 
 def test_closing_the_iterator_cancels_pending_items(monkeypatch):
-    """Items that are being computed end once the others are cancelled, however busy the CPUs are."""
+    """Items that are being computed end after the others are cancelled, on busy CPUs too."""
     done, gate, shutdown = [], threading.Event(), ThreadPoolExecutor.shutdown
 
     def work(number):
