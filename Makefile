@@ -46,7 +46,10 @@ $(VENV)/installed-scale: requirements/scale.txt $(VENV)/installed-dev
 
 # Without --remote, DVC warns that there is no default remote, though data.dvc names one.
 repro: install repair  ## run the whole pipeline, log it to MLflow, show the results
-	dvc pull $$(sed -n 's/^  remote: /--remote /p' data.dvc) data.dvc
+	@set -- pull $$(sed -n 's/^  remote: /--remote /p' data.dvc) data.dvc; \
+		echo "dvc $$*"; dvc "$$@" || { \
+		test -z "$$(git ls-files --deleted .dvc/remote)" || echo "Files of the sample's remote" \
+		"are missing: run 'git checkout .dvc/remote', then this again."; exit 1; }
 	dvc repro
 	-python -m rakuten sync
 	@$(MAKE) --no-print-directory results

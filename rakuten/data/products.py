@@ -48,7 +48,9 @@ DTYPES = {
 
 TEXTS = ("designation", "description")
 UNNAMED = "Unnamed: 0"  # pandas's name of a first column without a name
-IMAGE_NAME = re.compile(r"image_([0-9]{1,18})_product_([0-9]{1,18})\.jpe?g", re.IGNORECASE)
+IMAGE_NAME = re.compile(
+    r"image_([0-9]{1,18})_product_([0-9]{1,18})\.(?:jpe?g|jpe|jfif)", re.IGNORECASE
+)
 DELIMITERS = {"\t": "tabs", ";": "semicolons", "|": "vertical bars"}
 """Delimiters that other programs write instead of commas."""
 
@@ -152,7 +154,7 @@ def other_delimiter(header: str) -> str | None:
             return None
         for delimiter, what in DELIMITERS.items():
             names = next(csv.reader([header], delimiter=delimiter), [])
-            if known & {name.strip() for name in names}:
+            if known & {name.strip().lower() for name in names}:
                 return what
     except csv.Error:  # no text
         return None

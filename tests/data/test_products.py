@@ -117,6 +117,8 @@ def test_image_names():
     [
         ("image_12_product_7.jpg", (12, 7)),
         ("IMAGE_12_product_4200872287.JPEG", (12, 4200872287)),
+        ("image_12_product_7.Jpe", (12, 7)),
+        ("image_12_product_7.jfif", (12, 7)),
         ("image_12_product_7.png", None),
         ("image_12_product_7.jpg.txt", None),
         ("image_-1_product_7.jpg", None),
@@ -230,6 +232,7 @@ def test_control_characters_in_names_are_escaped():
         ("image_12_product_7.jpg", "image_12_product_7.jpg"),
         ("images/image_train/IMAGE_12_PRODUCT_7.JPEG", "image_12_product_7.jpg"),
         ("images\\image_test\\image_0012_product_07.jpg", "image_12_product_7.jpg"),
+        ("./image_test/image_12_product_7.jfif", "image_12_product_7.jpg"),
         ("image_12_product_7.png", "image_12_product_7.png"),
         ("C:\\Photos\\Vase Bleu.PNG", "vase bleu.png"),
         ("E\u0301te\u0301.jpg", "\u00e9t\u00e9.jpg"),
@@ -258,6 +261,7 @@ def test_equal_names_of_images_have_equal_keys(name, key):
         ("designation\t", "tabs"),
         (";prdtypecode", "semicolons"),
         ("|designation|productid", "vertical bars"),
+        (";DESIGNATION;Description", "semicolons"),
     ],
 )
 def test_other_delimiters_are_recognized_by_the_columns(header, delimiter):
