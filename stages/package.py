@@ -2,16 +2,19 @@
 
 from rakuten import stage_log, storage
 from rakuten.data.examples import join
-from rakuten.image.extraction import Settings
+from rakuten.image import encoder as image_encoder
 from rakuten.serving import package, package_summary
+from rakuten.text import encoder as text_encoder
 
 ENSEMBLES = {"text": "text_ensemble", "image": "image_ensemble", "fusion": "late_fusion"}
 
 
 def main() -> None:
     """Read models, networks and outputs; write the folder that the classifier opens."""
-    threads, *sections = storage.read_params("threads", "extract", "encode", "text_ensemble")
-    settings = dict(zip(("extract", "encode", "text_ensemble"), sections, strict=True))
+    threads, *sections = storage.read_params(
+        "threads", "encode_text", "encode_image", "text_ensemble"
+    )
+    settings = dict(zip(("encode_text", "encode_image", "text_ensemble"), sections, strict=True))
     with stage_log.stage("package") as log:
         table = storage.read_table("build/clean/products.parquet")
         parts = storage.read_table("build/split/parts.parquet")
@@ -28,10 +31,14 @@ def main() -> None:
             for modality, ensemble in ENSEMBLES.items()
         }
         files["build/text_ensemble/terms.json"] = "text/terms.json"
-        weights = Settings(**settings["extract"]).weights
-        files[f"build/resources/{weights}"] = "backbone.npz"
-        if settings["encode"]["encoder"] != "none":
-            files["build/resources/encoder/sentence_encoder.onnx"] = "encoder.onnx"
+        encoders = {
+            "text": text_encoder.find(settings["encode_text"]["encoder"]),
+            "image": image_encoder.find(settings["encode_image"]["encoder"]),
+        }
+        for modality, found in encoders.items():
+            settings[f"{modality}_encoder"] = found and found[1].to_json()
+            if found:
+                files[str(found[0])] = f"{modality}/encoder.onnx"
         for source, target in files.items():
             storage.copy(source, f"build/package/{target}")
         tested = package_summary.predictions(examples, fusion)

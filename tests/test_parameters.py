@@ -91,7 +91,7 @@ def nested(names, value):
     return {names[0]: nested(names[1:], value)} if names else value
 
 
-@pytest.mark.parametrize("name", ["capitals.share", "encode.encoder", "mine"])
+@pytest.mark.parametrize("name", ["capitals.share", "encode_text.encoder", "mine"])
 def test_other_parameters_have_no_limits(name):
     parameters.check(name, "anything", "params.yaml")
 
