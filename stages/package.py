@@ -11,31 +11,26 @@ ENSEMBLES = {"text": "text_ensemble", "image": "image_ensemble", "fusion": "late
 
 def main() -> None:
     """Read models, networks and outputs; write the folder that the classifier opens."""
-    threads, *sections = storage.read_params(
-        "threads", "encode_text", "encode_image", "text_ensemble"
-    )
-    settings = dict(zip(("encode_text", "encode_image", "text_ensemble"), sections, strict=True))
+    text, image = storage.read_params("encode_text", "encode_image")
+    threads, ensemble = storage.read_params("threads", "text_ensemble")
+    settings = {"encode_text": text, "encode_image": image, "text_ensemble": ensemble}
     with stage_log.stage("package") as log:
         table = storage.read_table("build/clean/products.parquet")
         parts = storage.read_table("build/split/parts.parquet")
         outputs = {
-            modality: storage.read_arrays(f"build/{ensemble}/outputs.npz")
-            for modality, ensemble in ENSEMBLES.items()
+            name: storage.read_arrays(f"build/{stage}/outputs.npz")
+            for name, stage in ENSEMBLES.items()
         }
         fusion = outputs["fusion"]
         examples = join(table, parts, fusion["ids"], fusion["present"], None)
         log.received(f"{len(ENSEMBLES)} models, {len(table):,} products")
 
         files = {
-            f"build/{ensemble}/weights.npz": f"{modality}/weights.npz"
-            for modality, ensemble in ENSEMBLES.items()
+            f"build/{stage}/weights.npz": f"{name}/weights.npz" for name, stage in ENSEMBLES.items()
         }
         files["build/text_ensemble/terms.json"] = "text/terms.json"
-        encoders = {
-            "text": text_encoder.find(settings["encode_text"]["encoder"]),
-            "image": image_encoder.find(settings["encode_image"]["encoder"]),
-        }
-        for modality, found in encoders.items():
+        encoders = text_encoder.find(text["encoder"]), image_encoder.find(image["encoder"])
+        for modality, found in zip(("text", "image"), encoders, strict=True):
             settings[f"{modality}_encoder"] = found and found[1].to_json()
             if found:
                 files[str(found[0])] = f"{modality}/encoder.onnx"
