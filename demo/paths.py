@@ -8,7 +8,7 @@ from rakuten.serving import package
 
 PACKAGE = package.FOLDER
 SUMMARY = PACKAGE / package.SUMMARY
-VECTORS = Path("build/encode/vectors.npz")
+VECTORS = Path("build/encode_text/vectors.npz")
 POOLED = Path("build/extract/pooled.npz")
 PRODUCTS = Path("build/clean/products.parquet")
 PARTS = Path("build/split/parts.parquet")

@@ -1,6 +1,4 @@
-"""Compute the image features of every product once; the image models train on them."""
-
-from functools import partial
+"""Compute the image features of every product once; the image net trains on them."""
 
 from rakuten import determinism, feature_store, stage_log, storage
 from rakuten.data import products
@@ -18,22 +16,27 @@ def main() -> None:
         names = [f"image_train/{name}" for name in products.image_names(table)]
         images = extraction.find_images(names, archive)
         log.received(f"{len(names):,} products, {len(images.names):,} distinct images")
-        network_key = backbones.fingerprint(weights, precision=settings.precision)
-        key = extraction.fingerprint(settings, network_key)
+        precision, batch_size = settings.precision, settings.batch_size
+        network = backbones.Extractor(
+            settings.backbone,
+            weights,
+            size=settings.size,
+            precision=precision,
+            batch_size=batch_size,
+        )
+        network_key = backbones.fingerprint(weights, precision=precision, batch_size=batch_size)
+        key = extraction.fingerprint(settings.preparation, network_key)
         store = feature_store.FeatureStore(feature_store.default_folder("extract"), key)
-        widths = backbones.BACKBONES[settings.backbone].widths
-        network = partial(backbones.extractor, size=settings.size, precision=settings.precision)
-        build = partial(network, settings.backbone, weights)
-        arrays, facts = extraction.extract(
-            images, archive, build, store, stage_log.progress, settings, widths
+        preparation, progress = settings.preparation, stage_log.progress
+        arrays = extraction.extract(
+            images, archive, network, store, progress, preparation, batch_size
         )
-        features, pooled, table = extraction.to_products(
-            images, table["id"].to_numpy(), arrays, facts, settings.views
-        )
+        found = extraction.to_products(images, table["id"].to_numpy(), arrays)
+        storage.write_table("build/extract/images.parquet", extraction.facts_table(found))
+        features = {name: found[name] for name in ("ids", "present")}
+        features["features"] = found["features"][0]
         storage.write_arrays("build/extract/features.npz", **features)
-        storage.write_arrays("build/extract/pooled.npz", **pooled)
-        storage.write_table("build/extract/images.parquet", table)
-        log.wrote(f"{features['present'].sum():,} products with image, grid {pooled['grid'].shape}")
+        log.wrote(f"{found['present'].sum():,} products with image")
 
 
 if __name__ == "__main__":

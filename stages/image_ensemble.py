@@ -1,4 +1,4 @@
-"""Fit the image ensemble on pooled features and frames, calibrated out of fold."""
+"""Fit the image ensemble on the encoder's features and on frames, calibrated out of fold."""
 
 from rakuten import stage_log, storage
 from rakuten.data import splits
@@ -13,21 +13,20 @@ def main() -> None:
     with stage_log.stage("image_ensemble") as log:
         products = storage.read_table("build/clean/products.parquet")
         parts = storage.read_table("build/split/parts.parquet")
-        pooled = storage.read_arrays("build/extract/pooled.npz")
-        facts = storage.read_table("build/extract/images.parquet")
-        examples = join(products, parts, pooled["ids"], pooled["present"], None)
-        train = examples.rows("train")
-        log.received(f"{len(train):,} train rows with an image, views {', '.join(pooled['views'])}")
+        features = storage.read_arrays("build/encode_image/features.npz")
+        examples = join(products, parts, features["ids"], features["present"], None)
+        train, names = examples.rows("train"), ", ".join(features["views"])
+        log.received(f"{len(train):,} train rows with an image, views {names}")
 
         labels, groups = examples.labels[train], parts["group"].to_numpy()[train]
         folds = splits.folds(labels, groups, count=settings.folds, seed=seed)
-        views = image_ensemble.views(pooled, facts, train)
+        views = image_ensemble.views(features, train)
         with log.timed("fit_seconds"):
             ensemble, out_of_fold = image_ensemble.fit(views, labels, folds, settings, seed=seed)
         outputs = out_of_fold_outputs(
             examples,
             out_of_fold,
-            lambda rows: ensemble.probabilities(image_ensemble.views(pooled, facts, rows)),
+            lambda rows: ensemble.probabilities(image_ensemble.views(features, rows)),
         )
         ensemble.write("build/image_ensemble")
         storage.write_arrays("build/image_ensemble/outputs.npz", **outputs)

@@ -2,36 +2,38 @@
 
 from rakuten import stage_log, storage
 from rakuten.data.examples import join
-from rakuten.image.extraction import Settings
+from rakuten.image import encoder as image_encoder
 from rakuten.serving import package, package_summary
+from rakuten.text import encoder as text_encoder
 
 ENSEMBLES = {"text": "text_ensemble", "image": "image_ensemble", "fusion": "late_fusion"}
 
 
 def main() -> None:
     """Read models, networks and outputs; write the folder that the classifier opens."""
-    threads, *sections = storage.read_params("threads", "extract", "encode", "text_ensemble")
-    settings = dict(zip(("extract", "encode", "text_ensemble"), sections, strict=True))
+    text, image = storage.read_params("encode_text", "encode_image")
+    threads, ensemble = storage.read_params("threads", "text_ensemble")
+    settings = {"encode_text": text, "encode_image": image, "text_ensemble": ensemble}
     with stage_log.stage("package") as log:
         table = storage.read_table("build/clean/products.parquet")
         parts = storage.read_table("build/split/parts.parquet")
         outputs = {
-            modality: storage.read_arrays(f"build/{ensemble}/outputs.npz")
-            for modality, ensemble in ENSEMBLES.items()
+            name: storage.read_arrays(f"build/{stage}/outputs.npz")
+            for name, stage in ENSEMBLES.items()
         }
         fusion = outputs["fusion"]
         examples = join(table, parts, fusion["ids"], fusion["present"], None)
         log.received(f"{len(ENSEMBLES)} models, {len(table):,} products")
 
         files = {
-            f"build/{ensemble}/weights.npz": f"{modality}/weights.npz"
-            for modality, ensemble in ENSEMBLES.items()
+            f"build/{stage}/weights.npz": f"{name}/weights.npz" for name, stage in ENSEMBLES.items()
         }
         files["build/text_ensemble/terms.json"] = "text/terms.json"
-        weights = Settings(**settings["extract"]).weights
-        files[f"build/resources/{weights}"] = "backbone.npz"
-        if settings["encode"]["encoder"] != "none":
-            files["build/resources/encoder/sentence_encoder.onnx"] = "encoder.onnx"
+        encoders = text_encoder.find(text["encoder"]), image_encoder.find(image["encoder"])
+        for modality, found in zip(("text", "image"), encoders, strict=True):
+            settings[f"{modality}_encoder"] = found and found[1].to_json()
+            if found:
+                files[str(found[0])] = f"{modality}/encoder.onnx"
         for source, target in files.items():
             storage.copy(source, f"build/package/{target}")
         tested = package_summary.predictions(examples, fusion)

@@ -7,9 +7,13 @@ from rakuten.data import resources
 def main() -> None:
     """Read the table of resources and write those that the parameters need."""
     with stage_log.stage("resources") as log:
-        table = storage.read_yaml("rakuten/data/resources.yaml")
-        backbone, encoder = storage.read_params("extract.backbone", "encode.encoder")
-        wanted = resources.choose(table, backbone=backbone, encoder=encoder)
+        backbone, text_encoder, image_encoder = storage.read_params(
+            "extract.backbone", "encode_text.encoder", "encode_image.encoder"
+        )
+        table = resources.read_table()
+        wanted = resources.choose(
+            table, backbone=backbone, text_encoder=text_encoder, image_encoder=image_encoder
+        )
         log.received(f"{len(wanted)} of the {len(table)} resources in resources.yaml")
         served = resources.fetch(table, wanted)
         resources.tidy_optional(table, wanted)

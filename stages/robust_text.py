@@ -10,19 +10,17 @@ from rakuten.evaluation.text_robustness import PERTURBATIONS, text_models, text_
 from rakuten.models import calibration, late_fusion, text_ensemble
 from rakuten.text import encoder, html
 
-NETWORK = "build/resources/encoder/sentence_encoder.onnx"
-
 
 def main() -> None:
     """Read texts and models, perturb the texts of test products; write a table of accuracies."""
-    seed, encode, section = storage.read_params("seed", "encode", "text_ensemble")
+    seed, encode, section = storage.read_params("seed", "encode_text", "text_ensemble")
     options, threads = storage.read_params("robust_text"), prefetch.available_cpus()
     settings = text_ensemble.Settings(**section)
     augmented = replace(settings, augmented_copies=options["augmented_copies"])
     with stage_log.stage("robust_text") as log:
         products = storage.read_table("build/clean/products.parquet")
         parts = storage.read_table("build/split/parts.parquet")
-        vectors = storage.read_arrays("build/encode/vectors.npz")
+        vectors = storage.read_arrays("build/encode_text/vectors.npz")
         image = storage.read_arrays("build/image_ensemble/outputs.npz")
         stored = text_ensemble.read("build/text_ensemble", settings)
         fusion = calibration.read("build/late_fusion")
@@ -35,7 +33,7 @@ def main() -> None:
         trained = text_trainings(
             stored, texts, examples, groups, augmented, seed=seed, threads=threads
         )
-        encode_texts = partial(encoder.encode, NETWORK, threads=threads, **encode)
+        encode_texts = partial(encoder.encode, encoder.find(encode["encoder"]), threads=threads)
         by_image = late_fusion.masked(image, rows)
         models = text_models(trained, fusion, texts.take(rows), by_image, encode_texts, seed=seed)
         table = robustness.table("text", examples.labels[rows], models, PERTURBATIONS)

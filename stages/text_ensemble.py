@@ -14,7 +14,7 @@ def main() -> None:
     with stage_log.stage("text_ensemble") as log:
         products = storage.read_table("build/clean/products.parquet")
         parts = storage.read_table("build/split/parts.parquet")
-        vectors = storage.read_arrays("build/encode/vectors.npz")
+        vectors = storage.read_arrays("build/encode_text/vectors.npz")
         has_text = products["has_text"].to_numpy()
         examples = join(products, parts, vectors.pop("ids"), has_text, None)
         texts = text_ensemble.Texts(examples.ids, *html.plain_texts(products), vectors)

@@ -104,7 +104,7 @@ def test_a_grid_is_queued_and_its_experiments_sorted(experiments_repository):
     assert status.count("Success") == 2, status
     logs = "".join(printed.values())
     assert stages_run(logs).count("image_ensemble") == 2
-    assert not {"extract", "encode"} & set(stages_run(logs))
+    assert not {"extract", "encode_text", "encode_image"} & set(stages_run(logs))
     metric = "late_fusion.validation.log_loss"
     shown = experiments(folder, "--sort-by", metric)
     tried = shown[shown["Experiment"].isin(printed)]

@@ -100,7 +100,7 @@ def test_a_temporary_experiment_uses_the_store_of_the_repository(monkeypatch, tm
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
     assert feature_store.default_folder("extract") == tmp_path / "build/scratch/extract"
     monkeypatch.delenv("DVC_ROOT")
-    assert feature_store.default_folder("encode") == Path("build/scratch/encode")
+    assert feature_store.default_folder("encode_text") == Path("build/scratch/encode_text")
 
 
 def test_fingerprints_differ_in_values_and_arrays():

@@ -111,7 +111,7 @@ def sections(values, name):
             yield from sections(value, f"{name}.{key}")
 
 
-@pytest.mark.parametrize("name", ["capitals.share", "encode.encoder", "mine"])
+@pytest.mark.parametrize("name", ["capitals.share", "encode_text.encoder", "mine"])
 def test_other_parameters_have_no_limits(name):
     parameters.check(name, "anything", "params.yaml")
 

@@ -22,9 +22,11 @@ from pipeline_code import (
 
 from rakuten.model_names import BY_STAGE
 
-IMAGE_STAGES = {"extract", "image", "image_ensemble", "robust_image"}
-TEXT_STAGES = {"clean", "vectorize", "encode", "text", "text_ensemble", "robust_text"}
-COMPUTING = {*BY_STAGE, "resources", "clean", "split", "vectorize", "extract", "encode"} | {
+IMAGE_STAGES = {"extract", "encode_image", "image", "image_ensemble", "robust_image"}
+TEXT_STAGES = {"clean", "vectorize", "encode_text", "text", "text_ensemble", "robust_text"}
+COMPUTING = {*BY_STAGE, "resources", "clean", "split", "vectorize", "extract"} | {
+    "encode_text",
+    "encode_image",
     "audit",
     "robust_text",
     "robust_image",

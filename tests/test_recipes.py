@@ -100,7 +100,7 @@ def test_a_model_is_added_by_the_recipe(repository):
     ran = set(re.findall(r"Running stage '(\w+)'", printed))
     cached = set(re.findall(r"Stage '(\w+)' is cached", printed))  # where the recipe ran before
     assert {"text_neighbours", "evaluate"} <= ran | cached
-    assert not {"extract", "encode", "text_ensemble", "image_ensemble", "late_fusion"} & ran
+    assert not {"extract", "encode_text", "encode_image", "text_ensemble", "image_ensemble"} & ran
     table = pd.read_csv(repository / "reports/evaluate/tables/comparison.csv", index_col="model")
     assert 0.3 < table["accuracy"]["text_neighbours"] < table["accuracy"]["late_fusion"]
     assert "Neighbours on text" in (repository / "README.md").read_text()

@@ -148,8 +148,8 @@ def test_a_second_drop_is_pushed_and_pulled_by_itself(bucket, origin, tmp_path):
     pd.testing.assert_frame_equal(*(pd.read_csv(folder / "X_train.csv") for folder in data))
 
 
-STAGES = ("clean", "extract", "encode")
-OUTPUTS = ("extract/features.npz", "extract/pooled.npz", "extract/images.parquet")
+STAGES = ("clean", "extract", "encode_text")
+OUTPUTS = ("extract/features.npz", "extract/images.parquet")
 
 
 def build(folder, *words):
@@ -195,7 +195,7 @@ def test_a_second_drop_computes_only_its_own_products(bucket, origin, built_repo
     batches = re.search(r"encode: .*? 0/(\d+) ", encoded)
     assert int(batches[1]) <= 2  # batches of 256 of at most 2 x 150 new texts
 
-    built = [other / "build" / name for name in (*OUTPUTS, "encode/vectors.npz")]
+    built = [other / "build" / name for name in (*OUTPUTS, "encode_text/vectors.npz")]
     digests = [storage.digest(path) for path in built]
     shutil.rmtree(other / "build/scratch")
     from_nothing = list(build(other, "--force", "--no-run-cache"))

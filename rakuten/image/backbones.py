@@ -26,28 +26,13 @@ class Backbone:
         application: Keras's builder.
         preprocess: float32 (n, height, width, 3), RGB, 0 to 255 -> the input that the weights were
             trained on: BGR minus ImageNet's mean of each channel, unscaled, as in Caffe.
-        last: Name of the last convolution, whose activations are averaged by quadrant.
-        middle: Name of a layer halfway through, whose activations are averaged.
-        num_features: Channels of `last` and of the network's averaged output.
-        num_middle: Channels of `middle`.
+        num_features: Channels of the network's averaged output.
     """
 
     title: str
     application: Callable[..., keras.Model]
     preprocess: Callable[..., tf.Tensor]
-    last: str
-    middle: str
     num_features: int
-    num_middle: int
-
-    @property
-    def widths(self) -> dict[str, int]:
-        """Numbers per image of each kind of features that `extractor` returns."""
-        return {
-            "average": self.num_features,
-            "grid": 4 * self.num_features,
-            "middle": self.num_middle,
-        }
 
 
 BACKBONES = {
@@ -55,19 +40,13 @@ BACKBONES = {
         title="VGG16",
         application=keras.applications.VGG16,
         preprocess=keras.applications.vgg16.preprocess_input,
-        last="block5_conv3",
-        middle="block4_conv3",
         num_features=512,
-        num_middle=512,
     ),
     "resnet50": Backbone(
         title="ResNet50",
         application=keras.applications.ResNet50,
         preprocess=keras.applications.resnet50.preprocess_input,
-        last="conv5_block3_out",
-        middle="conv4_block6_out",
         num_features=2048,
-        num_middle=1024,
     ),
 }
 """The networks, by the value of `extract.backbone` in params.yaml."""
@@ -125,45 +104,89 @@ class WeightsError(ValueError):
         )
 
 
-def extractor(
-    name: str, weights: Mapping[str, np.ndarray], *, size: int, precision: str
-) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
-    """Build the function from pixels to features: one pass through the network gives all kinds.
+class Extractor:
+    """Computes the features of images.
+
+    The last bits of float features depend on the number of images in one call, because the network
+    adds in another order. So every call computes a full batch, filled up with zeros.
 
     Args:
         name: A key of `BACKBONES`.
         weights: As for `build`.
         size: Side of the images in pixels, at least 32.
         precision: One of `PRECISIONS`; see `rakuten.image.quantization` for "int8".
+        batch_size: Maximum number of images in one call.
 
-    Returns:
-        A function: pixels uint8 (n, size, size, 3), RGB -> features in the order of the images,
-        all at least 0:
-        "average" float32 (n, d), the output averaged over the image;
-        "grid" float16 (n, 4 d), the last convolution's activations averaged over each quadrant:
-        top left, top right, bottom left, bottom right, d channels each. The middle row or column
-        of an odd number counts in the quadrants on both sides;
-        "middle" float16 (n, m), the middle layer's activations averaged over the image.
-        An image's features do not depend on the other images of its batch, but their last bits
-        may depend on the batch size.
+    Attributes:
+        widths: {"features": Channels of the network's output}.
+        dtype: float32.
 
     Raises:
         ValueError: If the network has no such precision.
         WeightsError: As for `build`.
     """
-    if precision not in PRECISIONS:
-        raise ValueError(
-            f"extract.precision is {precision!r}, expected one of {', '.join(PRECISIONS)}: "
-            "correct it in params.yaml"
-        )
-    if precision == "float32":
-        return _float_extractor(name, weights, size=size)
+
+    dtype = np.float32
+
+    def __init__(
+        self,
+        name: str,
+        weights: Mapping[str, np.ndarray],
+        *,
+        size: int,
+        precision: str,
+        batch_size: int,
+    ):
+        if precision not in PRECISIONS:
+            raise ValueError(
+                f"extract.precision is {precision!r}, expected one of {', '.join(PRECISIONS)}: "
+                "correct it in params.yaml"
+            )
+        backbone = BACKBONES[name]
+        if precision == "int8" and name != "vgg16":
+            raise ValueError(
+                f"extract.precision is {precision!r}, which {backbone.title} does not support: set "
+                "extract.precision to float32 or extract.backbone to vgg16 in params.yaml"
+            )
+        self.widths = {"features": backbone.num_features}
+        self._batch_size = batch_size
+        forward = _quantized if precision == "int8" else _compiled
+        self._forward = forward(name, weights, size)
+
+    def __call__(self, pixels: np.ndarray) -> dict[str, np.ndarray]:
+        """Compute the features of images.
+
+        Args:
+            pixels: uint8 (n, size, size, 3), RGB, n at most `batch_size`.
+
+        Returns:
+            "features" float32 (n, d), at least 0: the network's output, averaged over the image.
+            They do not depend on the other images.
+        """
+        padding = np.zeros((self._batch_size - len(pixels), *pixels.shape[1:]), pixels.dtype)
+        full = np.concatenate([pixels, padding]) if len(padding) else pixels
+        return {"features": self._forward(full)[: len(pixels)]}
+
+
+def _compiled(
+    name: str, weights: Mapping[str, np.ndarray], size: int
+) -> Callable[[np.ndarray], np.ndarray]:
+    """Compile preprocessing and network into one TensorFlow graph."""
+    backbone, network = BACKBONES[name], build(name, weights, size=size)
+
+    @tf.function(input_signature=[tf.TensorSpec((None, size, size, 3), tf.uint8)])
+    def forward(pixels: tf.Tensor) -> tf.Tensor:
+        inputs = backbone.preprocess(tf.cast(pixels, tf.float32), data_format="channels_last")
+        return network(inputs, training=False)
+
+    return lambda pixels: forward(pixels).numpy()
+
+
+def _quantized(
+    name: str, weights: Mapping[str, np.ndarray], size: int
+) -> Callable[[np.ndarray], np.ndarray]:
+    """Quantize the network."""
     backbone = BACKBONES[name]
-    if name != "vgg16":
-        raise ValueError(
-            f"extract.precision is {precision!r}, which {backbone.title} does not support: set "
-            "extract.precision to float32 or extract.backbone to vgg16 in params.yaml"
-        )
     _check_weights(name, weights, _base(backbone, size))
     threads = tf.config.threading.get_intra_op_parallelism_threads()
     compute = quantization.extractor(weights, size=size, threads=threads)
@@ -172,54 +195,16 @@ def extractor(
     )
 
 
-def _float_extractor(
-    name: str, weights: Mapping[str, np.ndarray], *, size: int
-) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
-    """Compile preprocessing, network and averages into one TensorFlow graph."""
-    backbone = BACKBONES[name]
-    base = build(name, weights, size=size)
-    inner = [base.get_layer(layer).output for layer in (backbone.last, backbone.middle)]
-    network = keras.Model(base.input, [base.output, *inner])
-
-    @tf.function(input_signature=[tf.TensorSpec((None, size, size, 3), tf.uint8)])
-    def forward(pixels: tf.Tensor) -> dict[str, tf.Tensor]:
-        inputs = backbone.preprocess(tf.cast(pixels, tf.float32), data_format="channels_last")
-        average, last, middle = network(inputs, training=False)
-        return {
-            "average": average,
-            "grid": tf.cast(average_quadrants(last), tf.float16),
-            "middle": tf.cast(tf.reduce_mean(middle, axis=(1, 2)), tf.float16),
-        }
-
-    return lambda pixels: {kind: array.numpy() for kind, array in forward(pixels).items()}
-
-
-def average_quadrants(activations: tf.Tensor) -> tf.Tensor:
-    """Average activations over the four quadrants of the image.
-
-    Args:
-        activations: float32 (n, height, width, c).
-
-    Returns:
-        float32 (n, 4 c): top left, top right, bottom left, bottom right. The middle row or column
-        of an odd number belongs to the quadrants on both sides.
-    """
-    height, width = activations.shape[1:3]
-    rows = (slice(0, (height + 1) // 2), slice(height // 2, None))
-    columns = (slice(0, (width + 1) // 2), slice(width // 2, None))
-    means = [tf.reduce_mean(activations[:, r, c], axis=(1, 2)) for r in rows for c in columns]
-    return tf.concat(means, axis=1)
-
-
-def fingerprint(weights: Mapping[str, np.ndarray], *, precision: str) -> str:
+def fingerprint(weights: Mapping[str, np.ndarray], *, precision: str, batch_size: int) -> str:
     """Identify what a feature depends on besides the image, as far as this module decides it.
 
     Args:
         weights: As for `build`.
-        precision: As for `extractor`.
+        precision: As for `Extractor`.
+        batch_size: As for `Extractor`.
 
     Returns:
-        32 hexadecimal digits that change with the weights, the number of threads, the versions of
+        32 hexadecimal digits that change with these, with the number of threads, the versions of
         the libraries, and code of this module that can change values; for "int8" also with the
         code and the ranges of `quantization`.
     """
@@ -230,7 +215,7 @@ def fingerprint(weights: Mapping[str, np.ndarray], *, precision: str) -> str:
     return feature_store.fingerprint(
         feature_store.code_digest(sys.modules[__name__]),
         (tf.__version__, keras.__version__, *quantized),
-        tf.config.threading.get_intra_op_parallelism_threads(),
+        (tf.config.threading.get_intra_op_parallelism_threads(), batch_size),
         arrays=weights,
     )
 

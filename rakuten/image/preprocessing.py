@@ -8,6 +8,7 @@ import io
 import struct
 import zlib
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple, Self
 
 import numpy as np
@@ -18,8 +19,11 @@ from rakuten.storage import MAX_PIXELS
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP")
 """Formats that are decoded, whatever the file's name. None of them starts another program."""
 
-RESAMPLING = Image.Resampling.BILINEAR
-"""Pillow's triangle filter, wider when it reduces, which prevents aliasing."""
+RESIZE = {
+    "bilinear": Image.Resampling.BILINEAR,
+    "bicubic": Image.Resampling.BICUBIC,
+}
+"""Pillow's filters by name. Both are wider when they reduce, which prevents aliasing."""
 
 _DECODING_ERRORS = (
     OSError,
@@ -63,8 +67,8 @@ class ViewsError(ValueError):
 
     def __init__(self, problem: str):
         super().__init__(
-            f"{problem}, expected a list of some of {', '.join(VIEWS)}: correct extract.views in "
-            "params.yaml"
+            f"{problem}, expected a list of some of {', '.join(VIEWS)}: correct encode_image.views "
+            "in params.yaml"
         )
 
 
@@ -233,47 +237,79 @@ def check_views(views: Sequence[str]) -> None:
         raise ViewsError(f"views repeats a name: {', '.join(views)}")
 
 
-def prepare(
-    content: bytes | np.ndarray,
-    *,
-    views: Sequence[str],
-    crop_borders: bool,
-    border_tolerance: int,
-    size: int,
-) -> tuple[np.ndarray, Facts]:
-    """Make the square inputs of a network from an image, decoded once for all views.
+@dataclass(frozen=True, kw_only=True)
+class Preparation:
+    """How images become the square inputs of a network.
+
+    Attributes:
+        size: Side of the network's input in pixels.
+        resize: A key of `RESIZE`. The aspect ratio is not kept.
+        views: Names of v `VIEWS`, at least one.
+        crop_borders: Whether to crop the near-white border, except in views that keep it.
+        border_tolerance: Levels below 255 that still count as white, as `tolerance` of
+            `border_box`.
+
+    Raises:
+        ViewsError: As for `check_views`.
+    """
+
+    size: int
+    resize: str
+    views: Sequence[str]
+    crop_borders: bool
+    border_tolerance: int
+
+    def __post_init__(self) -> None:
+        check_views(self.views)
+
+
+class Prepared(NamedTuple):
+    """An image as the input of a network.
+
+    Attributes:
+        pixels: uint8 (v, size, size, 3), RGB, in the order of the views.
+        facts: float64 (v, fields of `Facts`): of each view before it is cropped and resized.
+    """
+
+    pixels: np.ndarray
+    facts: np.ndarray
+
+
+def prepare(content: bytes | np.ndarray, preparation: Preparation) -> Prepared:
+    """Make the inputs of a network from an image, which is decoded once for all views.
 
     Args:
         content: Bytes as for `decode`, or an array as it returns.
-        views: v names of `VIEWS`.
-        crop_borders: Crop the near-white border, except in views that keep it. The facts describe
-            the border either way.
-        border_tolerance: As `tolerance` of `border_box`.
-        size: Side of the result in pixels.
+        preparation: The views, and how they are cropped and resized.
 
     Returns:
-        pixels uint8 (v, size, size, 3), RGB, in the order of `views`, resized with `RESAMPLING`
-        without keeping the aspect ratio; and the facts of the unchanged image.
+        Pixels and facts of every view. The facts describe the border whether it is cropped or not.
 
     Raises:
         ImageError: As for `decode`.
-        ViewsError: As for `check_views`.
     """
-    check_views(views)
-    pixels = content if isinstance(content, np.ndarray) else decode(content)
+    original = content if isinstance(content, np.ndarray) else decode(content)
+    side, resize = preparation.size, RESIZE[preparation.resize]
+    inputs = np.empty((len(preparation.views), side, side, 3), np.uint8)
+    facts = np.empty((len(preparation.views), len(Facts._fields)))
+    for number, view in enumerate(VIEWS[name] for name in preparation.views):
+        pixels = original
+        if view.change is not None:
+            pixels = np.asarray(view.change(Image.fromarray(original)))
+        box = border_box(pixels, tolerance=preparation.border_tolerance)
+        product = _crop(pixels, box)
+        facts[number] = _describe(pixels, product, box)
+        shown = product if preparation.crop_borders and view.crop else pixels
+        inputs[number] = np.asarray(Image.fromarray(shown).resize((side, side), resize))
+    return Prepared(inputs, facts)
+
+
+def _describe(pixels: np.ndarray, product: np.ndarray, box: tuple[int, int, int, int]) -> Facts:
+    """Collect the facts of an image and of the product in its box."""
     height, width, _ = pixels.shape
-    box = border_box(pixels, tolerance=border_tolerance)
-    product = _crop(pixels, box)
     area = product.shape[0] * product.shape[1]
     means = product.sum(axis=0, dtype=np.uint32).sum(axis=0, dtype=np.float64) / area
-    facts = Facts(width, height, *box, 1.0 - area / (width * height), *means.tolist())
-    inputs = np.empty((len(views), size, size, 3), np.uint8)
-    for number, view in enumerate(VIEWS[name] for name in views):
-        shown = pixels if view.change is None else np.asarray(view.change(Image.fromarray(pixels)))
-        if crop_borders and view.crop:
-            shown = _crop(shown, border_box(shown, tolerance=border_tolerance))
-        inputs[number] = np.asarray(Image.fromarray(shown).resize((size, size), RESAMPLING))
-    return inputs, facts
+    return Facts(width, height, *box, 1.0 - area / (width * height), *means.tolist())
 
 
 def _crop(pixels: np.ndarray, box: tuple[int, int, int, int]) -> np.ndarray:

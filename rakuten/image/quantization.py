@@ -35,14 +35,14 @@ LAYERS = tuple(
 )
 """VGG16's convolutions in order."""
 
-MIDDLE, LAST = "block4_conv3", "block5_conv3"
-"""The layers whose activations become features."""
+WIDTH = 512
+"""Channels of the last convolution."""
 
 VERSION = onnxruntime.__version__
 """Version of the library that quantizes and computes."""
 
-INPUT = "images"
-"""The name of the ONNX model's input."""
+INPUT, OUTPUT = "images", "average"
+"""The names of the ONNX model's input and output."""
 
 IMAGES_PER_CALL = 8
 """Images in one call of ONNX Runtime. More images take more memory and are no faster."""
@@ -50,7 +50,7 @@ IMAGES_PER_CALL = 8
 
 def extractor(
     weights: Mapping[str, np.ndarray], *, size: int, threads: int, ranges: Path = RANGES
-) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
+) -> Callable[[np.ndarray], np.ndarray]:
     """Build the function from preprocessed images to features.
 
     Args:
@@ -60,8 +60,8 @@ def extractor(
         ranges: Calibration cache of ONNX Runtime: the range of every activation.
 
     Returns:
-        A function: float32 (n, size, size, 3) as VGG16's `preprocess_input` gives -> the features
-        of `rakuten.image.backbones.extractor`.
+        A function: float32 (n, size, size, 3) as VGG16's `preprocess_input` gives -> features
+        float32 (n, `WIDTH`), at least 0: the network's output averaged over the image.
     """
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
@@ -72,17 +72,12 @@ def extractor(
         providers=["CPUExecutionProvider"],
     )
 
-    def extract(inputs: np.ndarray) -> dict[str, np.ndarray]:
+    def extract(inputs: np.ndarray) -> np.ndarray:
         parts = [
-            session.run(["average", "grid", "middle"], {INPUT: inputs[at : at + IMAGES_PER_CALL]})
+            session.run([OUTPUT], {INPUT: inputs[at : at + IMAGES_PER_CALL]})[0]
             for at in range(0, len(inputs), IMAGES_PER_CALL)
         ]
-        average, grid, middle = (np.concatenate(kind) for kind in zip(*parts, strict=True))
-        return {
-            "average": average,
-            "grid": grid.astype(np.float16),
-            "middle": middle.astype(np.float16),
-        }
+        return np.concatenate([np.zeros((0, WIDTH), np.float32), *parts])
 
     return extract
 
@@ -126,36 +121,31 @@ def quantized_network(
 
 
 def float_network(weights: Mapping[str, np.ndarray], *, size: int) -> onnx.ModelProto:
-    """Write VGG16's convolutions and the averages over its activations as an ONNX model.
+    """Write VGG16's convolutions and the average over the image as an ONNX model.
 
     Args:
         weights: VGG16's weights, as for `rakuten.image.backbones.build`.
         size: Side of the images in pixels, at least 32.
 
     Returns:
-        `INPUT` float32 (n, size, size, 3), preprocessed -> average (n, 512), grid (n, 2048),
-        middle (n, 512), float32 and at least 0; see `rakuten.image.backbones.extractor`.
+        `INPUT` float32 (n, size, size, 3), preprocessed -> `OUTPUT` float32 (n, `WIDTH`).
     """
-    graph = _Graph()
+    graph, previous = _Graph(), LAYERS[0]
     x = graph.add("Transpose", [INPUT], "planes", perm=[0, 3, 1, 2])  # (n, 3, size, size)
-    side, previous = size, LAYERS[0]
     for layer in LAYERS:
         if layer[:6] != previous[:6]:  # another block
-            x, side = graph.add("MaxPool", [x], f"{previous}_pool", **_POOL), side // 2
+            x = graph.add("MaxPool", [x], f"{previous}_pool", **_POOL)
         kernel = graph.constant(f"{layer}_kernel", weights[f"{layer}/kernel"].transpose(3, 2, 0, 1))
         bias = graph.constant(f"{layer}_bias", weights[f"{layer}/bias"])
         graph.add("Conv", [x, kernel, bias], f"{layer}_sums", name=layer, **_CONVOLUTION)
         x, previous = graph.add("Relu", [f"{layer}_sums"], layer), layer
-    graph.add("ReduceMean", [MIDDLE], "middle", **_MEAN)
-    _average_quadrants(graph, LAST, side)
-    graph.add("MaxPool", [LAST], f"{LAST}_pool", **_POOL)
-    graph.add("ReduceMean", [f"{LAST}_pool"], "average", **_MEAN)
+    x = graph.add("MaxPool", [x], f"{previous}_pool", **_POOL)
+    graph.add("ReduceMean", [x], OUTPUT, axes=[2, 3], keepdims=0)
     return graph.model(size)
 
 
 _POOL = {"kernel_shape": [2, 2], "strides": [2, 2]}
 _CONVOLUTION = {"kernel_shape": [3, 3], "pads": [1, 1, 1, 1]}
-_MEAN = {"axes": [2, 3], "keepdims": 0}
 
 
 class _Graph:
@@ -178,23 +168,7 @@ class _Graph:
         """Complete the model."""
         floats = TensorProto.FLOAT
         images = helper.make_tensor_value_info(INPUT, floats, ["n", size, size, 3])
-        outputs = [
-            helper.make_tensor_value_info(name, floats, ["n", width])
-            for name, width in (("average", 512), ("grid", 2048), ("middle", 512))
-        ]
-        graph = helper.make_graph(self.nodes, "vgg16", [images], outputs, self.constants)
+        output = helper.make_tensor_value_info(OUTPUT, floats, ["n", WIDTH])
+        graph = helper.make_graph(self.nodes, "vgg16", [images], [output], self.constants)
         opset = [helper.make_opsetid("", 17)]
         return helper.make_model(graph, opset_imports=opset, ir_version=9)
-
-
-def _average_quadrants(graph: _Graph, x: str, side: int) -> None:
-    """Average over each quadrant: (n, c, side, side) -> (n, 4 c)."""
-    axes = graph.constant("height_width", np.array([2, 3]))
-    halves = ((0, (side + 1) // 2), (side // 2, side))
-    quadrants = []
-    for number, (rows, columns) in enumerate((r, c) for r in halves for c in halves):
-        start, stop = np.array([rows, columns]).T
-        ends = [graph.constant(f"start{number}", start), graph.constant(f"stop{number}", stop)]
-        part = graph.add("Slice", [x, *ends, axes], f"part{number}")
-        quadrants.append(graph.add("ReduceMean", [part], f"quadrant{number}", **_MEAN))
-    graph.add("Concat", quadrants, "grid", axis=1)

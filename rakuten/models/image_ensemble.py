@@ -1,27 +1,26 @@
-"""Image ensemble: kernel ridge on pooled features and on the product's frame, calibrated.
+"""Image ensemble: kernel ridge on an encoder's features and on the product's frame, calibrated.
 
-It combines four blocks of features: the average of the backbone's last block, a 2x2 grid of it
-(layout of the product), the average of a middle block (texture, print), and the position of the
-product in its white frame (books fill it, figurines do not). On real rows this gains several points
-over a net or a linear model on the average alone.
+It combines three kinds of blocks: the encoder's features, averages of earlier layers (texture,
+print), and the position of the product in its white frame (books fill it, figurines do not). On
+real rows this gains several points over a net or a linear model on the features alone.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from rakuten import storage
 from rakuten.categories import NUM_CATEGORIES
+from rakuten.image.preprocessing import Facts
 from rakuten.models import calibration, kernel_ridge
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 Blocks = Mapping[str, np.ndarray]
 """Features of n products by block, each float32 (n, d)."""
+
+MIDDLE = "middle_"
+"""Start of the names of the blocks from earlier layers of the encoder."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,9 +28,8 @@ class Settings:
     """The section `image_ensemble` of params.yaml.
 
     Attributes:
-        average: Kernel weight of the last block's average.
-        grid: Kernel weight of the last block's 2x2 grid.
-        middle: Kernel weight of the middle block's average.
+        average: Kernel weight of the encoder's features.
+        middle: Kernel weight of all earlier layers together; without effect if there are none.
         frame: Kernel weight of the product's position in its frame.
         landmarks: Number of landmarks of the kernel approximation.
         kernel_ridge_alpha: L2 penalty of the kernel ridge.
@@ -40,7 +38,6 @@ class Settings:
     """
 
     average: float
-    grid: float
     middle: float
     frame: float
     landmarks: int
@@ -48,11 +45,22 @@ class Settings:
     bias_l2: float
     folds: int
 
-    @property
-    def weights(self) -> dict[str, float]:
-        """The kernel weights above 0, by block."""
-        blocks = ("average", "grid", "middle", "frame")
-        return {name: getattr(self, name) for name in blocks if getattr(self, name) > 0}
+    def weights(self, blocks: Sequence[str]) -> dict[str, float]:
+        """Return the kernel weights above 0 of the given blocks.
+
+        Raises:
+            ValueError: If there are none.
+        """
+        earlier = [name for name in blocks if name.startswith(MIDDLE)]
+        by_block = {"average": self.average, "frame": self.frame}
+        by_block |= {name: self.middle / len(earlier) for name in earlier}
+        weights = {name: by_block[name] for name in blocks if by_block[name] > 0}
+        if not weights:
+            raise ValueError(
+                f"the weights of {', '.join(blocks)} are all 0: expected at least one above 0; "
+                "correct image_ensemble in params.yaml"
+            )
+        return weights
 
 
 @dataclass(frozen=True)
@@ -71,7 +79,7 @@ class ImageEnsemble:
         """Classify products by the mean score of their views.
 
         Args:
-            views: For each view the blocks of the same n products, see `blocks`.
+            views: For each view the blocks of the same n products, see `views`.
 
         Returns:
             float32 (n, 27), rows sum to 1.
@@ -117,62 +125,47 @@ def read(folder: str | Path) -> ImageEnsemble:
     return ImageEnsemble(kernel_ridge.restore(arrays, "kernel/"), fitted)
 
 
-def blocks(grid: np.ndarray, middle: np.ndarray, facts: "pd.DataFrame") -> dict[str, np.ndarray]:
-    """Prepare the blocks of one view.
-
-    Args:
-        grid: float (n, 4*c), the last block averaged over each quarter of the image.
-        middle: float (n, m), the average of a middle block.
-        facts: Columns of `preprocessing.Facts`, n rows.
-
-    Returns:
-        float32 (n, d) by block: average, grid and middle with rows of length 1, frame (n, 5).
-    """
-    quarters = grid.astype(np.float32).reshape(len(grid), 4, grid.shape[1] // 4)
-    return {
-        "average": kernel_ridge.normalize(quarters.mean(axis=1), root=True),
-        "grid": kernel_ridge.normalize(grid, root=True),
-        "middle": kernel_ridge.normalize(middle, root=True),
-        "frame": frame(facts),
-    }
-
-
-def views(
-    pooled: Mapping[str, np.ndarray], facts: "pd.DataFrame", rows: np.ndarray
-) -> list[dict[str, np.ndarray]]:
+def views(features: Mapping[str, np.ndarray], rows: np.ndarray) -> list[dict[str, np.ndarray]]:
     """Prepare the blocks of all views of some products.
 
     Args:
-        pooled: Arrays of the extract stage: grid (v, n, 4*c), middle (v, n, m).
-        facts: Columns of `preprocessing.Facts`, n rows in the same order.
+        features: Arrays of the stage encode_image, (v, n, width) each: "average", "middle_1" and
+            so on, and "facts" (v, n, fields of `Facts`). Others are ignored.
         rows: int64 (k,), positions of products with an image.
 
     Returns:
-        The blocks of each of the v views, k rows.
+        For each of the v views float32 (k, d) by block: average and the earlier layers with rows
+        of length 1, and the frame of that view.
     """
-    chosen = facts.iloc[rows]
+    names = [name for name in features if name == "average" or name.startswith(MIDDLE)]
     return [
-        blocks(grid[rows], middle[rows], chosen)
-        for grid, middle in zip(pooled["grid"], pooled["middle"], strict=True)
+        {name: kernel_ridge.normalize(features[name][view][rows]) for name in names}
+        | {"frame": frame(features["facts"][view][rows])}
+        for view in range(len(features["facts"]))
     ]
 
 
-def frame(facts: "pd.DataFrame") -> np.ndarray:
+def frame(facts: np.ndarray) -> np.ndarray:
     """Describe the position of the product in its image.
 
     Args:
-        facts: Columns of `preprocessing.Facts`, n rows, each of an image.
+        facts: float64 (n, fields of `Facts`), each row of an image.
 
     Returns:
         float32 (n, 5): log(width / height) of the product, its width and height as shares of the
         image's, its left and top margins as shares of the image's width and height.
     """
-    sizes = facts[["width", "height"]].to_numpy(np.float64)
-    corners = facts[["left", "top"]].to_numpy(np.float64)
-    ends = facts[["right", "bottom"]].to_numpy(np.float64)
-    extents = ends - corners
-    ratio = np.log(extents[:, 0] / extents[:, 1])
-    return np.column_stack([ratio, extents / sizes, corners / sizes]).astype(np.float32)
+    columns = {name: facts[:, column] for column, name in enumerate(Facts._fields)}
+    width = columns["right"] - columns["left"]
+    height = columns["bottom"] - columns["top"]
+    described = [
+        np.log(width / height),
+        width / columns["width"],
+        height / columns["height"],
+        columns["left"] / columns["width"],
+        columns["top"] / columns["height"],
+    ]
+    return np.column_stack(described).astype(np.float32)
 
 
 def fit(
@@ -199,11 +192,7 @@ def fit(
         ValueError: If all kernel weights are 0.
     """
     count = len(views)
-    kernel, scores = kernel_ridge.fit(
-        _stack(views, settings), np.tile(labels, count), np.tile(folds, count),
-        weights=settings.weights, landmarks=settings.landmarks,
-        alpha=settings.kernel_ridge_alpha, seed=seed,
-    )  # fmt: skip
+    kernel, scores = _fit_kernel(views, labels, folds, settings, seed)
     scores = scores.reshape(count, len(labels), NUM_CATEGORIES).mean(axis=0)
     fitted = calibration.fit([scores], labels, bias_l2=settings.bias_l2)
     return ImageEnsemble(kernel, fitted), fitted.probabilities([scores])
@@ -232,20 +221,22 @@ def refit(
     Raises:
         ValueError: As for `fit`.
     """
-    rows = len(views) * len(labels)
-    kernel, _ = kernel_ridge.fit(
-        _stack(views, settings), np.tile(labels, len(views)), np.zeros(rows, np.int64),
-        weights=settings.weights, landmarks=settings.landmarks,
-        alpha=settings.kernel_ridge_alpha, seed=seed,
-    )  # fmt: skip
+    kernel, _ = _fit_kernel(views, labels, np.zeros(len(labels), np.int64), settings, seed)
     return ImageEnsemble(kernel, ensemble.calibration)
 
 
-def _stack(views: Sequence[Blocks], settings: Settings) -> dict[str, np.ndarray]:
-    """Stack the views of the blocks that have a weight, each view of a product as a row."""
-    if not settings.weights:
-        raise ValueError(
-            "average, grid, middle and frame are all 0: expected at least one above 0; correct "
-            "image_ensemble in params.yaml"
-        )
-    return {name: np.concatenate([view[name] for view in views]) for name in settings.weights}
+def _fit_kernel(
+    views: Sequence[Blocks], labels: np.ndarray, folds: np.ndarray, settings: Settings, seed: int
+) -> tuple[kernel_ridge.KernelRidge | None, np.ndarray]:
+    """Fit the kernel ridge with each view of a product as a row."""
+    count, weights = len(views), settings.weights(list(views[0]))
+    stacked = {name: np.concatenate([view[name] for view in views]) for name in weights}
+    return kernel_ridge.fit(
+        stacked,
+        np.tile(labels, count),
+        np.tile(folds, count),
+        weights=weights,
+        landmarks=settings.landmarks,
+        alpha=settings.kernel_ridge_alpha,
+        seed=seed,
+    )

@@ -107,10 +107,13 @@ def read(root: str | Path = ".") -> Reports:
     """Read the reports of a repository in which `dvc repro` has run."""
     root = Path(root)
     params = storage.read_yaml(root / "params.yaml")
-    pinned = storage.read_yaml(root / "rakuten/data/resources.yaml")
+    pinned = resources.read_table(root / resources.TABLE)
     declared = storage.read_yaml(root / "dvc.yaml")["stages"]
     used = resources.choose(
-        pinned, backbone=params["extract"]["backbone"], encoder=params["encode"]["encoder"]
+        pinned,
+        backbone=params["extract"]["backbone"],
+        text_encoder=params["encode_text"]["encoder"],
+        image_encoder=params["encode_image"]["encoder"],
     )
     return Reports(
         values={name: storage.read_json(root / f"reports/{name}.json") for name in VALUES},

@@ -1,36 +1,37 @@
-"""Sentence vectors from a frozen multilingual encoder.
+"""Sentence vectors from a frozen encoder, run by ONNX Runtime.
 
-Source of the network: Yang et al., "Multilingual Universal Sentence Encoder for Semantic
-Retrieval", 2019; the convolutional variant with int8 quantized weights, run by ONNX Runtime. It was
-trained on 16 languages, including French, and is not trained further here.
+An encoder is an entry of `rakuten/data/resources.yaml`: an ONNX file that takes strings and returns
+vectors. docs/encoders.md describes how to add one.
 
-Every text goes through the network alone, because the network quantizes activations over the range
-of the batch: in a batch, a text's vector would depend on the other texts. Many texts are encoded in
-separate processes, which also work where TensorFlow was imported first.
+The default is a multilingual encoder: Yang et al., "Multilingual Universal Sentence Encoder for
+Semantic Retrieval", 2019; the convolutional variant with int8 quantized weights. It was trained on
+16 languages, including French, and is not trained further here.
+
+Every text goes through the network alone, because a quantized network takes the range of its
+activations from the batch: in a batch, a text's vector would depend on the other texts. Many texts
+are encoded in separate processes, which also work where TensorFlow was imported first.
 """
 
 import hashlib
-import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any, Self
 
 import numpy as np
-import onnxruntime
 import onnxruntime_extensions
 
-from rakuten import feature_store, storage
+from rakuten import feature_store, onnx_models
 from rakuten.feature_store import FeatureStore
+from rakuten.onnx_models import EncoderError
 
-ENCODERS = ("use_multilingual", "none")
-"""Values of `encode.encoder`. With "none", text models use the terms alone."""
+FOLDER = "build/resources/text_encoder"
+"""Where the stage `resources` writes the chosen encoder."""
 
-WIDTH = 512
-"""Length of a vector."""
-
-MAX_CHARACTERS = 400
-"""Characters read of a text: 1,000 took 1.8 times as long for .002 more weighted F1."""
+NONE = "none"
+"""The value of `encode_text.encoder` with which text models use the terms alone."""
 
 BATCH = 256
 """Texts sent to a process at once, and texts in one part of the store."""
@@ -39,33 +40,75 @@ TEXTS_PER_PROCESS = 2000
 """Fewer texts are encoded sooner than another process starts, which takes two seconds."""
 
 
-class ImportOrderError(RuntimeError):
-    """TensorFlow was imported before ONNX Runtime: loading the encoder would crash the process."""
+@dataclass(frozen=True, kw_only=True)
+class EncoderSpec:
+    """How an encoder is used: the key `encoder` of its entry in resources.yaml.
+
+    Attributes:
+        name: Its name, a value of `encode_text.encoder`.
+        sha256: Hash of the ONNX file.
+        width: Length of a vector.
+        max_characters: Characters read of a text.
+        lowercase: Whether texts are converted to lower case.
+    """
+
+    name: str
+    sha256: str
+    width: int
+    max_characters: int
+    lowercase: bool
+
+    @classmethod
+    def from_table(cls, name: str, entry: Mapping[str, Any]) -> Self:
+        """Read an entry of the resource table.
+
+        Args:
+            name: The encoder's name.
+            entry: Its keys "sha256" and "encoder".
+
+        Raises:
+            rakuten.onnx_models.EncoderError: If a key is missing or unknown.
+        """
+        values: dict[str, Any] = dict(entry["encoder"])
+        if (modality := values.pop("modality", None)) != "text":
+            raise EncoderError(name, f"has modality {modality!r}, expected 'text'")
+        try:
+            return cls(name=name, sha256=entry["sha256"], **values)
+        except TypeError as error:
+            reason = str(error).partition("() ")[2]
+            raise EncoderError(name, f"has other keys than expected ({reason})") from error
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
+        """Restore what `to_json` returned."""
+        return cls(**values)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values, with which a package describes its encoder."""
+        return asdict(self)
+
+    def beginning(self, text: str) -> str:
+        """Take what the network reads of a text."""
+        start = text[: self.max_characters]
+        return start.lower() if self.lowercase else start
 
 
 class SentenceEncoder:
-    """The network, loaded once.
+    """An encoder, loaded once.
 
     Args:
-        path: The ONNX file of resources.yaml.
+        path: The ONNX file.
+        spec: How it is used.
 
     Raises:
-        ImportOrderError: If this process imported TensorFlow before this module. The libraries
-            clash and the process would crash. `encode` uses another process in that case.
+        rakuten.onnx_models.ImportOrderError: If TensorFlow was imported before ONNX Runtime.
+            `encode` uses another process in that case.
     """
 
-    def __init__(self, path: str | Path):
-        if tensorflow_imported_first():
-            raise ImportOrderError(
-                "TensorFlow was imported before ONNX Runtime in this process, which would crash "
-                "it: import rakuten.text.encoder first, or call rakuten.text.encoder.encode"
-            )
-        options = onnxruntime.SessionOptions()
-        options.register_custom_ops_library(onnxruntime_extensions.get_library_path())
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        self._session = onnxruntime.InferenceSession(
-            str(path), options, providers=["CPUExecutionProvider"]
+    def __init__(self, path: str | Path, spec: EncoderSpec):
+        self.spec = spec
+        self._session = onnx_models.open_session(
+            path, custom_operators=onnxruntime_extensions.get_library_path()
         )
         self._input = self._session.get_inputs()[0].name
 
@@ -73,25 +116,43 @@ class SentenceEncoder:
         """Encode texts, one per call of the network.
 
         Args:
-            texts: n texts. The first `MAX_CHARACTERS` are read, in lower case: some sellers write
-                in capitals, which would change the vector as much as another subject.
+            texts: n texts.
 
         Returns:
-            float16 (n, `WIDTH`), rows of length 1; zeros for blank texts.
+            float16 (n, `spec.width`), the network's first output; zeros for blank texts.
+
+        Raises:
+            rakuten.onnx_models.EncoderError: If the network's vectors have another length.
         """
-        vectors = np.zeros((len(texts), WIDTH), np.float16)
+        vectors = np.zeros((len(texts), self.spec.width), np.float16)
         for row, text in enumerate(texts):
-            start = _beginning(text)
+            start = self.spec.beginning(text)
             if start.strip():
-                vectors[row] = self._session.run(None, {self._input: [start]})[0]
+                vector = np.asarray(self._session.run(None, {self._input: [start]})[0])
+                if vector.size != self.spec.width:
+                    problem = f"returns {vector.shape}, expected (1, {self.spec.width})"
+                    raise EncoderError(self.spec.name, problem)
+                vectors[row] = vector
         return vectors
 
 
+def find(name: str, folder: str | Path = FOLDER) -> tuple[Path, EncoderSpec] | None:
+    """Find the encoder that the stage `resources` fetched, None for `NONE`.
+
+    Raises:
+        FileNotFoundError: If the folder does not hold it.
+        rakuten.onnx_models.EncoderError: As for `EncoderSpec.from_table`.
+    """
+    if name == NONE:
+        return None
+    path, entry = onnx_models.find(folder, name)
+    return path, EncoderSpec.from_table(name, entry)
+
+
 def encode(
-    path: str | Path,
+    found: tuple[str | Path, EncoderSpec] | None,
     kinds: Mapping[str, Sequence[str]],
     *,
-    encoder: str,
     threads: int,
     progress: Callable[..., Iterable] | None = None,
     store: FeatureStore | None = None,
@@ -99,46 +160,37 @@ def encode(
     """Encode the texts of products, equal texts once, in several processes if there are many.
 
     Args:
-        path: The ONNX file of resources.yaml.
+        found: The ONNX file and its use, as `find` returns them.
         kinds: n texts of each kind, e.g. the titles and the descriptions.
-        encoder: One of `ENCODERS`.
         threads: Maximum number of processes, at least 1. The result does not depend on it.
         progress: Wraps the finished batches in a progress bar, as `stage_log.progress` does.
         store: Finished vectors under the same `fingerprint`; new ones are added.
 
     Returns:
-        float16 (n, `WIDTH`) by kind, in the order of the texts; nothing for the encoder "none".
-
-    Raises:
-        ValueError: If the encoder is unknown.
-        FileNotFoundError: If the ONNX file does not exist.
+        float16 (n, width) by kind, in the order of the texts; nothing without an encoder.
     """
-    if encoder not in ENCODERS:
-        raise ValueError(
-            f"encode.encoder is {encoder!r}: expected one of {', '.join(ENCODERS)} in params.yaml"
-        )
-    if encoder == "none":
+    if found is None:
         return {}
-    if not Path(path).exists():
-        raise FileNotFoundError(f"{path} does not exist: run 'dvc repro resources'")
+    path, spec = found
     positions: dict[str, int] = {}  # distinct beginning -> row of `vectors`
     rows = {
         kind: np.array(
-            [positions.setdefault(_beginning(text), len(positions)) for text in texts], np.int64
+            [positions.setdefault(spec.beginning(text), len(positions)) for text in texts], np.int64
         )
         for kind, texts in kinds.items()
     }
     texts = list(positions)
     digests = [_digest(text) for text in texts]
-    vectors = np.zeros((len(texts), WIDTH), np.float16)
+    vectors = np.zeros((len(texts), spec.width), np.float16)
     missing = np.ones(len(texts), bool)
-    for found, part in store.load(digests) if store else ():
-        vectors[found] = part["vectors"]
-        missing[found] = False
+    for stored, part in store.load(digests) if store else ():
+        vectors[stored] = part["vectors"]
+        missing[stored] = False
     todo = np.flatnonzero(missing)
     batches = np.split(todo, range(BATCH, len(todo), BATCH)) if len(todo) else []
     results: Iterable[np.ndarray] = _encode_batches(
         path,
+        spec,
         [[texts[row] for row in batch] for batch in batches],
         processes=min(threads, 1 + len(todo) // TEXTS_PER_PROCESS),
     )
@@ -148,36 +200,24 @@ def encode(
         vectors[batch] = result
         if store:
             store.save([digests[row] for row in batch], vectors=result)
-    return {kind: vectors[found] for kind, found in rows.items()}
+    return {kind: vectors[chosen] for kind, chosen in rows.items()}
 
 
-def fingerprint(path: str | Path) -> str:
+def fingerprint(found: tuple[str | Path, EncoderSpec] | None) -> str:
     """Identify everything that a vector depends on besides the text.
 
     Args:
-        path: The ONNX file. It need not exist: the encoder "none" does not use it.
+        found: As for `encode`.
 
     Returns:
-        32 hexadecimal digits that change with the network, with the versions that run it and with
-        code that can change values.
+        32 hexadecimal digits that change with the network, with its use, with the versions of the
+        libraries and with code that can change values.
     """
     return feature_store.fingerprint(
-        storage.digest(path) if Path(path).exists() else None,
-        (onnxruntime.__version__, onnxruntime_extensions.__version__),
-        feature_store.code_digest(SentenceEncoder, _beginning),
-        (WIDTH, MAX_CHARACTERS),
+        found[1].to_json() if found else None,
+        (onnx_models.VERSION, onnxruntime_extensions.__version__),
+        feature_store.code_digest(SentenceEncoder, EncoderSpec),
     )
-
-
-def tensorflow_imported_first() -> bool:
-    """Check whether this process imported TensorFlow before ONNX Runtime."""
-    imported = list(sys.modules)  # in the order of the imports
-    return "tensorflow" in imported[: imported.index("onnxruntime")]
-
-
-def _beginning(text: str) -> str:
-    """Take what the network reads of a text."""
-    return text[:MAX_CHARACTERS].lower()
 
 
 def _digest(text: str) -> str:
@@ -186,27 +226,27 @@ def _digest(text: str) -> str:
 
 
 def _encode_batches(
-    path: str | Path, batches: list[list[str]], *, processes: int
+    path: str | Path, spec: EncoderSpec, batches: list[list[str]], *, processes: int
 ) -> Iterator[np.ndarray]:
     """Encode batches in their order, in this process or in others."""
     if not batches:
         return
-    if processes == 1 and not tensorflow_imported_first():
-        encoder = SentenceEncoder(path)
+    if processes == 1 and not onnx_models.tensorflow_imported_first():
+        encoder = SentenceEncoder(path, spec)
         yield from map(encoder.encode, batches)
         return
     context = get_context("spawn")  # a fork would copy the locks of other libraries' threads
-    with ProcessPoolExecutor(processes, context, _start_worker, (path,)) as pool:
+    with ProcessPoolExecutor(processes, context, _start_worker, (path, spec)) as pool:
         yield from pool.map(_encode_in_worker, batches)
 
 
 _worker: SentenceEncoder
 
 
-def _start_worker(path: str | Path) -> None:
+def _start_worker(path: str | Path, spec: EncoderSpec) -> None:
     """Load the network of a new process."""
     global _worker
-    _worker = SentenceEncoder(path)
+    _worker = SentenceEncoder(path, spec)
 
 
 def _encode_in_worker(texts: Sequence[str]) -> np.ndarray:

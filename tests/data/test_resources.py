@@ -6,6 +6,7 @@ import logging
 import socket
 import subprocess
 import tarfile
+import tempfile
 import threading
 import time
 import zipfile
@@ -14,9 +15,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from repository import ROOT
+from sklearn.datasets import load_sample_image
 
 from rakuten import storage
-from rakuten.data import conversion, downloads, resources
+from rakuten.data import conversion, downloads, resources, torch_checkpoints
+from rakuten.image import encoder, preprocessing
 
 CONTENT = b"les stop words" * 1000
 PACKAGE = "small-data==1.0"
@@ -380,37 +383,74 @@ def test_a_tarball_with_another_hash_is_an_error(tmp_path, tarball):
         fetch(tmp_path, data=resource(tmp_path, source))
 
 
+def test_a_local_file_is_checked_like_a_download(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.onnx").write_bytes(CONTENT)
+    source = {"file": "mine.onnx"}
+    assert fetch(tmp_path, data=resource(tmp_path, source)) == {"data": "mine.onnx"}
+    assert built(tmp_path) == CONTENT
+    with pytest.raises(resources.ResourceError, match=r"expected sha256 .*, received"):
+        fetch(tmp_path, data=resource(tmp_path, source, content=b"another"))
+    with pytest.raises(resources.ResourceError, match=r"no\.onnx: No such file or directory"):
+        fetch(tmp_path, data=resource(tmp_path, {"file": "no.onnx"}, content=b"else"))
+
+
+def test_entries_of_encoders_need_only_what_differs(tmp_path):
+    table = {
+        "data": {"output": "build/resources/data", "form": "file"},
+        "mine": {"sha256": "0", "sources": [{"file": "a"}], "encoder": {"modality": "image"}},
+        "converted": {"form": "vgg16", "sources": [], "encoder": {"modality": "text"}},
+    }
+    storage.write_json(tmp_path / "resources.yaml", table)
+    found = resources.read_table(tmp_path / "resources.yaml")
+    assert found["data"] == table["data"]
+    assert found["mine"] == table["mine"] | {
+        "optional": True,
+        "form": "file",
+        "output": "build/resources/image_encoder/mine.onnx",
+    }
+    assert found["converted"]["form"] == "vgg16"
+    assert found["converted"]["output"] == "build/resources/text_encoder/converted.onnx"
+
+
 OPTIONAL = {
     "base": {"output": "build/resources/base", "licence": "MIT"},
     "resnet50": {"optional": True},
-    "sentence_encoder": {"optional": True},
+    "use": {"optional": True, "encoder": {"modality": "text"}},
+    "lite": {"optional": True, "encoder": {"modality": "image"}},
+    "mine": {"optional": True, "encoder": {"modality": "image"}},
 }
+CHOICE = {"backbone": "vgg16", "text_encoder": "none", "image_encoder": "lite"}
 
 
 @pytest.mark.parametrize(
-    ("backbone", "encoder", "expected"),
+    ("changes", "expected"),
     [
-        ("vgg16", "none", ["base"]),
-        ("resnet50", "none", ["base", "resnet50"]),
-        ("vgg16", "use_multilingual", ["base", "sentence_encoder"]),
-        ("resnet50", "use_multilingual", ["base", "resnet50", "sentence_encoder"]),
+        ({}, ["base", "lite"]),
+        ({"backbone": "resnet50"}, ["base", "resnet50", "lite"]),
+        ({"text_encoder": "use"}, ["base", "use", "lite"]),
+        ({"image_encoder": "mine"}, ["base", "mine"]),
     ],
 )
-def test_parameters_choose_the_optional_resources(backbone, encoder, expected):
-    assert resources.choose(OPTIONAL, backbone=backbone, encoder=encoder) == expected
+def test_parameters_choose_the_optional_resources(changes, expected):
+    assert resources.choose(OPTIONAL, **CHOICE | changes) == expected
 
 
 @pytest.mark.parametrize(
-    ("backbone", "encoder", "message"),
+    ("changes", "message"),
     [
-        ("vgg19", "none", "extract.backbone is 'vgg19', expected one of vgg16, resnet50: correct"),
-        ("vgg16", "bert", "encode.encoder is 'bert', expected one of none, use_multilingual: corr"),
-        ("vgg16", None, "encode.encoder is None, expected one of none, use_multilingual"),
+        ({"backbone": "vgg19"}, "extract.backbone is 'vgg19', expected one of vgg16, resnet50: c"),
+        (
+            {"text_encoder": "lite"},
+            "encode_text.encoder is 'lite', expected one of use, none: c",
+        ),
+        ({"text_encoder": None}, "encode_text.encoder is None, expected one of use, none: "),
+        ({"image_encoder": "none"}, "encode_image.encoder is 'none', expected one of lite, mine: "),
     ],
 )
-def test_an_unknown_choice_is_refused_with_the_known_ones(backbone, encoder, message):
-    with pytest.raises(ValueError, match=message):
-        resources.choose(OPTIONAL, backbone=backbone, encoder=encoder)
+def test_an_unknown_choice_is_refused_with_the_known_ones(changes, message):
+    with pytest.raises(ValueError, match=f"{message}.*or add an encoder to rakuten/data/resources"):
+        resources.choose(OPTIONAL, **CHOICE | changes)
 
 
 def optional_table(tmp_path, *names):
@@ -429,9 +469,11 @@ def test_the_folder_of_optional_resources_holds_what_is_wanted_and_an_index(tmp_
     for path in ("one.npz", "two.npz", "older.onnx", "old/file", "index.json"):
         (folder / path).write_text("earlier")
     (tmp_path / "base.npz").write_text("base")
+    table["two"]["encoder"] = {"modality": "text", "width": 3}
     resources.tidy_optional(table, ["base", "two"])
     assert sorted(path.name for path in folder.iterdir()) == ["index.json", "two.npz"]
     expected = {"two": {"file": "two.npz", "sha256": "two", "licence": "MIT"}}
+    expected["two"]["encoder"] = {"modality": "text", "width": 3}
     assert json.loads((folder / "index.json").read_text()) == expected
     assert (folder / "two.npz").read_text() == "earlier"
     assert (tmp_path / "base.npz").read_text() == "base"
@@ -451,16 +493,17 @@ def test_an_unknown_name_is_refused():
 
 FOLDERS = {
     "resnet50": "build/resources/backbone/",
-    "sentence_encoder": "build/resources/encoder/",
+    "use_multilingual": "build/resources/text_encoder/",
+    "efficientnet_lite2": "build/resources/image_encoder/",
 }
 
 
 def test_every_resource_of_the_project_is_pinned():
-    table = storage.read_yaml(ROOT / "rakuten/data/resources.yaml")
+    table = resources.read_table(ROOT / resources.TABLE)
     assert {"vgg16", "wordnet", "stopwords", "punkt_tab"} <= set(table)
     for name, pinned in table.items():
         keys = {"output", "sha256", "form", "licence", "sources"}
-        assert set(pinned) - {"optional"} == keys, name
+        assert set(pinned) - {"optional", "encoder"} == keys, name
         folder = FOLDERS[name] if "optional" in pinned else "build/resources/"
         assert pinned["output"].startswith(folder)
         assert len(bytes.fromhex(pinned["sha256"])) == 32
@@ -478,17 +521,17 @@ def test_every_resource_of_the_project_is_pinned():
                 assert len(source["npm"].split("@")) == 2
                 assert len(bytes.fromhex(source["sha256"])) == 32
                 assert source["folder"]
-    packaged = {"sentence_encoder"}  # there is no address of the file itself
+    packaged = {"use_multilingual", "efficientnet_lite2"}  # there is no address of the file itself
     urls = ["url" in pinned["sources"][0] for name, pinned in table.items() if name not in packaged]
     assert all(urls), "the official address comes first"
 
 
 def test_every_optional_resource_can_be_chosen():
-    table = storage.read_yaml(ROOT / "rakuten/data/resources.yaml")
+    table = resources.read_table(ROOT / resources.TABLE)
     optional = {name for name, pinned in table.items() if pinned.get("optional")}
-    chosen = {name for values in resources.CHOICES.values() for name in values.values()}
-    assert optional == chosen - {None} == {"resnet50", "sentence_encoder"}
-    assert {pinned.get("optional") for pinned in table.values()} == {None, True}
+    assert resources.encoders(table, "text") == ["use_multilingual"]
+    assert resources.encoders(table, "image") == ["efficientnet_lite2"]
+    assert optional == {"resnet50", "use_multilingual", "efficientnet_lite2"}
 
 
 @pytest.mark.slow
@@ -510,3 +553,23 @@ def test_the_pinned_vgg16_is_the_known_network(tmp_path):
         array = arrays[name]
         received = (array.mean(), array.std(), array.min(), array.max())
         np.testing.assert_allclose(received, statistics, rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.slow
+def test_the_pinned_efficientnet_classifies_a_known_image(tmp_path):
+    """The converted features and the checkpoint's classifier name a palace (ImageNet class 698)."""
+    pinned = resources.read_table(ROOT / resources.TABLE)["efficientnet_lite2"]
+    path = tmp_path / "efficientnet_lite2.onnx"
+    resources.fetch({"lite": pinned | {"output": str(path)}}, ["lite"])
+    with tempfile.TemporaryDirectory() as folder:
+        source = pinned["sources"][0]
+        wheel = downloads.Downloads(Path(folder)).read("package", source["package"])
+    tensors = torch_checkpoints.read_tensors(downloads.zip_member(wheel, source["member"]))
+    assert sum(name.endswith("_project_conv.weight") for name in tensors) == 21
+    assert tensors["_fc.weight"].shape == (1000, 1280)
+    spec = encoder.EncoderSpec.from_table("lite", pinned)
+    preparation = spec.preparation(views=["product"], crop_borders=False, border_tolerance=16)
+    image = preprocessing.prepare(load_sample_image("china.jpg"), preparation)
+    features = encoder.ImageEncoder(path, spec, threads=1).encode(image.pixels)["average"]
+    scores = features.astype(np.float32) @ tensors["_fc.weight"].T + tensors["_fc.bias"]
+    assert scores.argmax() == 698

@@ -2,7 +2,6 @@ import io
 from dataclasses import replace
 
 import numpy as np
-import pandas as pd
 import pytest
 from PIL import Image
 
@@ -10,12 +9,15 @@ from rakuten.data import splits
 from rakuten.data.examples import Examples
 from rakuten.evaluation import image_robustness, robustness, text_robustness
 from rakuten.image import preprocessing
-from rakuten.image.extraction import Settings
+from rakuten.image.preprocessing import Preparation
 from rakuten.models import image_ensemble
 from rakuten.models.calibration import Calibration
 from rakuten.models.text_ensemble import Texts
 
-PREPARE = {"crop_borders": True, "border_tolerance": 16, "size": 32}
+PREPARATION = Preparation(
+    views=["flip", "product"], crop_borders=True, border_tolerance=16, size=32, resize="bilinear"
+)
+PRODUCT = replace(PREPARATION, views=["product"])
 
 LABELS = np.array([0, 0, 0, 26])
 
@@ -177,21 +179,19 @@ def test_text_models_encode_perturbed_texts_once():
     assert encoded == [{"title": ["ÉTÉ DORÉ", "TABLE"], "description": ["", ""]}]
 
 
-def test_image_models_extract_each_perturbed_image_once():
+def test_image_models_encode_each_perturbed_image_once():
     contents = [image_file(1), image_file(2)]
     seen = []
 
-    def extract(given):
+    def encode(given):
         seen.append(given)
-        facts = pd.DataFrame(
-            [preprocessing.prepare(c, views=["product"], **PREPARE)[1] for c in given]
-        )
-        return {"grid": np.ones((2, 8)), "middle": np.ones((2, 3))}, facts
+        facts = [preprocessing.prepare(content, PRODUCT).facts for content in given]
+        return {"average": np.ones((1, 2, 8)), "facts": np.stack(facts, axis=1)}
 
-    always = FakeEnsemble(lambda given: np.ones(len(given[0]["grid"]), bool))
+    always = FakeEnsemble(lambda given: np.ones(len(given[0]["average"]), bool))
     text = np.full((2, 27), np.nan)
     fusion = Calibration(np.ones(2), np.zeros(27))
-    models = image_robustness.image_models({"plain": always}, fusion, contents, text, extract)
+    models = image_robustness.image_models({"plain": always}, fusion, contents, text, encode)
     for predict in models.values():
         for name in image_robustness.PERTURBATIONS:
             assert predict(name).argmax(axis=1).tolist() == [0, 0]
@@ -200,24 +200,18 @@ def test_image_models_extract_each_perturbed_image_once():
     assert all(changed != contents for changed in seen[1:])
 
 
-def test_extract_prepares_images_like_the_extract_stage():
+def test_images_are_prepared_like_those_of_the_ensemble():
     contents = [image_file(number) for number in range(5)]
-    network = {"backbone": "vgg16", "precision": "float32"}
-    settings = Settings(**network, views=["flip"], batch_size=2, **PREPARE)
-    sizes = []
 
-    def compute(pixels):
-        sizes.append(len(pixels))
-        means = pixels.reshape(len(pixels), -1).mean(axis=1, keepdims=True)
-        return dict.fromkeys(("average", "grid", "middle"), means)
+    def network(pixels):
+        return {"average": pixels.reshape(len(pixels), -1).mean(axis=1, keepdims=True)}
 
-    features, facts = image_robustness.extract(contents, compute=compute, settings=settings)
-    assert sizes == [2, 2, 1]
-    expected = [preprocessing.prepare(c, views=["product"], **PREPARE) for c in contents]
+    found = image_robustness.encode(contents, network=network, preparation=PREPARATION)
+    expected = [preprocessing.prepare(content, PRODUCT) for content in contents]
     np.testing.assert_allclose(
-        features["grid"][:, 0], [pixels.mean() for pixels, _ in expected], rtol=1e-6
+        found["average"][0, :, 0], [image.pixels.mean() for image in expected], rtol=1e-6
     )
-    assert facts.to_numpy().tolist() == [list(row) for _, row in expected]
+    np.testing.assert_array_equal(found["facts"][0], [image.facts[0] for image in expected])
 
 
 def test_the_image_ensemble_is_compared_with_one_fitted_on_the_first_view():
@@ -226,7 +220,6 @@ def test_the_image_ensemble_is_compared_with_one_fitted_on_the_first_view():
     views = [{"average": generator.random((24, 4), np.float32)} for _ in range(2)]
     settings = image_ensemble.Settings(
         average=1.0,
-        grid=0.0,
         middle=0.0,
         frame=0.0,
         landmarks=20,

@@ -8,7 +8,7 @@ from rakuten.data import conversion
 from rakuten.image import backbones
 
 SIZE = 64
-KINDS = ["average", "grid", "middle"]
+BATCH = 5
 
 
 def resnet50_convolutions() -> Iterator[tuple[str, int, int, int]]:
@@ -52,8 +52,12 @@ def resnet50_weights() -> dict[str, np.ndarray]:
     return arrays
 
 
-def extractor(name, weights, size=SIZE, precision="float32"):
-    return backbones.extractor(name, weights, size=size, precision=precision)
+def extractor(name, weights, size=SIZE, precision="float32", batch_size=BATCH):
+    """Build an extractor that returns the features alone."""
+    compute = backbones.Extractor(
+        name, weights, size=size, precision=precision, batch_size=batch_size
+    )
+    return lambda pixels: compute(pixels)["features"]
 
 
 def cosines(one, other):

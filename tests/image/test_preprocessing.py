@@ -9,8 +9,9 @@ import pytest
 from PIL import Image
 
 from rakuten.image import preprocessing
+from rakuten.image.preprocessing import Facts, Preparation
 
-OPTIONS = {"crop_borders": True, "border_tolerance": 16, "size": 64}
+OPTIONS = {"crop_borders": True, "border_tolerance": 16, "size": 64, "resize": "bilinear"}
 
 
 def encode(pixels: np.ndarray, form: str = "PNG", **options) -> bytes:
@@ -25,12 +26,10 @@ def encode_image(image: Image.Image, form: str = "PNG", **options) -> bytes:
     return content.getvalue()
 
 
-def prepare(
-    content: bytes, view: str = "product", **options
-) -> tuple[np.ndarray, preprocessing.Facts]:
+def prepare(content: bytes, view: str = "product", **options) -> tuple[np.ndarray, Facts]:
     """One view of an image."""
-    pixels, facts = preprocessing.prepare(content, views=[view], **OPTIONS | options)
-    return pixels[0], facts
+    prepared = preprocessing.prepare(content, Preparation(views=[view], **OPTIONS | options))
+    return prepared.pixels[0], Facts(*prepared.facts[0].tolist())
 
 
 def framed(box: tuple[int, int, int, int], colour=(200, 30, 60), size=(500, 500)) -> np.ndarray:
@@ -183,23 +182,48 @@ def test_jpeg_shows_blocks_and_stays_near(photo):
 
 
 @pytest.mark.parametrize("view", preprocessing.VIEWS)
-def test_every_view_is_deterministic_and_has_the_facts_of_the_image(photo, view):
+def test_every_view_is_deterministic(photo, view):
     first, facts = prepare(photo, view)
-    again, _ = prepare(photo, view)
+    again, same = prepare(photo, view)
     assert first.shape == (64, 64, 3)
     assert first.dtype == np.uint8
     np.testing.assert_array_equal(first, again)
-    assert facts == prepare(photo)[1]
+    assert facts == same
     if view != "product":
         assert (first != prepare(photo)[0]).any()
 
 
+def test_the_facts_are_those_of_each_view():
+    content = encode(framed((100, 50, 300, 450)))
+    product, flip, whole = (prepare(content, view)[1] for view in ("product", "flip", "whole"))
+    assert flip[:6] == (500, 500, 200, 50, 400, 450)
+    assert flip[6:] == product[6:]
+    assert whole == product
+    turned = prepare(content, "rotate")[1]
+    angle = np.radians(10)
+    sides = 200 * np.cos(angle) + 400 * np.sin(angle), 400 * np.cos(angle) + 200 * np.sin(angle)
+    found = turned.right - turned.left, turned.bottom - turned.top
+    assert found == pytest.approx(sides, abs=3)
+    assert turned.width == pytest.approx(500 * (np.cos(angle) + np.sin(angle)), abs=2)
+    dark = prepare(content, "dark")[1]  # the whole image: 68 % white, 32 % of the colour
+    assert dark[:6] == (500, 500, 0, 0, 500, 500)
+    assert dark.mean_red == pytest.approx(0.6 * (0.68 * 255 + 0.32 * 200), abs=0.5)
+
+
 def test_several_views_are_those_of_each_in_order(photo):
     views = ["jpeg", "product", "rotate"]
-    pixels, _ = preprocessing.prepare(photo, views=views, **OPTIONS)
-    assert pixels.shape == (3, 64, 64, 3)
-    for view, made in zip(views, pixels, strict=True):
-        np.testing.assert_array_equal(made, prepare(photo, view)[0])
+    prepared = preprocessing.prepare(photo, Preparation(views=views, **OPTIONS))
+    assert prepared.pixels.shape == (3, 64, 64, 3)
+    for view, pixels, facts in zip(views, *prepared, strict=True):
+        np.testing.assert_array_equal(pixels, prepare(photo, view)[0])
+        assert Facts(*facts.tolist()) == prepare(photo, view)[1]
+
+
+def test_the_filter_is_that_of_the_preparation(photo):
+    original = Image.fromarray(preprocessing.decode(photo))
+    for resize, expected in (("bilinear", 2), ("bicubic", 3)):
+        found = prepare(photo, crop_borders=False, resize=resize)[0]
+        np.testing.assert_array_equal(found, np.asarray(original.resize((64, 64), expected)))
 
 
 @pytest.mark.parametrize(
@@ -212,9 +236,9 @@ def test_several_views_are_those_of_each_in_order(photo):
         (["flip", "flip"], "views repeats a name: flip, flip, expected"),
     ],
 )
-def test_invalid_views_are_refused(photo, views, message):
+def test_invalid_views_are_refused(views, message):
     with pytest.raises(preprocessing.ViewsError, match=message):
-        preprocessing.prepare(photo, views=views, **OPTIONS)
+        Preparation(views=views, **OPTIONS)
 
 
 def test_views_need_no_tensorflow():

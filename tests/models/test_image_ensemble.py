@@ -1,16 +1,15 @@
 from dataclasses import replace
 
 import numpy as np
-import pandas as pd
 import pytest
 
+from rakuten.image.preprocessing import Facts
 from rakuten.models import image_ensemble, kernel_ridge
 from rakuten.models.image_ensemble import Settings
 
 SETTINGS = Settings(
     average=1.0,
-    grid=1.0,
-    middle=0.3,
+    middle=0.4,
     frame=0.5,
     landmarks=200,
     kernel_ridge_alpha=0.3,
@@ -21,28 +20,34 @@ CENTRES = np.random.default_rng(0).random((27, 24)) ** 4
 
 
 def facts_of(rows):
-    columns = ["width", "height", "left", "top", "right", "bottom"]
-    return pd.DataFrame(rows, columns=columns)
+    """Facts with the given sizes and boxes; the rest is 0."""
+    return np.pad(np.array(rows, np.float64), ((0, 0), (0, len(Facts._fields) - 6)))
 
 
 def catalogue(views=1, seed=0, per_category=15):
-    """Pooled features that separate four categories, facts of the images, labels, folds."""
+    """Features of an encoder that separate four categories, labels, folds."""
     generator = np.random.default_rng(seed)
     labels = np.repeat([0, 6, 13, 26], per_category)
     rows = len(labels)
-    noise = generator.random((views, rows, 24)) * 0.2
-    pooled = {
-        "grid": (CENTRES[labels] + noise)[:, :, :16].astype(np.float16),
-        "middle": (CENTRES[labels] + noise)[:, :, 16:].astype(np.float16),
+    encoded = CENTRES[labels] - 0.2 + generator.random((views, rows, 24)) * 0.2
+    left, top = generator.integers(0, 100, (2, views, rows))
+    boxes = np.stack([left, top, 500 - left, 500 - top], axis=-1)
+    facts = [facts_of(np.column_stack([np.full((rows, 2), 500), box])) for box in boxes]
+    features = {
+        "ids": np.arange(rows),
+        "present": np.ones(rows, bool),
+        "views": np.array(["product", "flip", "whole"][:views]),
+        "average": encoded[:, :, :12].astype(np.float16),
+        "middle_1": encoded[:, :, 12:20].astype(np.float16),
+        "middle_2": encoded[:, :, 20:].astype(np.float16),
+        "facts": np.array(facts),
     }
-    left, top = generator.integers(0, 100, (2, rows))
-    facts = facts_of(np.column_stack([np.full((rows, 2), 500), left, top, 500 - left, 500 - top]))
-    return pooled, facts, labels, np.arange(rows) % 4
+    return features, labels, np.arange(rows) % 4
 
 
 def prepared(**options):
-    pooled, facts, labels, folds = catalogue(**options)
-    return image_ensemble.views(pooled, facts, np.arange(len(labels))), labels, folds
+    features, labels, folds = catalogue(**options)
+    return image_ensemble.views(features, np.arange(len(labels))), labels, folds
 
 
 def check_probabilities(probabilities, rows):
@@ -52,27 +57,22 @@ def check_probabilities(probabilities, rows):
 
 
 def test_blocks_except_the_frame_have_rows_of_length_one():
-    pooled, facts, _, _ = catalogue()
-    blocks = image_ensemble.blocks(pooled["grid"][0], pooled["middle"][0], facts)
+    (blocks,), _, _ = prepared()
     assert {name: block.shape for name, block in blocks.items()} == {
-        "average": (60, 4),
-        "grid": (60, 16),
-        "middle": (60, 8),
+        "average": (60, 12),
+        "middle_1": (60, 8),
+        "middle_2": (60, 4),
         "frame": (60, 5),
     }
     assert {block.dtype for block in blocks.values()} == {np.dtype(np.float32)}
-    for name in ("average", "grid", "middle"):
+    for name in ("average", "middle_1", "middle_2"):
         np.testing.assert_allclose(np.linalg.norm(blocks[name], axis=1), 1, rtol=1e-5)
 
 
-def test_the_average_is_the_mean_of_the_quarters_and_roots_are_taken():
-    """Two channels by quarter: means 4 and 9, roots 2 and 3."""
-    grid = np.array([[1, 9, 3, 9, 5, 0, 7, 18]], np.float16)
-    facts = facts_of([[10, 10, 0, 0, 10, 10]])
-    blocks = image_ensemble.blocks(grid, np.array([[16.0, 0.0]]), facts)
-    np.testing.assert_allclose(blocks["average"], np.array([[2, 3]]) / np.sqrt(13), rtol=1e-5)
-    np.testing.assert_allclose(blocks["grid"], np.sqrt(grid / grid.sum()), rtol=1e-3)
-    np.testing.assert_allclose(blocks["middle"], [[1, 0]])
+def test_features_keep_their_signs():
+    features = {"average": np.array([[[3, -4]]]), "facts": facts_of([[10, 10, 0, 0, 10, 10]])[None]}
+    (blocks,) = image_ensemble.views(features, np.array([0]))
+    np.testing.assert_allclose(blocks["average"], [[0.6, -0.8]], rtol=1e-5)
 
 
 def test_frames_of_a_few_images():
@@ -90,15 +90,17 @@ def test_frames_of_a_few_images():
     assert image_ensemble.frame(facts[:0]).shape == (0, 5)
 
 
-def test_views_select_rows_by_position_not_by_index():
-    pooled, facts, _, _ = catalogue(views=2)
-    facts.index = facts.index[::-1] + 7
-    found = image_ensemble.views(pooled, facts, np.array([5, 2]))
+def test_views_select_rows_and_describe_their_own_frames():
+    features, _, _ = catalogue(views=2)
+    found = image_ensemble.views(features, np.array([5, 2]))
     assert len(found) == 2
     for number, blocks in enumerate(found):
-        expected = image_ensemble.blocks(pooled["grid"][number], pooled["middle"][number], facts)
-        for name in expected:
-            np.testing.assert_array_equal(blocks[name], expected[name][[5, 2]])
+        expected = image_ensemble.frame(features["facts"][number])
+        np.testing.assert_array_equal(blocks["frame"], expected[[5, 2]])
+        alone = {name: array[number : number + 1] for name, array in features.items()}
+        for name, block in image_ensemble.views(alone, np.arange(60))[0].items():
+            np.testing.assert_array_equal(blocks[name], block[[5, 2]])
+    assert (found[0]["frame"] != found[1]["frame"]).any()
 
 
 @pytest.mark.parametrize("count", [1, 2])
@@ -119,7 +121,7 @@ def test_views_are_rows_of_the_fit_and_their_scores_are_averaged():
     stacked = {name: np.concatenate([views[0][name], views[1][name]]) for name in views[0]}
     kernel, scores = kernel_ridge.fit(
         stacked, np.concatenate([labels, labels]), np.concatenate([folds, folds]),
-        weights={"average": 1.0, "grid": 1.0, "middle": 0.3, "frame": 0.5},
+        weights={"average": 1.0, "middle_1": 0.2, "middle_2": 0.2, "frame": 0.5},
         landmarks=200, alpha=0.3, seed=3,
     )  # fmt: skip
     assert len(kernel.projection) == 120
@@ -151,20 +153,26 @@ def test_all_views_of_an_image_are_in_one_fold(monkeypatch):
 
 
 def test_blocks_of_weight_zero_are_ignored():
-    settings = replace(SETTINGS, frame=0.0, grid=0.0)
-    assert settings.weights == {"average": 1.0, "middle": 0.3}
+    settings = replace(SETTINGS, frame=0.0, average=0.0)
     views, labels, folds = prepared()
+    assert settings.weights(list(views[0])) == {"middle_1": 0.2, "middle_2": 0.2}
     ensemble, _ = image_ensemble.fit(views, labels, folds, settings, seed=3)
-    assert list(ensemble.kernel.landmarks) == ["average", "middle"]
+    assert list(ensemble.kernel.landmarks) == ["middle_1", "middle_2"]
     expected = ensemble.probabilities(views)
     moved = [views[0] | {"frame": views[0]["frame"] + 5}]
     np.testing.assert_array_equal(ensemble.probabilities(moved), expected)
 
 
+def test_an_encoder_may_lack_earlier_layers():
+    assert SETTINGS.weights(["average", "frame"]) == {"average": 1.0, "frame": 0.5}
+
+
 def test_all_weights_zero_is_an_error():
     views, labels, folds = prepared()
-    settings = replace(SETTINGS, average=0, grid=0, middle=0, frame=0)
-    with pytest.raises(ValueError, match="are all 0: expected at least one above 0"):
+    settings = replace(SETTINGS, average=0, middle=0, frame=0)
+    with pytest.raises(
+        ValueError, match="of average, middle_1, middle_2, frame are all 0: expected at least one"
+    ):
         image_ensemble.fit(views, labels, folds, settings, seed=3)
 
 
@@ -179,7 +187,7 @@ def test_an_ensemble_that_is_read_predicts_identically(tmp_path):
     assert written[0] == written[1]
     assert restored.summary() == ensemble.summary()
     assert ensemble.summary() == {
-        "features": 4 + 16 + 8 + 5,
+        "features": 12 + 8 + 4 + 5,
         "landmarks": 120,
         "parameters": 27 * ensemble.kernel.projection.shape[1],
     }
@@ -198,8 +206,8 @@ def test_the_same_seed_gives_the_same_bytes():
 
 @pytest.mark.parametrize("count", [1, 3])
 def test_without_train_images(count, tmp_path):
-    pooled, facts, labels, folds = catalogue(views=count)
-    none = image_ensemble.views(pooled, facts, np.zeros(0, np.int64))
+    features, labels, folds = catalogue(views=count)
+    none = image_ensemble.views(features, np.zeros(0, np.int64))
     ensemble, out_of_fold = image_ensemble.fit(none, labels[:0], folds[:0], SETTINGS, seed=3)
     assert out_of_fold.shape == (0, 27)
     ensemble.write(tmp_path)

@@ -3,21 +3,29 @@ import importlib
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from repository import ROOT
 
+from rakuten import onnx_models, storage
+from rakuten.data import resources
 from rakuten.feature_store import FeatureStore
+from rakuten.onnx_models import EncoderError
 from rakuten.text import encoder
+from rakuten.text.encoder import EncoderSpec
 
-NETWORK = "build/resources/encoder/sentence_encoder.onnx"
+ENTRY = resources.read_table(ROOT / resources.TABLE)["use_multilingual"]
+SPEC = EncoderSpec.from_table("use_multilingual", ENTRY)
 
 
 def vector(text):
     """The fake network's vector of a text: of length 1, different for every text."""
     seed = int(hashlib.md5(text.encode()).hexdigest()[:8], 16)
-    numbers = np.random.default_rng(seed).normal(size=encoder.WIDTH)
+    numbers = np.random.default_rng(seed).normal(size=SPEC.width)
     return (numbers / np.linalg.norm(numbers)).astype(np.float32)
 
 
@@ -43,17 +51,17 @@ def encoded(monkeypatch, tmp_path):
             texts.extend(batch)
             return [vector(batch[0])[None]]
 
-    monkeypatch.setattr(encoder.onnxruntime, "InferenceSession", Session)
-    monkeypatch.setattr(encoder, "tensorflow_imported_first", lambda: False)
+    monkeypatch.setattr(onnx_models.onnxruntime, "InferenceSession", Session)
+    monkeypatch.setattr(onnx_models, "tensorflow_imported_first", lambda: False)
     (tmp_path / "network.onnx").touch()
     return texts
 
 
 @pytest.fixture
 def encode(tmp_path):
-    def call(kinds, **options):
-        options = {"encoder": "use_multilingual", "threads": 1} | options
-        return encoder.encode(tmp_path / "network.onnx", kinds, **options)
+    def call(kinds, spec=SPEC, **options):
+        options = {"threads": 1} | options
+        return encoder.encode((tmp_path / "network.onnx", spec), kinds, **options)
 
     return call
 
@@ -75,7 +83,7 @@ def test_equal_texts_are_encoded_once_and_rows_keep_their_order(
 
 
 def test_blank_texts_are_rows_of_zeros_and_never_reach_the_network(encoded, encode):
-    late = " " * encoder.MAX_CHARACTERS + "lampe"
+    late = " " * SPEC.max_characters + "lampe"
     vectors = encode({"title": ["", " ", "\n\t", late]})
     assert vectors["title"].shape == (4, 512)
     assert not vectors["title"].any()
@@ -83,7 +91,7 @@ def test_blank_texts_are_rows_of_zeros_and_never_reach_the_network(encoded, enco
 
 
 def test_long_texts_are_cut_and_equal_beginnings_count_as_equal(encoded, encode):
-    start = "é" * encoder.MAX_CHARACTERS
+    start = "é" * SPEC.max_characters
     vectors = encode({"title": [start + "a", start + "b", start, start[1:]]})["title"]
     assert encoded == [start, start[1:]]
     assert (vectors[0] == vectors[2]).all()
@@ -92,8 +100,8 @@ def test_long_texts_are_cut_and_equal_beginnings_count_as_equal(encoded, encode)
 
 
 def test_the_encoder_cuts_long_texts(encoded, tmp_path):
-    encoder.SentenceEncoder(tmp_path / "network.onnx").encode(["x" * 1000, " " * 400 + "y"])
-    assert encoded == ["x" * encoder.MAX_CHARACTERS]
+    encoder.SentenceEncoder(tmp_path / "network.onnx", SPEC).encode(["x" * 1000, " " * 400 + "y"])
+    assert encoded == ["x" * SPEC.max_characters]
 
 
 def test_no_products(encoded, encode):
@@ -122,21 +130,40 @@ def test_few_texts_start_no_process(encoded, encode):
     assert encode({"title": ["a", "b"]}, threads=8)["title"].any(axis=1).all()
 
 
-def test_the_encoder_none_returns_nothing_and_needs_no_file(tmp_path):
-    kinds = {"title": ["lampe"]}
-    assert encoder.encode(tmp_path / "none.onnx", kinds, encoder="none", threads=1) == {}
+def test_without_an_encoder_there_are_no_vectors():
+    assert encoder.find("none") is None
+    assert encoder.encode(None, {"title": ["lampe"]}, threads=1) == {}
 
 
-def test_an_unknown_encoder_is_refused(encoded, encode):
-    with pytest.raises(ValueError, match=r"encode\.encoder is 'bert': expected one of use_multi"):
-        encode({"title": ["lampe"]}, encoder="bert")
+def test_the_encoder_is_found_in_the_folder_that_resources_wrote(tmp_path):
+    (tmp_path / "mine.onnx").touch()
+    storage.write_json(tmp_path / "index.json", {"mine": {**ENTRY, "file": "mine.onnx"}})
+    assert encoder.find("mine", tmp_path) == (tmp_path / "mine.onnx", replace(SPEC, name="mine"))
+    with pytest.raises(FileNotFoundError, match=r"the encoder 'bert': run 'dvc repro resources'"):
+        encoder.find("bert", tmp_path)
 
 
-def test_a_missing_network_says_what_to_do(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"none\.onnx does not exist: run 'dvc repro res"):
-        encoder.encode(
-            tmp_path / "none.onnx", {"title": ["a"]}, encoder="use_multilingual", threads=1
-        )
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"modality": "image"}, "has modality 'image', expected 'text'"),
+        ({"language": "fr"}, "has other keys than expected .*'language'"),
+    ],
+)
+def test_an_entry_with_other_keys_is_refused(changes, message):
+    entry = {**ENTRY, "encoder": {**ENTRY["encoder"], **changes}}
+    with pytest.raises(EncoderError, match=f"the encoder 'mine' {message}.*: correct its entry"):
+        EncoderSpec.from_table("mine", entry)
+
+
+def test_vectors_of_another_length_are_refused(encoded, encode):
+    with pytest.raises(EncoderError, match=r"returns \(1, 512\), expected \(1, 300\)"):
+        encode({"title": ["lampe"]}, spec=replace(SPEC, width=300))
+
+
+def test_a_package_carries_the_spec_as_json(tmp_path):
+    storage.write_json(tmp_path / "spec.json", SPEC.to_json())
+    assert EncoderSpec.from_json(storage.read_json(tmp_path / "spec.json")) == SPEC
 
 
 def test_a_killed_run_continues_without_encoding_known_texts_again(
@@ -166,28 +193,30 @@ def test_a_killed_run_continues_without_encoding_known_texts_again(
     assert again["title"].tobytes() == expected[:5].tobytes()
 
 
-def test_fingerprint_changes_with_the_network_and_the_library(tmp_path, monkeypatch):
-    network = tmp_path / "network.onnx"
-    none = encoder.fingerprint(network)
-    network.write_bytes(b"one")
-    one = encoder.fingerprint(network)
-    assert one == encoder.fingerprint(network) != none
-    network.write_bytes(b"two")
-    assert encoder.fingerprint(network) not in (one, none)
-    network.write_bytes(b"one")
-    monkeypatch.setattr(encoder, "MAX_CHARACTERS", 300)
-    assert encoder.fingerprint(network) != one
-    monkeypatch.undo()
-    monkeypatch.setattr(encoder.onnxruntime, "__version__", "0")
-    assert encoder.fingerprint(network) != one
+def test_fingerprint_changes_with_the_network_its_use_and_the_library(monkeypatch):
+    specs = [SPEC, *(replace(SPEC, **change) for change in CHANGES)]
+    known = {encoder.fingerprint(("network.onnx", spec)) for spec in specs}
+    known.add(encoder.fingerprint(None))
+    assert len(known) == len(specs) + 1
+    assert encoder.fingerprint(("elsewhere.onnx", replace(SPEC))) in known
+    monkeypatch.setattr(onnx_models, "VERSION", "0")
+    assert encoder.fingerprint(("network.onnx", SPEC)) not in known
+
+
+CHANGES = (
+    {"sha256": "0" * 64},
+    {"width": 300},
+    {"max_characters": 300},
+    {"lowercase": False},
+)
 
 
 @pytest.mark.parametrize(
     ("old", "new", "harmless"),
     [
         ('"""Encode texts, one', '"""Encode the texts, one', True),
-        ("would crash ", "would kill ", True),
-        ("text[:MAX_CHARACTERS].lower()", "text[:MAX_CHARACTERS]", False),
+        ("has other keys than", "has keys other than", True),
+        ("start.lower()", "start.upper()", False),
     ],
 )
 def test_fingerprint_changes_only_with_edits_that_can_change_vectors(tmp_path, old, new, harmless):
@@ -196,9 +225,9 @@ def test_fingerprint_changes_only_with_edits_that_can_change_vectors(tmp_path, o
     module = tmp_path / "rakuten/text/encoder.py"
     assert old in module.read_text()
     module.write_text(module.read_text().replace(old, new))
-    code = "from rakuten.text import encoder; print(encoder.fingerprint('none.onnx'))"
+    code = "from rakuten.text import encoder; print(encoder.fingerprint(None))"
     edited = subprocess.check_output([sys.executable, "-c", code], cwd=tmp_path, text=True)
-    assert (edited.strip() == encoder.fingerprint(tmp_path / "none.onnx")) == harmless
+    assert (edited.strip() == encoder.fingerprint(None)) == harmless
 
 
 @pytest.mark.slow
@@ -206,27 +235,25 @@ def test_the_real_network_matches_translations_and_encodes_each_text_alone(
     built_repository, monkeypatch
 ):
     importlib.import_module("tensorflow")  # as in a process that also uses images
-    path = built_repository / NETWORK
+    found = encoder.find("use_multilingual", built_repository / encoder.FOLDER)
     pairs = [
         ("Une lampe de bureau noire en métal", "A black metal desk lamp"),
         ("Jeu vidéo pour console Nintendo", "Video game for Nintendo console"),
         ("Piscine gonflable pour enfants", "Inflatable pool for children"),
     ]
     french, english = map(list, zip(*pairs, strict=True))
-    options = {"encoder": "use_multilingual", "threads": 1}
-    found = encoder.encode(path, {"french": french, "english": english}, **options)
-    similarity = found["french"].astype(float) @ found["english"].astype(float).T
-    np.testing.assert_allclose(np.linalg.norm(found["french"].astype(float), axis=1), 1, atol=1e-3)
+    vectors = encoder.encode(found, {"french": french, "english": english}, threads=1)
+    similarity = vectors["french"].astype(float) @ vectors["english"].astype(float).T
+    lengths = np.linalg.norm(vectors["french"].astype(float), axis=1)
+    np.testing.assert_allclose(lengths, 1, atol=1e-3)
     assert np.diag(similarity).min() > 0.6
     assert similarity[~np.eye(3, dtype=bool)].max() < 0.4
-    alone = [encoder.encode(path, {"french": [text]}, **options)["french"][0] for text in french]
-    assert np.array(alone).tobytes() == found["french"].tobytes()
+    alone = [encoder.encode(found, {"one": [text]}, threads=1)["one"][0] for text in french]
+    assert np.array(alone).tobytes() == vectors["french"].tobytes()
     monkeypatch.setattr(encoder, "TEXTS_PER_PROCESS", 1)
     monkeypatch.setattr(encoder, "BATCH", 2)
-    spread = encoder.encode(
-        path, {"french": french, "english": english}, **options | {"threads": 2}
-    )
-    assert spread["english"].tobytes() == found["english"].tobytes()
+    spread = encoder.encode(found, {"french": french, "english": english}, threads=2)
+    assert spread["english"].tobytes() == vectors["english"].tobytes()
 
 
 def test_capitals_do_not_matter(encoded, encode):
@@ -239,16 +266,19 @@ def test_capitals_do_not_matter(encoded, encode):
 def test_the_network_is_not_loaded_after_tensorflow(first, monkeypatch, tmp_path):
     """It would crash the process."""
     second = {"tensorflow": "onnxruntime", "onnxruntime": "tensorflow"}[first]
-    monkeypatch.setattr(encoder.sys, "modules", {"os": 1, first: 1, second: 1})
-    assert encoder.tensorflow_imported_first() == (first == "tensorflow")
+    modules = SimpleNamespace(modules={"os": 1, first: 1, second: 1})
+    monkeypatch.setattr(onnx_models, "sys", modules)
+    assert onnx_models.tensorflow_imported_first() == (first == "tensorflow")
     if first == "tensorflow":
-        with pytest.raises(encoder.ImportOrderError, match=r"import rakuten\.text\.encoder first"):
-            encoder.SentenceEncoder(tmp_path / "network.onnx")
+        with pytest.raises(
+            onnx_models.ImportOrderError, match=r"import rakuten\.onnx_models first"
+        ):
+            encoder.SentenceEncoder(tmp_path / "network.onnx", SPEC)
 
 
 @pytest.mark.tensorflow
 def test_tensorflow_imported_through_the_library_comes_second():
-    code = "from rakuten.image import backbones; from rakuten.text import encoder; "
-    code += "print(encoder.tensorflow_imported_first())"
+    code = "from rakuten.image import backbones; from rakuten import onnx_models; "
+    code += "print(onnx_models.tensorflow_imported_first())"
     found = subprocess.check_output([sys.executable, "-c", code], text=True)
     assert found.strip() == "False"

@@ -3,26 +3,25 @@
 from rakuten import feature_store, prefetch, stage_log, storage
 from rakuten.text import encoder, html
 
-NETWORK = "build/resources/encoder/sentence_encoder.onnx"
-
 
 def main() -> None:
-    """Read the products and the pinned network, write the vectors of both texts."""
-    with stage_log.stage("encode") as log:
-        settings = storage.read_params("encode")
+    """Read the products and the encoder, write the vectors of both texts."""
+    with stage_log.stage("encode_text") as log:
+        name = storage.read_params("encode_text")["encoder"]
         products = storage.read_table("build/clean/products.parquet")
         titles, descriptions = html.plain_texts(products)
-        log.received(f"{len(products):,} products, encoder {settings['encoder']}")
-        key = encoder.fingerprint(NETWORK)
+        found = encoder.find(name)
+        log.received(f"{len(products):,} products, encoder {name}")
+        key = encoder.fingerprint(found)
         vectors = encoder.encode(
-            NETWORK,
+            found,
             {"title": titles, "description": descriptions},
             threads=prefetch.available_cpus(),
             progress=stage_log.progress,
-            store=feature_store.FeatureStore(feature_store.default_folder("encode"), key),
-            **settings,
+            store=feature_store.FeatureStore(feature_store.default_folder("encode_text"), key),
         )
-        storage.write_arrays("build/encode/vectors.npz", ids=products["id"].to_numpy(), **vectors)
+        ids = products["id"].to_numpy()
+        storage.write_arrays("build/encode_text/vectors.npz", ids=ids, **vectors)
         log.wrote(f"sentence vectors of {len(products):,} products: {', '.join(vectors) or 'none'}")
 
 
