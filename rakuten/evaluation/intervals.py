@@ -5,6 +5,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import pandas as pd
@@ -30,7 +31,7 @@ PAIRS = (
 """Models compared on the same rows: the first minus the second."""
 
 CHUNK = 4_000_000
-"""Resampled groups held in memory at once, 32 MB."""
+"""Counts of resampled groups converted at once, 32 MB."""
 
 
 @dataclass(frozen=True)
@@ -163,17 +164,22 @@ def bootstrap(
         return {}
     counts = _group_counts(labels, scores, groups)  # (g, 83)
     count, total = len(counts), counts.sum(axis=0)
-    generator = np.random.default_rng(seed)
     step = max(1, CHUNK // count)
-    draws = []
-    for start in range(0, resamples, step):
-        size = min(step, resamples - start)
-        drawn = generator.integers(0, count, size=(size, count), dtype=np.int32)
-        flat = (drawn + np.arange(size)[:, None] * count).ravel()
-        draws.append(np.bincount(flat, minlength=size * count).reshape(size, count) @ counts)
-    value, drawn_, without = map(_metrics, (total[None], np.concatenate(draws), total - counts))
+    times = _draw(count, resamples, seed)  # (b, g)
+    drawn = [times[start : start + step] * 1.0 @ counts for start in range(0, resamples, step)]
+    value, draws, without = map(_metrics, (total[None], np.concatenate(drawn), total - counts))
     names = INTERVAL_METRICS if are_probabilities(scores) else INTERVAL_METRICS[:-1]
-    return {name: Resampled(float(value[name][0]), drawn_[name], without[name]) for name in names}
+    return {name: Resampled(float(value[name][0]), draws[name], without[name]) for name in names}
+
+
+@lru_cache(maxsize=2)  # models with the same rows have the same draws
+def _draw(count: int, resamples: int, seed: int) -> np.ndarray:
+    """Draw groups with replacement; count how often each is drawn: uint16 (resamples, count)."""
+    generator = np.random.default_rng(seed)
+    times = np.empty((resamples, count), np.uint16)
+    for row in times:
+        row[:] = np.bincount(generator.integers(0, count, size=count), minlength=count)
+    return times
 
 
 def _group_counts(labels: np.ndarray, scores: np.ndarray, groups: np.ndarray) -> np.ndarray:

@@ -18,9 +18,7 @@ def test_bootstrap_equals_measuring_the_drawn_groups(monkeypatch):
     monkeypatch.setattr(intervals, "CHUNK", 3 * 14)
     found = intervals.bootstrap(labels, scores, groups, resamples=7, seed=5)
     generator = np.random.default_rng(5)
-    drawn = np.concatenate(
-        [generator.integers(0, 14, size=(n, 14), dtype=np.int32) for n in (3, 3, 1)]
-    )
+    drawn = [generator.integers(0, 14, size=14) for _ in range(7)]
 
     def measured(chosen):
         rows = np.concatenate([np.flatnonzero(groups == 10 * number) for number in chosen])
