@@ -95,6 +95,7 @@ LIMITS: dict[str, Interval | Choice] = {
     "image_ensemble.average": NOT_NEGATIVE,
     "image_ensemble.middle": NOT_NEGATIVE,
     "image_ensemble.frame": NOT_NEGATIVE,
+    "refit.rows": Choice(("all", "train")),
     "evaluate.resamples": COUNT,
     "evaluate.confidence": Interval(0, 1, "()"),
     "audit.text_similarity": Interval(0, 1, "(]"),

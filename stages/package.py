@@ -1,4 +1,4 @@
-"""Collect the ensembles and what they need at prediction in one folder."""
+"""Collect the refitted ensembles and what they need at prediction in one folder."""
 
 from rakuten import stage_log, storage
 from rakuten.data.examples import join
@@ -26,9 +26,11 @@ def main() -> None:
         log.received(f"{len(ENSEMBLES)} models, {len(table):,} products")
 
         files = {
-            f"build/{stage}/weights.npz": f"{name}/weights.npz" for name, stage in ENSEMBLES.items()
+            "build/refit/text/terms.json": "text/terms.json",
+            "build/refit/text/weights.npz": "text/weights.npz",
+            "build/refit/image/weights.npz": "image/weights.npz",
+            "build/late_fusion/weights.npz": "fusion/weights.npz",
         }
-        files["build/text_ensemble/terms.json"] = "text/terms.json"
         encoders = text_encoder.find(text["encoder"]), image_encoder.find(image["encoder"])
         for modality, found in zip(("text", "image"), encoders, strict=True):
             settings[f"{modality}_encoder"] = found and found[1].to_json()
@@ -36,12 +38,12 @@ def main() -> None:
                 files[str(found[0])] = f"{modality}/encoder.onnx"
         for source, target in files.items():
             storage.copy(source, f"build/package/{target}")
-        tested = package_summary.predictions(examples, fusion)
+        tested = package_summary.predictions(examples, fusion, parts["group"].to_numpy())
         storage.write_arrays("build/package/test.npz", **tested)
         dataset = storage.read_json("data/dataset.json") | {"digest": package.digest("data")}
-        summary = package_summary.summarize(
-            examples, outputs, dataset=dataset, threads=threads, settings=settings
-        )
+        fitted_on = storage.read_json("reports/refit/metrics.json")
+        facts = {"dataset": dataset, "fitted_on": fitted_on, "threads": threads}
+        summary = package_summary.summarize(examples, outputs, **facts, settings=settings)
         storage.write_json("build/package/package.json", summary)
         log.wrote(f"{len(files)} files, models {summary['models']}")
 

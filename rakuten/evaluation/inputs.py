@@ -61,12 +61,12 @@ def describe(products: pd.DataFrame, parts: pd.DataFrame, has_image: np.ndarray)
 
     Args:
         products: Table with `id`, `label`, `description`, `has_text` and `language`.
-        parts: Table with `id` and `part`, in the order of `products`.
+        parts: Table with `id`, `part` and `group`, in the order of `products`.
         has_image: bool (n,), in the order of `products`.
 
     Returns:
-        One row per product in the order of `products`: `id`, `label`, `part`, and one column per
-        entry of `SLICES`.
+        One row per product in the order of `products`: `id`, `label`, `part`, `group` (equal
+        for duplicates), and one column per entry of `SLICES`.
 
     Raises:
         ValueError: If the two tables hold other products or another order.
@@ -85,6 +85,7 @@ def describe(products: pd.DataFrame, parts: pd.DataFrame, has_image: np.ndarray)
             "id": ids,
             "label": products["label"].to_numpy(),
             "part": parts["part"].to_numpy(object),
+            "group": parts["group"].to_numpy(),
             "language": np.where(has_text, language, "none"),
             "description": np.where(empty, "missing", "given"),
             "modality": modality,

@@ -70,6 +70,31 @@ def fuse(fitted: Calibration, text: np.ndarray, image: np.ndarray) -> np.ndarray
     return fused
 
 
+def contributions(
+    fitted: Calibration, text: np.ndarray, image: np.ndarray, labels: np.ndarray
+) -> np.ndarray:
+    """Divide the log-odds of a category into the contributions of text and image.
+
+    Log-odds are log p of the category minus the mean of log p over all categories, p as `fuse`
+    returns it. They are the sum of the contributions, and of the category's bias where both
+    modalities are present.
+
+    Args:
+        fitted: Calibration of text and image, in this order.
+        text: float (n, 27), rows of NaN where a product has no text.
+        image: float (n, 27), rows of NaN where a product has no image.
+        labels: int64 (n,), the categories.
+
+    Returns:
+        float64 (n, 2), text and image; NaN where the modality is missing.
+    """
+    logs = [calibration.log_probabilities(values) for values in (text, image)]
+    rows = np.arange(len(labels))
+    alone = np.stack([values[rows, labels] - values.mean(axis=1) for values in logs], axis=1)
+    both = ~np.isnan(alone).any(axis=1, keepdims=True)
+    return np.where(both, fitted.weights, 1.0) * alone  # (n, 2)
+
+
 def masked(outputs: Mapping[str, np.ndarray], rows: np.ndarray) -> np.ndarray:
     """Select probabilities of rows, with NaN where the modality is missing.
 

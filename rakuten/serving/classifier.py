@@ -73,8 +73,8 @@ class Prediction:
     """The classifier's answer for a product.
 
     A contribution is the log probability that a modality gives the first category, minus its mean
-    over all categories, times the weight of the modality in the fusion. Above 0 the modality is
-    evidence for the category, below 0 against it.
+    over all categories, times the weight of the modality in the fusion if there are both. Above 0
+    the modality is evidence for the category, below 0 against it. See `late_fusion.contributions`.
 
     Attributes:
         top: Categories, the most probable first.
@@ -206,13 +206,15 @@ class ProductClassifier:
             return []
         found = self.probabilities(products)
         best = np.argsort(-found.fused, axis=1, kind="stable")[:, :top]
-        contributions = [
-            _contributions(values, weight, best[:, 0])
-            for values, weight in zip((found.text, found.image), self.fusion.weights, strict=True)
-        ]
+        contributions = late_fusion.contributions(
+            self.fusion, found.text, found.image, best[:, 0]
+        ).tolist()
         return [
-            Prediction(tuple(_choice(label, row[label]) for label in labels), text, image)
-            for labels, row, text, image in zip(best, found.fused, *contributions, strict=True)
+            Prediction(
+                tuple(_choice(label, row[label]) for label in labels),
+                *(None if np.isnan(value) else value for value in values),
+            )
+            for labels, row, values in zip(best, found.fused, contributions, strict=True)
         ]
 
     def predict(self, products: Iterable[Product], *, top: int = 5) -> list[Prediction]:
@@ -324,15 +326,6 @@ def _read_image(image: bytes | str | Path | np.ndarray) -> bytes | np.ndarray:
             f"{image} is not a file: expected the path, content or pixels of an image"
         )
     return storage.read_bytes(image)
-
-
-def _contributions(
-    probabilities: np.ndarray, weight: float, labels: np.ndarray
-) -> list[float | None]:
-    """Compute a modality's contributions to the labels, None where it is missing."""
-    logs = calibration.log_probabilities(probabilities)
-    values = weight * (logs[np.arange(len(labels)), labels] - logs.mean(axis=1))
-    return [None if np.isnan(value) else float(value) for value in values]
 
 
 def _choice(label: int, probability: float) -> Choice:

@@ -14,26 +14,33 @@ def summarize(
     outputs: Mapping[str, Mapping[str, np.ndarray]],
     *,
     dataset: Mapping[str, object],
+    fitted_on: Mapping[str, object],
     threads: int,
     settings: Mapping[str, Mapping],
 ) -> dict:
     """Describe the packaged models for `package.json`.
+
+    The test metrics are those of the ensembles fitted on the train part. The packaged ensembles
+    were refitted on `fitted_on`, usually all labelled rows: their accuracy on these is not known.
 
     Args:
         examples: All n products; those of the train part give the prior.
         outputs: Outputs of the ensembles for the same products by "text", "image" and "fusion":
             present bool (n,), probabilities float (n, 27).
         dataset: The training data: name, digest.
+        fitted_on: The rows of the packaged ensembles: "all" or "train"; numbers of products, of
+            those with text and with an image.
         threads: Number of threads in training.
         settings: The sections of params.yaml that prediction needs: extract, encode, text_ensemble.
 
     Returns:
-        Plain values for JSON: dataset, models (which of them were trained), test (metrics on the
-        test products that have the model's inputs, as in the evaluate stage), threads, the
-        settings, categories in the order of the probabilities, prior.
+        Plain values for JSON: dataset, fitted_on, models (which of them were trained), test
+        (metrics on the test products that have the model's inputs, as in the evaluate stage),
+        threads, the settings, categories in the order of the probabilities, prior.
     """
     return {
         "dataset": dict(dataset),
+        "fitted_on": dict(fitted_on),
         "models": {name: bool(output["present"].any()) for name, output in outputs.items()},
         "test": {name: _test_metrics(examples, output) for name, output in outputs.items()},
         "threads": threads,
@@ -43,22 +50,28 @@ def summarize(
     }
 
 
-def predictions(examples: Examples, output: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+def predictions(
+    examples: Examples, output: Mapping[str, np.ndarray], groups: np.ndarray
+) -> dict[str, np.ndarray]:
     """Select a model's test predictions, by which packages are compared.
+
+    They are of a fit on the train part. The packaged ensembles were refitted on test products too.
 
     Args:
         examples: n products.
         output: Outputs of the model for the same products: present bool (n,), probabilities
             float (n, 27).
+        groups: int64 (n,), equal for duplicates.
 
     Returns:
-        ids int64 (m,), ascending, labels int64 (m,) class indices, probabilities float32 (m, 27),
-        of the test products that the model has predictions for.
+        ids int64 (m,), ascending, labels int64 (m,) class indices, groups int64 (m,), probabilities
+        float32 (m, 27), of the test products that the model has predictions for.
     """
     rows = (examples.parts == "test") & output["present"]
     return {
         "ids": examples.ids[rows].astype(np.int64),
         "labels": examples.labels[rows].astype(np.int64),
+        "groups": groups[rows].astype(np.int64),
         "probabilities": output["probabilities"][rows].astype(np.float32),
     }
 

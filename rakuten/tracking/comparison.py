@@ -23,15 +23,17 @@ def compare(
 
     Args:
         candidate: ids int64 (n,), ascending, labels int64 (n,), probabilities float (n, 27), as
-            `rakuten.serving.package_summary.predictions` returns them.
-        champion: The same for m products.
+            `rakuten.serving.package_summary.predictions` returns them. groups int64 (n,), equal
+            for duplicates; packages of earlier versions have none: each product is a group.
+        champion: The same for m products; its groups are not used.
         resamples: Number of bootstrap resamples.
         confidence: Share of the resamples inside the interval, in 0..1.
         seed: Of the resamples.
 
     Returns:
         rows, and for each of `METRICS`: candidate, champion, difference, low, high. Low and high
-        bound the difference by a paired percentile bootstrap over products.
+        bound the difference by a paired bootstrap over groups of duplicates, see
+        `intervals.Resampled.interval`.
 
     Raises:
         ValueError: If no product is in both test parts, or a product has two categories.
@@ -53,12 +55,14 @@ def compare(
         )
     both = candidate["probabilities"][ours], champion["probabilities"][theirs]
     measured: list[dict[str, Any]] = [metrics.measure(labels, scores) for scores in both]
-    drawn = [intervals.bootstrap(labels, scores, resamples=resamples, seed=seed) for scores in both]
+    groups = candidate.get("groups", candidate["ids"])[ours]
+    first, second = (
+        intervals.bootstrap(labels, scores, groups, resamples=resamples, seed=seed)
+        for scores in both
+    )
     compared: dict[str, Any] = {"rows": int(ids.size)}
     for name in METRICS:
-        low, high = np.quantile(
-            drawn[0][name] - drawn[1][name], [(1 - confidence) / 2, (1 + confidence) / 2]
-        )
+        low, high = (first[name] - second[name]).interval(confidence)
         values = {
             "candidate": measured[0][name],
             "champion": measured[1][name],

@@ -27,7 +27,8 @@ def random_problem(rows=80, classes=9, seed=0):
 
 def rows_of(labels, modality="both"):
     """Products in the form of `describe`, as far as intervals read it."""
-    return pd.DataFrame({"label": labels, "modality": modality})
+    groups = np.arange(len(labels))
+    return pd.DataFrame({"label": labels, "modality": modality, "group": groups})
 
 
 def product_tables():
@@ -40,7 +41,13 @@ def product_tables():
             "language": ["fr", "en", "de", "fr", ""],
         }
     )
-    parts = pd.DataFrame({"id": [2, 3, 5, 8, 9], "part": ["train", "test", "test", "test", "test"]})
+    parts = pd.DataFrame(
+        {
+            "id": [2, 3, 5, 8, 9],
+            "part": ["train", "test", "test", "test", "test"],
+            "group": [2, 3, 5, 5, 9],
+        }
+    )
     return products, parts
 
 

@@ -5,35 +5,100 @@ import math
 import numpy as np
 import pytest
 from evaluation_cases import one_hot, random_problem, rows_of
+from scipy import stats
 
 from rakuten import model_names
 from rakuten.evaluation import intervals, metrics
 
 
-def test_bootstrap_equals_measuring_the_drawn_rows(monkeypatch):
-    """Draw by draw, across several chunks."""
+def test_bootstrap_equals_measuring_the_drawn_groups(monkeypatch):
+    """Draw by draw, across several chunks, and without each group."""
     labels, scores = random_problem(rows=40)
-    monkeypatch.setattr(intervals, "CHUNK", 3 * 40)
-    drawn = intervals.bootstrap(labels, scores, resamples=7, seed=5)
+    groups = np.random.default_rng(1).permutation(40) // 3 * 10  # 13 of three products, one of one
+    monkeypatch.setattr(intervals, "CHUNK", 3 * 14)
+    found = intervals.bootstrap(labels, scores, groups, resamples=7, seed=5)
     generator = np.random.default_rng(5)
-    rows = np.concatenate(
-        [generator.integers(0, 40, size=(n, 40), dtype=np.int32) for n in (3, 3, 1)]
-    )
-    for number, chosen in enumerate(rows):
-        expected = metrics.measure(labels[chosen], scores[chosen])
-        assert {name: values[number] for name, values in drawn.items()} == pytest.approx(
-            {name: expected[name] for name in intervals.INTERVAL_METRICS}, abs=1e-6
-        )
+    drawn = [generator.integers(0, 14, size=14) for _ in range(7)]
+
+    def measured(chosen):
+        rows = np.concatenate([np.flatnonzero(groups == 10 * number) for number in chosen])
+        figures = metrics.measure(labels[rows], scores[rows])
+        return pytest.approx([figures[name] for name in intervals.INTERVAL_METRICS], abs=1e-6)
+
+    assert list(found) == list(intervals.INTERVAL_METRICS)
+    assert [one.value for one in found.values()] == measured(range(14))
+    for number, chosen in enumerate(drawn):
+        assert [one.draws[number] for one in found.values()] == measured(chosen)
+    for left_out in range(14):
+        others = np.delete(np.arange(14), left_out)
+        assert [one.without[left_out] for one in found.values()] == measured(others)
 
 
 def test_bootstrap_repeats_itself_for_the_same_seed_only():
     labels, scores = random_problem()
+    groups = np.arange(len(labels))
     first, again, other = (
-        intervals.bootstrap(labels, scores, resamples=20, seed=seed)["accuracy"]
+        intervals.bootstrap(labels, scores, groups, resamples=20, seed=seed)["accuracy"].draws
         for seed in (1, 1, 2)
     )
     np.testing.assert_array_equal(first, again)
     assert not np.array_equal(first, other)
+
+
+@pytest.mark.parametrize("confidence", [0.8, 0.95])
+def test_the_interval_equals_that_of_scipy(confidence):
+    sample = np.random.default_rng(0).exponential(size=40)
+    scipys = stats.bootstrap(
+        (sample,), np.var, confidence_level=confidence, n_resamples=999, method="BCa",
+        rng=np.random.default_rng(1),
+    )  # fmt: skip
+    without = np.array([np.var(np.delete(sample, row)) for row in range(40)])
+    ours = intervals.Resampled(np.var(sample), scipys.bootstrap_distribution, without)
+    assert ours.interval(confidence) == pytest.approx(scipys.confidence_interval, abs=1e-9)
+
+
+def test_the_interval_of_macro_f1_covers_the_true_value():
+    """10 products in each of 27 categories on average; in 1,500 draws 94 % against 87 %."""
+    generator = np.random.default_rng(0)
+    recall = generator.uniform(0.5, 0.9, 27)
+    wrongly = ((1 - recall).sum() - (1 - recall)) / 26  # predicted as each category
+    truth = np.mean(2 * recall / (1 + recall + wrongly))
+    covered, by_percentiles = [], []
+    for seed in range(250):
+        labels = generator.integers(0, 27, 270)
+        right = generator.random(270) < recall[labels]
+        other = (labels + generator.integers(1, 27, 270)) % 27
+        scores = one_hot(np.where(right, labels, other))
+        found = intervals.bootstrap(labels, scores, np.arange(270), resamples=300, seed=seed)
+        low, high = found["macro_f1"].interval(0.95)
+        covered.append(low <= truth <= high)
+        low, high = np.quantile(found["macro_f1"].draws, [0.025, 0.975])
+        by_percentiles.append(low <= truth <= high)
+    assert np.mean(covered) > 0.9
+    assert np.mean(covered) > np.mean(by_percentiles) + 0.02
+
+
+def test_duplicates_widen_the_interval():
+    """Four duplicates of each product say no more than one."""
+    labels, scores = random_problem(rows=100)
+    widths = []
+    for copies, ids in ((1, np.arange(100)), (4, np.arange(100)), (4, np.arange(400))):
+        rows = rows_of(np.tile(labels, copies)).assign(group=np.resize(ids, 100 * copies))
+        table = intervals.interval_table(
+            rows, {"text": np.tile(scores, (copies, 1))}, resamples=300, confidence=0.95, seed=0
+        )
+        widths.append((table["high"] - table["low"]).to_numpy())
+    np.testing.assert_allclose(widths[0], widths[1], atol=2e-6)
+    assert (widths[1] > 1.6 * widths[2]).all()
+
+
+def test_without_variation_the_interval_is_the_value():
+    scores = one_hot([0, 1, 2])
+    found = intervals.bootstrap(np.arange(3), scores, np.arange(3), resamples=50, seed=0)
+    assert found["accuracy"].interval(0.95) == (1, 1)
+    assert (found["macro_f1"] - found["macro_f1"]).interval(0.95) == (0, 0)
+    single = intervals.bootstrap(np.array([4]), one_hot([4]), np.array([0]), resamples=9, seed=0)
+    assert single["weighted_f1"].interval(0.9) == (1, 1)
 
 
 def test_intervals_cover_the_value_and_narrow_with_more_products():

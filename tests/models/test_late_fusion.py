@@ -127,3 +127,20 @@ def test_masked_probabilities_are_nan_where_the_modality_is_missing():
     outputs = {"present": np.array([True, False, True]), "probabilities": np.ones((3, 27))}
     taken = late_fusion.masked(outputs, np.array([2, 1]))
     assert np.isnan(taken).all(axis=1).tolist() == [False, True]
+
+
+@pytest.mark.parametrize("missing", ["none", "image", "text"])
+def test_contributions_and_bias_add_up_to_the_log_odds(missing):
+    generator = np.random.default_rng(0)
+    text, image = generator.dirichlet(np.full(27, 2.0), (2, 5))
+    biases = generator.normal(size=27)
+    fitted = Calibration(np.array([0.8, 1.3]), biases - biases.mean())
+    labels = np.array([0, 3, 26, 3, 9])
+    if missing != "none":
+        {"text": text, "image": image}[missing][:] = np.nan
+    fused = np.log(late_fusion.fuse(fitted, text, image).astype(np.float64))
+    shown = fused[np.arange(5), labels] - fused.mean(axis=1)
+    found = late_fusion.contributions(fitted, text, image, labels)
+    bias = fitted.biases[labels] if missing == "none" else 0
+    np.testing.assert_allclose(np.nansum(found, axis=1) + bias, shown, atol=1e-4)
+    assert np.isnan(found).any(axis=0).tolist() == [missing == "text", missing == "image"]

@@ -18,8 +18,8 @@ def test_the_summary_holds_what_prediction_needs():
         "image": {"present": np.zeros(4, bool), "probabilities": certain},
     }
     found = package_summary.summarize(
-        examples, outputs, dataset={"name": "small"}, threads=2,
-        settings={"encode": {"encoder": "none"}},
+        examples, outputs, dataset={"name": "small"}, fitted_on={"rows": "all", "text": 3},
+        threads=2, settings={"encode": {"encoder": "none"}},
     )  # fmt: skip
     assert found["models"] == {"text": True, "image": False}
     assert found["test"]["text"]["accuracy"] == 1.0
@@ -29,6 +29,7 @@ def test_the_summary_holds_what_prediction_needs():
     np.testing.assert_allclose([found["prior"][0], found["prior"][26]], [2 / 3, 1 / 3], rtol=1e-6)
     assert (found["dataset"], found["threads"]) == ({"name": "small"}, 2)
     assert found["encode"] == {"encoder": "none"}
+    assert found["fitted_on"] == {"rows": "all", "text": 3}
 
 
 def test_predictions_are_those_of_test_products_with_the_models_inputs():
@@ -37,11 +38,13 @@ def test_predictions_are_those_of_test_products_with_the_models_inputs():
     examples = Examples(np.array([2, 4, 6, 8]), None, np.ones(4, bool), labels, parts)
     certain = np.eye(27)[labels]
     output = {"present": np.array([1, 1, 0, 1], bool), "probabilities": certain}
-    found = package_summary.predictions(examples, output)
+    found = package_summary.predictions(examples, output, np.array([2, 2, 6, 6], np.int32))
     assert (found["ids"].tolist(), found["labels"].tolist()) == ([2, 8], [3, 6])
+    assert found["groups"].tolist() == [2, 6]
     np.testing.assert_array_equal(found["probabilities"], certain[[0, 3]])
     kinds = {name: array.dtype.name for name, array in found.items()}
-    assert kinds == {"ids": "int64", "labels": "int64", "probabilities": "float32"}
+    whole = dict.fromkeys(("ids", "labels", "groups"), "int64")
+    assert kinds == whole | {"probabilities": "float32"}
     assert storage.pack_arrays(**found) == storage.pack_arrays(**found)
 
 
