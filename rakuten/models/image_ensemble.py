@@ -134,12 +134,12 @@ def views(features: Mapping[str, np.ndarray], rows: np.ndarray) -> list[dict[str
         rows: int64 (k,), positions of products with an image.
 
     Returns:
-        For each of the v views float32 (k, d) by block: average and the earlier layers with rows
-        of length 1, and the frame of that view.
+        For each of the v views float32 (k, d) by block: roots of average and of the earlier layers,
+        scaled to length 1, and the frame of that view.
     """
     names = [name for name in features if name == "average" or name.startswith(MIDDLE)]
     return [
-        {name: kernel_ridge.normalize(features[name][view][rows]) for name in names}
+        {name: kernel_ridge.normalize(features[name][view][rows], root=True) for name in names}
         | {"frame": frame(features["facts"][view][rows])}
         for view in range(len(features["facts"]))
     ]

@@ -105,15 +105,15 @@ def normalize(features: np.ndarray, *, root: bool = False) -> np.ndarray:
 
     Args:
         features: float (n, d).
-        root: Take square roots first, with negative values set to 0: reduces the influence of a few
-            strong channels.
+        root: Take square roots of the magnitudes first and keep the signs: reduces the influence of
+            a few strong channels.
 
     Returns:
         float32 (n, d).
     """
     rows = features.astype(np.float32)
     if root:
-        rows = np.sqrt(np.maximum(rows, 0))
+        rows = np.copysign(np.sqrt(np.abs(rows)), rows)
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)
     return np.divide(rows, lengths, out=rows, where=lengths > 0)
 

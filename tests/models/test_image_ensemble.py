@@ -69,8 +69,11 @@ def test_blocks_except_the_frame_have_rows_of_length_one():
         np.testing.assert_allclose(np.linalg.norm(blocks[name], axis=1), 1, rtol=1e-5)
 
 
-def test_features_keep_their_signs():
-    features = {"average": np.array([[[3, -4]]]), "facts": facts_of([[10, 10, 0, 0, 10, 10]])[None]}
+def test_features_are_roots_that_keep_their_signs():
+    features = {
+        "average": np.array([[[9, -16]]]),
+        "facts": facts_of([[10, 10, 0, 0, 10, 10]])[None],
+    }
     (blocks,) = image_ensemble.views(features, np.array([0]))
     np.testing.assert_allclose(blocks["average"], [[0.6, -0.8]], rtol=1e-5)
 

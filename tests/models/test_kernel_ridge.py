@@ -211,6 +211,7 @@ def test_rows_are_scaled_to_length_one_and_zeros_are_kept():
     assert kernel_ridge.normalize(np.zeros((0, 3))).shape == (0, 3)
 
 
-def test_roots_are_taken_before_scaling_and_negative_values_set_to_zero():
-    rows = kernel_ridge.normalize(np.array([[9.0, 16.0], [4.0, -5.0], [0.0, 0.0]]), root=True)
-    np.testing.assert_allclose(rows, [[0.6, 0.8], [1, 0], [0, 0]], rtol=1e-6)
+def test_roots_are_taken_before_scaling_and_keep_the_signs():
+    rows = kernel_ridge.normalize(np.array([[9.0, 16.0], [4.0, -4.0], [0.0, 0.0]]), root=True)
+    half = np.sqrt(0.5)
+    np.testing.assert_allclose(rows, [[0.6, 0.8], [half, -half], [0, 0]], rtol=1e-6)
