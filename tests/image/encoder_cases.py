@@ -6,10 +6,10 @@ from onnx import TensorProto, helper
 SIZE = 8
 
 
-def write_encoder(path, *, layout="nchw", size=SIZE):
+def write_encoder(path, *, layout="nchw", size=SIZE, name="mean"):
     """Write a model of five outputs, computed from RGB in the given layout.
 
-    "mean" (n, 3): mean of each channel; "double" (n, 3): twice that; "map": the input itself, with
+    `name` (n, 3): mean of each channel; "double" (n, 3): twice that; "map": the input itself, with
     four axes; "tokens" (n, size * size, 3): a vector per pixel; "infinite" (n, 3): the mean / 0.
     """
     shape = ["n", 3, size, size] if layout == "nchw" else ["n", size, size, 3]
@@ -21,21 +21,21 @@ def write_encoder(path, *, layout="nchw", size=SIZE):
         helper.make_tensor("flat", TensorProto.INT64, [3], [0, size * size, 3]),
     ]
     nodes = [
-        helper.make_node("ReduceMean", ["pixels"], ["mean"], axes=axes, keepdims=0),
-        helper.make_node("Mul", ["mean", "two"], ["double"]),
+        helper.make_node("ReduceMean", ["pixels"], [name], axes=axes, keepdims=0),
+        helper.make_node("Mul", [name, "two"], ["double"]),
         helper.make_node("Identity", ["pixels"], ["map"]),
         helper.make_node("Transpose", ["pixels"], ["last"], perm=last),
         helper.make_node("Reshape", ["last", "flat"], ["tokens"]),
-        helper.make_node("Div", ["mean", "zero"], ["infinite"]),
+        helper.make_node("Div", [name, "zero"], ["infinite"]),
     ]
     floats = TensorProto.FLOAT
-    shapes = {"mean": ["n", 3], "double": ["n", 3], "map": shape, "tokens": ["n", None, 3]}
+    shapes = {name: ["n", 3], "double": ["n", 3], "map": shape, "tokens": ["n", None, 3]}
     shapes["infinite"] = ["n", 3]
     graph = helper.make_graph(
         nodes,
         "encoder",
         [helper.make_tensor_value_info("pixels", floats, shape)],
-        [helper.make_tensor_value_info(name, floats, one) for name, one in shapes.items()],
+        [helper.make_tensor_value_info(output, floats, one) for output, one in shapes.items()],
         constants,
     )
     opset = [helper.make_opsetid("", 17)]
