@@ -10,7 +10,7 @@ from onnxruntime.quantization import CalibrationDataReader
 from benchmarks import measure
 from rakuten import storage
 from rakuten.data import products
-from rakuten.image import backbones, extraction, quantization
+from rakuten.image import backbones, extraction, preprocessing, quantization
 from rakuten.stage_log import progress
 
 STEP = 8
@@ -21,17 +21,16 @@ class Images(CalibrationDataReader):
 
     def __init__(self, archive: storage.ImageArchive, names: list[str]):
         params = storage.read_yaml(measure.ROOT / "params.yaml")["extract"]
-        settings = extraction.Settings(**params | {"views": ["product"]})
+        self._preparation = extraction.Settings(**params).preparation
         bar = progress(names, total=len(names), unit="image", description="calibrate")
         self._contents = (archive.read(name) for name in bar)
-        self._settings = settings
 
     def get_next(self) -> dict[str, np.ndarray] | None:
         """Prepare the next image; None after the last."""
         content = next(self._contents, None)
         if content is None:
             return None
-        pixels = extraction.prepare(content, self._settings)[0].astype(np.float32)
+        pixels = preprocessing.prepare(content, self._preparation).pixels.astype(np.float32)
         return {quantization.INPUT: backbones.BACKBONES["vgg16"].preprocess(pixels)}
 
 

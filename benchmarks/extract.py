@@ -30,7 +30,8 @@ def main() -> None:
     determinism.configure(seed=0, threads=params["threads"])
     weights = storage.read_arrays(measure.ROOT / "build/resources/vgg16.npz")
     base = backbones.build("vgg16", weights, size=224)
-    section = params["extract"] | {"backbone": "vgg16", "views": ["product"], "size": 224}
+    settings = extraction.Settings(**params["extract"] | {"backbone": "vgg16", "size": 224})
+    preparation, batch_size = settings.preparation, settings.batch_size
     with (
         storage.ImageArchive(measure.ROOT / "data/images.zip") as archive,
         measure.scratch("extract") as folder,
@@ -43,20 +44,22 @@ def main() -> None:
         silent = partial(tqdm, disable=True)
 
         def extract(precision: str) -> None:
-            settings = extraction.Settings(**section | {"precision": precision})
-            widths = backbones.BACKBONES["vgg16"].widths
-            build = partial(extractors.get, precision)
-            extraction.extract(images, archive, build, None, silent, settings, widths)
+            network = networks[precision]
+            extraction.extract(images, archive, network, None, silent, preparation, batch_size)
 
-        extractors = {
-            precision: backbones.extractor("vgg16", weights, size=224, precision=precision)
+        networks = {
+            precision: backbones.Extractor(
+                "vgg16", weights, size=224, precision=precision, batch_size=batch_size
+            )
             for precision in backbones.PRECISIONS
         }
         ways = {precision: partial(extract, precision) for precision in backbones.PRECISIONS}
         ways["naive"] = partial(naive, folder, base)
         measure.in_turns(ways, repeats=1)  # warm-up: builds the graphs
         seconds = measure.in_turns(ways, repeats=3)
-        decode = measure.in_turns({"decode": lambda: decoded(names, archive, section)}, repeats=3)
+        decode = measure.in_turns(
+            {"decode": lambda: decoded(names, archive, preparation)}, repeats=3
+        )
     note = f"{len(images.names)} distinct of {IMAGES} images; naive: one generator"
     given = {"naive": seconds["naive"], "naive_items": IMAGES}
     rows = [
@@ -68,11 +71,12 @@ def main() -> None:
     measure.keep("extract", rows)
 
 
-def decoded(names: list[str], archive: storage.ImageArchive, section: dict) -> None:
+def decoded(
+    names: list[str], archive: storage.ImageArchive, preparation: preprocessing.Preparation
+) -> None:
     """Prepare images without using them."""
-    wanted = ("views", "crop_borders", "border_tolerance", "size")
     for name in names[:DECODED]:
-        preprocessing.prepare(archive.read(name), **{key: section[key] for key in wanted})
+        preprocessing.prepare(archive.read(name), preparation)
 
 
 if __name__ == "__main__":

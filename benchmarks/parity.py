@@ -1,6 +1,6 @@
-"""Compare int8 with float32 features: their cosine, and the accuracy of models on both.
+"""Compare int8 with float32 features: their cosine, and the accuracy of the image net on both.
 
-Models are trained on float32 features and tested on both kinds, so that quantization is the only
+The net is trained on float32 features and tested on both kinds, so that quantization is the only
 difference. Cross-validation is repeated with several seeds, because one run is too noisy to show a
 tenth of a point. `--repository` names a built clone with other data; its figures are printed, not
 kept: `python -m benchmarks.parity --repository ../rakuten-real`.
@@ -9,18 +9,16 @@ kept: `python -m benchmarks.parity --repository ../rakuten-real`.
 import argparse
 import itertools
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from benchmarks import measure
 from rakuten import determinism, stage_log, storage
 from rakuten.data import products, splits
 from rakuten.data.examples import Examples, join
 from rakuten.image import backbones, extraction
-from rakuten.models import image_ensemble, nets, training
+from rakuten.models import nets, training
 
 FOLDS = 5
 """Folds of one cross-validation: every product is tested once."""
@@ -32,23 +30,27 @@ Pair = tuple[np.ndarray, ...]
 """Probabilities float32 (m, 27) from float32 and from int8 features."""
 
 
-def int8_features(root: Path, params: dict) -> tuple[dict, dict]:
+def int8_features(root: Path, params: dict) -> dict[str, np.ndarray]:
     """Extract all images of a repository with int8 precision, as the stage does."""
     settings = extraction.Settings(**params["extract"] | {"precision": "int8"})
-    backbone = backbones.BACKBONES[settings.backbone]
     weights = storage.read_arrays(root / "build/resources" / settings.weights)
-    network = {"size": settings.size, "precision": settings.precision}
-    build = partial(backbones.extractor, settings.backbone, weights, **network)
+    network = backbones.Extractor(
+        settings.backbone,
+        weights,
+        size=settings.size,
+        precision=settings.precision,
+        batch_size=settings.batch_size,
+    )
     table = products.join(storage.read_csv(root / "data/X_train.csv", **products.CSV_FORMAT))
     names = [f"image_train/{name}" for name in products.image_names(table)]
+    preparation, progress = settings.preparation, stage_log.progress
     with storage.ImageArchive(root / "data/images.zip") as archive:
         images = extraction.find_images(names, archive)
-        arrays, facts = extraction.extract(
-            images, archive, build, None, stage_log.progress, settings, backbone.widths
+        arrays = extraction.extract(
+            images, archive, network, None, progress, preparation, settings.batch_size
         )
-    ids = table["id"].to_numpy()
-    features, pooled, _ = extraction.to_products(images, ids, arrays, facts, settings.views)
-    return features, pooled
+    found = extraction.to_products(images, table["id"].to_numpy(), arrays)
+    return {name: found[name] for name in ("ids", "present")} | {"features": found["features"][0]}
 
 
 def worst_cosine(one: np.ndarray, other: np.ndarray) -> float:
@@ -70,19 +72,6 @@ def net(params: dict, exact: Examples, other: Examples) -> Pair:
     )
 
 
-def ensemble(
-    params: dict, examples: Examples, groups: np.ndarray, kinds: list[dict], facts: pd.DataFrame
-) -> Pair:
-    """Fit the image ensemble on float32 features; return its test probabilities on both."""
-    settings = image_ensemble.Settings(**params["image_ensemble"])
-    train, test = examples.rows("train"), examples.rows("test")
-    labels = examples.labels[train]
-    inner = splits.folds(labels, groups[train], count=settings.folds, seed=params["seed"])
-    views = image_ensemble.views(kinds[0], facts, train)
-    model, _ = image_ensemble.fit(views, labels, inner, settings, seed=params["seed"])
-    return tuple(model.probabilities(image_ensemble.views(pooled, facts, test)) for pooled in kinds)
-
-
 def _accuracy(model: str, before: np.ndarray, after: np.ndarray, name: str) -> measure.Row:
     """Compare where a model is correct, bool (n,), on float32 and on int8 features."""
     lost, won = (int((one & ~other).sum()) for one, other in ((before, after), (after, before)))
@@ -100,25 +89,18 @@ def main() -> None:
     if params["extract"]["precision"] != "float32":
         parser.error("features in build/ are int8: expected extract.precision=float32")
     determinism.configure(seed=params["seed"], threads=params["threads"])
-    features, pooled = int8_features(root, params)
+    features = int8_features(root, params)
     exact = storage.read_arrays(root / "build/extract/features.npz")
-    exact_pooled = storage.read_arrays(root / "build/extract/pooled.npz")
     present = exact["present"]
-    pairs = {"average": (exact["features"][present], features["features"][present])}
-    for kind in ("grid", "middle"):
-        pairs[kind] = exact_pooled[kind][:, present], pooled[kind][:, present]
+    cosine = worst_cosine(exact["features"][present], features["features"][present])
     name = storage.read_json(root / "data/dataset.json")["name"]
     note = f"of {present.sum():,} images, {name}"
-    rows = [
-        measure.Row(f"worst cosine, {kind}", float(f"{worst_cosine(*pair):.4f}"), "", note=note)
-        for kind, pair in pairs.items()
-    ]
+    rows = [measure.Row("worst cosine", float(f"{cosine:.4f}"), "", note=note)]
     table = storage.read_table(root / "build/clean/products.parquet")
     parts = storage.read_table(root / "build/split/parts.parquet")
     groups = parts["group"].to_numpy()
-    facts = storage.read_table(root / "build/extract/images.parquet")
     of_exact, of_int8 = join(table, parts, **exact), join(table, parts, **features)
-    right: dict[str, list[np.ndarray]] = {"image net": [], "image ensemble": []}
+    right: list[np.ndarray] = []
     rounds = list(itertools.product(range(REPEATS), range(FOLDS)))
     for repeat, fold in stage_log.progress(
         rounds, total=len(rounds), unit="fold", description="models"
@@ -129,15 +111,9 @@ def main() -> None:
         names = np.where(fold_of == fold, "test", names)
         given = [replace(examples, parts=names) for examples in (of_exact, of_int8)]
         labels = given[0].labels[given[0].rows("test")]
-        kinds = [exact_pooled, pooled]
-        for model, pair in (
-            ("image net", net(chosen, *given)),
-            ("image ensemble", ensemble(chosen, given[0], groups, kinds, facts)),
-        ):
-            right[model].append(np.array([found.argmax(axis=1) == labels for found in pair]))
-    for model, found in right.items():
-        before, after = np.concatenate(found, axis=1)
-        rows.append(_accuracy(model, before, after, name))
+        pair = net(chosen, *given)
+        right.append(np.array([found.argmax(axis=1) == labels for found in pair]))
+    rows.append(_accuracy("image net", *np.concatenate(right, axis=1), name))
     if root == measure.ROOT:
         measure.keep("parity", rows)
     else:
