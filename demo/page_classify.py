@@ -177,10 +177,7 @@ def _show_answer(answer: Answer, request: Request) -> None:
         )
     )
     if request.example is not None:
-        truth = catalogue().code(request.example)
-        kind = "right" if truth == code else "wrong"
-        name = category(truth, language())
-        st.html(components.note(t(f"truth_{kind}", category=name, code=truth), kind=kind))
+        _show_truth(request.example, request.image)
     heading("top", level=3)
     st.html(components.bars(view_models.top_bars(first, language())))
     heading("contributions", level=3)
@@ -188,6 +185,18 @@ def _show_answer(answer: Answer, request: Request) -> None:
     rows = view_models.sides(first, language())
     st.html(components.two_sided(rows, against=t("against"), favour=t("for")))
     st.html(components.note(t("contributions_note")))
+
+
+def _show_truth(example: int, image: bytes | None) -> None:
+    """Show an example's category, and the evaluated prediction if it had the same inputs."""
+    truth = catalogue().code(example)
+    st.html(components.note(t("truth", category=category(truth, language()), code=truth)))
+    if image == catalogue().image(example):
+        row = build().predictions.set_index("id").loc[example]
+        code, kind = int(row["predicted"]), "right" if row["predicted"] == truth else "wrong"
+        figures = {"code": code, "probability": percent(row["probability"], language(), digits=1)}
+        shown = t(f"evaluated_{kind}", category=category(code, language()), **figures)
+        st.html(components.note(shown, kind=kind))
 
 
 def _show_explanation(answer: Answer, request: Request) -> None:

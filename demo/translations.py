@@ -44,8 +44,10 @@ TEXTS: dict[str, dict[str, str]] = {
     # input
     "examples": {"fr": "Essayer un exemple", "en": "Try an example"},
     "examples_help": {
-        "fr": "Produits du jeu de test, absents de l'entraînement.",
-        "en": "Products of the test set, not used in training.",
+        "fr": "Produits du jeu de test. Par défaut, le modèle est réajusté sur tous les produits, "
+        "ceux-ci compris ; la prédiction évaluée, faite sans eux, est affichée à part.",
+        "en": "Products of the test set. By default the model is refitted on all products, these "
+        "included; the evaluated prediction, made without them, is shown separately.",
     },
     "own": {"fr": "Votre produit", "en": "Your product"},
     "title": {"fr": "Titre", "en": "Title"},
@@ -69,7 +71,7 @@ TEXTS: dict[str, dict[str, str]] = {
     "kind_plain": {"fr": "Cas simple", "en": "Easy case"},
     "kind_no_description": {"fr": "Sans description", "en": "No description"},
     "kind_no_image": {"fr": "Sans photo", "en": "No image"},
-    "kind_wrong": {"fr": "Le modèle se trompe", "en": "The model is wrong"},
+    "kind_wrong": {"fr": "Le modèle évalué se trompe", "en": "The evaluated model is wrong"},
     # errors
     "error_nothing": {
         "fr": "Rien à classer : saisissez un titre, une description ou une photo.",
@@ -116,13 +118,21 @@ TEXTS: dict[str, dict[str, str]] = {
         "fr": "Les cinq catégories les plus probables",
         "en": "The five most probable categories",
     },
-    "truth_right": {
-        "fr": "Correct : la vraie catégorie est {category} ({code}).",
-        "en": "Correct: the true category is {category} ({code}).",
+    "truth": {
+        "fr": "La vraie catégorie est {category} ({code}).",
+        "en": "The true category is {category} ({code}).",
     },
-    "truth_wrong": {
-        "fr": "Faux : la vraie catégorie est {category} ({code}).",
-        "en": "Incorrect: the true category is {category} ({code}).",
+    "evaluated_right": {
+        "fr": "Correct : sans ce produit dans l'entraînement, le modèle évalué prédit {category} "
+        "({code}), {probability}.",
+        "en": "Correct: without this product in training, the evaluated model predicts {category} "
+        "({code}), {probability}.",
+    },
+    "evaluated_wrong": {
+        "fr": "Faux : sans ce produit dans l'entraînement, le modèle évalué prédit {category} "
+        "({code}), {probability}.",
+        "en": "Incorrect: without this product in training, the evaluated model predicts "
+        "{category} ({code}), {probability}.",
     },
     # explanation
     "contributions": {

@@ -106,9 +106,9 @@ LIMITS: dict[str, Interval | Choice] = {
 """Limits by the name of the parameter; * stands for any characters."""
 
 SECTIONS = (
-    *("clean", "split", "explore", "vectorize", "encode", "extract", "text", "image", "fusion"),
-    *("text_ensemble", "image_ensemble", "late_fusion", "evaluate", "audit"),
-    *("robust_text", "robust_image"),
+    *("clean", "split", "explore", "vectorize", "encode_text", "encode_image", "extract"),
+    *("text", "image", "fusion", "text_ensemble", "image_ensemble", "late_fusion", "refit"),
+    *("evaluate", "audit", "robust_text", "robust_image"),
     *("*.training", "*.baselines", "*.out_of_fold", "fusion.start"),
 )
 """Names that hold other parameters; * stands for any characters."""

@@ -17,10 +17,8 @@ def main() -> None:
     with stage_log.stage("package") as log:
         table = storage.read_table("build/clean/products.parquet")
         parts = storage.read_table("build/split/parts.parquet")
-        outputs = {
-            name: storage.read_arrays(f"build/{stage}/outputs.npz")
-            for name, stage in ENSEMBLES.items()
-        }
+        paths = {name: f"build/{stage}/outputs.npz" for name, stage in ENSEMBLES.items()}
+        outputs = {name: storage.read_arrays(path) for name, path in paths.items()}
         fusion = outputs["fusion"]
         examples = join(table, parts, fusion["ids"], fusion["present"], None)
         log.received(f"{len(ENSEMBLES)} models, {len(table):,} products")

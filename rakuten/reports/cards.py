@@ -26,7 +26,10 @@ from rakuten.reports.report_tables import read_table
 
 MODEL_CARD, DATA_CARD = "docs/model_card.md", "docs/data_card.md"
 
-VALUES = ("clean", "split", "explore/summary", "evaluate/models", "audit/summary")
+VALUES = (
+    *("clean", "split", "explore/summary", "evaluate/models", "audit/summary"),
+    "refit/metrics",
+)
 """The JSON reports that the cards read."""
 
 TABLES = (
@@ -183,6 +186,8 @@ def model_card(reports: Reports) -> str:
         ],
         leakage=_leakage(reports.tables["audit/tables/leakage"]),
         suspects=reports.values["audit/summary"]["suspect_labels"],
+        refit=reports.values["refit/metrics"],
+        train_rows=reports.values["split"]["parts"]["train"],
         test_rows=reports.values["split"]["parts"]["test"],
         resources=reports.resources,
     )

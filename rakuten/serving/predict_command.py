@@ -3,6 +3,9 @@
 A file is predicted in chunks. An interrupted run continues when the same command is run again.
 Rows that cannot be read in full are predicted from what can be read and listed in OUT.errors.csv.
 
+The packaged ensembles are refitted on all labelled products (refit.rows in params.yaml): do not
+measure them on these. The reported figures are of ensembles fitted on the train part.
+
 Exit status: 0 success; 1 finished, and some rows are in the errors file; 2 failed, without a
 complete output; 130 interrupted.
 """

@@ -444,7 +444,14 @@ def _description(summary: dict, tags: dict[str, str]) -> str:
             f"weighted F1 {test['weighted_f1']:.1%}, accuracy {test['accuracy']:.1%} on "
             f"{test['rows']:,} test products"
         )
+    fitted = summary.get("fitted_on", {})  # packages of earlier versions have none
+    refitted = ""
+    if fitted.get("rows") == "all":
+        refitted = (
+            "Figures: fitted on the train part. Packaged: ensembles refitted on all "
+            f"{fitted['products']:,} labelled products. "
+        )
     return (
-        f"Trained on {tags[DATA]} (data {tags[DATA_DIGEST][:7]}): {metrics}. Package "
+        f"Trained on {tags[DATA]} (data {tags[DATA_DIGEST][:7]}): {metrics}. {refitted}Package "
         f"{tags[DIGEST][:7]}, commit {tags['git.commit'][:7] or 'unknown'}."
     )

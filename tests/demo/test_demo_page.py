@@ -212,11 +212,12 @@ def test_other_formats_are_accepted(visit, form):
 def test_an_example_that_is_misclassified(visit):
     """Text and image: the answer, its explanation, the true category, similar products."""
     page = visit()
-    page.locator(".st-key-examples button", has_text="Le modèle se trompe").click()
+    page.locator(".st-key-examples button", has_text="Le modèle évalué se trompe").click()
     name = verdict(page)
-    truth = page.locator(".rk-wrong").inner_text()
-    assert truth.startswith("Faux")
-    assert name not in truth
+    truth = page.get_by_text("La vraie catégorie est").inner_text()
+    evaluated = page.locator(".rk-wrong").inner_text()
+    assert evaluated.startswith("Faux : sans ce produit dans l'entraînement")
+    assert truth.removeprefix("La vraie catégorie est ").rstrip(".") not in evaluated
     expect(page.get_by_label("Titre", exact=True)).not_to_have_value("")
     expect(page.get_by_role("checkbox", name="Garder la photo de l'exemple")).to_be_checked()
     page.locator(".st-key-heatmap img").wait_for()

@@ -31,6 +31,7 @@ def write_package(root, wrong=4, data="abc", ids=None, labels=LABELS):
     summary = {
         "dataset": {"name": "tiny", "digest": data},
         "models": {"text": False, "image": False, "fusion": False},
+        "fitted_on": {"rows": "all", "products": 200, "text": 190, "image": 180},
         "test": {"fusion": figures},
         "threads": 1,
         "extract": {
@@ -83,6 +84,7 @@ def test_a_package_is_registered_once(packaged, mirror, monkeypatch):
         "test.rows": "40",
     }  # fmt: skip
     assert "weighted F1 90.0%, accuracy 90.0% on 40 test products" in version.description
+    assert "refitted on all 200 labelled products" in version.description
     run = mirror.call("get_run", version.run_id)
     assert (run.info.run_name, run.info.status) == (f"package {digest[:7]}", "FINISHED")
     assert run.data.metrics["test/weighted_f1"] == 0.9
