@@ -69,7 +69,7 @@ LIMITS: dict[str, Interval | Choice] = {
     "vectorize.max_df": Interval(0, 1, "(]"),
     "vectorize.ngram_max": COUNT,
     "vectorize.sublinear_tf": SWITCH,
-    "extract.size": COUNT,
+    "extract.size": Interval(32, whole=True),
     "extract.crop_borders": SWITCH,
     "extract.border_tolerance": Interval(0, 255, "[]", whole=True),
     "extract.batch_size": COUNT,
@@ -105,6 +105,14 @@ LIMITS: dict[str, Interval | Choice] = {
 }
 """Limits by the name of the parameter; * stands for any characters."""
 
+SECTIONS = (
+    *("clean", "split", "explore", "vectorize", "encode", "extract", "text", "image", "fusion"),
+    *("text_ensemble", "image_ensemble", "late_fusion", "evaluate", "audit"),
+    *("robust_text", "robust_image"),
+    *("*.training", "*.baselines", "*.out_of_fold", "fusion.start"),
+)
+"""Names that hold other parameters; * stands for any characters."""
+
 
 def check(name: str, value: Any, path: str) -> None:
     """Refuse a parameter that has an impossible value.
@@ -115,21 +123,26 @@ def check(name: str, value: Any, path: str) -> None:
         path: The file that it was read from, for the message.
 
     Raises:
-        ValueError: If a value is outside its limits; the message names the parameter.
+        ValueError: If a value is outside its limits, or a section is a single value or empty; the
+            message names the parameter.
     """
-    for parameter, received in _leaves(name, value):
-        limits = next((found for key, found in LIMITS.items() if fnmatch(parameter, key)), None)
-        if limits is not None and received not in limits:
+    for parameter, received in _entries(name, value):
+        limits = (known for key, known in LIMITS.items() if fnmatch(parameter, key))
+        expected: Any = next(limits, None)
+        wrong = expected is not None and received not in expected
+        if any(fnmatch(parameter, section) for section in SECTIONS):
+            expected = "a section of several parameters"
+            wrong = not (isinstance(received, dict) and received)
+        if wrong:
             raise ValueError(
-                f"{parameter} is {received!r}: expected {limits}; correct it in {path}, or in the "
-                "experiment's -S"
+                f"{parameter} is {received!r}: expected {expected}; correct it in {path}, or in "
+                "the experiment's -S"
             )
 
 
-def _leaves(name: str, value: Any) -> Iterator[tuple[str, Any]]:
-    """List the values of a section by their full names."""
-    if not isinstance(value, dict):
-        yield name, value
-        return
-    for key, below in value.items():
-        yield from _leaves(f"{name}.{key}", below)
+def _entries(name: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """List an entry and everything below it by their full names."""
+    yield name, value
+    if isinstance(value, dict):
+        for key, below in value.items():
+            yield from _entries(f"{name}.{key}", below)

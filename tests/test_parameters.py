@@ -44,7 +44,7 @@ def test_the_values_of_the_project_are_within_the_limits():
 
 @pytest.mark.parametrize("name", NUMBERS)
 def test_every_number_and_switch_has_limits(name):
-    for wrong in ("abc", None, [1], float("nan"), -1e9):
+    for wrong in ("abc", None, [1], float("nan"), -1e9, {}, {"a": 1}):
         with pytest.raises(ValueError, match=rf"^{name} is .*: expected .* in params.yaml"):
             parameters.check(name, wrong, "params.yaml")
     if not isinstance(NUMBERS[name], bool):
@@ -78,6 +78,12 @@ def test_ranges_are_found_for_most_numbers():
         ("fusion.training.class_weights", "even", "none or balanced"),
         ("vectorize.max_df", 0, "a number in (0, 1]"),
         ("text_ensemble.folds", 1, "an integer of at least 2"),
+        ("extract.size", 7, "an integer of at least 32"),
+        ("text", "abc", "a section of several parameters"),
+        ("text", None, "a section of several parameters"),
+        ("image.training", 5, "a section of several parameters"),
+        ("fusion.start", {}, "a section of several parameters"),
+        ("text.dropout", {"a": 1}, "a number in [0, 1)"),
     ],
 )
 def test_a_wrong_value_is_named_with_what_was_expected(tmp_path, name, value, expected):
@@ -89,6 +95,20 @@ def test_a_wrong_value_is_named_with_what_was_expected(tmp_path, name, value, ex
 
 def nested(names, value):
     return {names[0]: nested(names[1:], value)} if names else value
+
+
+def test_every_section_is_known_as_one():
+    for name, value in PARAMS.items():
+        for section in sections(value, name):
+            with pytest.raises(ValueError, match=rf"^{section} is 5: expected a section"):
+                parameters.check(section, 5, "params.yaml")
+
+
+def sections(values, name):
+    if isinstance(values, dict):
+        yield name
+        for key, value in values.items():
+            yield from sections(value, f"{name}.{key}")
 
 
 @pytest.mark.parametrize("name", ["capitals.share", "encode.encoder", "mine"])
