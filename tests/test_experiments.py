@@ -149,7 +149,7 @@ def test_a_sweep_whose_workers_were_killed_is_reported_and_continued(experiments
     sweep = ["dvc", "exp", "run", "--queue", "-S", "fusion.dropout=0.21,0.22,0.23"]
     run(sweep, folder)
     start_workers(folder)
-    until = time.monotonic() + 600
+    until = time.monotonic() + HANG
     while len(killed := _processes(folder, "stages.fusion")) < 2:
         assert time.monotonic() < until, run(["dvc", "queue", "status"], folder)
         time.sleep(0.5)

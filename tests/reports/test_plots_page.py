@@ -241,7 +241,10 @@ def test_the_page_fits_1280_pixels_and_shows_every_plot(page, monkeypatch):
         assert not view.locator("#reports_other_csv").is_visible()
         before = view.locator("#results_confusion svg.marks").inner_html()
         view.locator("#results_confusion select").select_option("Image net")
-        view.wait_for_timeout(500)
-        assert view.locator("#results_confusion svg.marks").inner_html() != before
+        view.wait_for_function(
+            "before => document.querySelector('#results_confusion svg.marks').innerHTML !== before",
+            arg=before,
+            timeout=600_000,
+        )
         browser.close()
     assert not faults

@@ -93,7 +93,7 @@ def test_the_page_shows_measured_and_published_runs_with_their_data(shown, chrom
     page.context.close()
 
     process.send_signal(signal.SIGINT)
-    assert process.wait(60) == 0
+    assert process.wait() == 0
     port = int(re.search(r":(\d+)/", address)[1])
     socket.create_server(("127.0.0.1", port)).close()  # the server has ended too
 
