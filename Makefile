@@ -20,6 +20,8 @@ help:
 install: $(VENV)/installed  ## create .venv with the locked packages
 
 $(VENV)/bin/python:
+	@case "$(CURDIR)" in *%*) echo "MLflow cannot be used from a folder with % in its path:" \
+		"rename $(CURDIR), then run this again."; exit 1;; esac
 	@test -n "$(PYTHON)" || { echo "No Python 3.11 to 3.13 found: install one, or run" \
 		"'make PYTHON=/path/to/python $(MAKECMDGOALS)'."; exit 1; }
 	$(PYTHON) -m venv --clear $(VENV) || { rm -rf $(VENV); echo "Install Python's venv module" \
@@ -46,7 +48,10 @@ $(VENV)/installed-scale: requirements/scale.txt $(VENV)/installed-dev
 
 # Without --remote, DVC warns that there is no default remote, though data.dvc names one.
 repro: install repair  ## run the whole pipeline, log it to MLflow, show the results
-	dvc pull $$(sed -n 's/^  remote: /--remote /p' data.dvc) data.dvc
+	@set -- pull $$(sed -n 's/^  remote: /--remote /p' data.dvc) data.dvc; \
+		echo "dvc $$*"; dvc "$$@" || { \
+		test -z "$$(git ls-files --deleted .dvc/remote)" || echo "Files of the sample's remote" \
+		"are missing: run 'git checkout .dvc/remote', then this again."; exit 1; }
 	dvc repro
 	-python -m rakuten sync
 	@$(MAKE) --no-print-directory results

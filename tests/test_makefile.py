@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 
+import pytest
 from repository import ROOT
 
 
@@ -33,3 +34,43 @@ def test_a_refusal_of_git_is_shown_in_its_own_words(tmp_path):
     assert done.returncode != 0
     assert "safe.directory" in done.stdout
     assert "git init" not in done.stdout
+
+
+@pytest.mark.parametrize("deleted", [True, False])
+def test_a_failed_pull_says_how_missing_files_of_the_remote_are_restored(tmp_path, deleted):
+    """A lock of DVC, for example, makes it fail as well: then DVC's own words are enough."""
+    for name in (".dvc/remote/files/md5/ab/cd", ".venv/bin/dvc", ".venv/bin/python"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text('#!/bin/sh\necho "ERROR: $0 $*" >&2\nexit 255\n')
+        (tmp_path / name).chmod(0o755)
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    shutil.copy(ROOT / "data.dvc", tmp_path)
+    subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
+    subprocess.run(["git", "add", ".dvc"], cwd=tmp_path, check=True)
+    if deleted:
+        shutil.rmtree(tmp_path / ".dvc" / "remote")
+    done = subprocess.run(
+        ["make", "-o", "install", "-o", "repair", "repro"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode != 0
+    assert "pull --remote embedded data.dvc" in done.stderr
+    assert ("git checkout .dvc/remote" in done.stdout) is deleted
+    assert done.stderr.count("ERROR") == 1  # `dvc repro` is not run
+
+
+def test_a_folder_that_mlflow_cannot_be_used_from_is_refused_before_the_installation(tmp_path):
+    """Alembic, which creates its tables, takes % in the path of the package for a reference."""
+    folder = tmp_path / "rakuten 100%"
+    folder.mkdir()
+    shutil.copy(ROOT / "Makefile", folder)
+    (folder / "requirements.txt").touch()
+    done = subprocess.run(
+        ["make", "install"], cwd=folder, capture_output=True, text=True, check=False
+    )
+    assert done.returncode != 0
+    assert "with % in its path: rename" in done.stdout
+    assert not (folder / ".venv").exists()
