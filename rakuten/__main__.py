@@ -68,12 +68,16 @@ def main(arguments: list[str] | None = None) -> int:
         name = _parser().parse_args(given[:1]).command
         command = COMMANDS[name]
         run = importlib.import_module(command.module).main
-        return run([*command.prefix, *given[1:]])
+        try:
+            return run([*command.prefix, *given[1:]])
+        finally:
+            console.show("")  # what Python has not written yet
     except BrokenPipeError:
         console.discard_output()
         return 1
-    finally:
-        console.show("")  # what Python has not written yet
+    except console.OutputError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 2
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -12,6 +12,10 @@ CLOSED = (errno.EPIPE, errno.EBADF)
 """The errors of writing to a stream that nobody reads."""
 
 
+class OutputError(OSError):
+    """Standard output cannot be written, for example because its disk is full."""
+
+
 class PortError(Exception):
     """A server cannot listen on a port."""
 
@@ -32,15 +36,19 @@ def show(text: str) -> None:
 
     Args:
         text: What to write; characters that the terminal cannot show are escaped.
+
+    Raises:
+        OutputError: If it cannot be written for another reason.
     """
     encoding = sys.stdout.encoding or "ascii"
     try:
         sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
         sys.stdout.flush()
     except OSError as error:
+        discard_output()  # otherwise Python tries again when it exits
         if error.errno not in CLOSED:
-            raise
-        discard_output()
+            reason = error.strerror or type(error).__name__
+            raise OutputError(f"standard output cannot be written ({reason})") from error
 
 
 def discard_output() -> None:

@@ -2,6 +2,7 @@ import os
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from repository import ROOT
@@ -26,6 +27,23 @@ def test_the_demo_names_its_port_before_its_address():
     assert "page is at" not in ended.stdout
     assert f"error: port {port} cannot be used" in ended.stderr
     assert "python -m demo --port" in ended.stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a full disk, on Linux")
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_full_disk_under_standard_output_is_an_error_without_a_traceback(unbuffered):
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "rakuten", "readme", "show"],
+            cwd=ROOT,
+            env=os.environ | {"PYTHONUNBUFFERED": unbuffered},
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    reason = "error: standard output cannot be written (No space left on device)\n"
+    assert (done.returncode, done.stderr) == (2, reason)
 
 
 def test_characters_that_the_terminal_cannot_show_are_escaped():
