@@ -213,16 +213,18 @@ def _check_columns(path: Path, columns: tuple[str, ...], header: tuple[str, ...]
     repeated = sorted({name for name in KNOWN if columns.count(name) > 1})
     if "designation" in columns and not repeated:
         return
-    delimiter = products.other_delimiter(header[0]) if len(header) == 1 else None
+    received = ",".join(header)
+    delimiter = products.other_delimiter(received)
     if delimiter:
         raise InputError(
             f"{path} has {delimiter} instead of commas: save it as CSV in UTF-8, with commas"
         )
     fault = f"has the column {repeated[0]} twice" if repeated else "has no column designation"
+    if "\0" in received:  # UTF-16, a spreadsheet or a packed file under another name
+        fault = f"is not text in UTF-8 and {fault}"
     expected = ",".join(products.X_COLUMNS)
-    received = ",".join(header)[:200]
     raise InputError(
-        f"{path} {fault}: expected the header {expected!r}, received {received!r}; "
+        f"{path} {fault}: expected the header {expected!r}, received {received[:200]!r}; "
         "save the file with these names, as UTF-8 and with commas"
     )
 

@@ -149,11 +149,27 @@ def test_a_file_without_designations_is_refused(table, content):
     ("delimiter", "name"), [("\t", "tabs"), (";", "semicolons"), ("|", "vertical bars")]
 )
 @pytest.mark.parametrize(
-    "header", [HEADER.decode(), ",designation\n", "designation,\n", "a,designation,b\n"]
+    "header",
+    [HEADER.decode(), ",designation\n", "designation,\n", "a,designation,b\n", ",Designation,b\n"],
 )
 def test_a_file_with_other_delimiters_is_refused_by_their_name(table, delimiter, name, header):
     with pytest.raises(InputError, match=rf"has {name} instead of commas: save it as CSV"):
         table(header.replace(",", delimiter).encode() + b"1\n")
+
+
+@pytest.mark.parametrize("names", ['"a,b"', "prix,eur"])
+def test_other_delimiters_are_named_although_a_name_holds_a_comma(table, names):
+    with pytest.raises(InputError, match="has semicolons instead of commas"):
+        table(f";designation;{names}\n0;Vase;x\n".encode())
+
+
+@pytest.mark.parametrize(
+    "content",
+    [HEADER.decode().encode("utf-16"), HEADER.decode().encode("utf-16-be"), b"PK\3\4\x14\0\n"],
+)
+def test_a_file_that_is_no_text_is_refused_as_such(table, content):
+    with pytest.raises(InputError, match=r"is not text in UTF-8.*save the file .* as UTF-8"):
+        table(content)
 
 
 def test_names_of_columns_may_have_spaces_and_other_delimiters_around_them(table):
