@@ -28,11 +28,17 @@ ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
 """Suffixes of the archives that are opened."""
 
 OTHER_ARCHIVES = re.compile(
-    r".+\.(7z|rar|gz|bz2|tbz2?|xz|txz|lzma|zst|tzst|lz4|z|cab|ace|arj|lzh|dmg|iso|z[0-9]{2}"
-    r"|(zip|7z|rar|tar|tgz|gz)\.[0-9]{2,3})",
+    r".+\.(7z|rar|zipx|gz|bz2|tbz2?|xz|txz|lzma|tlz|lz|zst|tzst|lz4|z|taz|cab|ace|arj|lzh|lha|wim"
+    r"|cpio|sitx?|dmg|iso|[zr][0-9]{2}|(zip|7z|rar|tar|tgz|gz)\.[0-9]{2,3})",
     re.IGNORECASE | re.DOTALL,
 )
 """Names of other archives and of parts of archives: they are reported, not skipped."""
+
+UNFINISHED = re.compile(
+    r".+\.(zip|tar|tgz|gz|7z|rar|xz|bz2)\.(part|partial|crdownload|download|opdownload|filepart)",
+    re.IGNORECASE | re.DOTALL,
+)
+"""Names that browsers and copying programs give to archives that are not complete yet."""
 
 MAX_IMAGE = 32 << 20
 """Bytes above which an image is refused; the challenge's largest is far below 1 MB."""
@@ -121,6 +127,10 @@ class Faults:
 
     def add_unopened(self, place: str) -> None:
         """Add an archive of a kind that is not opened."""
+        if UNFINISHED.fullmatch(place):
+            remedy = "finish the downloads, or move them elsewhere"
+            self.add("archives that are not downloaded completely", [place], remedy)
+            return
         remedy = "unpack them first and pass the folders, or move them elsewhere"
         self.add(f"archives other than {' '.join(ARCHIVES)}", [place], remedy)
 
@@ -283,7 +293,8 @@ def is_archive(name: str) -> bool:
 
 def is_other_archive(name: str) -> bool:
     """Recognize an archive of a kind that is not opened by its file name."""
-    return bool(OTHER_ARCHIVES.fullmatch(name)) and not (is_archive(name) or is_junk(name))
+    other = OTHER_ARCHIVES.fullmatch(name) or UNFINISHED.fullmatch(name)
+    return bool(other) and not (is_archive(name) or is_junk(name))
 
 
 def is_junk(name: str) -> bool:

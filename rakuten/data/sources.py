@@ -13,7 +13,10 @@ from rakuten.data.archives import Entry, Faults
 TABLES = {"x_train": "X_train.csv", "y_train": "Y_train.csv", "x_test": "X_test.csv"}
 """First letters of the names of the challenge's CSV files, and the files' names in data/."""
 
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff", ".heic")
+IMAGE_SUFFIXES = (
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff"),
+    *(".heic", ".heif", ".avif", ".jp2", ".jxl"),
+)
 """Suffixes of images; those without a name of the challenge are only shown in messages."""
 
 ARCHIVE, OTHER_ARCHIVE = "archive", "archive of another kind"

@@ -194,7 +194,10 @@ def test_encrypted_members_are_unreadable(tmp_path):
 
 @pytest.mark.parametrize(
     "name",
-    ["a.7z", "a.RAR", "a.tar.xz", "a.tar.bz2", "a.txz", "a.tar.zst", "X_train.csv.gz", "a.zip.001"],
+    [
+        *("a.7z", "a.RAR", "a.tar.xz", "a.tar.bz2", "a.txz", "a.tar.zst", "X_train.csv.gz"),
+        *("a.zip.001", "a.zipx", "a.r00", "a.part2.rar", "a.tar.Z", "a.TBZ2", "a.cpio", "a.wim"),
+    ],
 )
 @pytest.mark.parametrize("place", ["given", "in a folder", "in an archive"])
 def test_archives_of_other_kinds_are_named(tmp_path, find, name, place):
@@ -208,6 +211,12 @@ def test_archives_of_other_kinds_are_named(tmp_path, find, name, place):
     contents, _, faults = find(given)
     assert contents == {}
     assert f"archives other than .zip .tar .tar.gz .tgz (1): {shown}: unpack them first" in faults
+
+
+@pytest.mark.parametrize("name", ["images.zip.crdownload", "images.zip.part", "a.7z.PARTIAL"])
+def test_archives_that_are_not_downloaded_completely_are_named(tmp_path, find, name):
+    _, _, faults = find(write(tmp_path / "p" / name, b"1").parent)
+    assert f"not downloaded completely (1): p/{name}: finish the downloads" in faults
 
 
 @pytest.mark.parametrize("mistake", [TypeError, KeyError, IndexError, AttributeError, ValueError])

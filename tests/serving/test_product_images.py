@@ -83,6 +83,8 @@ def test_images_are_found_at_any_depth_in_the_first_folder(tmp_path):
         (CHALLENGE, "images/image_train/image_12_product_7.JPG"),
         (CHALLENGE, "IMAGE_12_PRODUCT_7.jpeg"),
         (CHALLENGE, "image_0012_product_07.Jpeg"),
+        (CHALLENGE, "image_12_product_7.jfif"),
+        (CHALLENGE, "images/image_train\\sub\\image_12_product_7.JPG"),
         (CHALLENGE, "images\\image_train\\image_12_product_7.jpg"),
         ("Vase Bleu.PNG", "vase bleu.png"),
         (ACCENTED, unicodedata.normalize("NFD", ACCENTED)),
@@ -219,8 +221,9 @@ def test_an_encrypted_archive_member_raises_one_of_the_read_faults(tmp_path):
         ({"a.zip": zipped({"b/c.rar": b"Rar!"})}, r"archives other than .*a\.zip/b/c\.rar: unpack"),
         *(
             ({f"images.{suffix}": b"1"}, rf"images\.{suffix}: unpack them first")
-            for suffix in ("7z", "rar", "tar.xz", "tar.bz2", "zip.001", "TAR.ZST")
+            for suffix in ("7z", "rar", "tar.xz", "tar.bz2", "zip.001", "TAR.ZST", "zipx")
         ),
+        ({"images.zip.part": b"1"}, r"not downloaded completely .*images\.zip\.part: finish"),
     ],
 )
 def test_images_that_cannot_be_used_are_refused(tmp_path, contents, message):
