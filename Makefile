@@ -20,6 +20,8 @@ help:
 install: $(VENV)/installed  ## create .venv with the locked packages
 
 $(VENV)/bin/python:
+	@case "$(CURDIR)" in *%*) echo "MLflow cannot be used from a folder with % in its path:" \
+		"rename $(CURDIR), then run this again."; exit 1;; esac
 	@test -n "$(PYTHON)" || { echo "No Python 3.11 to 3.13 found: install one, or run" \
 		"'make PYTHON=/path/to/python $(MAKECMDGOALS)'."; exit 1; }
 	$(PYTHON) -m venv --clear $(VENV) || { rm -rf $(VENV); echo "Install Python's venv module" \
@@ -55,11 +57,12 @@ repro: install repair  ## run the whole pipeline, log it to MLflow, show the res
 	@$(MAKE) --no-print-directory results
 
 # DVC writes dvc.lock and its list of files in use in place: a kill at that moment truncates them.
-repair:  ## restore the committed dvc.lock if a killed run has truncated it
+repair:  ## restore dvc.lock if a killed run has truncated it, or a merge has left conflicts in it
 	@reason=$$(LC_ALL=C git rev-parse --git-dir 2>&1) || { echo "$$reason"; case "$$reason" in \
 		*"not a git repository"*) echo "DVC needs one: clone the project with git, or run 'git init" \
 		"&& git add -A && git commit -m start'.";; esac; exit 1; }
-	@test -z "$$(tail -c 1 dvc.lock)" && dvc stage list > /dev/null 2>&1 || git checkout dvc.lock
+	@test -z "$$(tail -c 1 dvc.lock)" && dvc stage list > /dev/null 2>&1 || \
+		git checkout $$(git ls-files --unmerged dvc.lock | sed -n '1s/.*/--ours/p') dvc.lock
 	@test ! -e .dvc/tmp/rwlock || python -m json.tool .dvc/tmp/rwlock > /dev/null 2>&1 \
 		|| rm .dvc/tmp/rwlock
 

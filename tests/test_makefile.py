@@ -60,3 +60,48 @@ def test_a_failed_pull_says_how_missing_files_of_the_remote_are_restored(tmp_pat
     assert "pull --remote embedded data.dvc" in done.stderr
     assert ("git checkout .dvc/remote" in done.stdout) is deleted
     assert done.stderr.count("ERROR") == 1  # `dvc repro` is not run
+
+
+def test_a_folder_that_mlflow_cannot_be_used_from_is_refused_before_the_installation(tmp_path):
+    """Alembic, which creates its tables, takes % in the path of the package for a reference."""
+    folder = tmp_path / "rakuten 100%"
+    folder.mkdir()
+    shutil.copy(ROOT / "Makefile", folder)
+    (folder / "requirements.txt").touch()
+    done = subprocess.run(
+        ["make", "install"], cwd=folder, capture_output=True, text=True, check=False
+    )
+    assert done.returncode != 0
+    assert "with % in its path: rename" in done.stdout
+    assert not (folder / ".venv").exists()
+
+
+@pytest.mark.parametrize("branch", ["ours", "theirs"])
+def test_a_lock_file_with_conflicts_is_that_of_the_checked_out_branch(tmp_path, branch):
+    """The next `dvc repro` brings it up to date."""
+    for name, content in (
+        (".venv/bin/dvc", "#!/bin/sh\n! grep -q '<<<<' dvc.lock\n"),  # DVC refuses the markers
+        (".gitignore", ".venv\n"),
+        ("dvc.lock", "size: 0\n"),
+    ):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(content)
+    (tmp_path / ".venv" / "bin" / "dvc").chmod(0o755)
+    shutil.copy(ROOT / "Makefile", tmp_path)
+
+    def git(*words, check=True):
+        identity = ("-c", "user.name=Test", "-c", "user.email=test@example.org")
+        subprocess.run(["git", *identity, *words], cwd=tmp_path, check=check, capture_output=True)
+
+    git("init", "-q")
+    git("add", ".")
+    git("commit", "-qm", "start")
+    for name in ("ours", "theirs"):
+        git("switch", "-qC", name, "HEAD" if name == "ours" else "HEAD~")
+        (tmp_path / "dvc.lock").write_text(f"size: {name}\n")
+        git("commit", "-qam", name)
+    git("switch", "-q", branch)
+    git("merge", "theirs" if branch == "ours" else "ours", check=False)
+    assert "<<<<" in (tmp_path / "dvc.lock").read_text()
+    subprocess.run(["make", "repair"], cwd=tmp_path, check=True, capture_output=True)
+    assert (tmp_path / "dvc.lock").read_text() == f"size: {branch}\n"

@@ -4,7 +4,7 @@ import pytest
 import yaml
 from dvc.repo import Repo
 from pipeline_code import PARAMS, STAGES, code_of, read_params_calls
-from repository import ROOT, clone
+from repository import ROOT, clone, run
 
 FILES = [
     str(path.relative_to(ROOT))
@@ -52,6 +52,13 @@ def changed(repository):
 
 def test_the_committed_lock_is_of_the_committed_code_and_parameters(repository):
     assert not any(changed(repository).values()), "edited after the last dvc repro"
+
+
+def test_git_on_windows_leaves_the_bytes_that_dvc_compares(tmp_path):
+    convert = ("-c", "core.autocrlf=true", "-c", "core.eol=crlf")
+    run(["git", "clone", "-q", *convert, str(ROOT), str(tmp_path / "windows")], tmp_path)
+    for path in (*FILES, "params.yaml", "dvc.yaml", "dvc.lock"):
+        assert b"\r\n" not in (tmp_path / "windows" / path).read_bytes(), path
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,8 @@ DATABASE = "mlflow.db"
 
 _SQLITE = re.compile(r"(sqlite(?:\+\w+)?:///)([^?]+)(.*)")
 _CREDENTIALS = re.compile(r"(://[^\s:@/'\"]*:)([^\s'\"]*)@")
+_OPTIONS = ("password", "passwd", "pwd", "sslpassword", "ssl_key_password", "odbc_connect")
+"""Options of database addresses that hold a password."""
 _SCHEMELESS = ("databricks", "uc")
 """Words that MLflow takes for a service, not for a folder."""
 
@@ -78,7 +80,7 @@ def _secrets(address: str) -> list[str]:
     """List the forms in which a password can be written, the longest first."""
     given = [found[2] for found in _CREDENTIALS.finditer(address)]
     query = address.partition("?")[2]
-    given += [value for name in ("password", "sslpassword") for value in _values(query, name)]
+    given += [value for name in _OPTIONS for value in _values(query, name)]
     given += [os.environ.get(f"MLFLOW_TRACKING_{name}", "") for name in ("PASSWORD", "TOKEN")]
     forms = {form for one in given for form in (one, unquote(one), quote_plus(unquote(one)))}
     forms |= {quote(form, safe="") for form in forms}

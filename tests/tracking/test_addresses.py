@@ -47,6 +47,11 @@ def test_artifacts_lie_beside_a_sqlite_file():
         ("postgresql://me:g3@heim@host/mlflow", ["g3@heim", "g3%40heim", "heim"]),
         ("postgresql://me:g3/heim@host/mlflow", ["g3/heim", "g3%2Fheim"]),
         ("postgresql://host/mlflow?user=me&password=g3heim", ["g3heim"]),
+        ("mysql+pymysql://host/mlflow?user=me&passwd=g3heim", ["g3heim"]),
+        (
+            "mssql+pyodbc:///?odbc_connect=SERVER%3Da%3BPWD%3Dg3heim&driver=host",
+            ["SERVER=a;PWD=g3heim", "SERVER%3Da%3BPWD%3Dg3heim"],
+        ),
     ],
 )
 def test_passwords_are_masked(address, secrets):

@@ -83,3 +83,30 @@ def test_a_refusal_is_raised_in_the_words_of_git(project, tmp_path_factory, monk
     with pytest.raises(GitError, match=r"git cannot be run: .*'git'"):
         Repository(project)
     assert reading.head(project) == ""
+
+
+GPG = """#!/bin/sh
+case "$*" in
+*--verify*) echo "gpg: Good signature from a test" >&2; exit 0 ;;
+esac
+cat > /dev/null
+echo "[GNUPG:] SIG_CREATED " >&2
+printf -- "-----BEGIN PGP SIGNATURE-----\\n\\nx\\n-----END PGP SIGNATURE-----\\n"
+"""
+
+
+def test_signed_commits_are_read_although_git_shows_their_signatures(project, tmp_path):
+    program = tmp_path / "gpg.sh"
+    program.write_text(GPG)
+    program.chmod(0o755)
+    for name, value in (
+        ("gpg.program", str(program)),
+        ("commit.gpgSign", "true"),
+        ("log.showSignature", "true"),
+    ):
+        git(project, "config", name, value)
+    commit(project, "signed")
+    with Repository(project) as repository:
+        (snapshot,) = repository.commits()
+        assert snapshot.commit == repository.head()
+        assert len(results.found_in(snapshot)) == 1

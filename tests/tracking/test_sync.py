@@ -1,7 +1,9 @@
 """`python -m rakuten sync`: what MLflow shows of the workspace, of git and of the study."""
 
+import contextlib
 import getpass
 import json
+import sqlite3
 import time
 
 import pytest
@@ -442,3 +444,16 @@ def test_timings_and_parameters_are_those_of_the_result(project, mirror):
     sync(mirror, project)
     ((*_, history, _, _),) = shown(mirror)
     assert not any(name.startswith("timing/") for name in history)
+
+
+@pytest.mark.parametrize("revision", ["bd07f7e963c5", "f00000000000"], ids=["older", "newer"])
+def test_a_database_of_another_version_of_mlflow_is_an_error_with_the_remedy(
+    project, capsys, revision
+):
+    with contextlib.closing(sqlite3.connect("mlflow.db")) as database:
+        database.execute("UPDATE alembic_version SET version_num = ?", (revision,))
+        database.commit()
+    assert main(["champion"]) == 2
+    message = capsys.readouterr().err
+    assert revision in message
+    assert "delete mlflow.db and mlartifacts" in message

@@ -67,7 +67,7 @@ def shown(project):
     assert main(["sync"]) == 0
     command = [sys.executable, "-m", "rakuten", "ui", "--port", str(free_port())]
     environment = {name: os.environ[name] for name in os.environ.keys() - DISPLAYS}
-    environment["PYTHONPATH"] = str(ROOT)
+    environment |= {"PYTHONPATH": str(ROOT), "http_proxy": "http://127.0.0.1:9"}  # nobody there
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
         found = ""
         while not (match := re.search(r"^MLflow: (http\S+)", found, re.MULTILINE)):
