@@ -32,7 +32,7 @@ COMMANDS = {
     "predict": Command(
         "rakuten.serving.predict_command", "predict the category of a product or of a file"
     ),
-    "ray": Command("rakuten.distributed.command", "clean, extract or predict on a Ray cluster"),
+    "ray": Command("rakuten.distributed.command", "clean, encode or predict on a Ray cluster"),
     "sync": Command(
         "rakuten.tracking.command", "restore missing runs and the champion in MLflow", ("sync",)
     ),

@@ -1,4 +1,4 @@
-"""Predict, clean or extract a large catalogue on a Ray cluster.
+"""Predict, clean or encode a large catalogue on a Ray cluster.
 
 Exit status: 0 success; 1 finished, and some rows are in the errors partitions; 2 failed, and the
 same command continues with what is missing.
@@ -12,8 +12,8 @@ import pyarrow as pa
 
 from rakuten import categories, console, storage
 from rakuten.distributed import engine
-from rakuten.distributed.transforms import Cleaning, Extraction, Prediction, Transform
-from rakuten.image import extraction
+from rakuten.distributed.transforms import Cleaning, Encoding, Extraction, Prediction, Transform
+from rakuten.image import encoder, extraction
 from rakuten.serving import package
 from rakuten.serving.errors import InputError, printable
 
@@ -48,6 +48,12 @@ def _clean(given: argparse.Namespace) -> Transform:
     return Cleaning(_absolute(given.resources), storage.read_params("clean"))
 
 
+def _encode(given: argparse.Namespace) -> Transform:
+    threads, section = storage.read_params("threads", "encode_image")
+    path, spec = encoder.find(section.pop("encoder"), given.encoder)
+    return Encoding(_absolute(path), spec, section, threads)
+
+
 def _extract(given: argparse.Namespace) -> Transform:
     threads, section = storage.read_params("threads", "extract")
     settings = extraction.Settings(**section)
@@ -67,12 +73,13 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    predict, clean, extract = (
+    predict, clean, encode, extract = (
         commands.add_parser(name, help=text, description=text)
         for name, text in (
             ("predict", "predict categories from texts and images"),
             ("clean", "extract language and tokens from titles and descriptions"),
-            ("extract", "extract features from images"),
+            ("encode_image", "encode images for the image ensemble"),
+            ("extract", "extract features from images for the study's nets"),
         )
     )
     images = "folder or archive, at any depth, or a URI"
@@ -91,10 +98,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     clean.set_defaults(transform=_clean, images=None)
     clean.add_argument("--resources", default="build/resources", help="folder (%(default)s)")
+    encode.set_defaults(transform=_encode)
+    encode.add_argument("--encoder", default=encoder.FOLDER, help="folder (%(default)s)")
     extract.set_defaults(transform=_extract)
-    extract.add_argument("--images", required=True, help=images)
+    for command in (encode, extract):
+        command.add_argument("--images", required=True, help=images)
     extract.add_argument("--weights", help="of the backbone (those of build/resources)")
-    for command in (predict, clean, extract):
+    for command in (predict, clean, encode, extract):
         command.add_argument("products", help="CSV or Parquet file, a folder of such, or a URI")
         command.add_argument("-o", "--out", required=True, help="the folder to write, or a URI")
         command.add_argument("--restart", action="store_true", help="start over, delete the output")

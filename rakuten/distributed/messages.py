@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from rakuten.image import preprocessing
 from rakuten.serving.batch_prediction import PreparedRow
 from rakuten.serving.classifier import Prepared
 from rakuten.serving.product_tables import Row
@@ -54,7 +55,7 @@ def pack_prepared_rows(prepared_rows: Sequence[PreparedRow]) -> bytes:
                 "description": prepared.description,
                 "pixels": None if pixels is None else np.ascontiguousarray(pixels).tobytes(),
                 "shape": None if pixels is None else pixels.shape,
-                "facts": facts,
+                "facts": None if facts is None else facts.ravel(),
                 "faults": faults,
                 "image_missing": image_missing,
             }
@@ -76,7 +77,8 @@ def unpack_prepared_rows(content: bytes) -> list[PreparedRow]:
         image = None
         if values["pixels"] is not None:
             pixels = np.frombuffer(values["pixels"], np.uint8).reshape(values["shape"])
-            image = pixels, values["facts"]
+            facts = np.array(values["facts"]).reshape(len(pixels), -1)
+            image = preprocessing.Prepared(pixels, facts)
         index = values["index_text"] if values["index"] is None else values["index"]
         row = Row(values["position"], values["line"], index, "", "", None, ())
         prepared = Prepared(values["title"], values["description"], image)

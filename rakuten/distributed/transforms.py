@@ -3,6 +3,7 @@
 A transform is sent to the processes that run it: `prepare` is called in tasks, `load` in actors.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
@@ -13,7 +14,8 @@ import numpy as np
 import pyarrow as pa
 
 from rakuten import storage
-from rakuten.image import extraction, preprocessing
+from rakuten.image import encoder, extraction, preprocessing
+from rakuten.image.preprocessing import Preparation
 from rakuten.serving import batch_prediction, prediction_files
 from rakuten.serving.batch_prediction import PreparedRow
 from rakuten.serving.classifier import Prepared, ProductClassifier
@@ -26,7 +28,8 @@ from rakuten.text import cleaning
 Compute = Callable[[Sequence[PreparedRow]], pa.Table]
 """Computes a table, a row per product, from prepared products."""
 
-NETWORK_LIBRARIES = ("tensorflow", "keras", "onnxruntime", "numpy")
+ENCODER_LIBRARIES = ("onnxruntime", "onnxruntime-extensions", "pillow", "numpy")
+BACKBONE_LIBRARIES = ("tensorflow", "keras", "onnxruntime", "pillow", "numpy")
 
 
 @dataclass(frozen=True)
@@ -88,6 +91,7 @@ class Prediction:
     partition: int = 32 * batch_prediction.CHUNK
 
     name = "predictions"
+    takes_gpu = False
 
     def identity(self) -> dict:
         """Identify everything that the results depend on, except products and images."""
@@ -96,18 +100,13 @@ class Prediction:
             "package": package,
             "top": self.top,
             "chunk": self.chunk,
-            "software": _versions(*NETWORK_LIBRARIES),
+            "software": _versions(*ENCODER_LIBRARIES),
         }
 
     @property
     def threads(self) -> int:
         """Threads of the networks, as in training."""
         return _classifier(self.package).summary["threads"]
-
-    @property
-    def takes_gpu(self) -> bool:
-        """Whether images are processed by TensorFlow, which uses a GPU if there is one."""
-        return _classifier(self.package).summary["extract"]["precision"] == "float32"
 
     def prepare(self, row: Row, images: ImageReader | None) -> PreparedRow:
         """Prepare a row as the prediction of a file does."""
@@ -124,9 +123,120 @@ class Prediction:
         return compute
 
 
+class ImageFeatures(ABC):
+    """Compute the features of every product's image."""
+
+    name = "features"
+
+    @property
+    @abstractmethod
+    def preparation(self) -> Preparation:
+        """How the network's inputs are made."""
+
+    @property
+    @abstractmethod
+    def batch_size(self) -> int:
+        """Images in one call of the network."""
+
+    @abstractmethod
+    def network(self) -> extraction.Extractor:
+        """Load the network."""
+
+    def prepare(self, row: Row, images: ImageReader | None) -> PreparedRow:
+        """Find and decode the image of a row."""
+        content, fault = batch_prediction.find_image(row, images)
+        faults = [*row.faults, *([fault] if fault else [])]
+        image = None
+        if content is not None:
+            try:
+                image = preprocessing.prepare(content, self.preparation)
+            except preprocessing.ImageError as error:
+                faults.append(f"image {row.image} cannot be used: {one_line(error)}")
+        missing = content is None and not fault
+        return PreparedRow(row, Prepared("", "", image), tuple(faults), missing)
+
+    def load(self) -> Compute:
+        """Load the network."""
+        network, size = self.network(), self.batch_size
+
+        def compute(prepared_rows: Sequence[PreparedRow]) -> pa.Table:
+            present = [r.prepared.image for r in prepared_rows if r.prepared.image]
+            found = {}
+            if present:
+                found = extraction.compute_features(
+                    iter(present), len(present), network, size, lambda _: None
+                )
+            return self._table(prepared_rows, found, network)
+
+        return compute
+
+    def _table(
+        self, prepared_rows: Sequence[PreparedRow], found: Mapping, network: extraction.Extractor
+    ) -> pa.Table:
+        """Make a table of features, null where there is no image; views are concatenated."""
+        has = np.array([bool(r.prepared.image) for r in prepared_rows])
+        columns = {"index": _indices(prepared_rows), "has_image": pa.array(has)}
+        views = self.preparation.views
+        for kind, width in network.widths.items():
+            values = found[kind].ravel() if found else np.zeros(0, network.dtype)
+            # Not a list type of fixed size: PyArrow cannot read that from Parquet if some are null.
+            ends = pa.array(np.cumsum([0, *(len(views) * width * has)]), pa.int32())
+            columns[kind] = pa.ListArray.from_arrays(ends, pa.array(values), mask=pa.array(~has))
+        facts = np.full((len(prepared_rows), len(views), len(preprocessing.Facts._fields)), np.nan)
+        if found:
+            facts[has] = found["facts"]
+        for number, view in enumerate(views):
+            suffix = f"_{view}" if number else ""
+            for field, column in zip(preprocessing.Facts._fields, facts[:, number].T, strict=True):
+                columns[field + suffix] = pa.array(column, mask=~has)
+        return pa.table(columns)
+
+
 @dataclass(frozen=True)
-class Extraction:
-    """Extract the features of every product's image.
+class Encoding(ImageFeatures):
+    """Encode every product's image for the image ensemble, as the stage `encode_image` does.
+
+    Attributes:
+        path: The encoder's ONNX file, on every machine.
+        spec: How it is used.
+        section: The section `encode_image` of params.yaml without the encoder's name.
+        threads: Images that are encoded at the same time; the result does not depend on it.
+        chunk: Products that are sent to an actor together; the result does not depend on it.
+        partition: Rows of a partition, a multiple of `chunk`.
+    """
+
+    path: str
+    spec: encoder.EncoderSpec
+    section: dict
+    threads: int
+    chunk: int = batch_prediction.CHUNK
+    partition: int = 4 * batch_prediction.CHUNK
+
+    takes_gpu = False
+    batch_size = encoder.BATCH
+
+    @property
+    def preparation(self) -> Preparation:
+        """How the network's inputs are made."""
+        return self.spec.preparation(**self.section)
+
+    def identity(self) -> dict:
+        """Identify everything that the results depend on, except products and images."""
+        return {
+            "weights": locate(self.path).digest(),
+            "encoder": self.spec.to_json(),
+            "settings": self.section,
+            "software": _versions(*ENCODER_LIBRARIES),
+        }
+
+    def network(self) -> extraction.Extractor:
+        """Load the encoder."""
+        return encoder.ImageEncoder(self.path, self.spec, threads=self.threads)
+
+
+@dataclass(frozen=True)
+class Extraction(ImageFeatures):
+    """Extract the features of every product's image for the nets, as the stage `extract` does.
 
     Attributes:
         weights: File of the backbone's weights, on every machine.
@@ -142,91 +252,46 @@ class Extraction:
     chunk: int = batch_prediction.CHUNK
     partition: int = 4 * batch_prediction.CHUNK
 
-    name = "features"
-
     @property
     def takes_gpu(self) -> bool:
         """Whether images are processed by TensorFlow, which uses a GPU if there is one."""
         return self.settings.precision == "float32"
 
+    @property
+    def preparation(self) -> Preparation:
+        """How the network's inputs are made."""
+        return self.settings.preparation
+
+    @property
+    def batch_size(self) -> int:
+        """Images in one call of the network."""
+        return self.settings.batch_size
+
     def identity(self) -> dict:
         """Identify everything that the results depend on, except products and images."""
         return {
             "weights": locate(self.weights).digest(),
-            "settings": asdict(self.settings) | {"views": list(self.settings.views)},
+            "settings": asdict(self.settings),
             "threads": self.threads,
-            "software": _versions(*NETWORK_LIBRARIES),
+            "software": _versions(*BACKBONE_LIBRARIES),
         }
 
-    def prepare(self, row: Row, images: ImageReader | None) -> PreparedRow:
-        """Find and decode the image of a row."""
-        content, fault = batch_prediction.find_image(row, images)
-        faults = [*row.faults, *([fault] if fault else [])]
-        image = None
-        if content is not None:
-            try:
-                image = extraction.prepare(content, self.settings)
-            except preprocessing.ImageError as error:
-                faults.append(f"image {row.image} cannot be used: {one_line(error)}")
-        missing = content is None and not fault
-        return PreparedRow(row, Prepared("", "", image), tuple(faults), missing)
-
-    def network(self) -> tuple[extraction.Extractor, Mapping[str, int]]:
-        """Load the backbone; return it and the number of values of each kind of feature."""
+    def network(self) -> extraction.Extractor:
+        """Load the backbone."""
         from rakuten import determinism  # TensorFlow: the other transforms do not need it
         from rakuten.image import backbones
 
         determinism.configure(seed=0, threads=self.threads)
-        network = backbones.extractor(
+        return backbones.Extractor(
             self.settings.backbone,
             storage.read_arrays(self.weights),
             size=self.settings.size,
             precision=self.settings.precision,
+            batch_size=self.settings.batch_size,
         )
-        return network, backbones.BACKBONES[self.settings.backbone].widths
-
-    def load(self) -> Compute:
-        """Load the backbone."""
-        network, widths = self.network()
-        size = self.settings.batch_size
-        network = extraction.full_batches(network, size)  # as in the stage: the same last bits
-
-        def compute(prepared_rows: Sequence[PreparedRow]) -> pa.Table:
-            present = [r.prepared.image for r in prepared_rows if r.prepared.image]
-            found = {}
-            if present:
-                found = extraction.compute_features(
-                    iter(present), len(present), network, size, lambda _: None
-                )
-            return self._table(prepared_rows, found, widths)
-
-        return compute
-
-    def _table(
-        self, prepared_rows: Sequence[PreparedRow], found: Mapping, widths: Mapping[str, int]
-    ) -> pa.Table:
-        """Make a table of features, null where there is no image; views are concatenated."""
-        has = np.array([bool(r.prepared.image) for r in prepared_rows])
-        columns = {"index": _indices(prepared_rows), "has_image": pa.array(has)}
-        views = {"average": 1, "grid": len(self.settings.views), "middle": len(self.settings.views)}
-        for kind, dtype in extraction.DTYPES.items():
-            width = views[kind] * widths[kind]
-            values = np.zeros(0, dtype)
-            if found:
-                array = found[kind] if kind == "average" else np.swapaxes(found[kind], 0, 1)
-                values = array.ravel()
-            # Not a list type of fixed size: PyArrow cannot read that from Parquet if some are null.
-            ends = pa.array(np.cumsum([0, *(width * has)]), pa.int32())
-            columns[kind] = pa.ListArray.from_arrays(ends, pa.array(values), mask=pa.array(~has))
-        facts = np.full((len(prepared_rows), len(preprocessing.Facts._fields)), np.nan)
-        if found:
-            facts[has] = found["facts"]
-        for field, column in zip(preprocessing.Facts._fields, facts.T, strict=True):
-            columns[field] = pa.array(column, mask=~has)
-        return pa.table(columns)
 
 
-Transform = Cleaning | Extraction | Prediction
+Transform = Cleaning | Encoding | Extraction | Prediction
 
 
 def _versions(*libraries: str) -> dict[str, str]:

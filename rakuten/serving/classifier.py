@@ -2,25 +2,29 @@
 
 It uses the text ensemble, the image ensemble and the late fusion that the `package` stage collects,
 and prepares products with the same code as training. Each part is loaded when the first product
-needs it: TensorFlow only for images.
+needs it. The networks are run by ONNX Runtime.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
 
-from rakuten import storage
+from rakuten import onnx_models, storage
 from rakuten.categories import CODES, NAMES, NUM_CATEGORIES
+from rakuten.image import encoder as image_encoder
 from rakuten.image import extraction, preprocessing
 from rakuten.models import calibration, image_ensemble, late_fusion, text_ensemble
 from rakuten.models.text_ensemble import Settings, TextEnsemble, Texts
 from rakuten.serving import package, rebuilds
-from rakuten.text import encoder  # before TensorFlow: see rakuten.text.encoder
+from rakuten.text import encoder as text_encoder
 from rakuten.text.html import plain_text
+
+TEXTS = ("title", "description")
+"""The texts of a product."""
 
 
 @dataclass(frozen=True)
@@ -45,12 +49,12 @@ class Prepared:
     Attributes:
         title: Plain text.
         description: Plain text.
-        image: Pixels uint8 (views, size, size, 3) and facts, None without an image.
+        image: Pixels and facts of every view, None without an image.
     """
 
     title: str
     description: str
-    image: tuple[np.ndarray, preprocessing.Facts] | None
+    image: preprocessing.Prepared | None
 
 
 @dataclass(frozen=True)
@@ -130,7 +134,9 @@ class ProductClassifier:
         self.summary = summary
         self._pin, self._threads = rebuilds.Pin(folder), threads
         self.folder = self._pin.folder
-        self._settings = extraction.Settings(**summary["extract"])
+        section = {name: v for name, v in summary["encode_image"].items() if name != "encoder"}
+        self._image_spec = image_encoder.EncoderSpec.from_json(summary["image_encoder"])
+        self._preparation = self._image_spec.preparation(**section)
         self.fusion = calibration.read(self.folder / "fusion")
         self._prior = np.array(summary["prior"], np.float32)
 
@@ -142,8 +148,8 @@ class ProductClassifier:
 
         Args:
             folder: The output of the `package` stage.
-            threads: Threads of the networks; as in training if None. Another number changes the
-                order of sums, so the last digits.
+            threads: Number of texts or images that are encoded at the same time; as in training if
+                None. The predictions do not depend on it.
 
         Returns:
             The classifier; its networks are loaded at their first use.
@@ -168,7 +174,7 @@ class ProductClassifier:
             FileNotFoundError: If the image file does not exist.
             rakuten.image.preprocessing.ImageError: If the image cannot be decoded.
         """
-        for name in ("title", "description"):
+        for name in TEXTS:
             value = getattr(product, name)
             if not isinstance(value, str):
                 raise TypeError(
@@ -176,7 +182,7 @@ class ProductClassifier:
                 )
         image = None
         if product.image is not None:
-            image = extraction.prepare(_read_image(product.image), self._settings)
+            image = preprocessing.prepare(_read_image(product.image), self._preparation)
         return Prepared(plain_text(product.title), plain_text(product.description), image)
 
     def probabilities(self, products: Sequence[Prepared]) -> Probabilities:
@@ -233,14 +239,51 @@ class ProductClassifier:
         """
         return self.classify([self.prepare(product) for product in products], top=top)
 
+    def text_vectors(self, products: Sequence[Prepared]) -> dict[str, np.ndarray]:
+        """Encode titles and descriptions.
+
+        Args:
+            products: n products.
+
+        Returns:
+            "title" and "description" float16 (n, width), zeros for a missing text; nothing if the
+            package has no text encoder.
+        """
+        if not self.summary["text_encoder"]:
+            return {}
+        kinds = {name: [getattr(product, name) for product in products] for name in TEXTS}
+        with ThreadPoolExecutor(self._threads) as workers:
+            found = {}
+            for kind, texts in kinds.items():
+                parts = np.array_split(np.array(texts, dtype=object), self._threads)
+                found[kind] = np.concatenate(list(workers.map(self._text_encoder.encode, parts)))
+            return found
+
+    def image_features(self, products: Sequence[Prepared]) -> dict[str, np.ndarray]:
+        """Encode images.
+
+        Args:
+            products: n products with an image, at least one.
+
+        Returns:
+            "average", "middle_1" and so on float16 (v, n, width), and "facts" float64 (v, n, fields
+            of `rakuten.image.preprocessing.Facts`), of each of the v views.
+        """
+        images = [product.image for product in products if product.image is not None]
+        encode, batch = self._image_encoder.encode, image_encoder.BATCH
+        features = extraction.compute_features(
+            iter(images), len(images), encode, batch, lambda _: None
+        )
+        return {kind: np.swapaxes(array, 0, 1) for kind, array in features.items()}
+
     def _text_probabilities(self, products: Sequence[Prepared]) -> np.ndarray:
         """Apply the text ensemble to the products that have text."""
         found = np.full((len(products), NUM_CATEGORIES), np.nan, np.float32)
         rows = [row for row, one in enumerate(products) if one.title or one.description]
         if rows and self.summary["models"]["text"]:
-            titles = [products[row].title for row in rows]
-            descriptions = [products[row].description for row in rows]
-            vectors = self._vectors({"title": titles, "description": descriptions})
+            chosen = [products[row] for row in rows]
+            titles, descriptions = ([getattr(p, k) for p in chosen] for k in TEXTS)
+            vectors = self.text_vectors(chosen)
             texts = Texts(np.array(rows), titles, descriptions, vectors)
             found[rows] = self._text.probabilities(texts)
         return found
@@ -248,39 +291,12 @@ class ProductClassifier:
     def _image_probabilities(self, products: Sequence[Prepared]) -> np.ndarray:
         """Apply the image ensemble to the products that have an image."""
         found = np.full((len(products), NUM_CATEGORIES), np.nan, np.float32)
-        images = {row: one.image for row, one in enumerate(products) if one.image}
-        if images and self.summary["models"]["image"]:
-            import pandas as pd  # slow; a prediction from text does not need it
-
-            rows = list(images)
-            features = extraction.compute_features(
-                iter(images.values()),
-                len(rows),
-                self._network,
-                self._settings.batch_size,
-                lambda _: None,
-            )
-            facts = pd.DataFrame(features["facts"], columns=preprocessing.Facts._fields)
-            views = image_ensemble.views(features, facts, np.arange(len(rows)))
+        rows = [row for row, one in enumerate(products) if one.image is not None]
+        if rows and self.summary["models"]["image"]:
+            features = self.image_features([products[row] for row in rows])
+            views = image_ensemble.views(features, np.arange(len(rows)))
             found[rows] = self._image.probabilities(views)
         return found
-
-    def _vectors(self, kinds: Mapping[str, list[str]]) -> dict[str, np.ndarray]:
-        """Encode texts in several threads: ONNX Runtime releases the GIL."""
-        name = self.summary["encode"]["encoder"]
-        if name == "none":
-            return {}
-        try:
-            network = self._encoder
-        except encoder.ImportOrderError:  # the caller imported TensorFlow: use another process
-            path = self.folder / "encoder.onnx"
-            return encoder.encode(path, kinds, encoder=name, threads=1)
-        with ThreadPoolExecutor(self._threads) as workers:
-            found = {}
-            for kind, texts in kinds.items():
-                parts = np.array_split(np.array(texts, dtype=object), self._threads)
-                found[kind] = np.concatenate(list(workers.map(network.encode, parts)))
-            return found
 
     @cached_property
     def _text(self) -> TextEnsemble:
@@ -292,22 +308,16 @@ class ProductClassifier:
         return image_ensemble.read(self.folder / "image")
 
     @cached_property
-    def _encoder(self) -> encoder.SentenceEncoder:
-        return encoder.SentenceEncoder(self.folder / "encoder.onnx")
+    def _text_encoder(self) -> onnx_models.Encoder[Sequence[str], np.ndarray]:
+        spec = text_encoder.EncoderSpec.from_json(self.summary["text_encoder"])
+        path = self.folder / "text/encoder.onnx"
+        return onnx_models.load_encoder(partial(text_encoder.SentenceEncoder, path, spec))
 
     @cached_property
-    def _network(self) -> extraction.Extractor:
-        from rakuten import determinism  # imports TensorFlow; prediction from text does not need it
-        from rakuten.image import backbones
-
-        determinism.configure(seed=0, threads=self._threads)
-        weights = storage.read_arrays(self.folder / "backbone.npz")
-        return backbones.extractor(
-            self._settings.backbone,
-            weights,
-            size=self._settings.size,
-            precision=self._settings.precision,
-        )
+    def _image_encoder(self) -> onnx_models.Encoder[np.ndarray, dict[str, np.ndarray]]:
+        path = self.folder / "image/encoder.onnx"
+        create = partial(image_encoder.ImageEncoder, path, self._image_spec, threads=self._threads)
+        return onnx_models.load_encoder(create)
 
 
 def _read_image(image: bytes | str | Path | np.ndarray) -> bytes | np.ndarray:

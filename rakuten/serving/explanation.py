@@ -26,7 +26,7 @@ MAX_WORDS = 120
 """Words that are left out in turn; a description may have 1,500, and its start matters most."""
 
 GRID = 7
-"""Regions of the image along each side: 32 pixels of VGG16's 224."""
+"""Regions of the image along each side."""
 
 BATCH = 7
 """Images classified between two reports of progress."""
@@ -160,14 +160,15 @@ def _covered(product: Prepared, grid: int) -> Iterator[Prepared]:
     """Cover the regions one after another; leave out the text, whose probabilities are known."""
     if product.image is None:
         raise ValueError("the product has no image: use word_effects instead")
-    pixels, facts = product.image  # (views, size, size, 3)
+    pixels = product.image.pixels  # (views, size, size, 3)
     colour = pixels.mean(axis=(1, 2), keepdims=True).round().astype(np.uint8)
     edges = np.linspace(0, pixels.shape[1], grid + 1).round().astype(int)
     spans = [slice(*span) for span in itertools.pairwise(edges)]
     for rows, columns in itertools.product(spans, spans):
         covered = pixels.copy()
         covered[:, rows, columns] = colour
-        yield replace(product, title="", description="", image=(covered, facts))
+        image = product.image._replace(pixels=covered)
+        yield replace(product, title="", description="", image=image)
 
 
 def _effects(before: Probabilities, after: np.ndarray) -> np.ndarray:

@@ -16,7 +16,7 @@ def summarize(
     dataset: Mapping[str, object],
     fitted_on: Mapping[str, object],
     threads: int,
-    settings: Mapping[str, Mapping],
+    settings: Mapping[str, Mapping | None],
 ) -> dict:
     """Describe the packaged models for `package.json`.
 
@@ -31,7 +31,9 @@ def summarize(
         fitted_on: The rows of the packaged ensembles: "all" or "train"; numbers of products, of
             those with text and with an image.
         threads: Number of threads in training.
-        settings: The sections of params.yaml that prediction needs: extract, encode, text_ensemble.
+        settings: What else prediction needs: the sections encode_text, encode_image and
+            text_ensemble of params.yaml, and how the encoders are used, text_encoder and
+            image_encoder; None without that encoder.
 
     Returns:
         Plain values for JSON: dataset, fitted_on, models (which of them were trained), test
@@ -44,7 +46,7 @@ def summarize(
         "models": {name: bool(output["present"].any()) for name, output in outputs.items()},
         "test": {name: _test_metrics(examples, output) for name, output in outputs.items()},
         "threads": threads,
-        **{name: dict(section) for name, section in settings.items()},
+        **{name: section and dict(section) for name, section in settings.items()},
         "categories": list(CODES),
         "prior": examples.prior().tolist(),
     }

@@ -17,22 +17,43 @@ from PIL import Image
 
 from rakuten import categories
 from rakuten.distributed import transforms
-from rakuten.image import extraction
+from rakuten.image import encoder, extraction, preprocessing
 from rakuten.serving import batch_prediction, prediction_files, product_tables
 from rakuten.serving.classifier import Choice, Prediction, Prepared
 
 FIELDS = b",designation,description,productid,imageid\n"
-WIDTHS = {"average": 6, "grid": 8, "middle": 5}
+WIDTHS = {"average": 6, "middle_1": 8, "middle_2": 5}
+SIZE = 32
 
-SMALL = extraction.Settings(
+BACKBONE = extraction.Settings(
     backbone="vgg16",
     precision="float32",
-    views=["product"],
-    size=32,
+    size=SIZE,
     crop_borders=True,
     border_tolerance=16,
     batch_size=2,
 )
+SPEC = encoder.EncoderSpec(
+    name="small",
+    sha256="0" * 64,
+    size=SIZE,
+    resize="bicubic",
+    layout="nchw",
+    mean=(127,),
+    std=(128,),
+    average=("average",),
+)
+
+
+def section(*views):
+    """The section `encode_image` without the encoder's name."""
+    return {"views": list(views), "crop_borders": True, "border_tolerance": 16}
+
+
+def blank():
+    """A prepared image of one view."""
+    facts = np.zeros((1, len(preprocessing.Facts._fields)))
+    return preprocessing.Prepared(np.zeros((1, SIZE, SIZE, 3), np.uint8), facts)
 
 
 def jpeg(shade):
@@ -97,7 +118,10 @@ class ToyClassifier:
         self.folder, self.pause = Path(folder), pause
 
     def prepare(self, product):
-        image = None if product.image is None else extraction.prepare(product.image, SMALL)
+        preparation = SPEC.preparation(**section("product"))
+        image = None
+        if product.image is not None:
+            image = preprocessing.prepare(product.image, preparation)
         return Prepared(product.title, product.description, image)
 
     def classify(self, prepared, *, top):
@@ -110,7 +134,7 @@ class ToyClassifier:
         return [self._predict(one, top) for one in prepared]
 
     def _predict(self, prepared, top):
-        pixels = prepared.image[0].tobytes() if prepared.image else b""
+        pixels = prepared.image.pixels.tobytes() if prepared.image else b""
         text = f"{prepared.title}|{prepared.description}|".encode()
         draws = np.random.default_rng(list(text + pixels))
         shares = draws.dirichlet(np.ones(27))
@@ -151,31 +175,40 @@ class ToyPrediction(transforms.Prediction):
 
 
 @dataclass(frozen=True)
-class ToyExtraction(transforms.Extraction):
+class ToyEncoding(transforms.Encoding):
     """Computes features without a network; the file `crash` ends the process once."""
+
+    batch_size = 2
+    takes_gpu = True
 
     def identity(self):
         return {"toy": True}
 
     def network(self):
-        folder = Path(self.weights)
+        return ToyNetwork(Path(self.path))
 
-        def compute(pixels):
-            device = os.environ.get("CUDA_VISIBLE_DEVICES", "")
-            (folder / f"{os.getpid()}.{device}.device").touch()
-            with (folder / f"{os.getpid()}.calls").open("a") as file:
-                file.writelines(
-                    f"{digest(one)}\n" for one in pixels if one.any()
-                )  # not the padding
-            with contextlib.suppress(FileNotFoundError):
-                (folder / "crash").unlink()
-                os.kill(os.getpid(), signal.SIGKILL)
-            if (folder / "fail").exists():
-                time.sleep(0.3)  # until earlier partitions are written
-            if (folder / "fail").exists() and (abs(pixels[:, 0, 0, 0] - 7.0 * 30) < 4).any():
-                raise ValueError("a bug")
-            flat = pixels.reshape(len(pixels), -1).astype(np.float32)
-            sums = np.cumsum(flat, axis=1) / np.float32(70)  # computed independently for each image
-            return {k: sums[:, -w:].astype(extraction.DTYPES[k]) for k, w in WIDTHS.items()}
 
-        return compute, WIDTHS
+@dataclass(frozen=True)
+class ToyNetwork:
+    """Sums pixels."""
+
+    folder: Path
+
+    widths = WIDTHS
+    dtype = np.float16
+
+    def __call__(self, pixels):
+        device = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+        (self.folder / f"{os.getpid()}.{device}.device").touch()
+        with (self.folder / f"{os.getpid()}.calls").open("a") as file:
+            file.writelines(f"{digest(one)}\n" for one in pixels)
+        with contextlib.suppress(FileNotFoundError):
+            (self.folder / "crash").unlink()
+            os.kill(os.getpid(), signal.SIGKILL)
+        if (self.folder / "fail").exists():
+            time.sleep(0.3)  # until earlier partitions are written
+        if (self.folder / "fail").exists() and (abs(pixels[:, 0, 0, 0] - 7.0 * 30) < 4).any():
+            raise ValueError("a bug")
+        flat = pixels.reshape(len(pixels), -1).astype(np.float32)
+        sums = np.cumsum(flat, axis=1) / np.float32(70)  # computed independently for each image
+        return {k: sums[:, -w:].astype(np.float16) for k, w in WIDTHS.items()}

@@ -6,14 +6,13 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from distributed_cases import SMALL, ToyExtraction
+from distributed_cases import SPEC, ToyEncoding, blank, section
 from repository import ROOT
 
 from rakuten import categories, storage
 from rakuten.distributed import batches, output
 from rakuten.distributed.batches import Labels
 from rakuten.distributed.partitions import Partition
-from rakuten.image.preprocessing import Facts
 from rakuten.serving.batch_prediction import PreparedRow
 from rakuten.serving.classifier import Prepared
 from rakuten.serving.errors import InputError
@@ -112,22 +111,22 @@ def test_memory_is_bounded_by_the_buffer(folder, labels, size, buffer):
 
 def test_features_of_the_real_layout_are_read(tmp_path, labels):
     """The table that extraction writes, with a row without an image."""
-    image = (np.zeros((1, 32, 32, 3), np.uint8), [0.0] * len(Facts._fields))
+    image = blank()
     prepared_rows = [
         PreparedRow(Row(n, n, n + 1, "", "", None, ()), Prepared("", "", given), (), False)
         for n, given in enumerate([image, None, image])
     ]
-    table = ToyExtraction(str(tmp_path), SMALL, 1).load()(prepared_rows)
+    table = ToyEncoding(str(tmp_path), SPEC, section("product"), 1).load()(prepared_rows)
     average = np.stack(table["average"].to_pandas()[[0, 2]])
     out = output.Output(str(tmp_path / "out"), "features", {}, restart=False)
     out.write(Partition(0, 3, 0, 0), table, [], 0)
     some = Labels(np.array([1, 3]), np.array([7, 8]))
     ((batch, classes),) = batches.batches(
-        str(tmp_path / "out/features"), ["average", "grid"], some, size=9, buffer=9, seed=0
+        str(tmp_path / "out/features"), ["average", "middle_1"], some, size=9, buffer=9, seed=0
     )
     order = np.argsort(classes)
     np.testing.assert_array_equal(batches.matrix(batch["average"])[order], average)
-    assert batches.matrix(batch["grid"]).dtype == np.float16
+    assert batches.matrix(batch["middle_1"]).dtype == np.float16
     everything = Labels(np.array([1, 2, 3]), np.zeros(3))
     ((batch, _),) = batches.batches(
         str(tmp_path / "out/features"), ["average"], everything, size=9, buffer=9, seed=0

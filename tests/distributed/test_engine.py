@@ -13,19 +13,20 @@ import numpy as np
 import pandas as pd
 import pytest
 from distributed_cases import (
-    SMALL,
+    SPEC,
     WIDTHS,
     ToyClassifier,
-    ToyExtraction,
+    ToyEncoding,
     ToyPrediction,
     append_faulty_rows,
     as_faulty_parquet,
     catalogue,
     digest,
+    section,
 )
 
 from rakuten.distributed import engine
-from rakuten.image import extraction
+from rakuten.image import extraction, preprocessing
 from rakuten.serving import batch_prediction, prediction_files
 from rakuten.serving.errors import InputError
 from rakuten.serving.product_tables import open_table, read_rows
@@ -176,9 +177,9 @@ def test_features_of_a_killed_and_a_failed_run_are_those_of_one_process(cluster,
     source = catalogue(tmp_path, 40, every=2)
     append_faulty_rows(tmp_path)
     out, images = tmp_path / "out", tmp_path / "images"
-    settings = replace(SMALL, views=["product", "flip"])
-    transform = ToyExtraction(
-        str(tmp_path), settings, 2, chunk=4, partition=8
+    views = section("product", "flip")
+    transform = ToyEncoding(
+        str(tmp_path), SPEC, views, 2, chunk=4, partition=8
     )  # two threads: one actor
     request = engine.Request(str(source), str(out), str(images))
     (tmp_path / "crash").touch()
@@ -200,12 +201,13 @@ def test_features_of_a_killed_and_a_failed_run_are_those_of_one_process(cluster,
     for row in range(2, 40, 2):
         content = (images / f"image_{row + 50}_product_{row}.jpg").read_bytes()
         if row // 8 not in written:
-            expected_views |= {digest(view) for view in extraction.prepare(content, settings)[0]}
+            prepared = preprocessing.prepare(content, transform.preparation)
+            expected_views |= {digest(view) for view in prepared.pixels}
     assert computed == expected_views
 
     found = pd.read_parquet(out / "features")
     assert found["row"].tolist() == list(range(43))
-    network, _ = transform.network()
+    network = transform.network()
     rows = list(read_rows(open_table(source)))
     for start in range(0, 43, transform.chunk):  # the chunks of the run, in this process
         chunk = found.iloc[start : start + transform.chunk]
@@ -215,11 +217,13 @@ def test_features_of_a_killed_and_a_failed_run_are_those_of_one_process(cluster,
         if not any(has):
             continue
         content = [f.read_bytes() for f, there in zip(files, has, strict=True) if there]
-        prepared = iter([extraction.prepare(one, settings) for one in content])
+        prepared = iter([preprocessing.prepare(one, transform.preparation) for one in content])
         local = extraction.compute_features(prepared, sum(has), network, 2, lambda _: None)
         for kind in WIDTHS:
-            expected = local[kind] if kind == "average" else np.hstack(local[kind])
+            expected = local[kind].reshape(sum(has), -1)
             np.testing.assert_array_equal(np.stack(chunk[kind][has]), expected)
+        frames = [chunk[["left", "left_flip"]][has].to_numpy(), local["facts"][:, :, 2]]
+        np.testing.assert_array_equal(*frames)
 
 
 @pytest.mark.scale
@@ -228,7 +232,7 @@ def test_each_actor_gets_one_gpu_if_there_are_any(cluster, tmp_path):
     source = catalogue(tmp_path, 96, every=1)
     node = cluster.add_node(num_cpus=4, num_gpus=2, object_store_memory=STORE)
     try:
-        transform = ToyExtraction(str(tmp_path), SMALL, 1, chunk=4, partition=4)
+        transform = ToyEncoding(str(tmp_path), SPEC, section("product"), 1, chunk=4, partition=4)
         images = str(tmp_path / "images")
         engine.run(engine.Request(str(source), str(tmp_path / "out"), images), transform)
     finally:

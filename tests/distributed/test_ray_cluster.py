@@ -32,8 +32,8 @@ ENVIRONMENT |= CREDENTIALS | QUICK | {"RAY_AUTH_MODE": "token"}
 LOCAL = """
 import functools, sys
 import numpy as np, pandas as pd
-from rakuten import determinism, storage
-from rakuten.image import extraction
+from rakuten import storage
+from rakuten.image import encoder, extraction, preprocessing
 from rakuten.serving import predict_command
 from rakuten.serving.classifier import ProductClassifier
 
@@ -42,25 +42,18 @@ for number in range(int(sys.argv[2])):
     words = [f"{sys.argv[1]}/products/{number}.csv", "--images", "data/images.zip", "-o"]
     assert predict_command.main([*words, f"{sys.argv[1]}/{number}.parquet"], load) == 0
 
-from rakuten.image import backbones
-threads, section = storage.read_params("threads", "extract")
-settings = extraction.Settings(**section)
-determinism.configure(seed=0, threads=threads)
-weights = storage.read_arrays("build/resources/vgg16.npz")
-network = backbones.extractor(
-    "vgg16", weights, size=settings.size, precision=settings.precision
-)
+section = storage.read_params("encode_image")
+path, spec = encoder.find(section.pop("encoder"))
+preparation = spec.preparation(**section)
 table = pd.read_csv(f"{sys.argv[1]}/products/0.csv", index_col=0)
 images = []
 with storage.ImageArchive("data/images.zip") as archive:
     for image, product in zip(table["imageid"], table["productid"]):
         name = f"image_train/image_{image}_product_{product}.jpg"
         if name in archive:
-            images.append(extraction.prepare(archive.read(name), settings))
-network = extraction.full_batches(network, settings.batch_size)
-found = extraction.compute_features(
-    iter(images), len(images), network, settings.batch_size, lambda _: None
-)
+            images.append(preprocessing.prepare(archive.read(name), preparation))
+network = encoder.ImageEncoder(path, spec, threads=1)
+found = extraction.compute_features(iter(images), len(images), network, 16, lambda _: None)
 np.savez(f"{sys.argv[1]}/features.npz", **found)
 """
 """Compute predictions of each file and features of the first file in one process."""
@@ -211,7 +204,7 @@ def test_the_classifier_on_s3_and_two_nodes_of_which_one_dies(
 def test_features_equal_those_of_the_same_chunk_in_one_process(
     built_repository, catalogue, nodes, tmp_path
 ):
-    words = ["rakuten", "ray", "extract", catalogue / "products" / "0.csv"]
+    words = ["rakuten", "ray", "encode_image", catalogue / "products" / "0.csv"]
     words += ["--images", catalogue / "shards", "-o", tmp_path / "out", "--address", nodes[0]]
     call(built_repository, *words)
     written = pd.read_parquet(tmp_path / "out" / "features")
@@ -219,17 +212,29 @@ def test_features_equal_those_of_the_same_chunk_in_one_process(
         local = {name: archive[name] for name in archive}
     has = written["has_image"].to_numpy()
     assert has.tolist() == [row != 1 for row in range(ROWS)]
-    for kind in ("average", "grid", "middle"):
-        values = np.stack(written[kind][has])
-        expected = local[kind] if kind == "average" else local[kind][0]
-        assert values.dtype == expected.dtype
-        np.testing.assert_array_equal(values, expected)
-        assert written[kind][~has].isna().all()
-
-    stage = storage.read_arrays(built_repository / "build" / "extract" / "features.npz")
+    stage = storage.read_arrays(built_repository / "build" / "encode_image" / "features.npz")
     at = np.searchsorted(stage["ids"], written["index"])
     assert written["index"].tolist() == stage["ids"][at].tolist()
-    np.testing.assert_array_equal(np.stack(written["average"][has]), stage["features"][at][has])
+    for kind in ("average", "middle_1", "middle_2", "middle_3"):
+        values = np.stack(written[kind][has])
+        assert values.dtype == local[kind].dtype
+        np.testing.assert_array_equal(values, local[kind][:, 0])
+        np.testing.assert_array_equal(values, stage[kind][0][at][has])
+        assert written[kind][~has].isna().all()
+
+
+@pytest.mark.scale
+def test_features_of_the_nets_equal_those_of_the_stage(
+    built_repository, catalogue, nodes, tmp_path
+):
+    words = ["rakuten", "ray", "extract", catalogue / "products" / "0.csv"]
+    words += ["--images", catalogue / "shards", "-o", tmp_path / "out", "--address", nodes[0]]
+    call(built_repository, *words)
+    written = pd.read_parquet(tmp_path / "out" / "features")
+    has = written["has_image"].to_numpy()
+    stage = storage.read_arrays(built_repository / "build" / "extract" / "features.npz")
+    rows = np.searchsorted(stage["ids"], written["index"])[has]
+    np.testing.assert_array_equal(np.stack(written["features"][has]), stage["features"][rows])
 
 
 @pytest.mark.scale

@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-from distributed_cases import SMALL, WIDTHS, ToyExtraction
+from distributed_cases import BACKBONE, SPEC, WIDTHS, ToyEncoding, blank, section
 
-from rakuten.distributed import transforms
-from rakuten.image.preprocessing import Facts
+from rakuten.distributed import messages, transforms
+from rakuten.image import preprocessing
 from rakuten.serving import batch_prediction
 from rakuten.serving.classifier import Prepared
 from rakuten.serving.product_tables import Row
@@ -17,11 +17,14 @@ from rakuten.serving.product_tables import Row
 
 def test_other_files_or_threads_change_the_identity(tmp_path):
     (tmp_path / "nltk" / "a").mkdir(parents=True)
-    for name in ("w.npz", "nltk/x", "nltk/a/x"):
+    for name in ("w.npz", "o.onnx", "nltk/x", "nltk/a/x"):
         (tmp_path / name).write_bytes(bytes(3 << 20))
-    extract = ToyExtraction(str(tmp_path / "w.npz"), SMALL, 2)
+    weights = str(tmp_path / "w.npz")
     makers = {
-        "w.npz": lambda: transforms.Extraction(extract.weights, SMALL, 2),
+        "w.npz": lambda: transforms.Extraction(weights, BACKBONE, 2),
+        "o.onnx": lambda: transforms.Encoding(
+            str(tmp_path / "o.onnx"), SPEC, section("product"), 2
+        ),
         "nltk/x": lambda: transforms.Cleaning(str(tmp_path), {}),
         "nltk/a/x": lambda: transforms.Prediction(str(tmp_path), 3),
     }
@@ -34,15 +37,19 @@ def test_other_files_or_threads_change_the_identity(tmp_path):
         assert make().identity() != before, name
     one = replace(makers["w.npz"](), threads=1)
     assert one.identity() != makers["w.npz"]().identity()
+    encoding = makers["o.onnx"]()
+    assert replace(encoding, threads=1).identity() == encoding.identity()
+    assert replace(encoding, section=section("flip")).identity() != encoding.identity()
+    assert not encoding.takes_gpu
     assert one.takes_gpu
-    assert not replace(one, settings=replace(SMALL, precision="int8")).takes_gpu
+    assert not replace(one, settings=replace(BACKBONE, precision="int8")).takes_gpu
 
 
 @pytest.mark.parametrize("has", [[True, False, True], [False, False], [True]])
 def test_features_are_null_without_an_image_and_can_be_read(tmp_path, has):
     """PyArrow cannot read lists of fixed size from Parquet if some are null."""
-    facts = [0.0] * len(Facts._fields)
-    image = np.zeros((2, 32, 32, 3), np.uint8), facts
+    one = blank()
+    image = preprocessing.Prepared(*(np.concatenate([part, part]) for part in one))
     prepared_rows = [
         batch_prediction.PreparedRow(
             Row(i, i, i, "", "", None, ()),
@@ -52,11 +59,28 @@ def test_features_are_null_without_an_image_and_can_be_read(tmp_path, has):
         )
         for i, there in enumerate(has)
     ]
-    transform = ToyExtraction(str(tmp_path), replace(SMALL, views=["product", "flip"]), 1)
+    transform = ToyEncoding(str(tmp_path), SPEC, section("product", "flip"), 1)
     pq.write_table(transform.load()(prepared_rows), tmp_path / "x.parquet")
     found = pd.read_parquet(tmp_path / "x.parquet")
     assert found["has_image"].tolist() == has
     for kind, width in WIDTHS.items():
         sizes = [None if row is None else len(row) for row in found[kind]]
-        views = 1 if kind == "average" else 2
-        assert sizes == [width * views if there else None for there in has]
+        assert sizes == [2 * width if there else None for there in has]
+    for field in ("border_share", "border_share_flip"):
+        assert found[field].isna().tolist() == [not there for there in has]
+
+
+def test_prepared_products_survive_serialization():
+    pixels = np.random.default_rng(0).integers(0, 256, (2, 4, 4, 3), dtype=np.uint8)
+    facts = np.arange(2.0 * len(preprocessing.Facts._fields)).reshape(2, -1)
+    images = [preprocessing.Prepared(pixels, facts), None]
+    given = [
+        batch_prediction.PreparedRow(
+            Row(i, i, i, "", "", None, ()), Prepared("a", "b", image), ("x",), False
+        )
+        for i, image in enumerate(images)
+    ]
+    first, second = messages.unpack_prepared_rows(messages.pack_prepared_rows(given))
+    assert (first.prepared.title, first.faults, second.prepared.image) == ("a", ("x",), None)
+    np.testing.assert_array_equal(first.prepared.image.pixels, pixels)
+    np.testing.assert_array_equal(first.prepared.image.facts, facts)
