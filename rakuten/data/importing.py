@@ -104,6 +104,9 @@ def import_data(
             for path in paths:
                 sources.add(Path(path))
             contents = import_checks.read_tables(sources.tables, sources.faults, drops=drops)
+            if not contents.keys() >= import_checks.CHALLENGE_NAMES.keys():
+                remedy = "save them as CSV in UTF-8, with commas"
+                sources.faults.add("tables of another format", sources.other_tables, remedy)
             tables, codes = import_checks.parse_tables(contents, sources.faults)
             wanted = _match_images(tables, sources)
             for part, table in tables.items():

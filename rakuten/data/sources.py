@@ -19,8 +19,14 @@ IMAGE_SUFFIXES = (
 )
 """Suffixes of images; those without a name of the challenge are only shown in messages."""
 
+TABLE_SUFFIXES = (".tsv", ".tab", ".txt", ".xls", ".xlsx", ".ods", ".parquet", ".json", ".jsonl")
+"""Suffixes of tables that are not CSV; those with a name of the challenge are only reported."""
+
 ARCHIVE, OTHER_ARCHIVE = "archive", "archive of another kind"
 IMAGE, OTHER_IMAGE = "image", "image of another name"
+OTHER_TABLE = "table of another format"
+UNUSED = (OTHER_IMAGE, OTHER_TABLE)
+"""Kinds of files that an import does not use, and only shows in messages."""
 
 PART = re.compile(r"(?:^|/)image_(train|test)(?:\.[^/]*)?(?=/)", re.IGNORECASE)
 
@@ -59,6 +65,7 @@ class Sources:
         tables: The CSV files found, by their names in data/.
         images: The product images found.
         other_images: Places of images that are not named as the challenge names its images.
+        other_tables: Places of tables that are named as the challenge's, and are not CSV.
         faults: The faults found so far.
     """
 
@@ -66,6 +73,7 @@ class Sources:
         self.tables: dict[str, list[Entry]] = {name: [] for name in TABLES.values()}
         self.images: list[ImageFile] = []
         self.other_images: list[str] = []
+        self.other_tables: list[str] = []
         self.faults = Faults()
         self._scratch = scratch
         self._open = ExitStack()
@@ -83,7 +91,7 @@ class Sources:
             self._add_folder(place)
         elif not place.is_file():
             self.faults.add("paths that do not exist", [str(path)], "check the spelling")
-        elif _kind(place.name) in ("", OTHER_IMAGE):
+        elif _kind(place.name) in ("", *UNUSED):
             known = f"a folder, an archive ({' '.join(archives.ARCHIVES)}), a table or an image"
             self.faults.add("paths of no known kind", [str(path)], f"expected {known}")
         else:
@@ -101,7 +109,7 @@ class Sources:
                     continue
                 if path.is_symlink() and not path.resolve().is_relative_to(root):
                     remedy = "pass what they point to as another PATH"
-                    if path.is_dir() or _kind(name) != OTHER_IMAGE:
+                    if path.is_dir() or _kind(name) not in UNUSED:
                         self.faults.add("links that lead out of the folder given", [place], remedy)
                 elif path.is_file():
                     self._add_entries([_entry(path, place)])
@@ -121,6 +129,8 @@ class Sources:
                 self._add_entries(found)
             elif kind == OTHER_IMAGE:
                 self.other_images.append(entry.place)
+            elif kind == OTHER_TABLE:
+                self.other_tables.append(entry.place)
             elif image := products.parse_image_name(entry.name):
                 folders = PART.findall(entry.place)
                 part = folders[-1].lower() if folders else ""
@@ -143,7 +153,9 @@ def _kind(name: str) -> str:
     if lower.endswith(IMAGE_SUFFIXES):
         return OTHER_IMAGE
     tables = [table for start, table in TABLES.items() if lower.startswith(start)]
-    return tables[0] if tables and lower.endswith(".csv") else ""
+    if tables and lower.endswith(".csv"):
+        return tables[0]
+    return OTHER_TABLE if tables and lower.endswith(TABLE_SUFFIXES) else ""
 
 
 def _entry(path: Path, place: str) -> Entry:

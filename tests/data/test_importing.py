@@ -311,6 +311,13 @@ def test_an_image_of_the_other_part_does_not_count(refuse):
             "tables that are not CSV in UTF-8 (1): X_train.csv",
         ),
         ({X: gzip.compress(GIVEN[X])}, "tables that are not CSV in UTF-8 (1): X_train.csv"),
+        *(
+            (
+                {X: None, f"a/x_train.{suffix}": b"table"},
+                f"tables of another format (1): given/a/x_train.{suffix}: save them as CSV",
+            )
+            for suffix in ("tsv", "XLSX", "txt", "parquet")
+        ),
     ],
 )
 def test_faulty_files_are_refused_with_a_message(refuse, changes, message):
@@ -396,6 +403,11 @@ def test_packed_images_are_never_passed_over(refuse, name):
     without = dict.fromkeys(IMAGE_FILES)
     message = refuse({**without, name: b"packed"}, allow_missing_images=True)
     assert f"archives other than .zip .tar .tar.gz .tgz (1): given/{name}: unpack them" in message
+
+
+def test_tables_of_another_format_do_no_harm_beside_the_challenges(root, load, expected):
+    load({**GIVEN, "X_train.xlsx": b"the same", "y_train.parquet": b"the same"})
+    assert digest(root / "data") == expected
 
 
 @pytest.mark.parametrize("name", ["12.jpg", "image_1_product_1.jpg", "images/100_4200872200.png"])
