@@ -139,12 +139,10 @@ def _evaluate_start(model: keras.Model, train: "Batches", held_out: "Batches") -
     """Compute the values that Keras logs after an epoch, for the initial weights."""
     weights = model.get_weights()
     _compile(model, keras.optimizers.SGD(0.0))  # an epoch with dropout that changes no weights
-    logs = {
-        name: values[0]
-        for name, values in model.fit(train, shuffle=False, verbose=0).history.items()
-    }
+    history = model.fit(train, shuffle=False, verbose=0).history
     model.set_weights(weights)  # batch normalization has updated its statistics
     validation = model.evaluate(held_out, return_dict=True, verbose=0)
+    logs = {name: values[0] for name, values in history.items()}
     return logs | {f"val_{name}": value for name, value in validation.items()}
 
 
