@@ -27,14 +27,14 @@ def main() -> None:
 
         names = products.image_names(table.iloc[rows])
         contents = [archive.read(f"image_train/{name}") for name in names]
-        views, groups = image_ensemble.views(features, examples.rows("train")), parts["group"]
-        settings = image_ensemble.Settings(**fitting)
-        trained = image_robustness.image_trainings(
-            stored, views, examples, groups.to_numpy(), settings, seed=seed
-        )
         path, spec = encoder.find(section.pop("encoder"))
         network = encoder.ImageEncoder(path, spec, threads=prefetch.available_cpus())
         preparation = spec.preparation(**section)
+        views, groups = image_ensemble.views(features, examples.rows("train")), parts["group"]
+        settings = image_ensemble.Settings(**fitting)
+        trained = image_robustness.image_trainings(
+            stored, views, preparation.views, examples, groups.to_numpy(), settings, seed=seed
+        )
         encode = partial(image_robustness.encode, network=network, preparation=preparation)
         by_text, labels = late_fusion.masked(text, rows), examples.labels[rows]
         models = image_robustness.image_models(trained, fusion, contents, by_text, encode)

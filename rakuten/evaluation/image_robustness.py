@@ -2,7 +2,6 @@
 
 import io
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -21,43 +20,54 @@ from rakuten.models.image_ensemble import Blocks, ImageEnsemble
 PERTURBATIONS = (NONE, "blur", "rotate", "grey", "jpeg")
 """The views of `preprocessing.VIEWS` that simulate poor photographs, `NONE` first."""
 
+PLAIN = ("product", "whole", "flip")
+"""The views that show the photograph as it is."""
+
+Trained = tuple[ImageEnsemble, list[int]]
+"""An image ensemble and the positions of the views that it was fitted on and predicts from."""
+
 
 def image_trainings(
     stored: ImageEnsemble,
     views: Sequence[Blocks],
+    names: Sequence[str],
     examples: Examples,
     groups: np.ndarray,
     settings: image_ensemble.Settings,
     *,
     seed: int,
-) -> dict[str, ImageEnsemble]:
-    """Fit the image ensemble on the first view only, for comparison with the stored one.
+) -> dict[str, Trained]:
+    """Fit the image ensemble without perturbed views, for comparison with the stored one.
 
     Args:
         stored: The image ensemble, fitted on all views.
         views: For each view the blocks of the train products, see `image_ensemble.views`.
+        names: Names of the views.
         examples: n products; the views' rows are the train products that have an image.
         groups: int64 (n,), equal for duplicates.
         settings: The section `image_ensemble` of params.yaml.
         seed: Seed of the folds and landmarks.
 
     Returns:
-        Ensembles by the name of their training: "plain", fitted on the first view, and "augmented",
-        fitted on all views if there are several. Empty without a train product.
+        By the name of their training: "plain", fitted on the views in `PLAIN` (or on the first),
+        and "augmented", fitted on all views, if there are others. Empty without a train product.
     """
     train = examples.rows("train")
     if not train.size:
         return {}
-    if len(views) == 1:
-        return {"plain": stored}
+    every = list(range(len(views)))
+    plain = [view for view in every if names[view] in PLAIN] or [0]
+    if plain == every:
+        return {"plain": (stored, every)}
     labels = examples.labels[train]
     folds = splits.folds(labels, groups[train], count=settings.folds, seed=seed)
-    plain, _ = image_ensemble.fit(views[:1], labels, folds, settings, seed=seed)
-    return {"plain": plain, "augmented": stored}
+    chosen = [views[view] for view in plain]
+    ensemble, _ = image_ensemble.fit(chosen, labels, folds, settings, seed=seed)
+    return {"plain": (ensemble, plain), "augmented": (stored, every)}
 
 
 def image_models(
-    trained: Mapping[str, ImageEnsemble],
+    trained: Mapping[str, Trained],
     fusion: Calibration,
     contents: Sequence[bytes],
     text: np.ndarray,
@@ -70,7 +80,7 @@ def image_models(
         fusion: The calibration of late fusion.
         contents: Bytes of n products' images.
         text: Probabilities float (n, 27) of the text ensemble, rows of NaN without a text.
-        encode: Bytes of images -> features and facts, as `encode` returns them.
+        encode: Bytes of images -> features and facts of every view, as `encode` returns them.
 
     Returns:
         The models by name and training, see `Models`.
@@ -82,10 +92,13 @@ def image_models(
         return image_ensemble.views(features, np.arange(len(contents)))
 
     models: Models = {}
-    for training, ensemble in trained.items():
+    for training, (ensemble, chosen) in trained.items():
 
-        def alone(name: str, ensemble: ImageEnsemble = ensemble) -> np.ndarray:
-            return ensemble.probabilities(perturbed(name))
+        def alone(
+            name: str, ensemble: ImageEnsemble = ensemble, chosen: list[int] = chosen
+        ) -> np.ndarray:
+            views = perturbed(name)
+            return ensemble.probabilities([views[view] for view in chosen])
 
         def fused(name: str, alone: Callable[[str], np.ndarray] = alone) -> np.ndarray:
             return late_fusion.fuse(fusion, text, alone(name))
@@ -100,18 +113,18 @@ def encode(
     network: extraction.Extractor,
     preparation: preprocessing.Preparation,
 ) -> dict[str, np.ndarray]:
-    """Compute features and facts of images, prepared as the view "product" of encode_image.
+    """Compute features and facts of images, as the stage encode_image and the classifier do.
 
     Args:
         contents: Bytes of n images, at least one.
         network: The image encoder.
-        preparation: How its inputs are made; the views are ignored.
+        preparation: The v views, and how they become the network's inputs.
 
     Returns:
-        Arrays (1, n, width), as `image_ensemble.views` takes them.
+        Arrays (v, n, width), as `image_ensemble.views` takes them.
     """
-    product, count = replace(preparation, views=("product",)), len(contents)
-    prepared = (preprocessing.prepare(content, product) for content in contents)
+    count = len(contents)
+    prepared = (preprocessing.prepare(content, preparation) for content in contents)
     with stage_log.progress([], total=count, unit="image", description="features") as bar:
         found = extraction.compute_features(prepared, count, network, BATCH, bar.update)
     return {kind: array.swapaxes(0, 1) for kind, array in found.items()}

@@ -191,13 +191,28 @@ def test_image_models_encode_each_perturbed_image_once():
     always = FakeEnsemble(lambda given: np.ones(len(given[0]["average"]), bool))
     text = np.full((2, 27), np.nan)
     fusion = Calibration(np.ones(2), np.zeros(27))
-    models = image_robustness.image_models({"plain": always}, fusion, contents, text, encode)
+    trained = {"plain": (always, [0])}
+    models = image_robustness.image_models(trained, fusion, contents, text, encode)
     for predict in models.values():
         for name in image_robustness.PERTURBATIONS:
             assert predict(name).argmax(axis=1).tolist() == [0, 0]
     assert seen[0] == contents
     assert len(seen) == len(image_robustness.PERTURBATIONS)  # once for both models
     assert all(changed != contents for changed in seen[1:])
+
+
+def test_each_training_predicts_from_its_own_views():
+    def encode(given):
+        facts = [preprocessing.prepare(content, PREPARATION).facts for content in given]
+        average = np.broadcast_to(np.eye(2)[:, None], (2, len(given), 2))
+        return {"average": average, "facts": np.stack(facts, axis=1)}
+
+    second = FakeEnsemble(lambda given: np.full(1, given[0]["average"][0, 1] == 1))
+    text, fusion = np.full((1, 27), np.nan), Calibration(np.ones(2), np.zeros(27))
+    trained = {"plain": (second, [1]), "augmented": (second, [0, 1])}
+    models = image_robustness.image_models(trained, fusion, [image_file(1)], text, encode)
+    labels = [models["image_ensemble", name](robustness.NONE).argmax() for name in trained]
+    assert labels == [0, 1]
 
 
 def test_images_are_prepared_like_those_of_the_ensemble():
@@ -207,14 +222,14 @@ def test_images_are_prepared_like_those_of_the_ensemble():
         return {"average": pixels.reshape(len(pixels), -1).mean(axis=1, keepdims=True)}
 
     found = image_robustness.encode(contents, network=network, preparation=PREPARATION)
-    expected = [preprocessing.prepare(content, PRODUCT) for content in contents]
-    np.testing.assert_allclose(
-        found["average"][0, :, 0], [image.pixels.mean() for image in expected], rtol=1e-6
-    )
-    np.testing.assert_array_equal(found["facts"][0], [image.facts[0] for image in expected])
+    for row, content in enumerate(contents):
+        expected = preprocessing.prepare(content, PREPARATION)
+        means = expected.pixels.reshape(2, -1).mean(axis=1)
+        np.testing.assert_allclose(found["average"][:, row, 0], means, rtol=1e-6)
+        np.testing.assert_array_equal(found["facts"][:, row], expected.facts)
 
 
-def test_the_image_ensemble_is_compared_with_one_fitted_on_the_first_view():
+def test_the_image_ensemble_is_compared_with_one_fitted_without_perturbed_views():
     generator = np.random.default_rng(0)
     labels, folds = np.tile([0, 1, 2], 8), np.repeat([0, 1], 12)
     views = [{"average": generator.random((24, 4), np.float32)} for _ in range(2)]
@@ -230,16 +245,20 @@ def test_the_image_ensemble_is_compared_with_one_fitted_on_the_first_view():
     stored, _ = image_ensemble.fit(views, labels, folds, settings, seed=1)
     train = Examples(np.arange(24), None, np.ones(24, bool), labels, np.array(["train"] * 24))
     given = train, np.arange(24), settings
-    assert image_robustness.image_trainings(stored, views[:1], *given, seed=1) == {"plain": stored}
-    found = image_robustness.image_trainings(stored, views, *given, seed=1)
+
+    def trainings(*names, given=given):
+        return image_robustness.image_trainings(stored, views[: len(names)], names, *given, seed=1)
+
+    assert trainings("rotate") == {"plain": (stored, [0])}
+    assert trainings("product", "whole") == {"plain": (stored, [0, 1])}
+    found = trainings("product", "rotate")
     assert list(found) == ["plain", "augmented"]
-    assert found["augmented"] is stored
+    assert found["augmented"] == (stored, [0, 1])
+    assert found["plain"][1] == [0]
     folds = splits.folds(labels, np.arange(24), count=2, seed=1)
     alone, _ = image_ensemble.fit(views[:1], labels, folds, settings, seed=1)
     np.testing.assert_array_equal(
-        found["plain"].probabilities(views[:1]), alone.probabilities(views[:1])
+        found["plain"][0].probabilities(views[:1]), alone.probabilities(views[:1])
     )
     none = replace(train, present=np.zeros(24, bool))
-    assert (
-        image_robustness.image_trainings(stored, views, none, np.arange(24), settings, seed=1) == {}
-    )
+    assert trainings("product", given=(none, *given[1:])) == {}

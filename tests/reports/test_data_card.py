@@ -83,9 +83,17 @@ def test_preparation_follows_the_parameters(reports):
     params = deepcopy(reports.params)
     params["clean"] |= {"lemmatize": False, "remove_stopwords": False}
     params["extract"] |= {"crop_borders": False, "backbone": "resnet50"}
-    params["encode"]["encoder"] = "none"
+    params["encode_text"]["encoder"] = "none"
+    params["encode_image"] |= {"encoder": "my_tower", "crop_borders": False}
     shown = section(cards.data_card(replace(reports, params=params)), "Preparation")
-    for words in ("not lemmatized", "stop words kept", "border kept", "resnet50", "none"):
+    for words in (
+        "not lemmatized",
+        "stop words kept",
+        "border kept",
+        "resnet50",
+        "none",
+        "my_tower",
+    ):
         assert words in shown
 
 
