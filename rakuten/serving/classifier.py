@@ -156,7 +156,7 @@ class ProductClassifier:
 
         Raises:
             FileNotFoundError: If there is no package.
-            ValueError: If it was made for other categories.
+            ValueError: If it was made for other categories, or by an older version of this library.
             TimeoutError: If DVC rebuilds it for too long.
         """
 

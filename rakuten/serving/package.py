@@ -28,7 +28,7 @@ def read_summary(folder: str | Path = FOLDER) -> dict:
 
     Raises:
         FileNotFoundError: If there is no package.
-        ValueError: If it was made for other categories.
+        ValueError: If it was made for other categories, or by an older version of this library.
     """
     path = Path(folder) / SUMMARY
     if not path.exists():
@@ -38,6 +38,10 @@ def read_summary(folder: str | Path = FOLDER) -> dict:
         raise ValueError(
             f"{path} has {len(summary['categories'])} categories: expected the {NUM_CATEGORIES} of "
             "rakuten.categories.CODES; run 'dvc repro package'"
+        )
+    if "image_encoder" not in summary:
+        raise ValueError(
+            f"{path} has no image_encoder, an older version wrote it: run 'dvc repro package'"
         )
     return summary
 

@@ -1,16 +1,18 @@
 """The packaged classifier: raw products in, the metrics of the evaluate stage out."""
 
-import io
+import os
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from PIL import Image
+from package_cases import IMAGE_SPEC, LABELS, SECTION, colour, jpeg, title, write_package
 from repository import ROOT
 
-from rakuten import storage
+from rakuten import onnx_models, storage
 from rakuten.categories import CODES, NAMES
 from rakuten.data import products
 from rakuten.evaluation import metrics
@@ -18,11 +20,7 @@ from rakuten.image import preprocessing
 from rakuten.model_names import named
 from rakuten.serving.classifier import Prepared, Product, ProductClassifier
 
-
-def jpeg(colour=(200, 30, 30), size=(60, 40)):
-    content = io.BytesIO()
-    Image.new("RGB", size, colour).save(content, "JPEG")
-    return content.getvalue()
+PREPARATION = IMAGE_SPEC.preparation(**SECTION)
 
 
 def probabilities(*labels):
@@ -35,27 +33,20 @@ def probabilities(*labels):
     return rows
 
 
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    return write_package(tmp_path_factory.mktemp("package"))
+
+
 @pytest.fixture
-def package(tmp_path):
+def package(written, tmp_path):
     """A package whose fusion gives text twice the weight of the image."""
-    weights, biases = np.array([2.0, 1.0]), np.zeros(27)
-    storage.write_arrays(tmp_path / "fusion/weights.npz", weights=weights, biases=biases)
-    summary = {
-        "dataset": {"name": "small"},
-        "models": {"text": True, "image": True},
-        "test": {},
-        "threads": 1,
-        "extract": {
-            "backbone": "vgg16", "precision": "float32", "views": ["product"], "size": 32,
-            "crop_borders": True, "border_tolerance": 16, "batch_size": 2,
-        },
-        "encode": {"encoder": "none"},
-        "text_ensemble": {},
-        "categories": list(CODES),
-        "prior": [0.5] + [0.5 / 26] * 26,
-    }  # fmt: skip
-    storage.write_json(tmp_path / "package.json", summary)
-    return tmp_path
+    return Path(shutil.copytree(written, tmp_path / "package"))
+
+
+def both(labels):
+    """Products with text and image."""
+    return [Product(title(k), "beau", jpeg(colour(k))) for k in labels.tolist()]
 
 
 class Constant:
@@ -72,12 +63,9 @@ def test_products_are_prepared_as_in_training(package):
     loaded = ProductClassifier.load(package)
     prepared = loaded.prepare(Product("<b>Été</b> &amp; co", "x<br/>y", jpeg()))
     assert (prepared.title, prepared.description) == ("Été & co", "x y")
-    pixels, facts = prepared.image
-    expected = preprocessing.prepare(
-        jpeg(), views=["product"], crop_borders=True, border_tolerance=16, size=32
-    )
-    np.testing.assert_array_equal(pixels, expected[0])
-    assert facts == expected[1]
+    expected = preprocessing.prepare(jpeg(), PREPARATION)
+    np.testing.assert_array_equal(prepared.image.pixels, expected.pixels)
+    np.testing.assert_array_equal(prepared.image.facts, expected.facts)
     assert loaded.prepare(Product("x")).image is None
 
 
@@ -91,9 +79,9 @@ def test_an_image_may_be_content_path_or_pixels(package, tmp_path):
         preprocessing.decode(jpeg()),
     )
     first, *others = [loaded.prepare(Product(image=one)).image for one in given]
-    for pixels, facts in others:
-        np.testing.assert_array_equal(pixels, first[0])
-        assert facts == first[1]
+    for other in others:
+        np.testing.assert_array_equal(other.pixels, first.pixels)
+        np.testing.assert_array_equal(other.facts, first.facts)
 
 
 def test_bad_products_are_refused_with_the_reason(package):
@@ -118,13 +106,7 @@ def test_missing_parts_leave_the_others(package):
     """Text alone, image alone, both, neither: the prior."""
     loaded = ProductClassifier.load(package)
     loaded.__dict__["_text"] = Constant(probabilities(3, 5))
-    seen = preprocessing.prepare(
-        jpeg(), views=["product"], crop_borders=True, border_tolerance=16, size=32
-    )
-    ones = {"average": 512, "grid": 2048, "middle": 512}
-    loaded.__dict__["_network"] = lambda pixels: {
-        kind: np.ones((len(pixels), width), np.float32) for kind, width in ones.items()
-    }
+    seen = preprocessing.prepare(jpeg(), PREPARATION)
     loaded.__dict__["_image"] = Constant(probabilities(7, 9))
     given = [
         Prepared("a", "", None), Prepared("", "", seen), Prepared("", "b", seen),
@@ -155,13 +137,120 @@ def test_a_missing_package_or_one_with_other_categories_is_refused(package, tmp_
         ProductClassifier.load(package)
 
 
-def test_text_is_classified_without_tensorflow():
-    code = "import rakuten.serving.classifier, sys; assert 'tensorflow' not in sys.modules"
-    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+def test_a_package_of_an_older_version_is_refused(package):
+    summary = storage.read_json(package / "package.json")
+    del summary["image_encoder"]
+    storage.write_json(package / "package.json", summary)
+    with pytest.raises(ValueError, match=r"has no image_encoder.*run 'dvc repro package'"):
+        ProductClassifier.load(package)
+
+
+def test_without_a_text_encoder_text_is_classified_by_its_terms(package):
+    summary = storage.read_json(package / "package.json") | {"text_encoder": None}
+    storage.write_json(package / "package.json", summary)
+    loaded = ProductClassifier.load(package)
+    assert loaded.text_vectors([loaded.prepare(Product("x"))]) == {}
+
+
+def test_a_small_package_finds_the_categories(package):
+    loaded = ProductClassifier.load(package)
+    given = both(LABELS)
+    found = loaded.probabilities([loaded.prepare(product) for product in given])
+    for output in (found.text, found.image, found.fused):
+        assert (output.argmax(axis=1) == LABELS).mean() > 0.9
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_a_prediction_depends_on_the_product_alone(package, threads):
+    """Not on the batch, nor on the number of threads."""
+    first = ProductClassifier.load(package)
+    given = [first.prepare(product) for product in both(LABELS[:80:4])]
+    expected = first.probabilities(given)
+    other = ProductClassifier.load(package, threads=threads)
+    for batch in (given, given[::-1]):
+        features = other.image_features(batch)
+        vectors = other.text_vectors(batch)
+        for row, product in enumerate(batch):
+            for kind, array in other.image_features([product]).items():
+                assert array[:, 0].tobytes() == features[kind][:, row].tobytes()
+            for kind, array in other.text_vectors([product]).items():
+                assert array[0].tobytes() == vectors[kind][row].tobytes()
+    for row, product in enumerate(given):
+        alone = other.probabilities([product])
+        for name in ("text", "image", "fused"):
+            np.testing.assert_allclose(
+                getattr(alone, name)[0],
+                getattr(expected, name)[row],
+                rtol=1e-3,
+                atol=1e-6,  # the order of sums
+            )
+    again = other.probabilities(given)
+    for name in ("text", "image", "fused"):
+        assert getattr(again, name).tobytes() == getattr(expected, name).tobytes()
+
+
+PREDICT = """
+import sys
+from rakuten.serving import predict_command
+words = ["--title", {title!r}, "--image", {image!r}, "--package", {package!r}]
+assert predict_command.main(words) == 0
+import demo.engine, rakuten.distributed.transforms, rakuten.serving.batch_prediction
+import rakuten.serving.explanation, rakuten.tracking.served
+assert not {{"tensorflow", "keras"}} & set(sys.modules)
+"""
+
+
+def test_a_product_with_text_and_image_is_classified_without_tensorflow(package, tmp_path):
+    """On the command line; nor do the server, the demo and Ray import it."""
+    (tmp_path / "a.jpg").write_bytes(jpeg(colour(3)))
+    code = PREDICT.format(title=title(3), image=str(tmp_path / "a.jpg"), package=str(package))
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert NAMES[CODES[3]] in done.stdout
+
+
+SCRIPT = """
+{first}
+from rakuten.serving.classifier import Product, ProductClassifier
+
+if __name__ == "__main__":
+    loaded = ProductClassifier.load({package!r})
+    (found,) = loaded.predict([Product({title!r}, "", {image!r})])
+    print(found.code, found.probability, found.text_contribution, found.image_contribution)
+"""
+
+
+def run_script(tmp_path, package, *, first="", as_file):
+    """Run a user's script; a module `tensorflow` stands for the library."""
+    (tmp_path / "tensorflow.py").touch()
+    image = tmp_path / "a.jpg"
+    image.write_bytes(jpeg(colour(5)))
+    code = SCRIPT.format(first=first, package=str(package), title=title(5), image=str(image))
+    (tmp_path / "script.py").write_text(code)
+    command = [sys.executable, *(["script.py"] if as_file else ["-c", code])]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(tmp_path)])}
+    return subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+
+
+def test_images_are_classified_where_tensorflow_was_imported_first(package, tmp_path):
+    """ONNX Runtime would crash this process: another one encodes."""
+    expected = run_script(tmp_path, package, as_file=False)
+    assert expected.stdout.startswith(str(CODES[5]))
+    found = run_script(tmp_path, package, first="import tensorflow", as_file=False)
+    assert found.stdout == expected.stdout, found.stderr
+
+
+def test_a_script_that_cannot_encode_after_tensorflow_gets_the_reason(package, tmp_path):
+    """The other process runs the script's imports again, TensorFlow first."""
+    found = run_script(tmp_path, package, first="import tensorflow", as_file=True)
+    assert found.returncode == 1
+    assert onnx_models.ImportOrderError.__name__ in found.stderr.splitlines()[-1]
+    assert "import rakuten.onnx_models first" in found.stderr.splitlines()[-1]
 
 
 @pytest.mark.slow
-@pytest.mark.tensorflow
 def test_the_classifier_reproduces_the_evaluation(built_repository):
     """With raw rows and image files, through the classifier alone."""
     loaded = ProductClassifier.load(built_repository / "build/package")
@@ -194,9 +283,18 @@ def test_the_classifier_reproduces_the_evaluation(built_repository):
 @pytest.mark.parametrize(
     "module", ["rakuten.serving.classifier", "rakuten.serving.batch_prediction"]
 )
-def test_slow_imports_are_left_to_images(module):
+def test_prediction_imports_no_slow_library(module):
     """Each of these takes longer than to classify a thousand titles."""
-    heavy = ("tensorflow", "pandas", "sklearn", "scipy.stats", "scipy.optimize", "nltk", "mlflow")
+    heavy = (
+        "tensorflow",
+        "keras",
+        "pandas",
+        "sklearn",
+        "scipy.stats",
+        "scipy.optimize",
+        "nltk",
+        "mlflow",
+    )
     code = f"import {module}, sys; print([name for name in {heavy} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"

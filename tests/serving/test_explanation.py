@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+from rakuten.image.preprocessing import Facts
+from rakuten.image.preprocessing import Prepared as PreparedImage
 from rakuten.models import late_fusion
 from rakuten.models.calibration import Calibration
 from rakuten.serving import explanation
@@ -33,7 +35,7 @@ class StandIn:
         text = towards(*(2.0 * w.count("pool") - w.count("book") for w in words))
         text[[not w for w in words]] = np.nan
         reds = [
-            0.0 if one.image is None else (one.image[0][0, :2, :2, 0] == 255).mean()
+            0.0 if one.image is None else (one.image.pixels[0, :2, :2, 0] == 255).mean()
             for one in products
         ]
         image = towards(*(3.0 * red for red in reds))
@@ -47,7 +49,7 @@ def red_corner():
     """Black, with a red corner at the top left: 8x8 in one view."""
     pixels = np.zeros((1, 8, 8, 3), np.uint8)
     pixels[0, :2, :2, 0] = 255
-    return pixels, ("facts",)
+    return PreparedImage(pixels, np.zeros((1, len(Facts._fields))))
 
 
 def output(classifier, product):
@@ -126,11 +128,12 @@ def test_rows_run_from_the_top_and_the_image_is_not_changed():
     class Bottom(StandIn):
         def probabilities(self, products):
             turned = [
-                Prepared(p.title, p.description, (p.image[0][:, ::-1], facts)) for p in products
+                Prepared(p.title, p.description, PreparedImage(p.image.pixels[:, ::-1], facts))
+                for p in products
             ]
             return super().probabilities(turned)
 
-    classifier, product = Bottom(), Prepared("", "", (flipped, facts))
+    classifier, product = Bottom(), Prepared("", "", PreparedImage(flipped, facts))
     effects = explanation.region_effects(classifier, product, output(classifier, product), grid=2)
     assert np.unravel_index(effects.argmax(), effects.shape) == (1, 0)
     np.testing.assert_array_equal(flipped, pixels[:, ::-1])

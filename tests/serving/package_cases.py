@@ -1,0 +1,117 @@
+"""A small package with real models and encoders, fitted on one colour and one word per category."""
+
+import io
+
+import numpy as np
+import onnx
+from encoder_cases import entry, write_encoder
+from onnx import TensorProto, helper
+from PIL import Image
+from repository import ROOT
+
+from rakuten import storage
+from rakuten.categories import CODES, NUM_CATEGORIES
+from rakuten.image import encoder as image_encoder
+from rakuten.image import extraction, preprocessing
+from rakuten.models import image_ensemble, text_ensemble
+from rakuten.text import encoder as text_encoder
+
+SECTION = {"views": ["product", "flip"], "crop_borders": True, "border_tolerance": 16}
+IMAGE_SPEC = image_encoder.EncoderSpec.from_table(
+    "small", entry(outputs={"average": "mean", "middle": ["double"]})
+)
+TEXT_SPEC = text_encoder.EncoderSpec(
+    name="lengths", sha256="0" * 64, width=4, max_characters=100, lowercase=True
+)
+LABELS = np.repeat(np.arange(NUM_CATEGORIES), 4)
+FOLDS = np.tile(np.arange(4), NUM_CATEGORIES)
+
+
+def jpeg(colour=(200, 30, 30), size=(60, 40)):
+    content = io.BytesIO()
+    Image.new("RGB", size, colour).save(content, "JPEG")
+    return content.getvalue()
+
+
+def colour(label):
+    """The colour of a category's images."""
+    return 30 + 90 * (label // 9), 30 + 90 * (label // 3 % 3), 30 + 90 * (label % 3)
+
+
+def title(label):
+    """A title of a category."""
+    return f"produit{label} {'x' * label}"
+
+
+def write_package(folder):
+    """Write a package whose fusion gives text twice the weight of the image."""
+    settings = storage.read_yaml(ROOT / "params.yaml")
+    summary = {
+        "dataset": {"name": "small"},
+        "models": {"text": True, "image": True, "fusion": True},
+        "test": {},
+        "threads": 2,
+        "encode_text": {"encoder": TEXT_SPEC.name},
+        "encode_image": {"encoder": IMAGE_SPEC.name, **SECTION},
+        "text_encoder": TEXT_SPEC.to_json(),
+        "image_encoder": IMAGE_SPEC.to_json(),
+        "text_ensemble": settings["text_ensemble"],
+        "categories": list(CODES),
+        "prior": [0.5] + [0.5 / 26] * 26,
+    }
+    storage.write_json(folder / "package.json", summary)
+    weights, biases = np.array([2.0, 1.0]), np.zeros(NUM_CATEGORIES)
+    storage.write_arrays(folder / "fusion/weights.npz", weights=weights, biases=biases)
+    _write_text(folder / "text", settings["text_ensemble"])
+    _write_image(folder / "image", settings["image_ensemble"])
+    return folder
+
+
+def _write_text(folder, section):
+    folder.mkdir()
+    write_text_encoder(folder / "encoder.onnx")
+    titles = [title(label) for label in LABELS]
+    kinds = {"title": titles, "description": [""] * len(titles)}
+    found = folder / "encoder.onnx", TEXT_SPEC
+    vectors = text_encoder.encode(found, kinds, threads=1)
+    texts = text_ensemble.Texts(np.arange(len(titles)), *kinds.values(), vectors)
+    settings = text_ensemble.Settings(**section)
+    ensemble, _ = text_ensemble.fit(texts, LABELS, FOLDS, settings, seed=0, threads=1)
+    ensemble.write(folder)
+
+
+def _write_image(folder, section):
+    folder.mkdir()
+    path = write_encoder(folder / "encoder.onnx")
+    network = image_encoder.ImageEncoder(path, IMAGE_SPEC, threads=1)
+    preparation = IMAGE_SPEC.preparation(**SECTION)
+    images = [preprocessing.prepare(jpeg(colour(label)), preparation) for label in LABELS]
+    found = extraction.compute_features(iter(images), len(images), network, 16, lambda _: None)
+    features = {kind: np.swapaxes(array, 0, 1) for kind, array in found.items()}
+    views = image_ensemble.views(features, np.arange(len(images)))
+    settings = image_ensemble.Settings(**section)
+    ensemble, _ = image_ensemble.fit(views, LABELS, FOLDS, settings, seed=0)
+    ensemble.write(folder)
+
+
+def write_text_encoder(path):
+    """Write a model that returns multiples of the length of a text."""
+    constants = [
+        helper.make_tensor("column", TensorProto.INT64, [2], [-1, 1]),
+        helper.make_tensor("factors", TensorProto.FLOAT, [1, 4], [0.25, 0.5, 1.0, 2.0]),
+    ]
+    nodes = [
+        helper.make_node("StringLength", ["texts"], ["lengths"], domain="ai.onnx.contrib"),
+        helper.make_node("Cast", ["lengths"], ["floats"], to=TensorProto.FLOAT),
+        helper.make_node("Reshape", ["floats", "column"], ["rows"]),
+        helper.make_node("Mul", ["rows", "factors"], ["vectors"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "lengths",
+        [helper.make_tensor_value_info("texts", TensorProto.STRING, ["n"])],
+        [helper.make_tensor_value_info("vectors", TensorProto.FLOAT, ["n", 4])],
+        constants,
+    )
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("ai.onnx.contrib", 1)]
+    onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=9), path)
