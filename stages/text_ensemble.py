@@ -33,7 +33,7 @@ def main() -> None:
         storage.write_arrays("build/text_ensemble/outputs.npz", **outputs)
         storage.write_json("reports/text_ensemble/metrics.json", ensemble.summary())
         log.measured_on("build/text_ensemble/weights.npz")
-        log.wrote("{terms:,} terms, {landmarks:,} landmarks".format(**ensemble.summary()))
+        log.wrote("{terms:,} terms, {parameters:,} parameters".format(**ensemble.summary()))
 
 
 if __name__ == "__main__":

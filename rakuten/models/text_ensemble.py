@@ -1,35 +1,39 @@
-"""Text ensemble: linear SVM and naive Bayes on terms, kernel ridge on sentence vectors, calibrated.
+"""Text ensemble: linear SVM on terms and sentence vectors, naive Bayes on terms, stacked.
 
 Terms carry brands and jargon that the sentence encoder does not know; sentence vectors generalize
 to words that are not in the train part; naive Bayes uses rare terms more than the SVM. Their errors
-differ, so that the calibrated combination beats each of them.
+differ, so that the stacked combination beats each of them, with few train products and with many.
 """
 
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Lock
 from typing import TYPE_CHECKING
 
+import joblib
 import numpy as np
 from scipy import sparse
-from threadpoolctl import threadpool_limits
 
 from rakuten import storage
 from rakuten.categories import NUM_CATEGORIES
-from rakuten.models import calibration, kernel_ridge
+from rakuten.models import stacking
 from rakuten.text import augment, terms
 
 if TYPE_CHECKING:
     from sklearn.naive_bayes import MultinomialNB
     from sklearn.svm import LinearSVC
 
-Linear = tuple[np.ndarray, np.ndarray]
-"""Coefficients float32 (27, d) and intercept float32 (27,)."""
-
 VECTOR_WEIGHTS = {"title": 1.0, "description": 0.5}
-"""Kernel weight of the sentence vectors of each text field."""
+"""Length of the sentence vectors of each text field, as a share of `Settings.vector_scale`."""
+
+NAIVE_BAYES = {"naive_bayes_words": "words", "naive_bayes_characters": "characters"}
+"""The naive Bayes classifiers and the block of terms that each of them reads."""
+
+TOLERANCE = 0.1
+"""Stopping criterion of the SVM: half of the time of scikit-learn's 0.0001, the same accuracy."""
+
+Blocks = Mapping[str, np.ndarray | sparse.csr_array]
+"""Features of n products by block, each float32 (n, d): the terms' and the vectors' blocks."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,14 +45,14 @@ class Settings:
         character_ngrams: Maximum length of character n-grams.
         min_df: Minimum number of products that contain a term.
         max_terms: Maximum number of terms in each block.
-        linear_svm_c: C of the linear SVM on terms.
-        naive_bayes_alpha: Smoothing of naive Bayes on the same terms.
-        landmarks: Number of landmarks of the kernel approximation.
-        kernel_ridge_alpha: L2 penalty of the kernel ridge on sentence vectors.
-        bias_l2: L2 penalty on the calibration's biases.
+        linear_svm_c: C of the linear SVM on terms and sentence vectors.
+        vector_scale: Length of a title's sentence vector; the terms' blocks have length 1.
+        naive_bayes_alpha: Smoothing of naive Bayes on words and on characters.
+        bias_l2: L2 penalty on the stacking's biases.
+        correction_l2: L2 penalty on the stacking's corrections.
         folds: Number of folds of the out-of-fold scores.
-        augmented_copies: Perturbed copies of each train product that the SVM and naive Bayes are
-            fitted on in addition.
+        augmented_copies: Perturbed copies of each train product that the classifiers are fitted on
+            in addition.
     """
 
     word_ngrams: int
@@ -56,10 +60,10 @@ class Settings:
     min_df: int
     max_terms: int
     linear_svm_c: float
+    vector_scale: float
     naive_bayes_alpha: float
-    landmarks: int
-    kernel_ridge_alpha: float
     bias_l2: float
+    correction_l2: float
     folds: int
     augmented_copies: int
 
@@ -100,71 +104,75 @@ class Texts:
 
 
 @dataclass(frozen=True)
+class Linear:
+    """A fitted linear classifier.
+
+    Attributes:
+        coefficients: float32 (d, 27) by block of features; only these blocks are read.
+        intercept: float32 (27,).
+    """
+
+    coefficients: dict[str, np.ndarray]
+    intercept: np.ndarray
+
+    def decision_function(self, features: Blocks) -> np.ndarray:
+        """Score products, float32 (n, 27)."""
+        parts = [features[block] @ slopes for block, slopes in self.coefficients.items()]
+        return np.sum([*parts, np.broadcast_to(self.intercept, parts[0].shape)], axis=0)
+
+
+@dataclass(frozen=True)
 class TextEnsemble:
     """A fitted text classifier.
 
     Attributes:
         terms: The terms and their inverse document frequencies.
-        coefficients: float32 (27, d), the sum of the SVM's and naive Bayes' coefficients, each
-            multiplied by its ensemble weight.
-        intercept: float32 (27,), the sum of their intercepts, multiplied by the same weights.
-        kernel: The classifier of sentence vectors, None without an encoder.
-        calibration: The ensemble weights of SVM, naive Bayes and, with an encoder, `kernel`, and
-            the biases. `coefficients` and `intercept` already contain the first two weights.
+        classifiers: The linear SVM and the naive Bayes classifiers by name, in the order of the
+            stacking's weights.
+        stacking: Combines their scores.
         settings: The settings of the fit.
     """
 
     terms: terms.Terms
-    coefficients: np.ndarray
-    intercept: np.ndarray
-    kernel: kernel_ridge.KernelRidge | None
-    calibration: calibration.Calibration
+    classifiers: dict[str, Linear]
+    stacking: stacking.Stacking
     settings: Settings
 
     def probabilities(self, texts: Texts) -> np.ndarray:
         """Classify products.
 
         Args:
-            texts: n products, each with a title or a description.
+            texts: n products, each with a title or a description, with the vectors of the same
+                fields as in the fit.
 
         Returns:
             float32 (n, 27), rows sum to 1.
         """
-        features = terms.transform(
-            texts.titles, texts.descriptions, self.terms, **self.settings.ngrams
-        )
-        scores, weights = [features @ self.coefficients.T + self.intercept], [1.0]
-        if self.kernel:
-            scores.append(self.kernel.decision_function(_blocks(texts.vectors)))
-            weights.append(self.calibration.weights[-1])
-        merged = calibration.Calibration(np.array(weights), self.calibration.biases)
-        return merged.probabilities(scores)
+        features = _features(texts, self.terms, self.settings)
+        scores = [one.decision_function(features) for one in self.classifiers.values()]
+        return self.stacking.probabilities(scores)
 
     def summary(self) -> dict[str, int]:
-        """Count terms, landmarks and parameters, for the reports."""
-        kernel = self.kernel
+        """Count terms and parameters, for the reports."""
+        classifiers = self.classifiers.values()
+        sizes = [part.size for one in classifiers for part in one.coefficients.values()]
         return {
-            "terms": self.coefficients.shape[1],
-            "landmarks": len(kernel.projection) if kernel else 0,
-            "parameters": self.coefficients.size + (kernel.coefficients.size if kernel else 0),
+            "terms": sum(len(columns) for columns, _ in self.terms.values()),
+            "parameters": sum(sizes) + self.stacking.corrections.size,
         }
 
     def write(self, folder: str | Path) -> None:
         """Write terms.json and weights.npz, for `read`; equal ensembles give equal bytes."""
         names = {block: list(columns) for block, (columns, _) in self.terms.items()}
-        kernel = self.kernel.arrays() if self.kernel else {}
         storage.write_json(Path(folder) / "terms.json", names)
-        storage.write_arrays(
-            Path(folder) / "weights.npz",
-            **terms.arrays(self.terms),
-            **{
-                "terms/coefficients": self.coefficients,
-                "terms/intercept": self.intercept,
-                "calibration/weights": self.calibration.weights,
-                "calibration/biases": self.calibration.biases,
-                **{f"kernel/{name}": array for name, array in kernel.items()},
-            },
-        )
+        arrays = terms.arrays(self.terms)
+        for name, classifier in self.classifiers.items():
+            arrays[f"{name}/intercept"] = classifier.intercept
+            for block, slopes in classifier.coefficients.items():
+                arrays[f"{name}/coefficients/{block}"] = slopes
+        for name, values in self.stacking.arrays().items():
+            arrays[f"stacking/{name}"] = values
+        storage.write_arrays(Path(folder) / "weights.npz", **arrays)
 
 
 def read(folder: str | Path, settings: Settings) -> TextEnsemble:
@@ -179,14 +187,13 @@ def read(folder: str | Path, settings: Settings) -> TextEnsemble:
     """
     names = storage.read_json(Path(folder) / "terms.json")
     arrays = storage.read_arrays(Path(folder) / "weights.npz")
-    return TextEnsemble(
-        terms.restore(names, arrays),
-        arrays["terms/coefficients"],
-        arrays["terms/intercept"],
-        kernel_ridge.restore(arrays, "kernel/"),
-        calibration.Calibration(arrays["calibration/weights"], arrays["calibration/biases"]),
-        settings,
-    )
+    classifiers = {}
+    for name in ("svm", *NAIVE_BAYES):
+        prefix = f"{name}/coefficients/"
+        slopes = {key.removeprefix(prefix): arrays[key] for key in arrays if key.startswith(prefix)}
+        classifiers[name] = Linear(slopes, arrays[f"{name}/intercept"])
+    combined = stacking.restore(arrays, "stacking/")
+    return TextEnsemble(terms.restore(names, arrays), classifiers, combined, settings)
 
 
 def fit(
@@ -205,29 +212,39 @@ def fit(
         labels: int64 (n,), class indices in 0..26.
         folds: int64 (n,), the fold of each product, equal for duplicates.
         settings: See `Settings`.
-        seed: Seed of the SVM's row order, the landmarks and the perturbed copies.
-        threads: Number of concurrent fits; does not change the result.
+        seed: Seed of the SVM's row order and the perturbed copies.
+        threads: Number of concurrent fits, in processes; does not change the result.
 
     Returns:
-        The ensemble, and out-of-fold probabilities float32 (n, 27).
+        The ensemble, and out-of-fold probabilities float32 (n, 27): neither the classifiers nor the
+        stacking that they come from have seen the product's fold.
     """
-    chosen, features, rows = _features(texts, settings, seed)
-    (svm, bayes), scores = _fit_on_terms(
-        features, rows, labels, folds, settings, seed=seed, threads=threads
+    chosen, features, rows = _prepare(texts, settings, seed)
+    every = np.unique(folds)
+    kept = [np.arange(len(rows)), *(np.flatnonzero(folds[rows] != fold) for fold in every)]
+    whole, *without = _fit_classifiers(
+        features, labels[rows], kept, settings, seed=seed, threads=threads
     )
-    kernel = None
-    if texts.vectors and len(labels):
-        kernel, kernel_scores = _fit_on_vectors(texts, labels, folds, settings, seed)
-        scores.append(kernel_scores)
-    fitted = calibration.fit(scores, labels, bias_l2=settings.bias_l2)
-    linear = _merge(svm, bayes, fitted)
-    return TextEnsemble(chosen, *linear, kernel, fitted, settings), fitted.probabilities(scores)
+    scores = [np.zeros((len(labels), NUM_CATEGORIES), np.float32) for _ in whole]
+    for fold, classifiers in zip(every, without, strict=True):
+        held_out = np.flatnonzero(folds == fold)
+        own = {block: values[held_out] for block, values in features.items()}
+        for values, classifier in zip(scores, classifiers.values(), strict=True):
+            values[held_out] = classifier.decision_function(own)
+    penalties = {"bias_l2": settings.bias_l2, "correction_l2": settings.correction_l2}
+    out_of_fold = np.zeros((len(labels), NUM_CATEGORIES), np.float32)
+    for fold in every:
+        own, others = folds == fold, folds != fold
+        fitted = stacking.fit([values[others] for values in scores], labels[others], **penalties)
+        out_of_fold[own] = fitted.probabilities([values[own] for values in scores])
+    combined = stacking.fit(scores, labels, **penalties)
+    return TextEnsemble(chosen, whole, combined, settings), out_of_fold
 
 
 def refit(
     texts: Texts, labels: np.ndarray, ensemble: TextEnsemble, settings: Settings, *, seed: int
 ) -> TextEnsemble:
-    """Fit the classifiers on more rows; keep the ensemble weights and the calibration.
+    """Fit the classifiers on more rows; keep the stacking.
 
     Args:
         texts: n products, each with a title or a description.
@@ -237,106 +254,93 @@ def refit(
         seed: As for `fit`.
 
     Returns:
-        An ensemble with terms and classifiers fitted on all n products, and the calibration of
+        An ensemble with terms and classifiers fitted on all n products, and the stacking of
         `ensemble`.
     """
-    chosen, features, rows = _features(texts, settings, seed)
-    folds = np.zeros(len(labels), np.int64)
-    (svm, bayes), _ = _fit_on_terms(features, rows, labels, None, settings, seed=seed, threads=1)
-    kernel = None
-    if ensemble.kernel and texts.vectors:
-        kernel, _ = _fit_on_vectors(texts, labels, folds, settings, seed)
-    linear = _merge(svm, bayes, ensemble.calibration)
-    return TextEnsemble(chosen, *linear, kernel, ensemble.calibration, settings)
+    chosen, features, rows = _prepare(texts, settings, seed)
+    kept = [np.arange(len(rows))]
+    (whole,) = _fit_classifiers(features, labels[rows], kept, settings, seed=seed, threads=1)
+    return TextEnsemble(chosen, whole, ensemble.stacking, settings)
 
 
-def _features(
+def _prepare(
     texts: Texts, settings: Settings, seed: int
-) -> tuple[terms.Terms, sparse.csr_array, np.ndarray]:
+) -> tuple[terms.Terms, dict[str, np.ndarray | sparse.csr_array], np.ndarray]:
     """Choose the terms; compute the features of products and copies, and the product of each."""
     chosen = terms.fit(
         texts.titles, texts.descriptions, min_df=settings.min_df, max_terms=settings.max_terms,
         **settings.ngrams,
     )  # fmt: skip
-    features = terms.transform(texts.titles, texts.descriptions, chosen, **settings.ngrams)
     rows = np.arange(len(texts.ids))
     if settings.augmented_copies:
         titles, descriptions, originals = augment.augment(
             texts.titles, texts.descriptions, texts.ids, copies=settings.augmented_copies, seed=seed
         )
-        added = terms.transform(titles, descriptions, chosen, **settings.ngrams)
-        features = sparse.csr_array(sparse.vstack([features, added]))
         rows = np.concatenate([rows, originals])  # a copy is in the fold of its original
-    return chosen, features, rows
+        texts = Texts(
+            texts.ids[rows], [*texts.titles, *titles], [*texts.descriptions, *descriptions],
+            {field: values[rows] for field, values in texts.vectors.items()},
+        )  # fmt: skip
+    return chosen, _features(texts, chosen, settings), rows
 
 
-def _merge(svm: Linear, bayes: Linear, fitted: calibration.Calibration) -> Linear:
-    """Add up the coefficients and intercepts of SVM and naive Bayes by their ensemble weights."""
-    coefficients, intercept = (
-        (fitted.weights[0] * of_svm + fitted.weights[1] * of_bayes).astype(np.float32)
-        for of_svm, of_bayes in zip(svm, bayes, strict=True)
-    )
-    return coefficients, intercept
+def _features(
+    texts: Texts, chosen: terms.Terms, settings: Settings
+) -> dict[str, np.ndarray | sparse.csr_array]:
+    """Compute the blocks of features: terms and scaled sentence vectors."""
+    vectors = {
+        field: values.astype(np.float32) * np.float32(settings.vector_scale * VECTOR_WEIGHTS[field])
+        for field, values in texts.vectors.items()
+    }
+    return terms.transform(texts.titles, texts.descriptions, chosen, **settings.ngrams) | vectors
 
 
-def _fit_on_vectors(
-    texts: Texts, labels: np.ndarray, folds: np.ndarray, settings: Settings, seed: int
-) -> tuple[kernel_ridge.KernelRidge | None, np.ndarray]:
-    """Fit the kernel ridge on sentence vectors."""
-    return kernel_ridge.fit(
-        _blocks(texts.vectors), labels, folds,
-        weights={field: VECTOR_WEIGHTS[field] for field in texts.vectors},
-        landmarks=settings.landmarks, alpha=settings.kernel_ridge_alpha, seed=seed,
-    )  # fmt: skip
-
-
-def _blocks(vectors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Convert sentence vectors to float32."""
-    return {field: values.astype(np.float32) for field, values in vectors.items()}
-
-
-def _fit_on_terms(
-    features: sparse.csr_array,
-    rows: np.ndarray,
+def _fit_classifiers(
+    features: Blocks,
     labels: np.ndarray,
-    folds: np.ndarray | None,
+    kept: Sequence[np.ndarray],
     settings: Settings,
     *,
     seed: int,
     threads: int,
-) -> tuple[list[Linear], list[np.ndarray]]:
-    """Fit SVM and naive Bayes on the features of products `rows`; score each fold in `folds`."""
+) -> list[dict[str, Linear]]:
+    """Fit all classifiers on each selection of rows."""
     from sklearn.naive_bayes import MultinomialNB  # lazy: two seconds that prediction saves
-    from sklearn.svm import LinearSVC
 
-    one_at_a_time = Lock()  # liblinear's shuffle has one state per process
+    stacked = sparse.csr_array(sparse.hstack([*map(sparse.csr_array, features.values())], "csr"))
+    ends = np.cumsum([values.shape[1] for values in features.values()])[:-1]
+    # Processes, because liblinear's shuffle has one state per process.
+    fitted = joblib.Parallel(threads, max_nbytes="1M")(
+        joblib.delayed(_fit_svm)(stacked, labels, rows, settings.linear_svm_c, seed)
+        for rows in kept
+    )
+    found = []
+    for rows, (slopes, intercept) in zip(kept, fitted, strict=True):
+        parts = zip(features, np.split(slopes, ends), strict=True)
+        classifiers = {"svm": Linear(dict(parts), intercept)}
+        for name, block in NAIVE_BAYES.items():
+            bayes = MultinomialNB(alpha=settings.naive_bayes_alpha)
+            slopes, intercept = _fit_linear(bayes, features[block][rows], labels[rows])
+            classifiers[name] = Linear({block: slopes}, intercept)
+        found.append(classifiers)
+    return found
 
-    def fit_both(left_out: int | None) -> list[Linear]:
-        kept = np.arange(len(rows))
-        if folds is not None and left_out is not None:
-            kept = np.flatnonzero(folds[rows] != left_out)
-        train = features[kept], labels[rows[kept]]
-        bayes = _fit_linear(MultinomialNB(alpha=settings.naive_bayes_alpha), *train)
-        with one_at_a_time:
-            svm = LinearSVC(C=settings.linear_svm_c, random_state=seed)
-            return [_fit_linear(svm, *train), bayes]
 
-    every = [] if folds is None else np.unique(folds).tolist()
-    with threadpool_limits(1), ThreadPoolExecutor(threads) as workers:
-        whole, *without = workers.map(fit_both, [None, *every])
-    scores = [np.zeros((len(labels), NUM_CATEGORIES), np.float32) for _ in whole]
-    for fold, models in zip(every, without, strict=True):
-        held_out = np.flatnonzero(folds == fold)
-        for values, (coefficients, intercept) in zip(scores, models, strict=True):
-            values[held_out] = features[held_out] @ coefficients.T + intercept
-    return whole, scores
+def _fit_svm(
+    features: sparse.csr_array, labels: np.ndarray, rows: np.ndarray, c: float, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Fit a linear SVM on some rows."""
+    from sklearn.svm import LinearSVC  # lazy, as above
+
+    svm = LinearSVC(C=c, tol=TOLERANCE, random_state=seed)
+    return _fit_linear(svm, features[rows], labels[rows])
 
 
 def _fit_linear(
     estimator: "LinearSVC | MultinomialNB", features: sparse.csr_array, labels: np.ndarray
-) -> Linear:
+) -> tuple[np.ndarray, np.ndarray]:
     """Fit a linear classifier; categories without a product get the lowest coefficients."""
-    coefficients = np.zeros((NUM_CATEGORIES, features.shape[1]), np.float32)
+    coefficients = np.zeros((features.shape[1], NUM_CATEGORIES), np.float32)
     intercept = np.full(NUM_CATEGORIES, -1.0, np.float32)
     classes = np.unique(labels)
     if len(classes) < 2 or not features.shape[1]:
@@ -345,12 +349,12 @@ def _fit_linear(
     estimator.fit(features, labels)
     if hasattr(estimator, "feature_log_prob_"):  # naive Bayes
         slopes, constants = estimator.feature_log_prob_, estimator.class_log_prior_
-        coefficients[:] = slopes.min(axis=0)
+        coefficients[:] = slopes.min(axis=0)[:, None]
         intercept[:] = constants.min()
     else:
         slopes, constants = estimator.coef_, estimator.intercept_
         if len(classes) == 2:  # one row of coefficients, in favour of the second category
             slopes = np.concatenate([-slopes, slopes])
             constants = np.concatenate([-constants, constants])
-    coefficients[classes], intercept[classes] = slopes, constants
+    coefficients[:, classes], intercept[classes] = slopes.T, constants
     return coefficients, intercept

@@ -18,7 +18,7 @@ import numpy as np
 from scipy import sparse
 
 BLOCKS = ("words", "characters")
-"""The blocks of columns, in order. Each has rows of L2 norm 1, so that both weigh the same."""
+"""The blocks of features. Each has rows of L2 norm 1, so that both weigh the same."""
 
 Terms = dict[str, tuple[dict[str, int], np.ndarray]]
 """By block: the column of each term, in column order, and the inverse document frequencies,
@@ -81,7 +81,7 @@ def transform(
     *,
     word_ngrams: int,
     character_ngrams: int,
-) -> sparse.csr_array:
+) -> dict[str, sparse.csr_array]:
     """Compute TF-IDF features: (1 + ln count) * idf, rows of each block divided by their norm.
 
     Args:
@@ -92,16 +92,16 @@ def transform(
         character_ngrams: As in `fit`.
 
     Returns:
-        float32 CSR (n, d), the blocks side by side, each with rows of L2 norm 1, or 0 without any
-        known term; column indices are sorted within a row.
+        float32 CSR (n, d) by block, rows of L2 norm 1, or 0 without any known term; column indices
+        are sorted within a row.
     """
     longest = {"words": word_ngrams, "characters": character_ngrams}
-    blocks = []
+    features = {}
     for block, texts in _texts(titles, descriptions).items():
         columns, idf = terms[block]
         ngrams = (_ANALYZERS[block](text, longest[block]) for text in texts)
-        blocks.append(_weigh(_count(ngrams, columns), idf))
-    return sparse.csr_array(sparse.hstack(blocks, format="csr"))
+        features[block] = _weigh(_count(ngrams, columns), idf)
+    return features
 
 
 def arrays(terms: Terms) -> dict[str, np.ndarray]:

@@ -1,9 +1,8 @@
-import time
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from sklearn import svm
+from scipy import sparse
 from sklearn.naive_bayes import MultinomialNB
 from sklearn.svm import LinearSVC
 
@@ -17,10 +16,10 @@ SETTINGS = Settings(
     min_df=1,
     max_terms=5000,
     linear_svm_c=1.0,
+    vector_scale=1.0,
     naive_bayes_alpha=0.01,
-    landmarks=30,
-    kernel_ridge_alpha=0.3,
     bias_l2=1.0,
+    correction_l2=1.0,
     folds=4,
     augmented_copies=0,
 )
@@ -74,15 +73,16 @@ def content(folder, ensemble, out_of_fold):
 
 @pytest.fixture
 def scores(monkeypatch):
-    """The out-of-fold scores that the calibration is fitted on."""
+    """The out-of-fold scores that each fit of a stacking on all products got."""
     recorded = []
 
     def spy(scores, labels, **options):
-        recorded.append([values.copy() for values in scores])
+        if len(labels) == 48:
+            recorded.append([values.copy() for values in scores])
         return fit(scores, labels, **options)
 
-    fit = text_ensemble.calibration.fit
-    monkeypatch.setattr(text_ensemble.calibration, "fit", spy)
+    fit = text_ensemble.stacking.fit
+    monkeypatch.setattr(text_ensemble.stacking, "fit", spy)
     return recorded
 
 
@@ -95,8 +95,8 @@ def test_the_ensemble_classifies_new_products(vectors):
     ensemble, out_of_fold = text_ensemble.fit(products, labels, folds, SETTINGS, **OPTIONS)
     assert accuracy(ensemble.probabilities(new), expected) >= 0.95
     assert accuracy(out_of_fold, labels) >= 0.95
-    assert (ensemble.kernel is not None) == vectors
-    assert len(ensemble.calibration.weights) == 2 + vectors
+    assert ("title" in ensemble.classifiers["svm"].coefficients) == vectors
+    assert list(ensemble.classifiers) == ["svm", "naive_bayes_words", "naive_bayes_characters"]
 
 
 def test_vectors_classify_titles_of_unknown_words():
@@ -158,18 +158,31 @@ def test_a_copy_is_in_the_fold_of_its_original(scores, copied):
         assert np.abs(after - before)[~own].max() > 0.1
 
 
-def test_copies_are_used_by_the_classifiers_of_terms_only(scores, copied):
+def test_copies_are_used_by_every_classifier(scores, copied):
     products, labels, folds = catalogue()
     text_ensemble.fit(products, labels, folds, SETTINGS, **OPTIONS)
     assert copied == []
     text_ensemble.fit(products, labels, folds, replace(SETTINGS, augmented_copies=2), **OPTIONS)
     assert [(call["copies"], call["seed"]) for call in copied] == [(2, 5)]
     np.testing.assert_array_equal(copied[0]["ids"], products.ids)
-    svm_change, bayes_change, kernel_change = (
-        abs(b - a).max() for a, b in zip(*scores, strict=True)
-    )
-    assert min(svm_change, bayes_change) > 0.1
-    assert kernel_change == 0, "copies have no vectors"
+    assert min(abs(b - a).max() for a, b in zip(*scores, strict=True)) > 0.05
+
+
+def test_a_copy_has_the_vectors_of_its_original(monkeypatch):
+    """Exact copies in another order: the SVM equals one that counts every product twice."""
+    products, labels, folds = catalogue()
+    order = np.random.default_rng(1).permutation(48)
+
+    def augment(titles, descriptions, ids, *, copies, seed):
+        return [titles[row] for row in order], [descriptions[row] for row in order], order
+
+    monkeypatch.setattr(text_ensemble.augment, "augment", augment)
+    twice = replace(SETTINGS, augmented_copies=1, linear_svm_c=0.5)
+    ensemble, _ = text_ensemble.fit(products, labels, folds, twice, **OPTIONS)
+    once, _ = text_ensemble.fit(products, labels, folds, SETTINGS, **OPTIONS)
+    for block, coefficients in once.classifiers["svm"].coefficients.items():
+        found = ensemble.classifiers["svm"].coefficients[block]
+        np.testing.assert_allclose(found, coefficients, atol=0.05)
 
 
 @pytest.mark.parametrize("vectors", [True, False])
@@ -185,40 +198,28 @@ def test_an_ensemble_that_is_read_predicts_identically(vectors, tmp_path):
     assert restored.summary() == ensemble.summary()
 
 
-def test_merged_coefficients_equal_the_weighted_svm_and_naive_bayes(monkeypatch):
-    """The parts, fitted with scikit-learn and combined with the fitted weights."""
-    fits = []
-    fit = text_ensemble.calibration.fit
-    monkeypatch.setattr(
-        text_ensemble.calibration, "fit", lambda *a, **o: fits.append(fit(*a, **o)) or fits[-1]
-    )
+def test_classifiers_equal_those_of_scikit_learn():
     products, labels, folds = catalogue()
-    ensemble, _ = text_ensemble.fit(products, labels, folds, SETTINGS, **OPTIONS)
+    settings = replace(SETTINGS, vector_scale=2.0)
+    ensemble, _ = text_ensemble.fit(products, labels, folds, settings, **OPTIONS)
     features = terms.transform(
         products.titles, products.descriptions, ensemble.terms, **SETTINGS.ngrams
     )
-    linear = LinearSVC(C=1.0, random_state=5).fit(features, labels)
-    bayes = MultinomialNB(alpha=0.01).fit(features, labels)
-    blocks = {kind: values.astype(np.float32) for kind, values in products.vectors.items()}
-    parts = [
-        linear.decision_function(features),
-        bayes.predict_joint_log_proba(features),
-        ensemble.kernel.decision_function(blocks)[:, list(WORDS)],
-    ]
-    fitted = fits[0]
-    expected = sum(weight * part for weight, part in zip(fitted.weights, parts, strict=True))
-    expected += fitted.biases[list(WORDS)]
-    logs = np.log(ensemble.probabilities(products)[:, list(WORDS)])
-    np.testing.assert_allclose(
-        logs - logs.mean(axis=1, keepdims=True),
-        expected - expected.mean(axis=1, keepdims=True),
-        atol=2e-3,
-    )
-    assert (fitted.weights > 0).sum() >= 2
+    vectors = {kind: values.astype(np.float32) for kind, values in products.vectors.items()}
+    features |= {"title": 2 * vectors["title"], "description": vectors["description"]}
+    stacked = sparse.csr_array(sparse.hstack([*map(sparse.csr_array, features.values())]))
+    svm = LinearSVC(C=1.0, random_state=5).fit(stacked, labels)
+    expected = {"svm": svm.decision_function(stacked)}
+    for block in ("words", "characters"):
+        bayes = MultinomialNB(alpha=0.01).fit(features[block], labels)
+        expected[f"naive_bayes_{block}"] = bayes.predict_joint_log_proba(features[block])
+    for name, classifier in ensemble.classifiers.items():
+        found = classifier.decision_function(features)[:, list(WORDS)]
+        np.testing.assert_allclose(found, expected[name], atol=0.1 if name == "svm" else 1e-4)
 
 
 @pytest.mark.parametrize("vectors", [True, False])
-def test_refit_keeps_the_calibration_and_uses_the_words_of_all_products(vectors, tmp_path):
+def test_refit_keeps_the_stacking_and_uses_the_words_of_all_products(vectors, tmp_path):
     products, labels, folds = catalogue()
     titles = [*products.titles[:-3], *["nouveau cle"] * 3]
     products = replace(products, titles=titles)
@@ -231,19 +232,18 @@ def test_refit_keeps_the_calibration_and_uses_the_words_of_all_products(vectors,
     ensemble.write(tmp_path)
     stored = text_ensemble.read(tmp_path, SETTINGS)
     again = text_ensemble.refit(products, labels, stored, SETTINGS, seed=5)
-    np.testing.assert_array_equal(again.calibration.weights, ensemble.calibration.weights)
-    np.testing.assert_array_equal(again.calibration.biases, ensemble.calibration.biases)
+    for name, values in ensemble.stacking.arrays().items():
+        np.testing.assert_array_equal(again.stacking.arrays()[name], values)
     assert "nouveau" not in ensemble.terms["words"][0]
     assert "nouveau" in again.terms["words"][0]
     assert accuracy(again.probabilities(products), labels) >= 0.95
 
 
-def test_refit_on_the_same_rows_changes_nothing():
+def test_refit_on_the_same_rows_changes_nothing(tmp_path):
     products, labels, folds = catalogue()
-    ensemble, _ = text_ensemble.fit(products, labels, folds, SETTINGS, **OPTIONS)
+    ensemble, out_of_fold = text_ensemble.fit(products, labels, folds, SETTINGS, **OPTIONS)
     again = text_ensemble.refit(products, labels, ensemble, SETTINGS, seed=5)
-    expected = ensemble.probabilities(products)
-    np.testing.assert_allclose(again.probabilities(products), expected, atol=1e-5)
+    assert content(tmp_path, again, out_of_fold) == content(tmp_path, ensemble, out_of_fold)
 
 
 def test_with_one_fold_out_of_fold_scores_are_constant(scores):
@@ -267,33 +267,26 @@ def test_threads_and_another_run_give_the_same_bytes(tmp_path):
     assert one == two == again
 
 
-def test_svms_are_never_fitted_concurrently(monkeypatch):
-    """liblinear's shuffle has one state per process: parallel fits would disturb it."""
-    running, most = [], []
-
-    class Watched(svm.LinearSVC):
-        def fit(self, *arguments):
-            running.append(1)
-            most.append(len(running))
-            time.sleep(0.01)
-            running.pop()
-            return super().fit(*arguments)
-
-    monkeypatch.setattr(svm, "LinearSVC", Watched)
+def test_out_of_fold_probabilities_do_not_depend_on_the_labels_of_their_fold():
+    """The classifiers' and the stacking's."""
     products, labels, folds = catalogue()
-    text_ensemble.fit(products, labels, folds, SETTINGS, seed=5, threads=5)
-    assert most == [1] * 5
+    other = np.where(folds == 2, 0, labels)
+    _, before = text_ensemble.fit(products, labels, folds, SETTINGS, **OPTIONS)
+    _, after = text_ensemble.fit(products, other, folds, SETTINGS, **OPTIONS)
+    own = folds == 2
+    # The other folds' classifiers have seen the changed labels, and the stacking their scores.
+    assert np.abs(after - before)[own].max() < 0.15
+    assert np.abs(after - before)[~own].max() > 0.3
 
 
 def test_permuting_products_permutes_probabilities():
     products, labels, folds = catalogue()
     order = np.random.default_rng(2).permutation(48)
-    settings = replace(SETTINGS, landmarks=48)
-    _, out_of_fold = text_ensemble.fit(products, labels, folds, settings, **OPTIONS)
+    _, out_of_fold = text_ensemble.fit(products, labels, folds, SETTINGS, **OPTIONS)
     _, moved = text_ensemble.fit(
-        products.take(order), labels[order], folds[order], settings, **OPTIONS
+        products.take(order), labels[order], folds[order], SETTINGS, **OPTIONS
     )
-    np.testing.assert_allclose(moved, out_of_fold[order], atol=5e-3)
+    np.testing.assert_allclose(moved, out_of_fold[order], atol=0.02)
 
 
 @pytest.mark.parametrize("labels", [(0, 6), (26, 13)])
@@ -317,10 +310,10 @@ def test_a_category_of_one_fold_is_unknown_to_the_other_folds(scores):
     folds = np.where(labels == 26, 1, folds)
     ensemble, out_of_fold = text_ensemble.fit(products, labels, folds, SETTINGS, **OPTIONS)
     assert accuracy(out_of_fold[labels != 26], labels[labels != 26]) >= 0.9
-    svm_scores, bayes_scores, kernel_scores = (values[labels == 26] for values in scores[0])
+    svm_scores, *bayes_scores = (values[labels == 26] for values in scores[0])
     assert (svm_scores[:, 26] == -1).all()
-    assert (bayes_scores[:, 26] == bayes_scores.min(axis=1)).all()
-    np.testing.assert_allclose(kernel_scores[:, 26], -1, atol=1e-4)
+    for values in bayes_scores:
+        assert (values[:, 26] == values.min(axis=1)).all()
     assert accuracy(ensemble.probabilities(products), labels) >= 0.9
 
 
@@ -357,7 +350,7 @@ def test_no_rows(vectors, tmp_path):
         products.take(none), labels[:0], folds[:0], SETTINGS, **OPTIONS
     )
     assert out_of_fold.shape == (0, 27)
-    assert ensemble.summary() == {"terms": 0, "landmarks": 0, "parameters": 0}
+    assert ensemble.summary()["terms"] == 0
     ensemble.write(tmp_path)
     restored = text_ensemble.read(tmp_path, SETTINGS)
     np.testing.assert_allclose(restored.probabilities(products), 1 / 27, rtol=1e-6)
@@ -369,15 +362,14 @@ def test_no_products_to_classify():
     assert ensemble.probabilities(products.take(np.zeros(0, np.int64))).shape == (0, 27)
 
 
-def test_summary_counts_terms_landmarks_and_parameters():
+def test_summary_counts_terms_and_parameters():
     products, labels, folds = catalogue()
     ensemble, _ = text_ensemble.fit(products, labels, folds, SETTINGS, **OPTIONS)
     count = sum(len(found) for found, _ in ensemble.terms.values())
-    rank = ensemble.kernel.projection.shape[1]
+    svm, naive_bayes, corrections = count + 24, count, 3 * 27
     assert ensemble.summary() == {
         "terms": count,
-        "landmarks": 30,
-        "parameters": 27 * (count + rank),
+        "parameters": 27 * (svm + naive_bayes + corrections),
     }
 
 
