@@ -34,7 +34,8 @@ def rebuild(repository, part, *options):
 @pytest.mark.slow(minutes=4)
 def test_products_with_text_and_image(repository):
     models = rebuild(repository, "multimodal")
-    assert {parts["test"]["rows"] for parts in models.values()} == {168}
+    (rows,) = {parts["test"]["rows"] for parts in models.values()}
+    assert rows == pytest.approx(168, abs=27)  # each category is rounded by itself
     for net in ("text", "image", "fusion"):
         assert models[net]["test"]["accuracy"] > 3 / 27
     assert "excerpt multimodal" in run(["python", "-m", "rakuten", "readme", "show"], repository)
@@ -44,7 +45,8 @@ def test_products_with_text_and_image(repository):
 def test_products_with_text_alone(repository):
     models = rebuild(repository, "text_only", "--allow-missing-images")
     assert models["image"]["test"] == dict.fromkeys(models["image"]["test"]) | {"rows": 0}
-    assert models["text"]["test"]["rows"] == models["fusion"]["test"]["rows"] == 600
+    assert models["text"]["test"]["rows"] == models["fusion"]["test"]["rows"]
+    assert models["text"]["test"]["rows"] == pytest.approx(600, abs=27)
     assert models["text"]["test"]["accuracy"] > 0.4
     assert models["fusion"]["test"]["accuracy"] > 0.4
 

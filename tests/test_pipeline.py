@@ -27,6 +27,7 @@ TEXT_STAGES = {"clean", "vectorize", "encode_text", "text", "text_ensemble", "ro
 COMPUTING = {*BY_STAGE, "resources", "clean", "split", "vectorize", "extract"} | {
     "encode_text",
     "encode_image",
+    "refit",
     "audit",
     "robust_text",
     "robust_image",

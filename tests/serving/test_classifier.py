@@ -1,4 +1,4 @@
-"""The packaged classifier: raw products in, the metrics of the evaluate stage out."""
+"""The packaged classifier: raw products in, the outputs of the refitted ensembles out."""
 
 import os
 import shutil
@@ -18,7 +18,9 @@ from rakuten.data import products
 from rakuten.evaluation import metrics
 from rakuten.image import preprocessing
 from rakuten.model_names import named
+from rakuten.models import calibration, image_ensemble, late_fusion, text_ensemble
 from rakuten.serving.classifier import Prepared, Product, ProductClassifier
+from rakuten.text import html
 
 PREPARATION = IMAGE_SPEC.preparation(**SECTION)
 
@@ -251,33 +253,52 @@ def test_a_script_that_cannot_encode_after_tensorflow_gets_the_reason(package, t
 
 
 @pytest.mark.slow
-def test_the_classifier_reproduces_the_evaluation(built_repository):
-    """With raw rows and image files, through the classifier alone."""
-    loaded = ProductClassifier.load(built_repository / "build/package")
-    table = products.join(
-        storage.read_csv(built_repository / "data/X_train.csv", **products.CSV_FORMAT),
-        storage.read_csv(built_repository / "data/Y_train.csv", **products.CSV_FORMAT),
-    )
-    parts = storage.read_table(built_repository / "build/split/parts.parquet")
-    test = table[(parts["part"] == "test").to_numpy()]
+def test_the_classifier_reproduces_the_refitted_ensembles(built_repository):
+    """From raw rows and image files; the ensembles read the features that the stages computed."""
+    build = built_repository / "build"
+    loaded = ProductClassifier.load(build / "package")
+    table = storage.read_table(build / "clean/products.parquet")
+    parts = storage.read_table(build / "split/parts.parquet")
+    rows = np.flatnonzero(parts["part"] == "test")
+    test = table.iloc[rows]
     texts = test[["designation", "description"]].fillna("").to_numpy().tolist()
     with storage.ImageArchive(built_repository / "data/images.zip") as archive:
         names = [f"image_train/{name}" for name in products.image_names(test)]
         contents = [archive.read(name) for name in names]
     raw = [Product(*pair, content) for pair, content in zip(texts, contents, strict=True)]
     found = loaded.probabilities([loaded.prepare(product) for product in raw])
-    expected = storage.read_json(built_repository / "reports/evaluate/models.json")
+
+    settings = text_ensemble.Settings(**loaded.summary["text_ensemble"])
+    vectors = storage.read_arrays(build / "encode_text/vectors.npz")
+    features = storage.read_arrays(build / "encode_image/features.npz")
+    all_texts = text_ensemble.Texts(vectors.pop("ids"), *html.plain_texts(table), vectors)
+    by_text = text_ensemble.read(build / "refit/text", settings)
+    by_image = image_ensemble.read(build / "refit/image")
+    text = by_text.probabilities(all_texts.take(rows))
+    image = by_image.probabilities(image_ensemble.views(features, rows))
+    fused = late_fusion.fuse(calibration.read(build / "late_fusion"), text, image)
     labels = test["label"].to_numpy()
-    outputs = (("text", found.text), ("image", found.image), ("fusion", found.fused))
-    for name, output in outputs:
-        measured = metrics.measure(labels, output)
-        for metric, value in expected[named("ensemble", name)]["test"].items():
-            if metric in measured:
-                assert measured[metric] == pytest.approx(value, abs=2e-6), (name, metric)
+    for ours, expected in ((found.text, text), (found.image, image), (found.fused, fused)):
+        measured, wanted = metrics.measure(labels, ours), metrics.measure(labels, expected)
+        assert measured == pytest.approx(wanted, abs=2e-6)
     codes = [prediction.code for prediction in loaded.predict(raw[:20])]
     assert codes == np.array(CODES)[found.fused[:20].argmax(axis=1)].tolist()
+
+
+@pytest.mark.slow
+def test_the_package_holds_the_figures_and_predictions_of_the_evaluation(built_repository):
+    """Those of the fit on train rows: the packaged ensembles have seen the test rows."""
+    folder = built_repository / "build/package"
+    summary = storage.read_json(folder / "package.json")
+    tested = storage.read_arrays(folder / "test.npz")
+    evaluated = storage.read_json(built_repository / "reports/evaluate/models.json")
+    for name in ("text", "image", "fusion"):
+        assert summary["test"][name] == pytest.approx(evaluated[named("ensemble", name)]["test"])
+    assert metrics.measure(tested["labels"], tested["probabilities"]) == summary["test"]["fusion"]
     stored = pd.read_csv(built_repository / "reports/evaluate/tables/predictions_late_fusion.csv")
-    assert len(stored) == len(test)
+    assert tested["ids"].tolist() == stored["id"].tolist()
+    assert summary["fitted_on"]["rows"] == "all"
+    assert summary["fitted_on"]["products"] > 3 * len(stored)
 
 
 @pytest.mark.parametrize(
