@@ -23,7 +23,7 @@ FOLDER = "build/resources/image_encoder"
 """Where the stage `resources` writes the chosen encoder."""
 
 BATCH = 16
-"""Images that are prepared and encoded at a time, and a quarter of those in a part of the store."""
+"""Images that are prepared and encoded at a time."""
 
 LAYOUTS = {"nchw": (2, 0, 1), "nhwc": (0, 1, 2)}
 """Axes of (height, width, 3) in the order of the network's input, by name."""
