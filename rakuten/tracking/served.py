@@ -6,7 +6,6 @@ MLflow answers an MlflowException of this kind with status 400 and the exception
 
 import base64
 import binascii
-import os
 import sys
 from collections.abc import Iterable
 from itertools import chain
@@ -114,7 +113,6 @@ class ServedClassifier(PythonModel):
         """
         if server := sys.modules.get("mlflow.pyfunc.scoring_server"):
             vars(server)["parse_csv_input"] = parse_csv
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # it logs warnings where there is no GPU
         self._lock = Lock()
         self._classifier = ProductClassifier.load(context.artifacts["package"])
 
