@@ -24,7 +24,7 @@ from rakuten.image.preprocessing import ImageError
 from rakuten.serving.classifier import Prediction, Product, ProductClassifier
 
 MAX_ROWS = 256
-"""Products in a request: with an eighth of a second per image it stays well below the 60 seconds
+"""Products in a request: with a tenth of a second per image it stays well below the 60 seconds
 after which MLflow gives up a request."""
 
 MAX_IMAGE_BYTES = 8 << 20
