@@ -16,6 +16,7 @@ from rakuten.text import cleaning, tfidf
 
 ITEMS, TITLES, PRODUCTS, REPEATS = 40_000, 20_000, 2_000, 9
 BUILD = measure.ROOT / "build"
+ARCHIVE = measure.ROOT / "data/images.zip"
 START = ("-m", "rakuten", "predict", "--title", "Piscine hors sol ronde 3 m avec pompe")
 
 
@@ -46,7 +47,7 @@ class TextModel:
 
 def keras_fusion():
     """Build the study's prediction: three Keras models, one `predict` after the other."""
-    from rakuten.models import nets  # after the classifier: see rakuten.text.encoder
+    from rakuten.models import nets  # imports TensorFlow, after the start of ONNX Runtime
 
     def read(stage: str) -> nets.keras.Model:
         description = storage.read_json(BUILD / stage / "model.json")
@@ -126,9 +127,17 @@ def main() -> None:
         table.append(
             measure.rate("text alone, raw title to category", "titles", took[1:], count, note)
         )
-    starts = [measure.watch(measure.python(*START), measure.ROOT)[0] for _ in range(REPEATS)]
-    note = "`python -m rakuten predict --title` until its answer; no TensorFlow"
-    table.append(measure.Row("start for text alone", measure.median(starts), "s", note=note))
+    with measure.scratch("predict") as folder, storage.ImageArchive(ARCHIVE) as archive:
+        image = folder / "product.jpg"
+        image.write_bytes(archive.read(archive.names()[0]))
+        for what, more in (("text alone", ()), ("text and image", ("--image", str(image)))):
+            command = measure.python(*START, *more)
+            starts = [measure.watch(command, measure.ROOT)[0] for _ in range(REPEATS)]
+            note = (
+                f"`{' '.join(('python -m rakuten predict --title', *more[:1]))}` until its answer"
+            )
+            row = measure.Row(f"start for {what}", measure.median(starts), "s", note=note)
+            table.append(row)
     measure.keep("predict", table)
 
 

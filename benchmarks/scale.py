@@ -15,7 +15,6 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -125,18 +124,21 @@ def overhead() -> list[measure.Row]:
             threads, chosen = settings(precision)
             determinism.configure(seed=0, threads=threads)
             begun = time.perf_counter()
-            network = backbones.extractor(
-                "vgg16", storage.read_arrays(weights()), size=chosen.size, precision=precision
+            network = backbones.Extractor(
+                "vgg16",
+                storage.read_arrays(weights()),
+                size=chosen.size,
+                precision=precision,
+                batch_size=chosen.batch_size,
             )
             loading = time.perf_counter() - begun
 
             def local(source=source, chosen=chosen, network=network) -> ProgressRecorder:
                 with storage.ImageArchive(images) as archive:
                     found = extraction.find_images(names(source), archive)
-                    recorder, widths = ProgressRecorder(), backbones.BACKBONES["vgg16"].widths
-                    build = partial(lambda network: network, network)
+                    recorder, size = ProgressRecorder(), chosen.batch_size
                     extraction.extract(
-                        found, archive, build, measure.NoShards(), recorder, chosen, widths
+                        found, archive, network, None, recorder, chosen.preparation, size
                     )
                 return recorder
 

@@ -1,7 +1,4 @@
-"""The classifier behind the page: loaded once, called by one thread at a time, answers cached.
-
-Import `rakuten.serving.classifier` before TensorFlow: see `rakuten.text.encoder`.
-"""
+"""The classifier behind the page: loaded once, called by one thread at a time, answers cached."""
 
 import hashlib
 import threading
@@ -11,13 +8,16 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from demo.paths import PACKAGE, POOLED, VECTORS
+from demo.paths import FEATURES, PACKAGE, VECTORS
 from rakuten import storage
-from rakuten.image import extraction
-from rakuten.serving import classifier as classifiers  # before TensorFlow
 from rakuten.serving import explanation, neighbours
-from rakuten.serving.classifier import Prediction, Prepared, Probabilities, Product
-from rakuten.text import encoder
+from rakuten.serving.classifier import (
+    Prediction,
+    Prepared,
+    Probabilities,
+    Product,
+    ProductClassifier,
+)
 
 MAX_ANSWERS = 64
 """Answers in the cache, the latest ones; each takes some 200 KB."""
@@ -50,10 +50,9 @@ class Answer:
 class LockedClassifier:
     """The classifier, called by one thread at a time: its parts load at their first use."""
 
-    def __init__(self, classifier: classifiers.ProductClassifier):
+    def __init__(self, classifier: ProductClassifier):
         self._classifier, self._lock = classifier, threading.RLock()
         self.summary, self.fusion = classifier.summary, classifier.fusion
-        self.folder = classifier.folder
 
     def prepare(self, product: Product) -> Prepared:
         """Prepare a product; this needs no lock."""
@@ -69,6 +68,17 @@ class LockedClassifier:
         with self._lock:
             return self._classifier.probabilities(products)
 
+    def text_vectors(self, product: Prepared) -> dict[str, np.ndarray]:
+        """Encode the texts of a product: "title" and "description" (width,)."""
+        with self._lock:
+            vectors = self._classifier.text_vectors([product])
+        return {kind: rows[0] for kind, rows in vectors.items()}
+
+    def image_features(self, product: Prepared) -> np.ndarray:
+        """Encode the first view of a product's image, (width,)."""
+        with self._lock:
+            return self._classifier.image_features([product])["average"][0, 0]
+
 
 class Engine:
     """The packaged models and the vectors of the train part, shared by all visitors.
@@ -78,26 +88,24 @@ class Engine:
     """
 
     def __init__(self, train: np.ndarray):
-        self._classifier = LockedClassifier(classifiers.ProductClassifier.load(PACKAGE))
-        self._settings = extraction.Settings(**self._classifier.summary["extract"])
+        self._classifier = LockedClassifier(ProductClassifier.load(PACKAGE))
         self._lock = threading.Lock()
         self._answers: OrderedDict[str, Answer] = OrderedDict()
-        self._encoder = self._network = None
-        vectors, pooled = storage.read_arrays(VECTORS), storage.read_arrays(POOLED)
+        vectors, features = storage.read_arrays(VECTORS), storage.read_arrays(FEATURES)
         ids = vectors.pop("ids")
         rows = np.isin(ids, train)
         self._text_vectors, self._text_ids = (
             {kind: v[rows] for kind, v in vectors.items()},
             ids[rows],
         )
-        shown = np.isin(pooled["ids"], train) & pooled["present"]
-        self._image_vectors, self._image_ids = pooled["grid"][0][shown], pooled["ids"][shown]
+        shown = np.isin(features["ids"], train) & features["present"]
+        self._image_vectors, self._image_ids = features["average"][0][shown], features["ids"][shown]
         threading.Thread(target=self._warm_up, name="warm-up", daemon=True).start()
 
     @property
     def crops_borders(self) -> bool:
         """Whether the network sees images without their white border."""
-        return self._settings.crop_borders
+        return self._classifier.summary["encode_image"]["crop_borders"]
 
     def _warm_up(self) -> None:
         """Load every network, so that the first visitor does not wait for it."""
@@ -157,30 +165,18 @@ class Engine:
 
     def _similar_texts(self, prepared: Prepared) -> list[tuple[int, float]]:
         """Find products by their sentence vectors."""
-        texts = {"title": prepared.title, "description": prepared.description}
-        if not any(texts.values()) or not self._text_vectors:
+        if not (prepared.title or prepared.description) or not self._text_vectors:
             return []
-        if self._encoder is None:
-            self._encoder = encoder.SentenceEncoder(self._classifier.folder / "encoder.onnx")
-        query = {kind: self._encoder.encode([text])[0] for kind, text in texts.items()}
+        query = self._classifier.text_vectors(prepared)
         found = neighbours.nearest(query, self._text_vectors, count=NUM_SIMILAR)
         return _pairs(self._text_ids, *found)
 
     def _similar_images(self, prepared: Prepared) -> list[tuple[int, float]]:
-        """Find products by image features pooled in four quarters."""
+        """Find products by their image features."""
         if prepared.image is None or not len(self._image_vectors):
             return []
-        if self._network is None:
-            from rakuten.image import backbones  # imports TensorFlow; texts do not need it
-
-            self._network = backbones.extractor(
-                self._settings.backbone,
-                storage.read_arrays(self._classifier.folder / "backbone.npz"),
-                size=self._settings.size,
-                precision=self._settings.precision,
-            )
-        grid = self._network(prepared.image[0][:1])["grid"][0]
-        found = neighbours.nearest({"grid": grid}, {"grid": self._image_vectors}, count=NUM_SIMILAR)
+        query = {"image": self._classifier.image_features(prepared)}
+        found = neighbours.nearest(query, {"image": self._image_vectors}, count=NUM_SIMILAR)
         return _pairs(self._image_ids, *found)
 
 

@@ -16,11 +16,21 @@ SIDE = 560
 OPACITY = 0.72
 
 
-def network_view(content: bytes, facts: preprocessing.Facts, *, crop: bool) -> np.ndarray:
-    """Decode an image and crop it as the network sees it, uint8 (height, width, 3)."""
-    pixels = preprocessing.decode(content)
+def network_view(content: bytes, facts: np.ndarray, *, crop: bool) -> np.ndarray:
+    """Decode an image and crop it as the network sees it in the view with these facts.
+
+    Args:
+        content: An image file.
+        facts: float64 (fields of `rakuten.image.preprocessing.Facts`,).
+        crop: Whether to crop the border.
+
+    Returns:
+        uint8 (height, width, 3).
+    """
+    pixels, named = preprocessing.decode(content), preprocessing.Facts(*facts.tolist())
     if crop:
-        pixels = pixels[facts.top : facts.bottom, facts.left : facts.right]
+        left, top, right, bottom = map(int, (named.left, named.top, named.right, named.bottom))
+        pixels = pixels[top:bottom, left:right]
     return pixels
 
 

@@ -9,7 +9,7 @@ from rakuten.serving import package
 PACKAGE = package.FOLDER
 SUMMARY = PACKAGE / package.SUMMARY
 VECTORS = Path("build/encode_text/vectors.npz")
-POOLED = Path("build/extract/pooled.npz")
+FEATURES = Path("build/encode_image/features.npz")
 PRODUCTS = Path("build/clean/products.parquet")
 PARTS = Path("build/split/parts.parquet")
 ARCHIVE = Path("data/images.zip")
@@ -17,7 +17,7 @@ DATASET = Path("data/dataset.json")
 TABLES = Path("reports/evaluate/tables")
 PREDICTIONS = TABLES / "predictions_late_fusion.csv"
 
-MODELS_NEED = (SUMMARY, VECTORS, POOLED)
+MODELS_NEED = (SUMMARY, VECTORS, FEATURES)
 PRODUCTS_NEED = (PRODUCTS, PARTS, ARCHIVE, DATASET, PREDICTIONS)
 
 

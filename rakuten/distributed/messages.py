@@ -77,7 +77,7 @@ def unpack_prepared_rows(content: bytes) -> list[PreparedRow]:
         image = None
         if values["pixels"] is not None:
             pixels = np.frombuffer(values["pixels"], np.uint8).reshape(values["shape"])
-            facts = np.array(values["facts"]).reshape(len(pixels), -1)
+            facts = np.array(values["facts"]).reshape(-1, len(preprocessing.Facts._fields))
             image = preprocessing.Prepared(pixels, facts)
         index = values["index_text"] if values["index"] is None else values["index"]
         row = Row(values["position"], values["line"], index, "", "", None, ())

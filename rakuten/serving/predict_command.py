@@ -12,7 +12,6 @@ complete output; 130 interrupted.
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -40,7 +39,6 @@ def main(arguments: list[str] | None = None, load: "Load | None" = None) -> int:
     Returns:
         The exit status.
     """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # no TensorFlow warnings about missing GPUs
     parser = _parser()
     options = parser.parse_args(arguments)
     _check_arguments(parser, options)

@@ -6,7 +6,6 @@ MLflow answers an MlflowException of this kind with status 400 and the exception
 
 import base64
 import binascii
-import os
 import sys
 from collections.abc import Iterable
 from itertools import chain
@@ -25,7 +24,7 @@ from rakuten.image.preprocessing import ImageError
 from rakuten.serving.classifier import Prediction, Product, ProductClassifier
 
 MAX_ROWS = 256
-"""Products in a request: with an eighth of a second per image it stays well below the 60 seconds
+"""Products in a request: with a tenth of a second per image it stays well below the 60 seconds
 after which MLflow gives up a request."""
 
 MAX_IMAGE_BYTES = 8 << 20
@@ -114,7 +113,6 @@ class ServedClassifier(PythonModel):
         """
         if server := sys.modules.get("mlflow.pyfunc.scoring_server"):
             vars(server)["parse_csv_input"] = parse_csv
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # it logs warnings where there is no GPU
         self._lock = Lock()
         self._classifier = ProductClassifier.load(context.artifacts["package"])
 

@@ -8,6 +8,7 @@ import sys
 
 import numpy as np
 import pytest
+from package_cases import IMAGE_SPEC, SECTION
 from tracking_cases import commit, copy_without_store, predictions, shown
 
 from rakuten import storage
@@ -34,15 +35,14 @@ def write_package(root, wrong=4, data="abc", ids=None, labels=LABELS):
         "fitted_on": {"rows": "all", "products": 200, "text": 190, "image": 180},
         "test": {"fusion": figures},
         "threads": 1,
-        "extract": {
-            "backbone": "vgg16", "precision": "float32", "views": ["product"], "size": 32,
-            "crop_borders": True, "border_tolerance": 16, "batch_size": 2,
-        },
-        "encode": {"encoder": "none"},
+        "encode_text": {"encoder": "none"},
+        "encode_image": {"encoder": "small", **SECTION},
+        "text_encoder": None,
+        "image_encoder": IMAGE_SPEC.to_json(),
         "text_ensemble": {},
         "categories": list(CODES),
         "prior": [1 / 27] * 27,
-    }  # fmt: skip
+    }
     storage.write_arrays(folder / "test.npz", **tested)
     storage.write_arrays(folder / "fusion/weights.npz", weights=np.ones(2), biases=np.zeros(27))
     storage.write_json(folder / "package.json", summary)
