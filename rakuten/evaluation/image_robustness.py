@@ -20,7 +20,7 @@ from rakuten.models.image_ensemble import Blocks, ImageEnsemble
 PERTURBATIONS = (NONE, "blur", "rotate", "grey", "jpeg")
 """The views of `preprocessing.VIEWS` that simulate poor photographs, `NONE` first."""
 
-PLAIN = ("product", "whole", "flip")
+PLAIN = ("original", "flip")
 """The views that show the photograph as it is."""
 
 Trained = tuple[ImageEnsemble, list[int]]
@@ -141,7 +141,7 @@ def perturb(content: bytes, name: str) -> bytes:
         Bytes of an image in a lossless format, so that its border is detected in the perturbed
         pixels. `content` itself for `NONE`.
     """
-    change = None if name == NONE else preprocessing.VIEWS[name].change
+    change = None if name == NONE else preprocessing.VIEWS[name]
     if change is None:
         return content
     file = io.BytesIO()

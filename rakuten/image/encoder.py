@@ -109,14 +109,14 @@ class EncoderSpec:
         }
 
     def preparation(
-        self, *, views: Sequence[str], crop_borders: bool, border_tolerance: int
+        self, *, views: Sequence[str], crops: Sequence[str], border_tolerance: int
     ) -> preprocessing.Preparation:
         """Describe how the network's inputs are made, see `preprocessing.Preparation`."""
         return preprocessing.Preparation(
             size=self.size,
             resize=self.resize,
             views=tuple(views),
-            crop_borders=crop_borders,
+            crops=tuple(crops),
             border_tolerance=border_tolerance,
         )
 

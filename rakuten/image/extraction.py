@@ -104,8 +104,8 @@ class Settings:
         return Preparation(
             size=self.size,
             resize="bilinear",
-            views=("product",),
-            crop_borders=self.crop_borders,
+            views=("original",),
+            crops=("product",) if self.crop_borders else ("whole",),
             border_tolerance=self.border_tolerance,
         )
 
@@ -167,7 +167,8 @@ def fingerprint(preparation: Preparation, network: str) -> str:
         32 hexadecimal digits that change with both, with the version of the decoder and with code
         of image preparation that can change values.
     """
-    values = asdict(preparation) | {"views": list(preparation.views)}
+    lists = {"views": list(preparation.views), "crops": sorted(preparation.crops)}
+    values = asdict(preparation) | lists
     code = feature_store.code_digest(preprocessing, compute_features)
     return feature_store.fingerprint(values, network, code, PIL.__version__)
 
@@ -288,18 +289,26 @@ def compute_features(
         on_batch: Called with the number of images after each batch.
 
     Returns:
-        (count, v, width) of each kind of features, and "facts" float64 (count, v, fields of
-        `Facts`).
+        (count, v, width) of each kind of features, averaged over the crops of a view, and "facts"
+        float64 (count, v, fields of `Facts`).
     """
     parts = []
     for start in range(0, count, batch_size):
         batch = list(itertools.islice(prepared, min(batch_size, count - start)))
-        views = np.stack([image.pixels for image in batch], axis=1)  # (v, n, size, size, 3)
-        found = [network(pixels) for pixels in views]
-        part = {kind: np.stack([view[kind] for view in found], axis=1) for kind in found[0]}
-        parts.append(part | {"facts": np.stack([image.facts for image in batch])})
+        inputs = np.stack([image.pixels for image in batch], axis=1)  # (v * c, n, size, size, 3)
+        facts = np.stack([image.facts for image in batch])  # (n, v, fields)
+        found = [network(pixels) for pixels in inputs]
+        part = {kind: _average_crops([one[kind] for one in found], facts) for kind in found[0]}
+        parts.append(part | {"facts": facts})
         on_batch(len(batch))
     return {kind: np.concatenate([part[kind] for part in parts]) for kind in parts[0]}
+
+
+def _average_crops(arrays: Sequence[np.ndarray], facts: np.ndarray) -> np.ndarray:
+    """Average the features of the crops of each view: v * c times (n, width) -> (n, v, width)."""
+    count, views, _ = facts.shape
+    stacked = np.stack(arrays, axis=1).reshape(count, views, -1, arrays[0].shape[1])
+    return stacked.mean(axis=2, dtype=np.float32).astype(arrays[0].dtype)
 
 
 def _insert(

@@ -7,7 +7,7 @@ prediction use the same decoder, Pillow: TensorFlow's default gives other pixels
 import io
 import struct
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Self
 
@@ -62,13 +62,13 @@ class TooLargeError(ImageError):
         )
 
 
-class ViewsError(ValueError):
-    """Names of views that do not exist, or no list of names."""
+class ChoiceError(ValueError):
+    """A parameter that must list some of several names."""
 
-    def __init__(self, problem: str):
+    def __init__(self, parameter: str, problem: str, known: Iterable[str]):
         super().__init__(
-            f"{problem}, expected a list of some of {', '.join(VIEWS)}: correct encode_image.views "
-            "in params.yaml"
+            f"{parameter} {problem}, expected a list of some of {', '.join(known)}: correct "
+            f"encode_image.{parameter} in params.yaml"
         )
 
 
@@ -89,18 +89,6 @@ class Facts(NamedTuple):
     mean_red: float
     mean_green: float
     mean_blue: float
-
-
-class View(NamedTuple):
-    """A deterministic variant of a decoded image.
-
-    Attributes:
-        change: Upright RGB -> RGB, applied before the border is detected; None changes nothing.
-        crop: Whether to crop the border, if borders are cropped at all.
-    """
-
-    change: Callable[[Image.Image], Image.Image] | None = None
-    crop: bool = True
 
 
 BLUR_SHARE = 1 / 250
@@ -149,18 +137,21 @@ def _darken(image: Image.Image) -> Image.Image:
     return ImageEnhance.Brightness(image).enhance(DARKER)
 
 
-VIEWS = {
-    "product": View(),
-    "flip": View(ImageOps.mirror),
-    "whole": View(crop=False),
-    "blur": View(_blur),
-    "rotate": View(_rotate),
-    "grey": View(_grey),
-    "jpeg": View(_recompress),
-    "bright": View(_brighten),
-    "dark": View(_darken),
+VIEWS: dict[str, Callable[[Image.Image], Image.Image] | None] = {
+    "original": None,
+    "flip": ImageOps.mirror,
+    "blur": _blur,
+    "rotate": _rotate,
+    "grey": _grey,
+    "jpeg": _recompress,
+    "bright": _brighten,
+    "dark": _darken,
 }
-"""The views by name: unchanged, mirrored, with its border, and degraded in several ways."""
+"""Deterministic variants of an upright RGB image by name: unchanged, mirrored, and degraded in
+several ways. They are applied before the border is detected."""
+
+CROPS = ("product", "whole")
+"""What a network sees of a view: the product without its near-white border, and the whole image."""
 
 
 def decode(content: bytes) -> np.ndarray:
@@ -217,24 +208,25 @@ def border_box(pixels: np.ndarray, *, tolerance: int) -> tuple[int, int, int, in
     return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
 
 
-def check_views(views: Sequence[str]) -> None:
-    """Check the names of views.
+def check_names(parameter: str, names: Sequence[str], known: Iterable[str]) -> None:
+    """Check a parameter that lists names.
 
     Args:
-        views: Different keys of `VIEWS`, at least one.
+        parameter: Its name, for the message.
+        names: Different names, at least one.
+        known: The names that exist.
 
     Raises:
-        ViewsError: If it is not a list, is empty, or has an unknown or repeated name.
+        ChoiceError: If it is not a list, is empty, or has an unknown or repeated name.
     """
-    if isinstance(views, str) or not isinstance(views, Sequence):
-        raise ViewsError(f"views is {views!r}, not a list")
-    if not views:
-        raise ViewsError("views is empty")
-    unknown = [name for name in views if name not in VIEWS]
-    if unknown:
-        raise ViewsError(f"views has no {', '.join(map(repr, unknown))}")
-    if len(set(views)) < len(views):
-        raise ViewsError(f"views repeats a name: {', '.join(views)}")
+    if isinstance(names, str) or not isinstance(names, Sequence):
+        raise ChoiceError(parameter, f"is {names!r}, not a list", known)
+    if not names:
+        raise ChoiceError(parameter, "is empty", known)
+    if unknown := [name for name in names if name not in known]:
+        raise ChoiceError(parameter, f"has no {', '.join(map(repr, unknown))}", known)
+    if len(set(names)) < len(names):
+        raise ChoiceError(parameter, f"repeats a name: {', '.join(names)}", known)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -245,34 +237,66 @@ class Preparation:
         size: Side of the network's input in pixels.
         resize: A key of `RESIZE`. The aspect ratio is not kept.
         views: Names of v `VIEWS`, at least one.
-        crop_borders: Whether to crop the near-white border, except in views that keep it.
+        crops: Names of c `CROPS`, at least one; their order does not matter.
         border_tolerance: Levels below 255 that still count as white, as `tolerance` of
             `border_box`.
 
     Raises:
-        ViewsError: As for `check_views`.
+        ChoiceError: As for `check_names`.
     """
 
     size: int
     resize: str
     views: Sequence[str]
-    crop_borders: bool
+    crops: Sequence[str]
     border_tolerance: int
 
     def __post_init__(self) -> None:
-        check_views(self.views)
+        check_names("views", self.views, VIEWS)
+        check_names("crops", self.crops, CROPS)
 
 
 class Prepared(NamedTuple):
-    """An image as the input of a network.
+    """An image as the inputs of a network.
 
     Attributes:
-        pixels: uint8 (v, size, size, 3), RGB, in the order of the views.
+        pixels: uint8 (v * c, size, size, 3), RGB: the crops of the first view in the order of
+            `CROPS`, then those of the next.
         facts: float64 (v, fields of `Facts`): of each view before it is cropped and resized.
     """
 
     pixels: np.ndarray
     facts: np.ndarray
+
+    def cover(self, rows: tuple[float, float], columns: tuple[float, float]) -> "Prepared":
+        """Cover a rectangle with the mean colour of each input.
+
+        Args:
+            rows: Top and bottom, 0 to 1, relative to the first crop of the view.
+            columns: Left and right, likewise.
+
+        Returns:
+            The same rectangle of the image covered in every crop.
+        """
+        covered, size = self.pixels.copy(), self.pixels.shape[1]
+        crops = len(self.pixels) // len(self.facts)
+        for number, pixels in enumerate(covered):
+            view, crop = divmod(number, crops)
+            spans = [rows, columns]
+            if crop == 1:  # the whole image, after the product
+                facts = Facts(*self.facts[view])
+                spans = [
+                    _within(rows, facts.top, facts.bottom, facts.height),
+                    _within(columns, facts.left, facts.right, facts.width),
+                ]
+            down, across = (slice(*(round(size * end) for end in span)) for span in spans)
+            pixels[down, across] = self.pixels[number].mean(axis=(0, 1)).round()
+        return self._replace(pixels=covered)
+
+
+def _within(span: tuple[float, float], start: float, end: float, length: float) -> tuple:
+    """Convert shares of start..end to shares of the length."""
+    return tuple((start + share * (end - start)) / length for share in span)
 
 
 def prepare(content: bytes | np.ndarray, preparation: Preparation) -> Prepared:
@@ -283,25 +307,23 @@ def prepare(content: bytes | np.ndarray, preparation: Preparation) -> Prepared:
         preparation: The views, and how they are cropped and resized.
 
     Returns:
-        Pixels and facts of every view. The facts describe the border whether it is cropped or not.
+        Pixels of every crop and facts of every view. The facts describe the border whether it is
+        cropped or not.
 
     Raises:
         ImageError: As for `decode`.
     """
     original = content if isinstance(content, np.ndarray) else decode(content)
     side, resize = preparation.size, RESIZE[preparation.resize]
-    inputs = np.empty((len(preparation.views), side, side, 3), np.uint8)
-    facts = np.empty((len(preparation.views), len(Facts._fields)))
-    for number, view in enumerate(VIEWS[name] for name in preparation.views):
-        pixels = original
-        if view.change is not None:
-            pixels = np.asarray(view.change(Image.fromarray(original)))
+    inputs, facts = [], []
+    for change in (VIEWS[name] for name in preparation.views):
+        pixels = original if change is None else np.asarray(change(Image.fromarray(original)))
         box = border_box(pixels, tolerance=preparation.border_tolerance)
-        product = _crop(pixels, box)
-        facts[number] = _describe(pixels, product, box)
-        shown = product if preparation.crop_borders and view.crop else pixels
-        inputs[number] = np.asarray(Image.fromarray(shown).resize((side, side), resize))
-    return Prepared(inputs, facts)
+        shown = {"product": _crop(pixels, box), "whole": pixels}
+        facts.append(_describe(pixels, shown["product"], box))
+        for crop in (shown[name] for name in CROPS if name in preparation.crops):
+            inputs.append(np.asarray(Image.fromarray(crop).resize((side, side), resize)))
+    return Prepared(np.stack(inputs), np.array(facts, np.float64))
 
 
 def _describe(pixels: np.ndarray, product: np.ndarray, box: tuple[int, int, int, int]) -> Facts:

@@ -130,8 +130,8 @@ def region_effects(
         advance: Called after each batch with the number of finished regions and of all regions.
 
     Returns:
-        Log-odds float64 (grid, grid); rows from the top, columns from the left, of the pixels that
-        the network sees.
+        Log-odds float64 (grid, grid); rows from the top, columns from the left, of the first crop
+        that the network sees.
 
     Raises:
         ValueError: If the product has no image.
@@ -160,14 +160,10 @@ def _covered(product: Prepared, grid: int) -> Iterator[Prepared]:
     """Cover the regions one after another; leave out the text, whose probabilities are known."""
     if product.image is None:
         raise ValueError("the product has no image: use word_effects instead")
-    pixels = product.image.pixels  # (views, size, size, 3)
-    colour = pixels.mean(axis=(1, 2), keepdims=True).round().astype(np.uint8)
-    edges = np.linspace(0, pixels.shape[1], grid + 1).round().astype(int)
-    spans = [slice(*span) for span in itertools.pairwise(edges)]
+    edges = np.linspace(0, 1, grid + 1).tolist()
+    spans = list(itertools.pairwise(edges))
     for rows, columns in itertools.product(spans, spans):
-        covered = pixels.copy()
-        covered[:, rows, columns] = colour
-        image = product.image._replace(pixels=covered)
+        image = product.image.cover(rows, columns)
         yield replace(product, title="", description="", image=image)
 
 

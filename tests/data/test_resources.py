@@ -568,7 +568,7 @@ def test_the_pinned_efficientnet_classifies_a_known_image(tmp_path):
     assert sum(name.endswith("_project_conv.weight") for name in tensors) == 21
     assert tensors["_fc.weight"].shape == (1000, 1280)
     spec = encoder.EncoderSpec.from_table("lite", pinned)
-    preparation = spec.preparation(views=["product"], crop_borders=False, border_tolerance=16)
+    preparation = spec.preparation(views=["original"], crops=["whole"], border_tolerance=16)
     image = preprocessing.prepare(load_sample_image("china.jpg"), preparation)
     features = encoder.ImageEncoder(path, spec, threads=1).encode(image.pixels)["average"]
     scores = features.astype(np.float32) @ tensors["_fc.weight"].T + tensors["_fc.bias"]

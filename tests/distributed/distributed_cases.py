@@ -47,7 +47,7 @@ SPEC = encoder.EncoderSpec(
 
 def section(*views):
     """The section `encode_image` without the encoder's name."""
-    return {"views": list(views), "crop_borders": True, "border_tolerance": 16}
+    return {"views": list(views), "crops": ["product"], "border_tolerance": 16}
 
 
 def blank():
@@ -118,7 +118,7 @@ class ToyClassifier:
         self.folder, self.pause = Path(folder), pause
 
     def prepare(self, product):
-        preparation = SPEC.preparation(**section("product"))
+        preparation = SPEC.preparation(**section("original"))
         image = None
         if product.image is not None:
             image = preprocessing.prepare(product.image, preparation)

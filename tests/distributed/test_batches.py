@@ -116,7 +116,7 @@ def test_features_of_the_real_layout_are_read(tmp_path, labels):
         PreparedRow(Row(n, n, n + 1, "", "", None, ()), Prepared("", "", given), (), False)
         for n, given in enumerate([image, None, image])
     ]
-    table = ToyEncoding(str(tmp_path), SPEC, section("product"), 1).load()(prepared_rows)
+    table = ToyEncoding(str(tmp_path), SPEC, section("original"), 1).load()(prepared_rows)
     average = np.stack(table["average"].to_pandas()[[0, 2]])
     out = output.Output(str(tmp_path / "out"), "features", {}, restart=False)
     out.write(Partition(0, 3, 0, 0), table, [], 0)

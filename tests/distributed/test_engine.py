@@ -177,7 +177,7 @@ def test_features_of_a_killed_and_a_failed_run_are_those_of_one_process(cluster,
     source = catalogue(tmp_path, 40, every=2)
     append_faulty_rows(tmp_path)
     out, images = tmp_path / "out", tmp_path / "images"
-    views = section("product", "flip")
+    views = section("original", "flip")
     transform = ToyEncoding(
         str(tmp_path), SPEC, views, 2, chunk=4, partition=8
     )  # two threads: one actor
@@ -232,7 +232,7 @@ def test_each_actor_gets_one_gpu_if_there_are_any(cluster, tmp_path):
     source = catalogue(tmp_path, 96, every=1)
     node = cluster.add_node(num_cpus=4, num_gpus=2, object_store_memory=STORE)
     try:
-        transform = ToyEncoding(str(tmp_path), SPEC, section("product"), 1, chunk=4, partition=4)
+        transform = ToyEncoding(str(tmp_path), SPEC, section("original"), 1, chunk=4, partition=4)
         images = str(tmp_path / "images")
         engine.run(engine.Request(str(source), str(tmp_path / "out"), images), transform)
     finally:

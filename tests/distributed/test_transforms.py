@@ -23,7 +23,7 @@ def test_other_files_or_threads_change_the_identity(tmp_path):
     makers = {
         "w.npz": lambda: transforms.Extraction(weights, BACKBONE, 2),
         "o.onnx": lambda: transforms.Encoding(
-            str(tmp_path / "o.onnx"), SPEC, section("product"), 2
+            str(tmp_path / "o.onnx"), SPEC, section("original"), 2
         ),
         "nltk/x": lambda: transforms.Cleaning(str(tmp_path), {}),
         "nltk/a/x": lambda: transforms.Prediction(str(tmp_path), 3),
@@ -59,7 +59,7 @@ def test_features_are_null_without_an_image_and_can_be_read(tmp_path, has):
         )
         for i, there in enumerate(has)
     ]
-    transform = ToyEncoding(str(tmp_path), SPEC, section("product", "flip"), 1)
+    transform = ToyEncoding(str(tmp_path), SPEC, section("original", "flip"), 1)
     pq.write_table(transform.load()(prepared_rows), tmp_path / "x.parquet")
     found = pd.read_parquet(tmp_path / "x.parquet")
     assert found["has_image"].tolist() == has

@@ -237,7 +237,7 @@ def test_an_unsupported_precision_is_refused(all_weights):
 def test_quantization_keeps_the_direction_of_features(pinned_weights):
     """The cosine that params.yaml promises, on two drawn images of each category."""
     preparation = preprocessing.Preparation(
-        views=["product"], crop_borders=True, border_tolerance=16, size=224, resize="bilinear"
+        views=["original"], crops=["product"], border_tolerance=16, size=224, resize="bilinear"
     )
     drawn = np.concatenate([
         preprocessing.prepare(draw_image(RandomStream(5, 2, number), code, 92), preparation).pixels

@@ -128,7 +128,7 @@ def test_features_and_facts_are_those_of_each_image(archive, names, tmp_path):
 
 
 def test_every_view_has_its_own_features_and_facts(archive, names, tmp_path):
-    views = ["whole", "product", "flip"]
+    views = ["dark", "original", "flip"]
     network = Colours()
     store = FeatureStore(tmp_path, "several")
     arrays = run(archive, names, store, network, replace(PREPARATION, views=views))
@@ -137,8 +137,25 @@ def test_every_view_has_its_own_features_and_facts(archive, names, tmp_path):
         alone = run(archive, names, None, Colours(), replace(PREPARATION, views=[view]))
         for kind, array in alone.items():
             np.testing.assert_array_equal(arrays[kind][:, number], array[:, 0])
-    assert (arrays["facts"][:, 0] == arrays["facts"][:, 1]).all()
+    assert (arrays["facts"][:, 0] != arrays["facts"][:, 1]).any()
     assert (arrays["facts"][:, 2] != arrays["facts"][:, 1]).any()
+
+
+def test_the_features_of_the_crops_of_a_view_are_averaged(archive, names):
+    views = ["original", "flip"]
+    both = replace(PREPARATION, views=views, crops=["whole", "product"])
+    network = Colours()
+    arrays = run(archive, names, None, network, both)
+    assert network.images == 2 * 2 * 28
+    product, whole = (
+        run(archive, names, None, Colours(), replace(both, crops=[crop]))
+        for crop in ("product", "whole")
+    )
+    for kind in ("average", "middle"):
+        assert (product[kind] != whole[kind]).any()
+        expected = (product[kind] + whole[kind]) / 2
+        np.testing.assert_allclose(arrays[kind], expected, rtol=1e-6)
+    np.testing.assert_array_equal(arrays["facts"], whole["facts"])
 
 
 def test_an_image_is_read_and_decoded_once_for_all_views(archive, names, tmp_path, monkeypatch):
@@ -167,7 +184,7 @@ def test_permuting_products_permutes_features(archive, names):
 
 
 def test_a_run_killed_at_80_percent_continues_with_the_same_bytes(archive, names, tmp_path):
-    preparation = replace(PREPARATION, views=["product", "flip"])
+    preparation = replace(PREPARATION, views=["original", "flip"])
     whole = run(archive, names, FeatureStore(tmp_path, "whole"), Colours(), preparation)
     store = FeatureStore(tmp_path, "killed")
     with pytest.raises(KeyboardInterrupt):
@@ -238,7 +255,7 @@ def test_text_only_products_need_no_pass(tmp_path):
 
 def test_products_with_equal_images_get_equal_rows_and_others_zeros(archive, names):
     images = extraction.find_images(names, archive)
-    found = run(archive, names, None, Colours(), replace(PREPARATION, views=["product", "dark"]))
+    found = run(archive, names, None, Colours(), replace(PREPARATION, views=["original", "dark"]))
     products = extraction.to_products(images, np.arange(100, 130), found)
     assert list(products) == ["ids", "present", "average", "middle", "facts"]
     assert products["average"].shape == (2, 30, 3)
@@ -251,7 +268,7 @@ def test_products_with_equal_images_get_equal_rows_and_others_zeros(archive, nam
 
 def test_the_table_of_facts_describes_the_first_view(archive, names):
     images = extraction.find_images(names, archive)
-    found = run(archive, names, None, Colours(), replace(PREPARATION, views=["product", "dark"]))
+    found = run(archive, names, None, Colours(), replace(PREPARATION, views=["original", "dark"]))
     products = extraction.to_products(images, np.arange(100, 130), found)
     table = extraction.facts_table(products)
     assert table.columns.tolist() == ["id", "has_image", *preprocessing.Facts._fields]
@@ -307,10 +324,11 @@ def test_two_batches_are_decoded_while_the_network_computes(archive, names, tmp_
 def test_fingerprint_changes_with_everything_a_feature_depends_on():
     changes = (
         {"resize": "bicubic"},
-        {"views": ["whole"]},
-        {"views": ["product", "flip"]},
+        {"views": ["dark"]},
+        {"views": ["original", "flip"]},
         {"size": 32},
-        {"crop_borders": False},
+        {"crops": ["whole"]},
+        {"crops": ["product", "whole"]},
         {"border_tolerance": 0},
     )
     known = [
@@ -321,6 +339,10 @@ def test_fingerprint_changes_with_everything_a_feature_depends_on():
     assert len(set(known)) == len(known)
     again = replace(PREPARATION, views=list(PREPARATION.views))
     assert extraction.fingerprint(again, "weights") == known[0]
+    orders = (
+        replace(PREPARATION, crops=crops) for crops in (("product", "whole"), ["whole", "product"])
+    )
+    assert len({extraction.fingerprint(one, "weights") for one in orders}) == 1
 
 
 EDITS = {

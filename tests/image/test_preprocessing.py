@@ -11,7 +11,7 @@ from PIL import Image
 from rakuten.image import preprocessing
 from rakuten.image.preprocessing import Facts, Preparation
 
-OPTIONS = {"crop_borders": True, "border_tolerance": 16, "size": 64, "resize": "bilinear"}
+OPTIONS = {"crops": ["product"], "border_tolerance": 16, "size": 64, "resize": "bilinear"}
 
 
 def encode(pixels: np.ndarray, form: str = "PNG", **options) -> bytes:
@@ -26,7 +26,7 @@ def encode_image(image: Image.Image, form: str = "PNG", **options) -> bytes:
     return content.getvalue()
 
 
-def prepare(content: bytes, view: str = "product", **options) -> tuple[np.ndarray, Facts]:
+def prepare(content: bytes, view: str = "original", **options) -> tuple[np.ndarray, Facts]:
     """One view of an image."""
     prepared = preprocessing.prepare(content, Preparation(views=[view], **OPTIONS | options))
     return prepared.pixels[0], Facts(*prepared.facts[0].tolist())
@@ -94,7 +94,7 @@ def test_prepare_crops_resizes_and_returns_facts():
 
 def test_prepare_without_crop_keeps_the_border_and_the_facts():
     content = encode(framed((100, 50, 300, 450)))
-    pixels, facts = prepare(content, crop_borders=False)
+    pixels, facts = prepare(content, crops=["whole"])
     assert (pixels[0] == 255).all()
     assert (pixels[32, 26] == (200, 30, 60)).all()
     assert facts == prepare(content)[1]
@@ -123,16 +123,47 @@ def test_product_is_the_cropped_image_resized(photo):
 
 
 def test_flip_is_the_mirrored_product(photo):
-    product, flip = (prepare(photo, view)[0].astype(int) for view in ("product", "flip"))
+    product, flip = (prepare(photo, view)[0].astype(int) for view in ("original", "flip"))
     assert np.abs(flip - product[:, ::-1]).max() <= 1
     assert np.abs(flip - product).max() > 50
 
 
-def test_the_view_whole_keeps_the_border_that_product_crops(photo):
-    whole = prepare(photo, "whole")[0]
-    np.testing.assert_array_equal(whole, prepare(photo, crop_borders=False)[0])
-    assert (whole[:5] == 255).all()
-    assert (prepare(photo)[0][0] < 250).all()
+def test_crops_come_in_one_order_view_by_view(photo):
+    views = ["original", "flip"]
+    whole, product = (
+        preprocessing.prepare(photo, Preparation(views=views, **OPTIONS | {"crops": [crop]}))
+        for crop in ("whole", "product")
+    )
+    assert (whole.pixels[0, :5] == 255).all()
+    assert (product.pixels[0, 0] < 250).all()
+    expected = [product.pixels[0], whole.pixels[0], product.pixels[1], whole.pixels[1]]
+    for crops in (["product", "whole"], ["whole", "product"]):
+        both = preprocessing.prepare(photo, Preparation(views=views, **OPTIONS | {"crops": crops}))
+        np.testing.assert_array_equal(both.pixels, expected)
+        np.testing.assert_array_equal(both.facts, whole.facts)
+
+
+def test_a_part_of_the_product_is_covered_in_every_crop():
+    """The lower left quarter of a product that fills a tenth of the image."""
+    pixels = framed((100, 50, 200, 100), size=(200, 500))
+    preparation = Preparation(views=["original"], **OPTIONS | {"crops": ["product", "whole"]})
+    before = preprocessing.prepare(pixels, preparation)
+    after = before.cover((0.5, 1.0), (0.0, 0.5))
+    np.testing.assert_array_equal(after.facts, before.facts)
+    product, whole = (before.pixels != after.pixels).any(axis=-1)
+    assert not product.any(), "the mean of one colour"
+    rows, columns = np.nonzero(whole)
+    assert (rows.min(), rows.max() + 1) == (round(64 * 75 / 500), round(64 * 100 / 500))
+    assert (columns.min(), columns.max() + 1) == (32, 48)
+    colour = before.pixels[1].mean(axis=(0, 1)).round()
+    np.testing.assert_array_equal(after.pixels[1, rows[0], columns[0]], colour)
+
+
+@pytest.mark.parametrize("crops", [[], ["border"], ["whole", "whole"], "whole"])
+def test_invalid_crops_are_refused(crops):
+    message = r"crops .* expected a list of some of product, whole: correct encode_image\.crops in"
+    with pytest.raises(preprocessing.ChoiceError, match=message):
+        Preparation(views=["original"], **OPTIONS | {"crops": crops})
 
 
 def test_grey_has_equal_channels_of_the_same_brightness(photo):
@@ -165,7 +196,7 @@ def test_blur_lowers_the_contrast_and_keeps_the_mean():
 def test_rotate_turns_ten_degrees_and_fills_with_white():
     """A horizontal bar in the middle rises to the right by the tangent of the angle."""
     content = encode(framed((0, 240, 500, 260), colour=(0, 0, 0)))
-    turned = prepare(content, "rotate", crop_borders=False, size=500)[0][..., 0]
+    turned = prepare(content, "rotate", crops=["whole"], size=500)[0][..., 0]
     assert (turned[[0, 0, -1, -1], [0, -1, 0, -1]] == 255).all()
     left, right = (np.flatnonzero(turned[:, column] < 128).mean() for column in (100, 400))
     assert np.degrees(np.arctan2(left - right, 300)) == pytest.approx(10, abs=0.5)
@@ -173,7 +204,7 @@ def test_rotate_turns_ten_degrees_and_fills_with_white():
 
 def test_jpeg_shows_blocks_and_stays_near(photo):
     poor, product = (
-        prepare(photo, "jpeg", crop_borders=False, size=500)[0],
+        prepare(photo, "jpeg", crops=["whole"], size=500)[0],
         preprocessing.decode(photo),
     )
     difference = np.abs(poor.astype(int) - product)
@@ -189,16 +220,15 @@ def test_every_view_is_deterministic(photo, view):
     assert first.dtype == np.uint8
     np.testing.assert_array_equal(first, again)
     assert facts == same
-    if view != "product":
+    if view != "original":
         assert (first != prepare(photo)[0]).any()
 
 
 def test_the_facts_are_those_of_each_view():
     content = encode(framed((100, 50, 300, 450)))
-    product, flip, whole = (prepare(content, view)[1] for view in ("product", "flip", "whole"))
+    product, flip = (prepare(content, view)[1] for view in ("original", "flip"))
     assert flip[:6] == (500, 500, 200, 50, 400, 450)
     assert flip[6:] == product[6:]
-    assert whole == product
     turned = prepare(content, "rotate")[1]
     angle = np.radians(10)
     sides = 200 * np.cos(angle) + 400 * np.sin(angle), 400 * np.cos(angle) + 200 * np.sin(angle)
@@ -211,7 +241,7 @@ def test_the_facts_are_those_of_each_view():
 
 
 def test_several_views_are_those_of_each_in_order(photo):
-    views = ["jpeg", "product", "rotate"]
+    views = ["jpeg", "original", "rotate"]
     prepared = preprocessing.prepare(photo, Preparation(views=views, **OPTIONS))
     assert prepared.pixels.shape == (3, 64, 64, 3)
     for view, pixels, facts in zip(views, *prepared, strict=True):
@@ -222,22 +252,22 @@ def test_several_views_are_those_of_each_in_order(photo):
 def test_the_filter_is_that_of_the_preparation(photo):
     original = Image.fromarray(preprocessing.decode(photo))
     for resize, expected in (("bilinear", 2), ("bicubic", 3)):
-        found = prepare(photo, crop_borders=False, resize=resize)[0]
+        found = prepare(photo, crops=["whole"], resize=resize)[0]
         np.testing.assert_array_equal(found, np.asarray(original.resize((64, 64), expected)))
 
 
 @pytest.mark.parametrize(
     ("views", "message"),
     [
-        (["product", "blurr"], "views has no 'blurr', expected a list of some of product, flip,"),
-        ([], "views is empty, expected a list of some of product, flip, whole, blur"),
-        ("product", "views is 'product', not a list, expected"),
+        (["original", "blurr"], "views has no 'blurr', expected a list of some of original, flip"),
+        ([], "views is empty, expected a list of some of original, flip, blur"),
+        ("original", "views is 'original', not a list, expected"),
         (None, "views is None, not a list, expected"),
         (["flip", "flip"], "views repeats a name: flip, flip, expected"),
     ],
 )
 def test_invalid_views_are_refused(views, message):
-    with pytest.raises(preprocessing.ViewsError, match=message):
+    with pytest.raises(preprocessing.ChoiceError, match=message):
         Preparation(views=views, **OPTIONS)
 
 

@@ -36,7 +36,7 @@ def catalogue(views=1, seed=0, per_category=15):
     features = {
         "ids": np.arange(rows),
         "present": np.ones(rows, bool),
-        "views": np.array(["product", "flip", "whole"][:views]),
+        "views": np.array(["original", "flip", "rotate"][:views]),
         "average": encoded[:, :, :12].astype(np.float16),
         "middle_1": encoded[:, :, 12:20].astype(np.float16),
         "middle_2": encoded[:, :, 20:].astype(np.float16),

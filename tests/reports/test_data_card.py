@@ -84,7 +84,7 @@ def test_preparation_follows_the_parameters(reports):
     params["clean"] |= {"lemmatize": False, "remove_stopwords": False}
     params["extract"] |= {"crop_borders": False, "backbone": "resnet50"}
     params["encode_text"]["encoder"] = "none"
-    params["encode_image"] |= {"encoder": "my_tower", "crop_borders": False}
+    params["encode_image"] |= {"encoder": "my_tower", "crops": ["whole"]}
     shown = section(cards.data_card(replace(reports, params=params)), "Preparation")
     for words in (
         "not lemmatized",

@@ -16,7 +16,7 @@ from rakuten.image import extraction, preprocessing
 from rakuten.models import image_ensemble, text_ensemble
 from rakuten.text import encoder as text_encoder
 
-SECTION = {"views": ["product", "flip"], "crop_borders": True, "border_tolerance": 16}
+SECTION = {"views": ["original", "flip"], "crops": ["product", "whole"], "border_tolerance": 16}
 IMAGE_SPEC = image_encoder.EncoderSpec.from_table(
     "small", entry(outputs={"average": "mean", "middle": ["double"]})
 )
