@@ -25,7 +25,7 @@ def held_out(outputs: Arrays, parts: np.ndarray) -> dict[str, np.ndarray]:
 
     Args:
         outputs: What the stage of a net wrote: the arrays of `training.outputs` for n products, and
-            those of `training.out_of_fold` for the train rows that have the modality.
+            those of `modality_net.out_of_fold` for the train rows that have the modality.
         parts: str (n,), each product's part.
 
     Returns:

@@ -140,3 +140,16 @@ def test_no_figure_of_the_data_is_typed_into_a_template(card):
     """A number in a sentence would stay when the data change."""
     source = (ROOT / f"rakuten/reports/templates/{card}.md.j2").read_text()
     assert not re.findall(r"\d[\d,.]* (?:products|rows|points|categories)\b", source)
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        ("all", "are refitted on all 1,350 labelled products"),
+        ("train", "The packaged model is the one of this card's figures"),
+    ],
+)
+def test_the_card_states_which_figures_belong_to_which_fit(reports, rows, expected):
+    values = deepcopy(reports.values)
+    values["refit/metrics"] = {"rows": rows, "products": 1350, "text": 1350, "image": 1350}
+    assert expected in section(cards.model_card(replace(reports, values=values)), "Models")
