@@ -13,13 +13,13 @@ from pathlib import Path
 
 import numpy as np
 
-from rakuten import onnx_models, storage
+from rakuten import storage
 from rakuten.categories import CODES, NAMES, NUM_CATEGORIES
 from rakuten.image import encoder as image_encoder
 from rakuten.image import extraction, preprocessing
 from rakuten.models import calibration, image_ensemble, late_fusion, text_ensemble
 from rakuten.models.text_ensemble import Settings, TextEnsemble, Texts
-from rakuten.serving import package, rebuilds
+from rakuten.serving import encoders, package, rebuilds
 from rakuten.text import encoder as text_encoder
 from rakuten.text.html import plain_text
 
@@ -308,16 +308,16 @@ class ProductClassifier:
         return image_ensemble.read(self.folder / "image")
 
     @cached_property
-    def _text_encoder(self) -> onnx_models.Encoder[Sequence[str], np.ndarray]:
+    def _text_encoder(self) -> encoders.Encoder[Sequence[str], np.ndarray]:
         spec = text_encoder.EncoderSpec.from_json(self.summary["text_encoder"])
         path = self.folder / "text/encoder.onnx"
-        return onnx_models.load_encoder(partial(text_encoder.SentenceEncoder, path, spec))
+        return encoders.load(partial(text_encoder.SentenceEncoder, path, spec))
 
     @cached_property
-    def _image_encoder(self) -> onnx_models.Encoder[np.ndarray, dict[str, np.ndarray]]:
+    def _image_encoder(self) -> encoders.Encoder[np.ndarray, dict[str, np.ndarray]]:
         path = self.folder / "image/encoder.onnx"
         create = partial(image_encoder.ImageEncoder, path, self._image_spec, threads=self._threads)
-        return onnx_models.load_encoder(create)
+        return encoders.load(create)
 
 
 def _read_image(image: bytes | str | Path | np.ndarray) -> bytes | np.ndarray:

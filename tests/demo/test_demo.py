@@ -14,6 +14,8 @@ from demo import components, examples, heatmap, paths, translations, uploads, vi
 from rakuten import category_names, storage
 from rakuten.categories import CODES, GROUPS, NAMES
 from rakuten.evaluation import metrics
+from rakuten.image import preprocessing
+from rakuten.image.preprocessing import Preparation
 from rakuten.model_names import BY_NAME
 from rakuten.serving.classifier import Choice, Prediction
 from rakuten.serving.explanation import WordEffect
@@ -338,6 +340,20 @@ def test_pairs_are_counted_in_both_directions():
     assert len(view_models.confused_pairs(predicted, 1)) == 1
     single = predicted[predicted["id"].isin([3, 6])]
     assert [pair for pair, _ in view_models.confused_pairs(single, 5)] == [(40, 50), (50, 60)]
+
+
+def test_the_heatmap_shows_what_the_network_sees():
+    pixels = np.full((60, 90, 3), 255, np.uint8)
+    pixels[10:40, 20:80] = (200, 30, 60)
+    content = io.BytesIO()
+    Image.fromarray(pixels).save(content, "PNG")
+    options = {"size": 8, "resize": "bilinear", "border_tolerance": 16}
+    preparation = Preparation(views=["original"], crops=["product", "whole"], **options)
+    (facts,) = preprocessing.prepare(pixels, preparation).facts
+    product = heatmap.network_view(content.getvalue(), facts, crop=True)
+    np.testing.assert_array_equal(product, pixels[10:40, 20:80])
+    whole = heatmap.network_view(content.getvalue(), facts, crop=False)
+    np.testing.assert_array_equal(whole, pixels)
 
 
 def test_the_heatmap_tints_and_outlines_the_strongest_regions():

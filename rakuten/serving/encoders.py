@@ -1,0 +1,66 @@
+"""Load encoders in this process, or in another one if this one cannot load ONNX Runtime."""
+
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context
+from typing import Any, Generic, Protocol, TypeVar
+
+from rakuten.onnx_models import ImportOrderError, tensorflow_imported_first
+
+Values = TypeVar("Values", contravariant=True)
+Features = TypeVar("Features", covariant=True)
+
+
+class Encoder(Protocol[Values, Features]):
+    """A loaded encoder of texts or images."""
+
+    def encode(self, values: Values, /) -> Features:
+        """Compute features."""
+
+
+def load(
+    create: Callable[[], Encoder[Values, Features]],
+) -> Encoder[Values, Features]:
+    """Load an encoder; in another process if this one imported TensorFlow before ONNX Runtime.
+
+    Args:
+        create: Loads it; a class with its arguments in `functools.partial`, for example.
+
+    Returns:
+        The encoder, or one that loads at its first use in the other process and raises
+        `rakuten.onnx_models.ImportOrderError` if that process imports TensorFlow first, too.
+    """
+    return _RemoteEncoder(create) if tensorflow_imported_first() else create()
+
+
+class _RemoteEncoder(Generic[Values, Features]):
+    """An encoder in another process."""
+
+    def __init__(self, create: Callable[[], Encoder[Values, Features]]):
+        context = get_context("spawn")  # a fork would have TensorFlow, too
+        self._pool = ProcessPoolExecutor(1, context, _start_process, (create,))
+
+    def encode(self, values: Values, /) -> Features:
+        """Compute features in the other process."""
+        try:
+            return self._pool.submit(_encode_in_process, values).result()
+        except BrokenProcessPool as error:  # a script that does work where it is imported
+            raise ImportOrderError from error
+
+
+_create: Callable[[], Encoder]
+_encoder: Encoder | None = None
+
+
+def _start_process(create: Callable[[], Encoder]) -> None:
+    """Remember how to load the encoder: an error in this function would hide its reason."""
+    global _create
+    _create = create
+
+
+def _encode_in_process(values: Any) -> Any:
+    """Encode with this process's encoder."""
+    global _encoder
+    _encoder = _encoder or _create()
+    return _encoder.encode(values)
