@@ -105,7 +105,7 @@ class Engine:
     @property
     def crops_borders(self) -> bool:
         """Whether the network sees images without their white border."""
-        return self._classifier.summary["encode_image"]["crop_borders"]
+        return "product" in self._classifier.summary["encode_image"]["crops"]
 
     def _warm_up(self) -> None:
         """Load every network, so that the first visitor does not wait for it."""
