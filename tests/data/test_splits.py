@@ -346,3 +346,27 @@ def test_a_category_smaller_than_the_number_of_folds_is_spread_silently():
 def test_one_fold_is_rejected():
     with pytest.raises(ValueError, match="folds is 1: expected at least 2"):
         splits.folds(np.array([3]), np.array([8]), count=1, seed=0)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_at_every_size_only_merged_groups_move(seed):
+    """Many duplicates by text and by image, across categories, so that groups often merge."""
+    generator = np.random.default_rng(seed)
+    frame = pd.DataFrame(
+        {
+            "id": np.sort(generator.choice(500, 80, replace=False)),
+            "tokens": [f"mot {number}" for number in generator.integers(0, 70, 80)],
+            "prdtypecode": generator.choice([10, 40], 80),
+        }
+    )
+    digests = [f"{number:032x}" for number in generator.integers(0, 70, 80)]
+    whole, report = splits.split(frame, digests, **OPTIONS)
+    assert report["duplicates"]["largest_group"] > 3
+    merged = 0
+    for size in range(9, 80, 10):
+        part, _ = splits.split(frame[:size], digests[:size], **OPTIONS)
+        moved = part["part"] != whole["part"][:size]
+        of_merged_group = part["group"] != whole["group"][:size]
+        assert not (moved & ~of_merged_group).any()
+        merged += of_merged_group.sum()
+    assert merged
