@@ -57,11 +57,16 @@ class KernelRidge:
         """
         arguments = self.landmarks, self.weights, self.scales
         with threadpool_limits(1):  # as in `fit`
-            slopes = self.projection @ self.coefficients  # (m, 27): cheaper than mapping each row
             chunks = [
-                _kernel(chunk, *arguments) @ slopes + self.intercept for chunk in _chunks(blocks)
+                _kernel(chunk, *arguments) @ self._slopes + self.intercept
+                for chunk in _chunks(blocks)
             ]
         return np.concatenate([np.zeros((0, NUM_CATEGORIES), np.float32), *chunks])
+
+    @functools.cached_property
+    def _slopes(self) -> np.ndarray:
+        """Map kernel values to scores, (m, 27): cheaper than to map them to coordinates first."""
+        return self.projection @ self.coefficients
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Return the classifier as arrays, for `restore`."""

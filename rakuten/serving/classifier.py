@@ -294,8 +294,9 @@ class ProductClassifier:
         rows = [row for row, one in enumerate(products) if one.image is not None]
         if rows and self.summary["models"]["image"]:
             features = self.image_features([products[row] for row in rows])
-            views = image_ensemble.views(features, np.arange(len(rows)))
-            found[rows] = self._image.probabilities(views)
+            for position, row in enumerate(rows):  # one by one: the order of sums depends on n
+                views = image_ensemble.views(features, np.array([position]))
+                found[row] = self._image.probabilities(views)
         return found
 
     @cached_property
