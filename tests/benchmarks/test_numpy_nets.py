@@ -1,9 +1,9 @@
-import keras
 import numpy as np
 import pytest
 from scipy import sparse
 
 from benchmarks import numpy_nets
+from rakuten.determinism import keras
 from rakuten.models import nets
 
 pytestmark = pytest.mark.tensorflow

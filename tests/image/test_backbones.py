@@ -2,16 +2,15 @@ import shutil
 import subprocess
 import sys
 
-import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 from backbone_cases import SIZE, cosines, extractor, resnet50_weights, vgg16_weights
 from repository import ROOT
 
 from rakuten import storage
 from rakuten.categories import CODES
 from rakuten.data import conversion, resources
+from rakuten.determinism import keras, tf
 from rakuten.image import backbones, extraction, preprocessing
 from rakuten.sample.images import draw_image
 from rakuten.sample.random_stream import RandomStream

@@ -1,8 +1,8 @@
-import keras
 import numpy as np
 import pytest
 
 from rakuten.categories import CODES
+from rakuten.determinism import keras
 from rakuten.models import nets
 
 pytestmark = pytest.mark.tensorflow

@@ -1,4 +1,3 @@
-import keras
 import numpy as np
 import pandas as pd
 import pytest
@@ -6,6 +5,7 @@ from scipy import sparse
 
 from rakuten import determinism
 from rakuten.data.examples import Examples
+from rakuten.determinism import keras
 from rakuten.models import nets, training
 
 pytestmark = pytest.mark.tensorflow
