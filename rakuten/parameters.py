@@ -89,7 +89,7 @@ LIMITS: dict[str, Interval | Choice] = {
     "text_ensemble.*_ngrams": COUNT,
     "text_ensemble.min_df": COUNT,
     "text_ensemble.max_terms": COUNT,
-    "text_ensemble.*_scale": POSITIVE,
+    "text_ensemble.vector_scale": POSITIVE,
     "text_ensemble.correction_l2": POSITIVE,
     "*.landmarks": COUNT,
     "*.folds": Interval(2, whole=True),

@@ -46,9 +46,7 @@ class Settings:
         min_df: Minimum number of products that contain a term.
         max_terms: Maximum number of terms in each block.
         linear_svm_c: C of the linear SVM on terms and sentence vectors.
-        word_scale: Length of the words' block of features in the SVM.
-        character_scale: Length of the characters' block in the SVM.
-        vector_scale: Length of a title's sentence vector in the SVM.
+        vector_scale: Length of a title's sentence vector; the terms' blocks have length 1.
         naive_bayes_alpha: Smoothing of naive Bayes on words and on characters.
         bias_l2: L2 penalty on the stacking's biases.
         correction_l2: L2 penalty on the stacking's corrections.
@@ -62,23 +60,12 @@ class Settings:
     min_df: int
     max_terms: int
     linear_svm_c: float
-    word_scale: float
-    character_scale: float
     vector_scale: float
     naive_bayes_alpha: float
     bias_l2: float
     correction_l2: float
     folds: int
     augmented_copies: int
-
-    @property
-    def scales(self) -> dict[str, float]:
-        """The factors of the SVM's blocks of features; all blocks have rows of length 1."""
-        return {
-            "words": self.word_scale,
-            "characters": self.character_scale,
-            **{field: self.vector_scale * share for field, share in VECTOR_WEIGHTS.items()},
-        }
 
     @property
     def ngrams(self) -> dict[str, int]:
@@ -300,8 +287,11 @@ def _prepare(
 def _features(
     texts: Texts, chosen: terms.Terms, settings: Settings
 ) -> dict[str, np.ndarray | sparse.csr_array]:
-    """Compute the blocks of features: terms and sentence vectors."""
-    vectors = {field: values.astype(np.float32) for field, values in texts.vectors.items()}
+    """Compute the blocks of features: terms and scaled sentence vectors."""
+    vectors = {
+        field: values.astype(np.float32) * np.float32(settings.vector_scale * VECTOR_WEIGHTS[field])
+        for field, values in texts.vectors.items()
+    }
     return terms.transform(texts.titles, texts.descriptions, chosen, **settings.ngrams) | vectors
 
 
@@ -317,9 +307,7 @@ def _fit_classifiers(
     """Fit all classifiers on each selection of rows."""
     from sklearn.naive_bayes import MultinomialNB  # lazy: two seconds that prediction saves
 
-    scales = {block: np.float32(settings.scales[block]) for block in features}
-    scaled = [sparse.csr_array(values) * scales[block] for block, values in features.items()]
-    stacked = sparse.csr_array(sparse.hstack(scaled, "csr"))
+    stacked = sparse.csr_array(sparse.hstack([*map(sparse.csr_array, features.values())], "csr"))
     ends = np.cumsum([values.shape[1] for values in features.values()])[:-1]
     # Processes, because liblinear's shuffle has one state per process.
     fitted = joblib.Parallel(threads, max_nbytes="1M")(
@@ -329,8 +317,7 @@ def _fit_classifiers(
     found = []
     for rows, (slopes, intercept) in zip(kept, fitted, strict=True):
         parts = zip(features, np.split(slopes, ends), strict=True)
-        unscaled = {block: part * scales[block] for block, part in parts}
-        classifiers = {"svm": Linear(unscaled, intercept)}
+        classifiers = {"svm": Linear(dict(parts), intercept)}
         for name, block in NAIVE_BAYES.items():
             bayes = MultinomialNB(alpha=settings.naive_bayes_alpha)
             slopes, intercept = _fit_linear(bayes, features[block][rows], labels[rows])

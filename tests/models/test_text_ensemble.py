@@ -16,8 +16,6 @@ SETTINGS = Settings(
     min_df=1,
     max_terms=5000,
     linear_svm_c=1.0,
-    word_scale=1.0,
-    character_scale=1.0,
     vector_scale=1.0,
     naive_bayes_alpha=0.01,
     bias_l2=1.0,
@@ -202,16 +200,14 @@ def test_an_ensemble_that_is_read_predicts_identically(vectors, tmp_path):
 
 def test_classifiers_equal_those_of_scikit_learn():
     products, labels, folds = catalogue()
-    settings = replace(SETTINGS, word_scale=1.5, character_scale=0.5, vector_scale=2.0)
+    settings = replace(SETTINGS, vector_scale=2.0)
     ensemble, _ = text_ensemble.fit(products, labels, folds, settings, **OPTIONS)
     features = terms.transform(
         products.titles, products.descriptions, ensemble.terms, **SETTINGS.ngrams
     )
     vectors = {kind: values.astype(np.float32) for kind, values in products.vectors.items()}
-    features |= vectors
-    scales = {"words": 1.5, "characters": 0.5, "title": 2.0, "description": 1.0}
-    scaled = [sparse.csr_array(features[block]) * scale for block, scale in scales.items()]
-    stacked = sparse.csr_array(sparse.hstack(scaled))
+    features |= {"title": 2 * vectors["title"], "description": vectors["description"]}
+    stacked = sparse.csr_array(sparse.hstack([*map(sparse.csr_array, features.values())]))
     svm = LinearSVC(C=1.0, random_state=5).fit(stacked, labels)
     expected = {"svm": svm.decision_function(stacked)}
     for block in ("words", "characters"):
