@@ -216,7 +216,7 @@ def test_an_example_that_is_misclassified(visit):
     name = verdict(page)
     truth = page.get_by_text("La vraie catégorie est").inner_text()
     evaluated = page.locator(".rk-wrong").inner_text()
-    assert evaluated.startswith("Faux : sans ce produit dans l'entraînement")
+    assert evaluated.startswith("Faux\xa0: sans ce produit dans l'entraînement")
     assert truth.removeprefix("La vraie catégorie est ").rstrip(".") not in evaluated
     expect(page.get_by_label("Titre", exact=True)).not_to_have_value("")
     expect(page.get_by_role("checkbox", name="Garder la photo de l'exemple")).to_be_checked()
