@@ -15,7 +15,7 @@ from rakuten import storage
 from rakuten.reports import readme
 from rakuten.serving.product_tables import Row
 
-APART = {"pipeline", "scale", "cost"}
+APART = {"pipeline", "scale", "cost", "seeds"}
 
 
 def test_every_subject_is_run_by_make_bench_or_apart():
