@@ -30,7 +30,7 @@ NAIVE_BAYES = {"naive_bayes_words": "words", "naive_bayes_characters": "characte
 """The naive Bayes classifiers and the block of terms that each of them reads."""
 
 TOLERANCE = 0.1
-"""Stopping criterion of the SVM: half of the time of scikit-learn's 0.0001, the same accuracy."""
+"""Stopping criterion of the SVM: 12 iterations instead of 31 with 0.0001, the same accuracy."""
 
 Blocks = Mapping[str, np.ndarray | sparse.csr_array]
 """Features of n products by block, each float32 (n, d): the terms' and the vectors' blocks."""
