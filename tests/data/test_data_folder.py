@@ -239,6 +239,7 @@ def test_without_git_the_import_says_what_to_do(tmp_path, monkeypatch, capsys):
     assert not (root / "data").exists()
 
 
+@pytest.mark.slow
 def test_while_dvc_is_at_work_the_import_says_so(root, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(root)
     with Repo(str(root)).lock:

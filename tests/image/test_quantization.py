@@ -69,6 +69,7 @@ def test_pinned_ranges_are_those_of_vgg16():
         assert pinned[layer]["highest"]["data"][0] > 100
 
 
+@pytest.mark.slow
 def test_features_are_close_to_those_of_the_float_network(quantized, weights, pixels):
     exact = extractor("vgg16", weights, size=SIZE, batch_size=len(pixels))(pixels)
     assert quantized.dtype == exact.dtype
@@ -85,6 +86,7 @@ def test_features_depend_on_neither_threads_nor_batch(quantized, weights, inputs
     assert compute(inputs[:0]).shape == (0, 512)
 
 
+@pytest.mark.slow
 def test_quantizing_again_gives_the_same_network(weights, ranges):
     first, second = (
         quantization.quantized_network(weights, size=SIZE, ranges=ranges) for _ in range(2)

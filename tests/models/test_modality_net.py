@@ -58,6 +58,7 @@ def test_out_of_fold_outputs_come_from_a_net_trained_without_the_row():
         assert (second[name][other_fold] != array[other_fold]).any()
 
 
+@pytest.mark.slow
 def test_out_of_fold_outputs_do_not_depend_on_validation_rows():
     examples = small_examples()
     changed = replace(examples, features=examples.features.copy())
@@ -86,6 +87,7 @@ def test_a_single_group_gets_the_prior_and_zeros():
     assert not found["out_of_fold_hidden"].any()
 
 
+@pytest.mark.slow
 def test_the_net_does_not_depend_on_the_folds_or_on_what_ran_before(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     written = []

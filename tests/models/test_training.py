@@ -141,6 +141,7 @@ def test_hidden_is_the_output_of_the_hidden_layer():
     np.testing.assert_allclose(hidden, expected, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("better", [True, False])
 def test_the_start_is_kept_unless_an_epoch_is_better(better):
     examples = small_examples()
@@ -174,6 +175,7 @@ def test_the_start_is_kept_unless_an_epoch_is_better(better):
     assert loss == pytest.approx(curves["validation_loss"].min(), rel=1e-4)
 
 
+@pytest.mark.slow
 def test_measuring_the_start_does_not_change_the_epochs():
     trained = []
     for evaluate_start in (False, True):

@@ -201,6 +201,7 @@ def table(count):
     return frame
 
 
+@pytest.mark.slow
 def test_clean_is_the_same_in_batches_and_processes(small_folder, monkeypatch):
     frame = table(40)
     arguments = {"folder": small_folder, **OPTIONS}

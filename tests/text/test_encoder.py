@@ -276,6 +276,7 @@ def test_the_network_is_not_loaded_after_tensorflow(first, monkeypatch, tmp_path
             encoder.SentenceEncoder(tmp_path / "network.onnx", SPEC)
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow
 def test_tensorflow_imported_through_the_library_comes_second():
     code = "from rakuten.image import backbones; from rakuten import onnx_models; "

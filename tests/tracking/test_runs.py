@@ -280,6 +280,7 @@ def test_an_unreachable_server_gives_one_warning(project, monkeypatch, caplog):
     train_against(f"http://127.0.0.1:{port}", monkeypatch, caplog)
 
 
+@pytest.mark.slow
 def test_an_unresponsive_server_is_asked_once(project, monkeypatch, caplog):
     """Not again for each of the 19 epochs: a request waits for seconds."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
