@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks import measure
-from rakuten import model_names, stage_log, storage
+from rakuten import feature_store, model_names, stage_log, storage
 from rakuten.data.examples import check_ids
 from rakuten.evaluation.metrics import measure as metrics_of
 
@@ -43,6 +43,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()) / "seeds",
                         help="keeps the outputs; what is there is not repeated")  # fmt: skip
     arguments = parser.parse_args()
+    arguments.folder /= fingerprint(measure.ROOT)
     steps = [(seed, stage) for seed in arguments.seeds for stage in SEEDED]
     todo = [
         step for step in steps if not (arguments.folder / str(step[0]) / f"{step[1]}.done").exists()
@@ -57,6 +58,22 @@ def main() -> None:
     )
     print(metric_table(rows).to_string(index=False), end="\n\n")
     print(difference_table(rows).to_string(index=False, float_format="{:+.3f}".format))
+
+
+def fingerprint(root: Path) -> str:
+    """Identify the code, the parameters and the inputs of the stages in `SEEDED`.
+
+    Returns:
+        32 hexadecimal digits. The outputs of another state of these are never read.
+    """
+    code = [path for folder in ("rakuten", "stages") for path in (root / folder).rglob("*.py")]
+    inputs = [
+        path
+        for folder in ("clean", "extract", "encode_text", "encode_image")
+        for path in (root / "build" / folder).iterdir()
+    ]
+    files = [root / "params.yaml", *sorted(code), *sorted(inputs)]
+    return feature_store.fingerprint(*(storage.digest(path) for path in files))
 
 
 def train(root: Path, folder: Path, seed: int, stage: str) -> None:
@@ -89,8 +106,9 @@ def test_rows(root: Path, folder: Path, seed: int) -> pd.DataFrame:
     """Collect all models' probabilities of the test part of one split.
 
     Returns:
-        One row per test product: id, seed, label (class index), has_text, has_image, and for each
-        main model its probabilities (27,), None where it cannot score the product.
+        One row per test product: id, seed, label (class index), products ("both", "text only" or
+        "image only"), and for each main model its probabilities (27,), None where it cannot score
+        the product.
     """
     parts = storage.read_table(folder / "build/split/parts.parquet")
     products = storage.read_table(root / "build/clean/products.parquet")
@@ -105,7 +123,7 @@ def test_rows(root: Path, folder: Path, seed: int) -> pd.DataFrame:
         ]
     frame = pd.DataFrame(columns).assign(label=products["label"])
     frame["products"] = np.select(
-        [frame["text"].isna(), frame["image"].isna()], ["image alone", "text alone"], "both"
+        [frame["text"].isna(), frame["image"].isna()], ["image only", "text only"], "both"
     )
     return frame[parts["part"].eq("test")]
 
@@ -166,7 +184,7 @@ def difference_table(rows: pd.DataFrame) -> pd.DataFrame:
 
 def _cases(rows: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
     """Pair each kind of product with each model that scores it."""
-    kinds: Iterable[str] = ("all", "both", "text alone", "image alone")
+    kinds: Iterable[str] = ("all", "both", "text only", "image only")
     for kind in kinds:
         some = rows if kind == "all" else rows[rows["products"].eq(kind)]
         for model in model_names.MAIN:

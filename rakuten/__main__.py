@@ -65,10 +65,9 @@ def main(arguments: list[str] | None = None) -> int:
     console.open_closed_streams()
     given = sys.argv[1:] if arguments is None else arguments
     try:
-        name = _parser().parse_args(given[:1]).command
-        command = COMMANDS[name]
-        run = importlib.import_module(command.module).main
         try:
+            command = COMMANDS[_parser().parse_args(given[:1]).command]
+            run = importlib.import_module(command.module).main
             return run([*command.prefix, *given[1:]])
         finally:
             console.show("")  # what Python has not written yet

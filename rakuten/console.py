@@ -67,14 +67,18 @@ def check_port(address: str, port: int, command: str) -> None:
         command: The command that takes `--port`, for the message.
 
     Raises:
-        PortError: If another program uses the port, or the user may not use it.
+        PortError: If another program uses the port, the user may not use it, or there is no such
+            address or port.
     """
+    if not 0 < port < 1 << 16:
+        raise PortError(f"port {port}: expected 1 to 65535, as in '{command} --port 8080'")
     try:
-        socket.create_server((address, port)).close()
+        family = socket.getaddrinfo(address, port)[0][0]
+        socket.create_server((address, port), family=family).close()
     except OSError as error:
         if error.errno not in (errno.EADDRINUSE, errno.EACCES):
-            raise
+            raise PortError(f"{address} cannot be used ({error}): pass another address") from error
         raise PortError(
             f"port {port} cannot be used ({os.strerror(error.errno)}): end the program that uses "
-            f"it, or choose another port with '{command} --port {port + 1}'"
+            f"it, or choose another port with '{command} --port {port % 65535 + 1}'"
         ) from error

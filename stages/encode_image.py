@@ -18,7 +18,7 @@ def main() -> None:
         path, spec = encoder.find(name)
         preparation = spec.preparation(**section)
         table = products.join(storage.read_csv("data/X_train.csv", **products.CSV_FORMAT))
-        names = [f"image_train/{name}" for name in products.image_names(table)]
+        names = [f"image_train/{file}" for file in products.image_names(table)]
         images = extraction.find_images(names, archive)
         log.received(f"{len(images.names):,} distinct images, encoder {name}")
         network = encoder.ImageEncoder(path, spec, threads=prefetch.available_cpus())

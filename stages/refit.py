@@ -3,7 +3,7 @@
 import numpy as np
 
 from rakuten import stage_log, storage
-from rakuten.data.examples import join
+from rakuten.data.examples import check_ids, join
 from rakuten.models import image_ensemble, text_ensemble
 from rakuten.text import html
 
@@ -24,6 +24,7 @@ def main() -> None:
         has_text = products["has_text"].to_numpy()
         examples = join(products, parts, vectors.pop("ids"), has_text & chosen, None)
         text_rows = np.flatnonzero(examples.present)
+        check_ids(examples.ids, features["ids"], "image features")
         image_rows = np.flatnonzero(features["present"] & chosen)
         log.received(f"{len(text_rows):,} rows with text, {len(image_rows):,} with an image")
 

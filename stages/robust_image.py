@@ -36,7 +36,7 @@ def main() -> None:
             stored, views, preparation.views, examples, groups.to_numpy(), settings, seed=seed
         )
         encode = partial(image_robustness.encode, network=network, preparation=preparation)
-        by_text, labels = late_fusion.masked(text, rows), examples.labels[rows]
+        by_text, labels = late_fusion.masked(text, examples, rows), examples.labels[rows]
         models = image_robustness.image_models(trained, fusion, contents, by_text, encode)
         measured = robustness.table("image", labels, models, image_robustness.PERTURBATIONS)
         storage.write_csv("reports/robust_image/table.csv", measured)

@@ -34,7 +34,7 @@ def main() -> None:
             stored, texts, examples, groups, augmented, seed=seed, threads=threads
         )
         encode_texts = partial(encoder.encode, encoder.find(encode["encoder"]), threads=threads)
-        by_image = late_fusion.masked(image, rows)
+        by_image = late_fusion.masked(image, examples, rows)
         models = text_models(trained, fusion, texts.take(rows), by_image, encode_texts, seed=seed)
         table = robustness.table("text", examples.labels[rows], models, PERTURBATIONS)
         storage.write_csv("reports/robust_text/table.csv", table)

@@ -18,6 +18,15 @@ def test_a_port_in_use_is_an_error_that_names_another():
     console.check_port("127.0.0.1", port, "serve")
 
 
+@pytest.mark.parametrize(
+    ("address", "port", "message"),
+    [("127.0.0.1", 70_000, "port 70000: expected 1 to 65535"), ("nowhere.invalid", 80, "nowhere")],
+)
+def test_an_impossible_address_or_port_is_an_error(address, port, message):
+    with pytest.raises(console.PortError, match=message):
+        console.check_port(address, port, "serve")
+
+
 def test_the_demo_names_its_port_before_its_address():
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]

@@ -170,8 +170,8 @@ def folds(labels: np.ndarray, groups: np.ndarray, *, count: int, seed: int) -> n
         seed: Seed of the shuffle.
 
     Returns:
-        int64 (n,) in 0..count-1, in the order of `labels`. All 0 with fewer than two groups or
-        without a category of at least two rows.
+        int64 (n,), 0, 1 and so on without gaps, in the order of `labels`. All 0 with fewer than two
+        groups or without a category of at least two rows.
 
     Raises:
         ValueError: If count is below 2.
@@ -191,7 +191,7 @@ def folds(labels: np.ndarray, groups: np.ndarray, *, count: int, seed: int) -> n
         parts = splitter.split(order, labels[order], groups[order])
         for fold, (_, held_out) in enumerate(parts):
             assigned[order[held_out]] = fold
-    return assigned
+    return np.unique(assigned, return_inverse=True)[1]  # few large groups can leave a fold empty
 
 
 def _first_groups(ids: np.ndarray, texts: Sequence[str], digests: Sequence[str]) -> np.ndarray:

@@ -35,7 +35,7 @@ def text_trainings(
         examples: The same n products; those of the train part that have a text are fitted on.
         groups: int64 (n,), equal for duplicates.
         settings: The section `text_ensemble` of params.yaml with more augmented copies.
-        seed: Seed of the folds, landmarks and copies.
+        seed: Seed of the folds, the SVM's row order and the copies.
         threads: Number of concurrent fits.
 
     Returns:

@@ -169,7 +169,7 @@ def fingerprint(preparation: Preparation, network: str) -> str:
     """
     lists = {"views": list(preparation.views), "crops": sorted(preparation.crops)}
     values = asdict(preparation) | lists
-    code = feature_store.code_digest(preprocessing, compute_features)
+    code = feature_store.code_digest(preprocessing, compute_features, _average_crops)
     return feature_store.fingerprint(values, network, code, PIL.__version__)
 
 

@@ -186,7 +186,8 @@ def fit(
         seed: Seed of the landmarks.
 
     Returns:
-        The ensemble, and out-of-fold probabilities float32 (n, 27).
+        The ensemble, and probabilities float32 (n, 27) from out-of-fold scores. The calibration, 28
+        numbers, was fitted on these scores.
 
     Raises:
         ValueError: If all kernel weights are 0.

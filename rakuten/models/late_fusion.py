@@ -45,7 +45,7 @@ def fit(
     fitted = calibration.fit(scores, examples.labels[train], bias_l2=bias_l2)
 
     def predict(rows: np.ndarray) -> np.ndarray:
-        return fuse(fitted, masked(text, rows), masked(image, rows))
+        return fuse(fitted, masked(text, examples, rows), masked(image, examples, rows))
 
     outputs = out_of_fold_outputs(examples, predict(examples.rows("train")), predict)
     return fitted, outputs
@@ -95,14 +95,19 @@ def contributions(
     return np.where(both, fitted.weights, 1.0) * alone  # (n, 2)
 
 
-def masked(outputs: Mapping[str, np.ndarray], rows: np.ndarray) -> np.ndarray:
-    """Select probabilities of rows, with NaN where the modality is missing.
+def masked(outputs: Mapping[str, np.ndarray], examples: Examples, rows: np.ndarray) -> np.ndarray:
+    """Select probabilities of products, with NaN where the modality is missing.
 
     Args:
-        outputs: present bool (n,), probabilities (n, 27).
+        outputs: ids int64 (n,), present bool (n,), probabilities (n, 27).
+        examples: The same n products.
         rows: int64 (m,), positions.
 
     Returns:
         float (m, 27).
+
+    Raises:
+        ValueError: If the ids differ.
     """
+    check_ids(examples.ids, outputs["ids"], "outputs")
     return np.where(outputs["present"][rows, None], outputs["probabilities"][rows], np.nan)

@@ -216,29 +216,29 @@ def fit(
         threads: Number of concurrent fits, in processes; does not change the result.
 
     Returns:
-        The ensemble, and out-of-fold probabilities float32 (n, 27): neither the classifiers nor the
-        stacking that they come from have seen the product's fold.
+        The ensemble, and out-of-fold probabilities float32 (n, 27): the classifiers were fitted
+        without the product's fold, and the stacking on the scores of the other folds.
     """
     chosen, features, rows = _prepare(texts, settings, seed)
-    every = np.unique(folds)
-    kept = [np.arange(len(rows)), *(np.flatnonzero(folds[rows] != fold) for fold in every)]
-    whole, *without = _fit_classifiers(
-        features, labels[rows], kept, settings, seed=seed, threads=threads
+    fold_ids = np.unique(folds)
+    row_sets = [np.arange(len(rows)), *(np.flatnonzero(folds[rows] != fold) for fold in fold_ids)]
+    full_fit, *fold_fits = _fit_classifiers(
+        features, labels[rows], row_sets, settings, seed=seed, threads=threads
     )
-    scores = [np.zeros((len(labels), NUM_CATEGORIES), np.float32) for _ in whole]
-    for fold, classifiers in zip(every, without, strict=True):
+    scores = [np.zeros((len(labels), NUM_CATEGORIES), np.float32) for _ in full_fit]
+    for fold, classifiers in zip(fold_ids, fold_fits, strict=True):
         held_out = np.flatnonzero(folds == fold)
         own = {block: values[held_out] for block, values in features.items()}
         for values, classifier in zip(scores, classifiers.values(), strict=True):
             values[held_out] = classifier.decision_function(own)
     penalties = {"bias_l2": settings.bias_l2, "correction_l2": settings.correction_l2}
     out_of_fold = np.zeros((len(labels), NUM_CATEGORIES), np.float32)
-    for fold in every:
+    for fold in fold_ids:
         own, others = folds == fold, folds != fold
         fitted = stacking.fit([values[others] for values in scores], labels[others], **penalties)
         out_of_fold[own] = fitted.probabilities([values[own] for values in scores])
     combined = stacking.fit(scores, labels, **penalties)
-    return TextEnsemble(chosen, whole, combined, settings), out_of_fold
+    return TextEnsemble(chosen, full_fit, combined, settings), out_of_fold
 
 
 def refit(

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from rakuten.categories import CODES
-from rakuten.data.examples import Examples
+from rakuten.data.examples import Examples, check_ids
 from rakuten.evaluation import metrics
 
 
@@ -26,7 +26,7 @@ def summarize(
     Args:
         examples: All n products; those of the train part give the prior.
         outputs: Outputs of the ensembles for the same products by "text", "image" and "fusion":
-            present bool (n,), probabilities float (n, 27).
+            ids int64 (n,), present bool (n,), probabilities float (n, 27).
         dataset: The training data: name, digest.
         fitted_on: The rows of the packaged ensembles: "all" or "train"; numbers of products, of
             those with text and with an image.
@@ -40,6 +40,8 @@ def summarize(
         (metrics on the test products that have the model's inputs, as in the evaluate stage),
         threads, the settings, categories in the order of the probabilities, prior.
     """
+    for name, output in outputs.items():
+        check_ids(examples.ids, output["ids"], f"outputs for {name}")
     return {
         "dataset": dict(dataset),
         "fitted_on": dict(fitted_on),

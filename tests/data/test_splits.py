@@ -370,3 +370,9 @@ def test_at_every_size_only_merged_groups_move(seed):
         assert not (moved & ~of_merged_group).any()
         merged += of_merged_group.sum()
     assert merged
+
+
+def test_folds_have_no_gaps():
+    """Here scikit-learn leaves the third of four folds empty."""
+    labels, groups = np.array([1, 0, 0, 1, 1, 0, 1, 1, 1]), np.array([3, 1, 2, 0, 0, 1, 0, 2, 2])
+    assert set(splits.folds(labels, groups, count=5, seed=0)) == {0, 1, 2}

@@ -124,9 +124,11 @@ def test_outputs_of_other_products_are_rejected():
 
 
 def test_masked_probabilities_are_nan_where_the_modality_is_missing():
-    outputs = {"present": np.array([True, False, True]), "probabilities": np.ones((3, 27))}
-    taken = late_fusion.masked(outputs, np.array([2, 1]))
-    assert np.isnan(taken).all(axis=1).tolist() == [False, True]
+    _, image, examples = outputs_and_examples()
+    taken = late_fusion.masked(image, examples, np.array([2, 1]))
+    assert np.isnan(taken).all(axis=1).tolist() == (~image["present"][[2, 1]]).tolist()
+    with pytest.raises(ValueError, match="outputs are of other products"):
+        late_fusion.masked(image | {"ids": image["ids"][::-1]}, examples, np.array([2, 1]))
 
 
 @pytest.mark.parametrize("missing", ["none", "image", "text"])

@@ -17,6 +17,7 @@ def test_the_summary_holds_what_prediction_needs():
         "text": {"present": np.array([1, 0, 1, 1], bool), "probabilities": certain},
         "image": {"present": np.zeros(4, bool), "probabilities": certain},
     }
+    outputs = {name: output | {"ids": np.arange(4)} for name, output in outputs.items()}
     found = package_summary.summarize(
         examples, outputs, dataset={"name": "small"}, fitted_on={"rows": "all", "text": 3},
         threads=2, settings={"encode": {"encoder": "none"}},
@@ -30,6 +31,11 @@ def test_the_summary_holds_what_prediction_needs():
     assert (found["dataset"], found["threads"]) == ({"name": "small"}, 2)
     assert found["encode"] == {"encoder": "none"}
     assert found["fitted_on"] == {"rows": "all", "text": 3}
+    moved = outputs | {"image": outputs["image"] | {"ids": np.arange(4)[::-1]}}
+    with pytest.raises(ValueError, match="outputs for image are of other products"):
+        package_summary.summarize(
+            examples, moved, dataset={}, fitted_on={}, threads=2, settings={}
+        )  # fmt: skip
 
 
 def test_predictions_are_those_of_test_products_with_the_models_inputs():
