@@ -39,11 +39,13 @@ def test_the_demo_names_its_port_before_its_address():
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="a full disk, on Linux")
-@pytest.mark.parametrize("unbuffered", ["", "1"])
-def test_a_full_disk_under_standard_output_is_an_error_without_a_traceback(unbuffered):
+@pytest.mark.parametrize(
+    ("words", "unbuffered"), [("readme show", ""), ("readme show", "1"), ("--help", "")]
+)
+def test_a_full_disk_under_standard_output_is_an_error_without_a_traceback(words, unbuffered):
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
-            [sys.executable, "-m", "rakuten", "readme", "show"],
+            [sys.executable, "-m", "rakuten", *words.split()],
             cwd=ROOT,
             env=os.environ | {"PYTHONUNBUFFERED": unbuffered},
             stdout=full,
