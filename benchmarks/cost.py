@@ -95,7 +95,7 @@ def works() -> list[Work]:
     }
     gpus = PRODUCTS / NODE_RATE / 3600 * NODE_CORES
     from_text = core_hours("scale_prediction", f"prediction from text, {cores}")
-    both = f"prediction from text and image, float32, {cores}"
+    both = "prediction from text and image"
     return [
         Work(
             "clean text", core_hours("scale_cleaning", f"cleaning, {cores}"), of_texts, text, tokens
@@ -115,7 +115,7 @@ def works() -> list[Work]:
         ),
         Work("predict from text", from_text, of_predictions, text, prediction),
         Work(
-            "predict from text and image, float32 on CPUs",
+            "predict from text and image on CPUs",
             core_hours("scale_prediction", both),
             of_predictions,
             text + images,

@@ -16,8 +16,8 @@ ARCHIVE = 2_200_000_000
 IMPORTS = "import {module}, sys; assert 'tensorflow' not in sys.modules"
 LIGHT = (
     "resources", "clean", "split", "vectorize", "encode_text", "encode_image", "text_ensemble",
-    "image_ensemble", "late_fusion", "refit", "robust_text", "audit", "package", "evaluate",
-    "explore", "charts",
+    "image_ensemble", "late_fusion", "refit", "robust_text", "robust_image", "audit", "package",
+    "evaluate", "explore", "charts",
 )  # fmt: skip
 """The stages that need no TensorFlow."""
 

@@ -61,8 +61,8 @@ SCHEDULED = 1200
 LASTS = 15
 """Seconds that a run with simulated actors may take."""
 
-WIDTH = 3_584
-"""float16 values per product, as many as the features of VGG16: 7 kB."""
+WIDTH = 512
+"""float32 values per product, as many as the features of VGG16: 2 kB."""
 
 STREAM = 500_000
 
@@ -276,7 +276,7 @@ def prediction_speed() -> list[measure.Row]:
         rows = on_processors("prediction from text", "products", plain, make)
         written = list((folder / "text/out/predictions").iterdir())
         size = sum(path.stat().st_size for path in written) / TITLES
-        what = "prediction from text and image, float32"
+        what = "prediction from text and image"
         return [
             *rows,
             *on_processors(what, "products", table, make, str(images), (PROCESSORS,)),
@@ -372,7 +372,7 @@ def scheduled(
         found = started(begun)
     seconds, done, own = recorder.between(count // 3, count * 9 // 10)
     rate = done / seconds
-    what = f", {2 * width / 1000:.0f} kB a product" if width else ""
+    what = f", {4 * width / 1000:.0f} kB a product" if width else ""
     note = f"{found} started; {rate / CHUNK:.3g} of {ideal:.3g} chunks/s; the driver was busy for "
     note += f"{own / seconds:.0%} of the time: one processor writes {done / own:,.0f} products/s"
     row = measure.Row(

@@ -156,9 +156,9 @@ class Simulated(transforms.Prediction):
 
     def load(self) -> Compute:
         """Load nothing."""
-        # Two of three are 0, as in the output of a network, so that they compress equally well.
-        values = np.random.default_rng(0).normal(-0.5, 1, CHUNK * self.width)
-        values = np.maximum(values, 0).astype(np.float16)
+        # Two of five are 0, as in the features of the sample, so that they compress equally well.
+        values = np.random.default_rng(0).normal(0.2, 1, CHUNK * self.width)
+        values = np.maximum(values, 0).astype(np.float32)
         late = time.monotonic() + STARTS
         if self.workers:
             Path(self.folder, str(os.getpid())).touch()

@@ -40,7 +40,7 @@ def test_costs_are_estimated_from_measurements(tmp_path, monkeypatch):
     """Rates of 10 a second on 4 cores, and 1,000 bytes a product."""
     rates = ("cleaning, 4 processors", "extraction by Ray, float32", "extraction by Ray, int8",
              "prediction from text, 4 processors",
-             "prediction from text and image, float32, 4 processors")  # fmt: skip
+             "prediction from text and image, 4 processors")  # fmt: skip
     sizes = (
         "text read",
         "features written, float32",
