@@ -16,22 +16,22 @@ SIDE = 560
 OPACITY = 0.72
 
 
-def network_view(content: bytes, facts: np.ndarray, *, crop: bool) -> np.ndarray:
-    """Decode an image and crop it as the network sees it in the view with these facts.
+def network_view(image: preprocessing.Prepared, *, crop: bool) -> np.ndarray:
+    """Restore the aspect ratio of the network's first input, to which region effects refer.
 
     Args:
-        content: An image file.
-        facts: float64 (fields of `rakuten.image.preprocessing.Facts`,).
-        crop: Whether to crop the border.
+        image: The inputs of the network.
+        crop: Whether the border of the first input is cropped.
 
     Returns:
-        uint8 (height, width, 3).
+        uint8 (height, width, 3), the longer side `SIDE`.
     """
-    pixels, named = preprocessing.decode(content), preprocessing.Facts(*facts.tolist())
+    facts = preprocessing.Facts(*image.facts[0].tolist())
+    width, height = facts.width, facts.height
     if crop:
-        left, top, right, bottom = map(int, (named.left, named.top, named.right, named.bottom))
-        pixels = pixels[top:bottom, left:right]
-    return pixels
+        width, height = facts.right - facts.left, facts.bottom - facts.top
+    size = _shown_size(width, height)
+    return np.asarray(Image.fromarray(image.pixels[0]).resize(size, Image.Resampling.BICUBIC))
 
 
 def strongest(effects: np.ndarray) -> list[tuple[int, int]]:
@@ -68,8 +68,7 @@ def draw(pixels: np.ndarray, effects: np.ndarray) -> np.ndarray:
         uint8 (height, width, 3), its longer side `SIDE`.
     """
     height, width, _ = pixels.shape
-    scale = SIDE / max(height, width)
-    size = max(1, round(width * scale)), max(1, round(height * scale))
+    size = _shown_size(width, height)
     base = Image.fromarray(pixels).resize(size, Image.Resampling.BICUBIC)
     limit = max(np.abs(effects).max(), 4 * MIN_EFFECT)
     strength = Image.fromarray((effects / limit).astype(np.float32))
@@ -81,6 +80,12 @@ def draw(pixels: np.ndarray, effects: np.ndarray) -> np.ndarray:
     image = Image.fromarray(tinted.round().clip(0, 255).astype(np.uint8))
     _outline(image, effects)
     return np.asarray(image)
+
+
+def _shown_size(width: float, height: float) -> tuple[int, int]:
+    """Scale the longer side to `SIDE`."""
+    scale = SIDE / max(height, width)
+    return max(1, round(width * scale)), max(1, round(height * scale))
 
 
 def _outline(image: Image.Image, effects: np.ndarray) -> None:

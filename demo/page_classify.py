@@ -279,8 +279,7 @@ def _show_regions(answer: Answer, request: Request) -> None:
         advance(0, explanation.GRID**2)
     effects = engine().region_effects(answer, advance)
     bar.empty()
-    crop, facts = engine().crops_borders, answer.prepared.image.facts[0]
-    pixels = heatmap.network_view(request.image, facts, crop=crop)
+    pixels = heatmap.network_view(answer.prepared.image, crop=engine().crops_borders)
     st.image(heatmap.draw(pixels, effects), alt=t("regions_alt"))
     cells = heatmap.strongest(effects)
     if not cells:

@@ -268,30 +268,34 @@ class Prepared(NamedTuple):
     pixels: np.ndarray
     facts: np.ndarray
 
+    def first_view(self) -> "Prepared":
+        """Leave out all views but the first."""
+        crops = len(self.pixels) // len(self.facts)
+        return Prepared(self.pixels[:crops], self.facts[:1])
+
     def cover(self, rows: tuple[float, float], columns: tuple[float, float]) -> "Prepared":
-        """Cover a rectangle with the mean colour of each input.
+        """Cover a rectangle of the first view with the mean colour of each input.
 
         Args:
             rows: Top and bottom, 0 to 1, relative to the first crop of the view.
             columns: Left and right, likewise.
 
         Returns:
-            The same rectangle of the image covered in every crop.
+            The first view alone, with the same rectangle covered in every crop. Views that mirror
+            or rotate the image show that part of it elsewhere.
         """
-        covered, size = self.pixels.copy(), self.pixels.shape[1]
-        crops = len(self.pixels) // len(self.facts)
-        for number, pixels in enumerate(covered):
-            view, crop = divmod(number, crops)
+        view = self.first_view()
+        covered, size, facts = view.pixels.copy(), view.pixels.shape[1], Facts(*view.facts[0])
+        for crop, pixels in enumerate(covered):
             spans = [rows, columns]
             if crop == 1:  # the whole image, after the product
-                facts = Facts(*self.facts[view])
                 spans = [
                     _within(rows, facts.top, facts.bottom, facts.height),
                     _within(columns, facts.left, facts.right, facts.width),
                 ]
             down, across = (slice(*(round(size * end) for end in span)) for span in spans)
-            pixels[down, across] = self.pixels[number].mean(axis=(0, 1)).round()
-        return self._replace(pixels=covered)
+            pixels[down, across] = view.pixels[crop].mean(axis=(0, 1)).round()
+        return view._replace(pixels=covered)
 
 
 def _within(span: tuple[float, float], start: float, end: float, length: float) -> tuple:

@@ -4,6 +4,9 @@ An effect is the decrease of the log-odds of the predicted category when somethi
 above 0 it was evidence for the category, below 0 against it. Log-odds are used because a
 probability near 1 hardly changes. Everything else stays as it is, so effects do not add up.
 
+Regions are covered in the first view of the image. Other views, if there are any, are left out: a
+flipped or rotated view shows the region elsewhere.
+
 Source: occlusion, Zeiler and Fergus, "Visualizing and Understanding Convolutional Networks", 2014;
 for words, Li et al., "Understanding Neural Networks through Representation Erasure", 2016.
 """
@@ -106,9 +109,10 @@ def word_effects(
     fused = late_fusion.fuse(classifier.fusion, changed.text, image)
     empty = np.isnan(fused).any(axis=1)  # neither text nor image is left: the prior
     fused[empty] = changed.fused[empty]
+    effects = _effects(probabilities, probabilities.fused, fused).tolist()
     return [
-        WordEffect(field, start, end, getattr(product, field)[start:end], float(effect))
-        for (field, start, end), effect in zip(found, _effects(probabilities, fused), strict=True)
+        WordEffect(field, start, end, getattr(product, field)[start:end], effect)
+        for (field, start, end), effect in zip(found, effects, strict=True)
     ]
 
 
@@ -131,7 +135,7 @@ def region_effects(
 
     Returns:
         Log-odds float64 (grid, grid); rows from the top, columns from the left, of the first crop
-        that the network sees.
+        of the first view. They are relative to the prediction from the text and that view.
 
     Raises:
         ValueError: If the product has no image.
@@ -144,7 +148,8 @@ def region_effects(
         advance(sum(map(len, images)), total)
     text = np.repeat(probabilities.text, total, axis=0)
     fused = late_fusion.fuse(classifier.fusion, text, np.concatenate(images))
-    return _effects(probabilities, fused).reshape(grid, grid)
+    before = _first_view_fused(classifier, product, probabilities)
+    return _effects(probabilities, before, fused).reshape(grid, grid)
 
 
 def _without_word(product: Prepared, field: str, start: int, end: int) -> Prepared:
@@ -167,10 +172,21 @@ def _covered(product: Prepared, grid: int) -> Iterator[Prepared]:
         yield replace(product, title="", description="", image=image)
 
 
-def _effects(before: Probabilities, after: np.ndarray) -> np.ndarray:
+def _first_view_fused(
+    classifier: Classifier, product: Prepared, probabilities: Probabilities
+) -> np.ndarray:
+    """Fuse text and the first view of the image: (1, 27)."""
+    if product.image is None or len(product.image.facts) == 1:
+        return probabilities.fused
+    alone = replace(product, title="", description="", image=product.image.first_view())
+    image = classifier.probabilities([alone]).image
+    return late_fusion.fuse(classifier.fusion, probabilities.text, image)
+
+
+def _effects(probabilities: Probabilities, before: np.ndarray, after: np.ndarray) -> np.ndarray:
     """Compute the decrease of the predicted category's log-odds: (1, 27), (n, 27) -> (n,)."""
-    label = int(before.fused[0].argmax())
-    return _log_odds(before.fused, label) - _log_odds(after, label)
+    label = int(probabilities.fused[0].argmax())
+    return _log_odds(before, label) - _log_odds(after, label)
 
 
 def _log_odds(probabilities: np.ndarray, label: int) -> np.ndarray:

@@ -342,18 +342,22 @@ def test_pairs_are_counted_in_both_directions():
     assert [pair for pair, _ in view_models.confused_pairs(single, 5)] == [(40, 50), (50, 60)]
 
 
-def test_the_heatmap_shows_what_the_network_sees():
+@pytest.mark.parametrize("views", [["original"], ["flip", "original"]])
+@pytest.mark.parametrize("crops", [["product", "whole"], ["whole"]])
+def test_the_heatmap_shows_what_the_network_sees(views, crops):
+    """A product, red at the left and blue at the right, mirrored in the view `flip`."""
     pixels = np.full((60, 90, 3), 255, np.uint8)
-    pixels[10:40, 20:80] = (200, 30, 60)
-    content = io.BytesIO()
-    Image.fromarray(pixels).save(content, "PNG")
-    options = {"size": 8, "resize": "bilinear", "border_tolerance": 16}
-    preparation = Preparation(views=["original"], crops=["product", "whole"], **options)
-    (facts,) = preprocessing.prepare(pixels, preparation).facts
-    product = heatmap.network_view(content.getvalue(), facts, crop=True)
-    np.testing.assert_array_equal(product, pixels[10:40, 20:80])
-    whole = heatmap.network_view(content.getvalue(), facts, crop=False)
-    np.testing.assert_array_equal(whole, pixels)
+    pixels[10:40, 20:50], pixels[10:40, 50:80] = (200, 30, 60), (60, 30, 200)
+    options = {"size": 90, "resize": "bilinear", "border_tolerance": 16}
+    prepared = preprocessing.prepare(pixels, Preparation(views=views, crops=crops, **options))
+    crop = crops[0] == "product"
+    seen = heatmap.network_view(prepared, crop=crop)
+    assert seen.shape == (round(heatmap.SIDE * (30 / 60 if crop else 60 / 90)), heatmap.SIDE, 3)
+    expected = pixels[10:40, 20:80] if crop else pixels
+    if views[0] == "flip":
+        expected = expected[:, ::-1]
+    wanted = np.asarray(Image.fromarray(expected).resize(seen.shape[1::-1]), int)
+    assert np.abs(seen - wanted).mean() < 5
 
 
 def test_the_heatmap_tints_and_outlines_the_strongest_regions():

@@ -159,6 +159,22 @@ def test_a_part_of_the_product_is_covered_in_every_crop():
     np.testing.assert_array_equal(after.pixels[1, rows[0], columns[0]], colour)
 
 
+@pytest.mark.parametrize("views", [["original", "flip"], ["flip", "rotate", "original"]])
+def test_a_part_is_covered_in_the_first_view_and_other_views_are_left_out(photo, views):
+    """They show it elsewhere: the right of a flipped image is the left of the original."""
+    several, first = (
+        preprocessing.prepare(
+            photo, Preparation(views=names, **OPTIONS | {"crops": ["product", "whole"]})
+        )
+        for names in (views, views[:1])
+    )
+    for found, expected in zip(several.first_view(), first, strict=True):
+        np.testing.assert_array_equal(found, expected)
+    spans = (0.0, 0.25), (0.0, 0.5)
+    for found, expected in zip(several.cover(*spans), first.cover(*spans), strict=True):
+        np.testing.assert_array_equal(found, expected)
+
+
 @pytest.mark.parametrize("crops", [[], ["border"], ["whole", "whole"], "whole"])
 def test_invalid_crops_are_refused(crops):
     message = r"crops .* expected a list of some of product, whole: correct encode_image\.crops in"

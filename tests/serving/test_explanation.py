@@ -139,6 +139,32 @@ def test_rows_run_from_the_top_and_the_image_is_not_changed():
     np.testing.assert_array_equal(flipped, pixels[:, ::-1])
 
 
+def test_regions_are_those_of_the_first_view():
+    """The flipped view has the corner at the right; the mean of both views would halve it."""
+
+    class MeanOfViews(StandIn):
+        def probabilities(self, products):
+            found = super().probabilities(products)
+            reds = [(p.image.pixels[..., 0] == 255).mean() * 16 for p in products]
+            return Probabilities(found.text, towards(*(3.0 * red for red in reds)), found.fused)
+
+    pixels, facts = red_corner()
+    both = PreparedImage(np.concatenate([pixels, pixels[:, :, ::-1]]), facts.repeat(2, axis=0))
+    classifier, product = MeanOfViews(), Prepared("round", "", both)
+    before = output(classifier, product)
+    effects = explanation.region_effects(classifier, product, before, grid=4)
+    expected = np.zeros((4, 4))
+    expected[0, 0] = 2 * 3.0
+    np.testing.assert_allclose(effects, expected, atol=1e-5)
+
+
+def test_a_single_view_is_not_classified_again():
+    classifier, product = StandIn(), Prepared("round", "", red_corner())
+    before = output(classifier, product)
+    explanation.region_effects(classifier, product, before, grid=2)
+    assert [len(call) for call in classifier.calls] == [4]
+
+
 def test_regions_need_an_image():
     product = Prepared("pool", "", None)
     classifier = StandIn()
