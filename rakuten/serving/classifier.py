@@ -134,9 +134,17 @@ class ProductClassifier:
         self.summary = summary
         self._pin, self._threads = rebuilds.Pin(folder), threads
         self.folder = self._pin.folder
-        section = {name: v for name, v in summary["encode_image"].items() if name != "encoder"}
-        self._image_spec = image_encoder.EncoderSpec.from_json(summary["image_encoder"])
-        self._preparation = self._image_spec.preparation(**section)
+        try:
+            section = {name: v for name, v in summary["encode_image"].items() if name != "encoder"}
+            self._image_spec = image_encoder.EncoderSpec.from_json(summary["image_encoder"])
+            self._preparation = self._image_spec.preparation(**section)
+            self._text_settings = Settings(**summary["text_ensemble"])
+            used = summary["text_encoder"]
+            self._text_spec = used and text_encoder.EncoderSpec.from_json(used)
+        except (KeyError, TypeError) as error:  # a section or one of its keys is missing or unknown
+            raise package.OutdatedError(
+                folder, f"has other keys than expected ({error})"
+            ) from error
         self.fusion = calibration.read(self.folder / "fusion")
         self._prior = np.array(summary["prior"], np.float32)
 
@@ -156,7 +164,8 @@ class ProductClassifier:
 
         Raises:
             FileNotFoundError: If there is no package.
-            ValueError: If it was made for other categories, or by an older version of this library.
+            rakuten.serving.package.OutdatedError: If it was made for other categories, or by
+                another version of this library.
             TimeoutError: If DVC rebuilds it for too long.
         """
 
@@ -186,7 +195,12 @@ class ProductClassifier:
         return Prepared(plain_text(product.title), plain_text(product.description), image)
 
     def probabilities(self, products: Sequence[Prepared]) -> Probabilities:
-        """Compute the probabilities of every model; products do not influence each other."""
+        """Compute the probabilities of every model.
+
+        Texts and images are encoded one at a time, and images are classified one at a time. Texts
+        are classified together: rounding may change the seventh digit of a product's text and fused
+        probabilities with the other products of the batch.
+        """
         text = self._text_probabilities(products)
         image = self._image_probabilities(products)
         fused = late_fusion.fuse(self.fusion, text, image)
@@ -249,7 +263,7 @@ class ProductClassifier:
             "title" and "description" float16 (n, width), zeros for a missing text; nothing if the
             package has no text encoder.
         """
-        if not self.summary["text_encoder"]:
+        if not self._text_spec:
             return {}
         kinds = {name: [getattr(product, name) for product in products] for name in TEXTS}
         with ThreadPoolExecutor(self._threads) as workers:
@@ -301,8 +315,7 @@ class ProductClassifier:
 
     @cached_property
     def _text(self) -> TextEnsemble:
-        settings = Settings(**self.summary["text_ensemble"])
-        return text_ensemble.read(self.folder / "text", settings)
+        return text_ensemble.read(self.folder / "text", self._text_settings)
 
     @cached_property
     def _image(self) -> image_ensemble.ImageEnsemble:
@@ -310,8 +323,7 @@ class ProductClassifier:
 
     @cached_property
     def _text_encoder(self) -> encoders.Encoder[Sequence[str], np.ndarray]:
-        spec = text_encoder.EncoderSpec.from_json(self.summary["text_encoder"])
-        path = self.folder / "text/encoder.onnx"
+        spec, path = self._text_spec, self.folder / "text/encoder.onnx"
         return encoders.load(partial(text_encoder.SentenceEncoder, path, spec))
 
     @cached_property

@@ -17,6 +17,21 @@ PREDICTIONS = "test.npz"
 """The file of its test predictions, see `rakuten.serving.package_summary.predictions`."""
 
 
+class OutdatedError(ValueError):
+    """A package that this version of the library cannot open."""
+
+    def __init__(self, folder: str | Path, problem: str):
+        super().__init__(
+            f"{Path(folder) / SUMMARY} {problem}, another version of this library wrote it: run "
+            "'dvc repro package'; if it came from the registry, then register and promote the new "
+            "package ('python -m rakuten register', 'python -m rakuten promote')"
+        )
+        self._arguments = folder, problem
+
+    def __reduce__(self) -> tuple:
+        return type(self), self._arguments  # Ray and Spark send it to another process
+
+
 def read_summary(folder: str | Path = FOLDER) -> dict:
     """Read the description of a package.
 
@@ -28,21 +43,18 @@ def read_summary(folder: str | Path = FOLDER) -> dict:
 
     Raises:
         FileNotFoundError: If there is no package.
-        ValueError: If it was made for other categories, or by an older version of this library.
+        OutdatedError: If it was made for other categories, or by an older version of this library.
     """
     path = Path(folder) / SUMMARY
     if not path.exists():
         raise FileNotFoundError(f"{path} does not exist: run 'dvc repro package'")
     summary = storage.read_json(path)
     if tuple(summary["categories"]) != CODES:
-        raise ValueError(
-            f"{path} has {len(summary['categories'])} categories: expected the {NUM_CATEGORIES} of "
-            "rakuten.categories.CODES; run 'dvc repro package'"
-        )
+        received = len(summary["categories"])
+        expected = f"expected the {NUM_CATEGORIES} of rakuten.categories.CODES"
+        raise OutdatedError(folder, f"has {received} categories: {expected}")
     if "image_encoder" not in summary:
-        raise ValueError(
-            f"{path} has no image_encoder, an older version wrote it: run 'dvc repro package'"
-        )
+        raise OutdatedError(folder, "has no image_encoder")
     return summary
 
 

@@ -158,6 +158,35 @@ def test_a_package_of_an_older_version_is_refused(package):
         ProductClassifier.load(package)
 
 
+@pytest.mark.parametrize(
+    ("section", "key", "change"),
+    [
+        ("encode_image", "augment", "add"),
+        ("encode_image", "border_tolerance", "remove"),
+        ("image_encoder", "layout", "remove"),
+        ("text_encoder", "width", "remove"),
+        ("text_ensemble", "svd", "add"),
+        ("text_ensemble", "folds", "remove"),
+        ("text_ensemble", None, "remove"),
+    ],
+)
+def test_a_package_with_other_settings_is_refused_when_it_is_opened(package, section, key, change):
+    summary = storage.read_json(package / "package.json")
+    if key is None:
+        del summary[section]
+    elif change == "add":
+        summary[section][key] = 1
+    else:
+        del summary[section][key]
+    storage.write_json(package / "package.json", summary)
+    message = (
+        rf"package\.json has other keys than expected .*{key or section}.*"
+        r"run 'dvc repro package'.*'python -m rakuten register', 'python -m rakuten promote'"
+    )
+    with pytest.raises(ValueError, match=message):
+        ProductClassifier.load(package)
+
+
 def test_without_a_text_encoder_text_is_classified_by_its_terms(package):
     summary = storage.read_json(package / "package.json") | {"text_encoder": None}
     storage.write_json(package / "package.json", summary)

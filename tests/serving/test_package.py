@@ -1,3 +1,5 @@
+import copy
+
 import numpy as np
 import pytest
 from dvc_data.hashfile.hash_info import HashInfo
@@ -52,6 +54,17 @@ def test_predictions_are_those_of_test_products_with_the_models_inputs():
     whole = dict.fromkeys(("ids", "labels", "groups"), "int64")
     assert kinds == whole | {"probabilities": "float32"}
     assert storage.pack_arrays(**found) == storage.pack_arrays(**found)
+
+
+def test_an_outdated_package_names_the_remedies_for_folder_and_registry(tmp_path):
+    storage.write_json(tmp_path / "package.json", {"categories": list(CODES)})
+    message = (
+        "no image_encoder.*: run 'dvc repro package'; if .* registry.*'python -m rakuten promo"
+    )
+    with pytest.raises(package.OutdatedError, match=message) as caught:
+        package.read_summary(tmp_path)
+    again = copy.copy(caught.value)  # as in pickle, by which Ray and Spark send it
+    assert (type(again), str(again)) == (package.OutdatedError, str(caught.value))
 
 
 def test_a_folder_has_the_digest_that_dvc_gives_it(tmp_path):
