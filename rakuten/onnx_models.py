@@ -28,6 +28,9 @@ class ImportOrderError(RuntimeError):
             "import rakuten.onnx_models first"
         )
 
+    def __reduce__(self) -> tuple:
+        return type(self), ()  # other processes send it back
+
 
 class EncoderError(ValueError):
     """An encoder's entry that is incomplete or does not fit its ONNX model."""
@@ -36,6 +39,10 @@ class EncoderError(ValueError):
         super().__init__(
             f"the encoder {name!r} {problem}: correct its entry in rakuten/data/resources.yaml"
         )
+        self._arguments = name, problem
+
+    def __reduce__(self) -> tuple:
+        return type(self), self._arguments  # other processes send it back
 
 
 def find(folder: str | Path, name: str) -> tuple[Path, Mapping[str, Any]]:

@@ -4,12 +4,28 @@ from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
+from threading import Lock
 from typing import Any, Generic, Protocol, TypeVar
 
-from rakuten.onnx_models import ImportOrderError, tensorflow_imported_first
+from rakuten.onnx_models import tensorflow_imported_first
 
 Values = TypeVar("Values", contravariant=True)
 Features = TypeVar("Features", covariant=True)
+
+
+class ProcessEndedError(RuntimeError):
+    """The other process ended without an answer."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the process that encodes ended without an answer. The next call starts a new one. If "
+            "the system killed it for lack of memory, encode fewer products at a time. If a script "
+            "classifies outside of if __name__ == '__main__', move that code there, or import "
+            "rakuten.onnx_models before TensorFlow: then no other process is needed"
+        )
+
+    def __reduce__(self) -> tuple:
+        return type(self), ()
 
 
 class Encoder(Protocol[Values, Features]):
@@ -29,7 +45,8 @@ def load(
 
     Returns:
         The encoder, or one that loads at its first use in the other process and raises
-        `rakuten.onnx_models.ImportOrderError` if that process imports TensorFlow first, too.
+        `rakuten.onnx_models.ImportOrderError` if that process imports TensorFlow first, too, and
+        `ProcessEndedError` if that process ends, for example because the system kills it.
     """
     return _RemoteEncoder(create) if tensorflow_imported_first() else create()
 
@@ -38,15 +55,23 @@ class _RemoteEncoder(Generic[Values, Features]):
     """An encoder in another process."""
 
     def __init__(self, create: Callable[[], Encoder[Values, Features]]):
-        context = get_context("spawn")  # a fork would have TensorFlow, too
-        self._pool = ProcessPoolExecutor(1, context, _start_process, (create,))
+        self._create, self._lock = create, Lock()
+        self._pool: ProcessPoolExecutor | None = None
 
     def encode(self, values: Values, /) -> Features:
         """Compute features in the other process."""
+        with self._lock:
+            if self._pool is None:
+                context = get_context("spawn")  # a fork would have TensorFlow, too
+                self._pool = ProcessPoolExecutor(1, context, _start_process, (self._create,))
+            pool = self._pool
         try:
-            return self._pool.submit(_encode_in_process, values).result()
-        except BrokenProcessPool as error:  # a script that does work where it is imported
-            raise ImportOrderError from error
+            return pool.submit(_encode_in_process, values).result()
+        except BrokenProcessPool as error:
+            with self._lock:
+                if self._pool is pool:  # no other thread has started a new one yet
+                    self._pool = None
+            raise ProcessEndedError from error
 
 
 _create: Callable[[], Encoder]
