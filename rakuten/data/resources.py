@@ -10,6 +10,7 @@ parameter needs them.
 import hashlib
 import logging
 import os
+import re
 import shutil
 import tempfile
 from contextlib import suppress
@@ -28,6 +29,20 @@ BACKBONES = ("vgg16", "resnet50")
 INDEXED = ("sha256", "licence", "encoder")
 """Keys of the table that the index repeats."""
 
+MODALITIES = ("text", "image")
+"""Values of `encoder.modality`."""
+
+SOURCES: dict[str, tuple[str, ...]] = {
+    "url": (),
+    "package": ("member",),
+    "npm": ("folder",),
+    "file": (),
+}
+"""Kinds of source, and the keys that each needs besides its own."""
+
+SOURCE_OPTIONS = ("md5", "sha256", "member", "folder", "holds")
+"""The other keys of a source."""
+
 Table = dict[str, dict[str, Any]]
 """The content of `resources.yaml`: by name, output, sha256 of the output, form, sources."""
 
@@ -38,19 +53,31 @@ class ResourceError(RuntimeError):
     """A resource cannot be fetched, or is not what was pinned."""
 
 
+class TableError(ValueError):
+    """An entry of the table of resources that is incomplete or impossible."""
+
+    def __init__(self, name: str, problem: str):
+        super().__init__(f"the resource {name!r} {problem}: correct its entry in {TABLE}")
+
+
 def read_table(path: str | Path = TABLE) -> Table:
     """Read the table of resources, with the keys that entries of encoders need not give.
 
     Returns:
         The entries by name. Those of encoders are optional, kept as they are ("form: file") by
         default, and written to the folder of their modality.
+
+    Raises:
+        TableError: If a key of an entry is missing, misspelt or has an impossible value.
     """
     table: Table = storage.read_yaml(path)
     for name, pinned in table.items():
+        _check_keys(name, pinned)
         if "encoder" in pinned:
-            folder = f"build/resources/{pinned['encoder'].get('modality')}_encoder"
+            folder = f"build/resources/{_modality(name, pinned['encoder'])}_encoder"
             output = f"{folder}/{name}.onnx"
             table[name] = {"form": "file"} | pinned | {"optional": True, "output": output}
+        _check_values(name, table[name])
     return table
 
 
@@ -158,6 +185,58 @@ def tidy_optional(table: Table, wanted: list[str]) -> None:
 def user_cache() -> Path:
     """Find this project's folder in the user's cache folder (XDG_CACHE_HOME or ~/.cache)."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "rakuten"
+
+
+def _check_keys(name: str, pinned: Any) -> None:
+    """Check that an entry has the keys without which it cannot be fetched."""
+    if not isinstance(pinned, dict):
+        raise TableError(name, f"is {pinned!r}, expected keys with values")
+    needed = ["sha256", "sources"] + ([] if "encoder" in pinned else ["output", "form"])
+    if any(key not in pinned for key in needed):
+        received = ", ".join(map(str, pinned)) or "none"
+        raise TableError(name, f"has the keys {received}, expected at least {', '.join(needed)}")
+
+
+def _modality(name: str, encoder: Any) -> str:
+    """Return the modality of an encoder's entry."""
+    if not isinstance(encoder, dict):
+        raise TableError(name, f"has encoder {encoder!r}, expected keys with values")
+    modality = encoder.get("modality")
+    if modality not in MODALITIES:
+        expected = " or ".join(MODALITIES)
+        raise TableError(name, f"has encoder.modality {modality!r}, expected {expected}")
+    return modality
+
+
+def _check_values(name: str, pinned: dict[str, Any]) -> None:
+    """Check the hash, the form and the sources of a complete entry."""
+    sha256, sources = pinned["sha256"], pinned["sources"]
+    if not re.fullmatch("[0-9a-f]{64}", str(sha256)):
+        problem = f"has sha256 {sha256!r}, expected the 64 hexadecimal digits of 'sha256sum'"
+        raise TableError(name, problem)
+    if pinned["form"] not in conversion.CANONICAL_FORMS:
+        expected = ", ".join(conversion.CANONICAL_FORMS)
+        raise TableError(name, f"has form {pinned['form']!r}, expected one of {expected}")
+    if not isinstance(sources, list) or not sources:
+        raise TableError(name, f"has sources {sources!r}, expected a list of at least one")
+    for source in sources:
+        _check_source(name, source)
+
+
+def _check_source(name: str, source: Any) -> None:
+    """Check that a source has one kind, and the keys that this kind needs."""
+    kinds = [kind for kind in SOURCES if isinstance(source, dict) and kind in source]
+    if len(kinds) != 1:
+        raise TableError(name, f"has the source {source!r}, expected one of {', '.join(SOURCES)}")
+    known = (*kinds, *SOURCE_OPTIONS)
+    missing = [key for key in SOURCES[kinds[0]] if key not in source]
+    if missing or any(key not in known for key in source):
+        needed = " and ".join((kinds[0], *SOURCES[kinds[0]]))
+        raise TableError(
+            name,
+            f"has a source with the keys {', '.join(map(str, source))}, expected {needed} and "
+            f"some of {', '.join(SOURCE_OPTIONS)}",
+        )
 
 
 def _fetch_one(

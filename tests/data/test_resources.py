@@ -395,11 +395,53 @@ def test_a_local_file_is_checked_like_a_download(tmp_path, monkeypatch):
         fetch(tmp_path, data=resource(tmp_path, {"file": "no.onnx"}, content=b"else"))
 
 
+PINNED = {"sha256": "0" * 64, "sources": [{"file": "a"}]}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"sha256": None}, "has the keys sources, encoder, expected at least sha256, sources"),
+        ({"sources": None}, "has the keys sha256, encoder, expected at least sha256, sources"),
+        (
+            {"encoder": None},
+            "keys sha256, sources, expected at least sha256, sources, output, form",
+        ),
+        ({"sha256": "SHA256"}, "has sha256 'SHA256', expected the 64 hexadecimal digits of"),
+        ({"form": "onnx"}, "has form 'onnx', expected one of file, vgg16"),
+        ({"sources": []}, r"has sources \[\], expected a list of at least one"),
+        ({"sources": {"file": "a"}}, "has sources {'file': 'a'}, expected a list"),
+        ({"sources": ["a"]}, "has the source 'a', expected one of url, package, npm, file"),
+        ({"sources": [{"fil": "a"}]}, "has the source {'fil': 'a'}, expected one of url, package"),
+        ({"sources": [{"file": "a", "url": "b"}]}, "has the source .*, expected one of url"),
+        (
+            {"sources": [{"package": "a==1"}]},
+            "has a source with the keys package, expected package and member and some of md5",
+        ),
+        ({"sources": [{"file": "a", "sha265": "0"}]}, "keys file, sha265, expected file and some"),
+        ({"encoder": {"modality": "images"}}, "modality 'images', expected text or image"),
+        ({"encoder": {}}, "has encoder.modality None, expected text or image"),
+        ({"encoder": "image"}, "has encoder 'image', expected keys with values"),
+    ],
+)
+def test_an_entry_that_cannot_be_fetched_is_refused(tmp_path, changes, message):
+    entry = PINNED | {"encoder": {"modality": "image"}} | changes
+    entry = {key: value for key, value in entry.items() if value is not None}
+    storage.write_json(tmp_path / "resources.yaml", {"mine": entry})
+    remedy = "correct its entry in rakuten/data/resources.yaml"
+    with pytest.raises(resources.TableError, match=f"the resource 'mine' .*{message}.*: {remedy}"):
+        resources.read_table(tmp_path / "resources.yaml")
+
+
+def test_the_table_knows_the_kinds_of_source_that_are_downloaded(tmp_path):
+    assert tuple(resources.SOURCES) == downloads.Downloads(tmp_path).kinds
+
+
 def test_entries_of_encoders_need_only_what_differs(tmp_path):
     table = {
-        "data": {"output": "build/resources/data", "form": "file"},
-        "mine": {"sha256": "0", "sources": [{"file": "a"}], "encoder": {"modality": "image"}},
-        "converted": {"form": "vgg16", "sources": [], "encoder": {"modality": "text"}},
+        "data": PINNED | {"output": "build/resources/data", "form": "file"},
+        "mine": PINNED | {"encoder": {"modality": "image"}},
+        "converted": PINNED | {"form": "vgg16", "encoder": {"modality": "text"}},
     }
     storage.write_json(tmp_path / "resources.yaml", table)
     found = resources.read_table(tmp_path / "resources.yaml")
