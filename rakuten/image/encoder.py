@@ -154,6 +154,13 @@ class ImageEncoder:
         if len(inputs) != 1 or inputs[0].type != "tensor(float)":
             found = ", ".join(f"{one.name} {one.type}" for one in inputs)
             raise EncoderError(spec.name, f"has inputs {found}, expected one float tensor")
+        expected = _input_shape(spec)
+        if not _fits(inputs[0].shape, expected):
+            raise EncoderError(
+                spec.name,
+                f"takes the shape {inputs[0].shape}, expected {expected} by size {spec.size} and "
+                f"layout {spec.layout}",
+            )
         self._input = inputs[0].name
         known = [output.name for output in self._session.get_outputs()]
         if missing := [name for name in spec.outputs if name not in known]:
@@ -229,6 +236,21 @@ def fingerprint(spec: EncoderSpec) -> str:
         32 hexadecimal digits that change with the network, with its use, with the version of ONNX
         Runtime and with code that can change values.
     """
-    return feature_store.fingerprint(
-        spec.to_json(), onnx_models.VERSION, feature_store.code_digest(sys.modules[__name__])
+    code = feature_store.code_digest(sys.modules[__name__], onnx_models.open_session)
+    return feature_store.fingerprint(spec.to_json(), onnx_models.VERSION, code)
+
+
+def _input_shape(spec: EncoderSpec) -> list[int]:
+    """Return the shape of one image, with the axis of the batch."""
+    pixels = spec.size, spec.size, 3
+    return [1, *(pixels[axis] for axis in LAYOUTS[spec.layout])]
+
+
+def _fits(declared: Sequence[int | str | None], expected: Sequence[int]) -> bool:
+    """Compare shapes: an axis that is a name or None has any length, [] is an unknown shape."""
+    if not declared:
+        return True
+    return len(declared) == len(expected) and all(
+        not isinstance(length, int) or length == wanted
+        for length, wanted in zip(declared, expected, strict=True)
     )

@@ -216,7 +216,7 @@ def fingerprint(found: tuple[str | Path, EncoderSpec] | None) -> str:
     return feature_store.fingerprint(
         found[1].to_json() if found else None,
         (onnx_models.VERSION, onnxruntime_extensions.__version__),
-        feature_store.code_digest(SentenceEncoder, EncoderSpec),
+        feature_store.code_digest(SentenceEncoder, EncoderSpec, onnx_models.open_session),
     )
 
 

@@ -1,4 +1,5 @@
 import numpy as np
+import onnx
 import pytest
 from encoder_cases import SIZE, entry, write_encoder
 
@@ -74,6 +75,39 @@ def test_an_entry_that_does_not_fit_is_refused(load, changes, message):
         load(**changes)
 
 
+@pytest.mark.parametrize(
+    ("model", "changes", "message"),
+    [
+        (
+            {"size": 12},
+            {},
+            r"\['n', 3, 12, 12\], expected \[1, 3, 8, 8\] by size 8 and layout nchw",
+        ),
+        ({"layout": "nhwc"}, {}, r"\['n', 8, 8, 3\], expected \[1, 3, 8, 8\]"),
+        ({}, {"layout": "nhwc"}, r"\['n', 3, 8, 8\], expected \[1, 8, 8, 3\]"),
+    ],
+)
+def test_a_model_for_another_size_or_layout_is_refused(tmp_path, model, changes, message):
+    path = write_encoder(tmp_path / "model.onnx", **model)
+    spec = EncoderSpec.from_table("small", entry(**changes))
+    with pytest.raises(EncoderError, match=f"'small' takes the shape {message}.*: correct its"):
+        ImageEncoder(path, spec, threads=1)
+
+
+@pytest.mark.parametrize("axes", [["n", 3, "height", "width"], [None] * 4, None])
+def test_axes_of_any_length_fit(tmp_path, pixels, axes):
+    model = onnx.load(write_encoder(tmp_path / "model.onnx"))
+    kind = model.graph.input[0].type.tensor_type
+    kind.ClearField("shape")
+    if axes:
+        described = onnx.helper.make_tensor_value_info("pixels", onnx.TensorProto.FLOAT, axes)
+        kind.CopyFrom(described.type.tensor_type)
+    onnx.save(model, tmp_path / "model.onnx")
+    spec = EncoderSpec.from_table("small", entry())
+    found = ImageEncoder(tmp_path / "model.onnx", spec, threads=1).encode(pixels)
+    assert found["average"].shape == (5, 3)
+
+
 def test_a_package_carries_the_spec_as_json(tmp_path):
     spec = EncoderSpec.from_table("small", entry(outputs={"average": "mean", "middle": ["map"]}))
     storage.write_json(tmp_path / "spec.json", spec.to_json())
@@ -93,6 +127,18 @@ def test_fingerprint_changes_with_the_network_and_its_use():
     assert len(known) == len(specs)
     again = encoder.fingerprint(EncoderSpec.from_table("small", entry() | {"licence": "BSD"}))
     assert again in known
+
+
+def open_session(path):
+    """Leave the options at their defaults."""
+    return onnx_models.onnxruntime.InferenceSession(path)
+
+
+def test_fingerprint_changes_with_the_options_of_the_session(monkeypatch):
+    spec = EncoderSpec.from_table("small", entry())
+    known = encoder.fingerprint(spec)
+    monkeypatch.setattr(onnx_models, "open_session", open_session)
+    assert encoder.fingerprint(spec) != known
 
 
 def test_an_encoder_is_found_in_the_folder_that_resources_wrote(tmp_path):

@@ -203,6 +203,17 @@ def test_fingerprint_changes_with_the_network_its_use_and_the_library(monkeypatc
     assert encoder.fingerprint(("network.onnx", SPEC)) not in known
 
 
+def open_session(path, *, custom_operators):
+    """Leave the options at their defaults."""
+    return onnx_models.onnxruntime.InferenceSession(path)
+
+
+def test_fingerprint_changes_with_the_options_of_the_session(monkeypatch):
+    known = encoder.fingerprint(("network.onnx", SPEC))
+    monkeypatch.setattr(onnx_models, "open_session", open_session)
+    assert encoder.fingerprint(("network.onnx", SPEC)) != known
+
+
 CHANGES = (
     {"sha256": "0" * 64},
     {"width": 300},
