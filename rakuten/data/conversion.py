@@ -16,7 +16,7 @@ import numpy as np
 import onnx
 
 from rakuten import storage
-from rakuten.data import efficientnet, torch_checkpoints
+from rakuten.data import efficientnet, sentence_encoder, torch_checkpoints
 
 Arrays = dict[str, np.ndarray]
 """Weights by "<layer>/<variable>": kernels float32 (height, width, channels in, channels out), all
@@ -156,10 +156,16 @@ def _efficientnet_lite2(content: Content) -> bytes:
     return efficientnet.convert(tensors, variant="lite2", middle=(10, 14, 19))
 
 
+def _use_multilingual(content: Content) -> bytes:
+    """Rewrite the sentence encoder so that its vectors do not depend on the batch."""
+    return sentence_encoder.convert(content["onnx"])
+
+
 CANONICAL_FORMS: dict[str, Callable[[Content], bytes]] = {
     "file": _file,
     "vgg16": _vgg16,
     "resnet50": _resnet50,
     "efficientnet_lite2": _efficientnet_lite2,
+    "use_multilingual": _use_multilingual,
 }
 """The converter of a resource, by the key `form` of resources.yaml."""

@@ -4,17 +4,18 @@ An encoder is an entry of `rakuten/data/resources.yaml`: an ONNX file that takes
 vectors. docs/encoders.md describes how to add one.
 
 The default is a multilingual encoder: Yang et al., "Multilingual Universal Sentence Encoder for
-Semantic Retrieval", 2019; the convolutional variant with int8 quantized weights. It was trained on
-16 languages, including French, and is not trained further here.
+Semantic Retrieval", 2019; the convolutional variant with int8 quantized weights, see
+`rakuten.data.sentence_encoder`. It was trained on 16 languages, including French, and is not
+trained further here.
 
-Every text goes through the network alone, because a quantized network takes the range of its
-activations from the batch: in a batch, a text's vector would depend on the other texts. Many texts
-are encoded in separate processes, which also work where TensorFlow was imported first.
+A text's vector does not depend on the texts that are encoded with it. Texts are encoded in threads,
+or in separate processes where TensorFlow was imported first.
 """
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from multiprocessing import get_context
 from pathlib import Path
@@ -23,7 +24,7 @@ from typing import Any, Self
 import numpy as np
 import onnxruntime_extensions
 
-from rakuten import feature_store, onnx_models
+from rakuten import feature_store, onnx_models, prefetch
 from rakuten.feature_store import FeatureStore
 from rakuten.onnx_models import EncoderError
 
@@ -34,9 +35,9 @@ NONE = "none"
 """The value of `encode_text.encoder` with which text models use the terms alone."""
 
 BATCH = 256
-"""Texts sent to a process at once, and texts in one part of the store."""
+"""Texts that a thread or process takes at once, and texts in one part of the store."""
 
-TEXTS_PER_PROCESS = 2000
+TEXTS_PER_PROCESS = 4000
 """Fewer texts are encoded sooner than another process starts, which takes two seconds."""
 
 
@@ -50,6 +51,8 @@ class EncoderSpec:
         width: Length of a vector.
         max_characters: Characters read of a text.
         lowercase: Whether texts are converted to lower case.
+        batch: Texts in one call of the network: 1 if a text's vector depends on the other texts of
+            a call.
     """
 
     name: str
@@ -57,6 +60,7 @@ class EncoderSpec:
     width: int
     max_characters: int
     lowercase: bool
+    batch: int = 1
 
     @classmethod
     def from_table(cls, name: str, entry: Mapping[str, Any]) -> Self:
@@ -113,7 +117,7 @@ class SentenceEncoder:
         self._input = self._session.get_inputs()[0].name
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
-        """Encode texts, one per call of the network.
+        """Encode texts, `spec.batch` in one call of the network.
 
         Args:
             texts: n texts.
@@ -125,14 +129,16 @@ class SentenceEncoder:
             rakuten.onnx_models.EncoderError: If the network's vectors have another length.
         """
         vectors = np.zeros((len(texts), self.spec.width), np.float16)
-        for row, text in enumerate(texts):
-            start = self.spec.beginning(text)
-            if start.strip():
-                vector = np.asarray(self._session.run(None, {self._input: [start]})[0])
-                if vector.size != self.spec.width:
-                    problem = f"returns {vector.shape}, expected (1, {self.spec.width})"
-                    raise EncoderError(self.spec.name, problem)
-                vectors[row] = vector
+        starts = [self.spec.beginning(text) for text in texts]
+        rows = [row for row, start in enumerate(starts) if start.strip()]
+        for first in range(0, len(rows), self.spec.batch):
+            chosen = rows[first : first + self.spec.batch]
+            found = self._session.run(None, {self._input: [starts[row] for row in chosen]})[0]
+            found = np.asarray(found)
+            if found.size != len(chosen) * self.spec.width:
+                expected = len(chosen), self.spec.width
+                raise EncoderError(self.spec.name, f"returns {found.shape}, expected {expected}")
+            vectors[chosen] = found.reshape(len(chosen), -1)
         return vectors
 
 
@@ -157,12 +163,12 @@ def encode(
     progress: Callable[..., Iterable] | None = None,
     store: FeatureStore | None = None,
 ) -> dict[str, np.ndarray]:
-    """Encode the texts of products, equal texts once, in several processes if there are many.
+    """Encode the texts of products, equal texts once, in several threads.
 
     Args:
         found: The ONNX file and its use, as `find` returns them.
         kinds: n texts of each kind, e.g. the titles and the descriptions.
-        threads: Maximum number of processes, at least 1. The result does not depend on it.
+        threads: Maximum number of threads, at least 1. The result does not depend on it.
         progress: Wraps the finished batches in a progress bar, as `stage_log.progress` does.
         store: Finished vectors under the same `fingerprint`; new ones are added.
 
@@ -189,10 +195,7 @@ def encode(
     todo = np.flatnonzero(missing)
     batches = np.split(todo, range(BATCH, len(todo), BATCH)) if len(todo) else []
     results: Iterable[np.ndarray] = _encode_batches(
-        path,
-        spec,
-        [[texts[row] for row in batch] for batch in batches],
-        processes=min(threads, 1 + len(todo) // TEXTS_PER_PROCESS),
+        path, spec, [[texts[row] for row in batch] for batch in batches], threads=threads
     )
     if progress:
         results = progress(results, total=len(batches), unit="batch", description="encode")
@@ -226,15 +229,19 @@ def _digest(text: str) -> str:
 
 
 def _encode_batches(
-    path: str | Path, spec: EncoderSpec, batches: list[list[str]], *, processes: int
+    path: str | Path, spec: EncoderSpec, batches: list[list[str]], *, threads: int
 ) -> Iterator[np.ndarray]:
-    """Encode batches in their order, in this process or in others."""
+    """Encode batches in their order, in threads or in other processes."""
     if not batches:
         return
-    if processes == 1 and not onnx_models.tensorflow_imported_first():
-        encoder = SentenceEncoder(path, spec)
-        yield from map(encoder.encode, batches)
+    if not onnx_models.tensorflow_imported_first():
+        encode = SentenceEncoder(path, spec).encode
+        with closing(
+            prefetch.map_in_order(encode, batches, threads=threads, buffer_size=threads)
+        ) as vectors:
+            yield from vectors
         return
+    processes = min(threads, 1 + sum(map(len, batches)) // TEXTS_PER_PROCESS)
     context = get_context("spawn")  # a fork would copy the locks of other libraries' threads
     with ProcessPoolExecutor(processes, context, _start_worker, (path, spec)) as pool:
         yield from pool.map(_encode_in_worker, batches)
