@@ -15,7 +15,7 @@ from rakuten import onnx_models, storage
 from rakuten.data import resources
 from rakuten.feature_store import FeatureStore
 from rakuten.onnx_models import EncoderError
-from rakuten.text import encoder
+from rakuten.text import encoder, html
 from rakuten.text.encoder import EncoderSpec
 
 ENTRY = resources.read_table(ROOT / resources.TABLE)["use_multilingual"]
@@ -30,7 +30,13 @@ def vector(text):
 
 
 @pytest.fixture
-def encoded(monkeypatch, tmp_path):
+def calls():
+    """The number of texts in each call of the network."""
+    return []
+
+
+@pytest.fixture
+def encoded(monkeypatch, tmp_path, calls):
     """The texts that reached the network, which is a fake one."""
     texts = []
 
@@ -47,9 +53,9 @@ def encoded(monkeypatch, tmp_path):
         def run(self, outputs, feeds):
             ((name, batch),) = feeds.items()
             assert name == "texts"
-            assert len(batch) == 1, "each text alone"
+            calls.append(len(batch))
             texts.extend(batch)
-            return [vector(batch[0])[None]]
+            return [np.array([vector(text) for text in batch])]
 
     monkeypatch.setattr(onnx_models.onnxruntime, "InferenceSession", Session)
     monkeypatch.setattr(onnx_models, "tensorflow_imported_first", lambda: False)
@@ -104,6 +110,22 @@ def test_the_encoder_cuts_long_texts(encoded, tmp_path):
     assert encoded == ["x" * SPEC.max_characters]
 
 
+@pytest.mark.parametrize(("batch", "expected"), [(1, [1, 1, 1, 1, 1]), (2, [2, 2, 1]), (9, [5])])
+def test_texts_go_through_the_network_in_batches(encoded, calls, tmp_path, batch, expected):
+    network = encoder.SentenceEncoder(tmp_path / "network.onnx", replace(SPEC, batch=batch))
+    vectors = network.encode(["a", "", "b", "c", " ", "d", "e"])
+    assert calls == expected
+    assert vectors.any(axis=1).tolist() == [True, False, True, True, False, True, True]
+    np.testing.assert_array_equal(vectors[5], vector("d").astype(np.float16))
+
+
+def test_the_result_does_not_depend_on_the_number_of_threads(encoded, encode, monkeypatch):
+    monkeypatch.setattr(encoder, "BATCH", 3)
+    titles = [f"titre {number}" for number in range(50)]
+    expected = encode({"title": titles})["title"]
+    assert encode({"title": titles}, threads=4)["title"].tobytes() == expected.tobytes()
+
+
 def test_no_products(encoded, encode):
     vectors = encode({"title": [], "description": []})
     assert {kind: found.shape for kind, found in vectors.items()} == {
@@ -123,11 +145,6 @@ def test_progress_is_shown_by_batches(encoded, encode, monkeypatch):
     vectors = encode({"title": ["a", "b", "c", "a"]}, progress=progress)
     assert shown == [{"total": 2, "unit": "batch", "description": "encode"}]
     assert vectors["title"].shape == (4, 512)
-
-
-def test_few_texts_start_no_process(encoded, encode):
-    """A new process would not know the fake network."""
-    assert encode({"title": ["a", "b"]}, threads=8)["title"].any(axis=1).all()
 
 
 def test_without_an_encoder_there_are_no_vectors():
@@ -219,13 +236,14 @@ CHANGES = (
     {"width": 300},
     {"max_characters": 300},
     {"lowercase": False},
+    {"batch": 1},
 )
 
 
 @pytest.mark.parametrize(
     ("old", "new", "harmless"),
     [
-        ('"""Encode texts, one', '"""Encode the texts, one', True),
+        ('"""Encode texts, `spec', '"""Encode the texts, `spec', True),
         ("has other keys than", "has keys other than", True),
         ("start.lower()", "start.upper()", False),
     ],
@@ -242,9 +260,7 @@ def test_fingerprint_changes_only_with_edits_that_can_change_vectors(tmp_path, o
 
 
 @pytest.mark.slow
-def test_the_real_network_matches_translations_and_encodes_each_text_alone(
-    built_repository, monkeypatch
-):
+def test_the_real_network_matches_translations(built_repository, monkeypatch):
     importlib.import_module("tensorflow")  # as in a process that also uses images
     found = encoder.find("use_multilingual", built_repository / encoder.FOLDER)
     pairs = [
@@ -259,12 +275,27 @@ def test_the_real_network_matches_translations_and_encodes_each_text_alone(
     np.testing.assert_allclose(lengths, 1, atol=1e-3)
     assert np.diag(similarity).min() > 0.6
     assert similarity[~np.eye(3, dtype=bool)].max() < 0.4
-    alone = [encoder.encode(found, {"one": [text]}, threads=1)["one"][0] for text in french]
-    assert np.array(alone).tobytes() == vectors["french"].tobytes()
     monkeypatch.setattr(encoder, "TEXTS_PER_PROCESS", 1)
     monkeypatch.setattr(encoder, "BATCH", 2)
     spread = encoder.encode(found, {"french": french, "english": english}, threads=2)
     assert spread["english"].tobytes() == vectors["english"].tobytes()
+
+
+@pytest.mark.slow
+def test_a_vector_does_not_depend_on_the_texts_of_its_batch(built_repository):
+    path, spec = encoder.find("use_multilingual", built_repository / encoder.FOLDER)
+    products = storage.read_table(built_repository / "build/clean/products.parquet")
+    texts = [
+        text for both in zip(*html.plain_texts(products), strict=True) for text in both if text
+    ]
+    texts = texts[:400]
+    alone = encoder.SentenceEncoder(path, replace(spec, batch=1)).encode(texts)
+    generator = np.random.default_rng(0)
+    for size in (2, spec.batch, 100):
+        order = generator.permutation(len(texts))
+        network = encoder.SentenceEncoder(path, replace(spec, batch=size))
+        found = network.encode([texts[row] for row in order])
+        assert found.tobytes() == alone[order].tobytes()
 
 
 def test_capitals_do_not_matter(encoded, encode):
