@@ -5,7 +5,7 @@ row that cannot be read in full is predicted from what can be read and listed in
 """
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack, closing
 from functools import partial
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from rakuten import stage_log
 from rakuten.data.archives import READ_FAULTS
-from rakuten.prefetch import map_in_order
+from rakuten.prefetch import available_cpus, map_in_order
 from rakuten.serving import prediction_files
 from rakuten.serving.classifier import Prediction, Prepared, Product, ProductClassifier
 from rakuten.serving.errors import InputError, one_line
@@ -28,9 +28,11 @@ from rakuten.serving.product_images import (
 )
 from rakuten.serving.product_tables import Row, Table, open_table, read_rows
 
-CHUNK = 256  # products that are classified together; a kill loses at most one chunk
-BUFFER = 64  # images that are decoded while a chunk is classified
-THREADS = 4  # that find and decode images
+CHUNK = 256
+"""Products that are classified together; a kill loses at most one chunk."""
+
+BUFFER = 64
+"""Images that are encoded before the chunk before them is classified."""
 
 
 class PreparedRow(NamedTuple):
@@ -224,14 +226,20 @@ def _classify_missing(
     """Classify the chunks that are not stored yet and store each."""
     before = sum(min(CHUNK, table.rows - number * CHUNK) for number in done)
     rows = (row for row in read_rows(table) if row.position // CHUNK not in done)
-    prepare = partial(prepare_row, classifier=classifier, images=images)
+    prepare = partial(_encode_row, classifier=classifier, images=images)
     with ExitStack() as stack:
+        prepared_rows: Iterable[PreparedRow] = map(prepare, rows)
+        if images:  # an image is found, decoded and encoded in one thread, several in parallel
+            prepared_rows = stack.enter_context(
+                closing(map_in_order(prepare, rows, threads=available_cpus(), buffer_size=BUFFER))
+            )
         prepared_rows = stack.enter_context(
-            closing(map_in_order(prepare, rows, threads=THREADS, buffer_size=BUFFER))
-        )
-        bar = stack.enter_context(
             stage_log.progress(
-                (), total=table.rows, unit="product", description="predict", initial=before
+                prepared_rows,
+                total=table.rows,
+                unit="product",
+                description="predict",
+                initial=before,
             )
         )
         for number, group in itertools.groupby(prepared_rows, lambda r: r.row.position // CHUNK):
@@ -239,7 +247,12 @@ def _classify_missing(
             predicted, errors = classify_chunk(chunk, classifier, options.top)
             missing = sum(prepared_row.image_missing for prepared_row in chunk)
             prediction_files.write_chunk(options, number, predicted, errors, missing)
-            bar.update(len(chunk))
+
+
+def _encode_row(row: Row, classifier: ProductClassifier, images: ImageReader | None) -> PreparedRow:
+    """Prepare a row and encode its image."""
+    found = prepare_row(row, classifier, images)
+    return found._replace(prepared=classifier.encode_image(found.prepared))
 
 
 def _values(index: int | str, prediction: Prediction, top: int) -> list:

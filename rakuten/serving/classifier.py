@@ -5,15 +5,15 @@ and prepares products with the same code as training. Each part is loaded when t
 needs it. The networks are run by ONNX Runtime.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
 
-from rakuten import storage
+from rakuten import prefetch, storage
 from rakuten.categories import CODES, NAMES, NUM_CATEGORIES
 from rakuten.image import encoder as image_encoder
 from rakuten.image import extraction, preprocessing
@@ -25,6 +25,9 @@ from rakuten.text.html import plain_text
 
 TEXTS = ("title", "description")
 """The texts of a product."""
+
+PART = 64
+"""Products whose texts are encoded while the text ensemble classifies those before them."""
 
 
 @dataclass(frozen=True)
@@ -49,12 +52,15 @@ class Prepared:
     Attributes:
         title: Plain text.
         description: Plain text.
-        image: Pixels and facts of every view, None without an image.
+        image: Pixels and facts of every view, None without an image or with its features.
+        features: Of the image, as `ProductClassifier.image_features` returns them for n = 1; None
+            if they were not computed yet, see `ProductClassifier.encode_image`.
     """
 
     title: str
     description: str
     image: preprocessing.Prepared | None
+    features: Mapping[str, np.ndarray] | None = None
 
 
 @dataclass(frozen=True)
@@ -194,12 +200,30 @@ class ProductClassifier:
             image = preprocessing.prepare(_read_image(product.image), self._preparation)
         return Prepared(plain_text(product.title), plain_text(product.description), image)
 
+    def encode_image(self, product: Prepared) -> Prepared:
+        """Replace the pixels of a product by their features, which take less memory.
+
+        Threads may encode the images of several products at the same time. A product without an
+        image is returned as it is.
+        """
+        if product.image is None:
+            return product
+        features = extraction.compute_features(
+            iter([product.image]), 1, self._image_encoder.encode, 1, lambda _: None
+        )
+        swapped = {kind: np.swapaxes(array, 0, 1) for kind, array in features.items()}
+        return replace(product, image=None, features=swapped)
+
+    def warm_up(self) -> None:
+        """Load all models now instead of with the first products."""
+        self.predict([Product("a"), Product(image=np.zeros((8, 8, 3), np.uint8))])
+
     def probabilities(self, products: Sequence[Prepared]) -> Probabilities:
         """Compute the probabilities of every model.
 
-        Texts and images are encoded one at a time, and images are classified one at a time. Texts
-        are classified together: rounding may change the seventh digit of a product's text and fused
-        probabilities with the other products of the batch.
+        The features of a text or an image do not depend on the other products, and images are
+        classified one at a time. Texts are classified together: rounding may change the seventh
+        digit of a product's text and fused probabilities with the other products of the batch.
         """
         text = self._text_probabilities(products)
         image = self._image_probabilities(products)
@@ -226,15 +250,16 @@ class ProductClassifier:
             return []
         found = self.probabilities(products)
         best = np.argsort(-found.fused, axis=1, kind="stable")[:, :top]
-        contributions = late_fusion.contributions(
-            self.fusion, found.text, found.image, best[:, 0]
-        ).tolist()
+        highest = np.take_along_axis(found.fused, best, axis=1)
+        contributions = late_fusion.contributions(self.fusion, found.text, found.image, best[:, 0])
         return [
             Prediction(
-                tuple(_choice(label, row[label]) for label in labels),
-                *(None if np.isnan(value) else value for value in values),
+                tuple(map(_choice, labels, row)),
+                *(None if math.isnan(value) else value for value in values),
             )
-            for labels, row, values in zip(best, found.fused, contributions, strict=True)
+            for labels, row, values in zip(
+                best.tolist(), highest.tolist(), contributions.tolist(), strict=True
+            )
         ]
 
     def predict(self, products: Iterable[Product], *, top: int = 5) -> list[Prediction]:
@@ -265,53 +290,60 @@ class ProductClassifier:
         """
         if not self._text_spec:
             return {}
-        kinds = {name: [getattr(product, name) for product in products] for name in TEXTS}
-        with ThreadPoolExecutor(self._threads) as workers:
-            found = {}
-            for kind, texts in kinds.items():
-                parts = np.array_split(np.array(texts, dtype=object), self._threads)
-                found[kind] = np.concatenate(list(workers.map(self._text_encoder.encode, parts)))
-            return found
+        texts = [getattr(product, name) for name in TEXTS for product in products]
+        vectors = np.split(self._text_encoder.encode(texts), len(TEXTS))
+        return dict(zip(TEXTS, vectors, strict=True))
 
     def image_features(self, products: Sequence[Prepared]) -> dict[str, np.ndarray]:
         """Encode images.
 
         Args:
-            products: n products with an image, at least one.
+            products: n products with an image or its features, at least one.
 
         Returns:
             "average", "middle_1" and so on float16 (v, n, width), and "facts" float64 (v, n, fields
             of `rakuten.image.preprocessing.Facts`), of each of the v views.
         """
-        images = [product.image for product in products if product.image is not None]
-        encode, batch = self._image_encoder.encode, image_encoder.BATCH
-        features = extraction.compute_features(
-            iter(images), len(images), encode, batch, lambda _: None
-        )
-        return {kind: np.swapaxes(array, 0, 1) for kind, array in features.items()}
+        encoded = self._in_threads(self.encode_image, products)
+        features = [product.features for product in encoded if product.features is not None]
+        return {
+            kind: np.concatenate([one[kind] for one in features], axis=1) for kind in features[0]
+        }
 
     def _text_probabilities(self, products: Sequence[Prepared]) -> np.ndarray:
         """Apply the text ensemble to the products that have text."""
         found = np.full((len(products), NUM_CATEGORIES), np.nan, np.float32)
         rows = [row for row, one in enumerate(products) if one.title or one.description]
-        if rows and self.summary["models"]["text"]:
-            chosen = [products[row] for row in rows]
-            titles, descriptions = ([getattr(p, k) for p in chosen] for k in TEXTS)
-            vectors = self.text_vectors(chosen)
-            texts = Texts(np.array(rows), titles, descriptions, vectors)
-            found[rows] = self._text.probabilities(texts)
+        if not rows or not self.summary["models"]["text"]:
+            return found
+        parts = [rows[start : start + PART] for start in range(0, len(rows), PART)]
+        chosen = [[products[row] for row in part] for part in parts]
+        vectors = self._in_threads(self.text_vectors, chosen)
+        for part, members, encoded in zip(parts, chosen, vectors, strict=True):
+            titles, descriptions = ([getattr(product, k) for product in members] for k in TEXTS)
+            texts = Texts(np.array(part), titles, descriptions, encoded)
+            found[part] = self._text.probabilities(texts)
         return found
 
     def _image_probabilities(self, products: Sequence[Prepared]) -> np.ndarray:
         """Apply the image ensemble to the products that have an image."""
         found = np.full((len(products), NUM_CATEGORIES), np.nan, np.float32)
-        rows = [row for row, one in enumerate(products) if one.image is not None]
+        rows = [row for row, one in enumerate(products) if one.image or one.features]
         if rows and self.summary["models"]["image"]:
-            features = self.image_features([products[row] for row in rows])
-            for position, row in enumerate(rows):  # one by one: the order of sums depends on n
-                views = image_ensemble.views(features, np.array([position]))
+            encoded = self._in_threads(self.encode_image, [products[row] for row in rows])
+            for row, product in zip(rows, encoded, strict=True):
+                # One at a time: the order of sums depends on the number of rows.
+                views = image_ensemble.views(product.features, np.array([0]))
                 found[row] = self._image.probabilities(views)
         return found
+
+    def _in_threads(self, function: Callable, items: Sequence) -> Iterator:
+        """Apply a function to items in threads; in this thread if there is one item."""
+        if len(items) == 1 or self._threads == 1:
+            return map(function, items)
+        return prefetch.map_in_order(
+            function, items, threads=self._threads, buffer_size=2 * self._threads
+        )
 
     @cached_property
     def _text(self) -> TextEnsemble:
@@ -352,4 +384,4 @@ def _read_image(image: bytes | str | Path | np.ndarray) -> bytes | np.ndarray:
 
 
 def _choice(label: int, probability: float) -> Choice:
-    return Choice(CODES[label], NAMES[CODES[label]], float(probability))
+    return Choice(CODES[label], NAMES[CODES[label]], probability)
