@@ -175,7 +175,7 @@ class Simulated(transforms.Prediction):
                 columns["features"] = pa.FixedSizeListArray.from_arrays(own, self.width)
                 return pa.table(columns)
             rows = [
-                [prepared_row.row.index, 10, "livres_adulte", 0.5, 1.0, None]
+                [prepared_row.row.index, 10, "Livres pour adultes", 0.5, 1.0, None]
                 for prepared_row in prepared_rows
             ]
             return prediction_files.tabulate(batch_prediction.columns_of(1), rows)

@@ -33,8 +33,8 @@ def main() -> None:
 
 def _show_header() -> None:
     """Draw the title, the language switch and the name of the data."""
-    title, switch = st.columns([5, 1.4], vertical_alignment="top")
-    with switch:
+    with st.container(key="header", horizontal=True, horizontal_alignment="distribute"):
+        heading = st.container()
         st.radio(
             t("language"),
             list(LANGUAGES),
@@ -43,9 +43,8 @@ def _show_header() -> None:
             horizontal=True,
             label_visibility="collapsed",
         )
-    with title:
-        st.title(t("page_title"), anchor=False)
-        st.html(f'<div class="rk-lead">{components.escape(t("page_lead"))}</div>')
+    heading.title(t("page_title"), anchor=False)
+    st.html(f'<div class="rk-lead">{components.escape(t("page_lead"))}</div>')
     _set_language()
     if DATASET.exists():
         name = catalogue.dataset_name()
@@ -56,12 +55,13 @@ def _show_header() -> None:
 
 
 def _set_language() -> None:
-    """Set the language of the document, and the label of the uploader's button."""
-    label = t("choose_file")
+    """Set the language of the document, and labels that Streamlit would show in English."""
     st.html(
         f"<script>document.documentElement.lang={language()!r}</script>"
         "<style>[data-testid=stFileUploaderDropzone] [data-testid=stBaseButton-secondary]::after"
-        f'{{content:"{label}"}}</style>',
+        f'{{content:"{t("choose_file")}"}}'
+        f'[data-testid=stFormSubmitButton] button:disabled::after{{content:"{t("uploading")}"}}'
+        "</style>",
         unsafe_allow_javascript=True,
     )
 

@@ -38,6 +38,25 @@ class Side:
 
 
 @dataclass(frozen=True)
+class Range:
+    """A measured share of 1 with its interval.
+
+    Attributes:
+        label: What was measured.
+        share: 0 to 1.
+        low: Lower end of its interval, `share` without one.
+        high: Upper end, `share` without one.
+        value: The share and its interval as text.
+    """
+
+    label: str
+    share: float
+    low: float
+    high: float
+    value: str
+
+
+@dataclass(frozen=True)
 class Mark:
     """A part of a text.
 
@@ -69,8 +88,8 @@ class Card:
     lines: tuple[str, ...]
 
 
-def bars(rows: Iterable[Bar]) -> str:
-    """Draw shares as bars with label and value."""
+def bars(rows: Iterable[Bar], *, clear: bool = True) -> str:
+    """Draw shares as bars with label and value; the first is emphasized if it is a clear answer."""
     items = "".join(
         f'<li><div class="rk-row"><span class="rk-label">{escape(row.label)} '
         f'<span class="rk-note">{escape(row.note)}</span></span>'
@@ -79,11 +98,20 @@ def bars(rows: Iterable[Bar]) -> str:
         f'<div class="rk-fill" style="width:{100 * row.share:.2f}%"></div></div></li>'
         for row in rows
     )
-    return f'<ol class="rk-bars">{items}</ol>'
+    return f'<ol class="rk-bars{" rk-clear" * clear}">{items}</ol>'
 
 
-def two_sided(rows: Iterable[Side], *, against: str, favour: str) -> str:
-    """Draw bars to the left and right of a middle line, with their values."""
+def two_sided(
+    rows: Iterable[Side], *, against: str, favour: str, labels: Sequence[str] = ()
+) -> str:
+    """Draw bars to the left and right of a middle line, with their values.
+
+    Args:
+        rows: The bars.
+        against: What the left side means.
+        favour: What the right side means.
+        labels: Of the axis, from its left to its right end, at equal distances.
+    """
     items = ""
     for row in rows:
         share = row.share or 0.0
@@ -96,9 +124,34 @@ def two_sided(rows: Iterable[Side], *, against: str, favour: str) -> str:
             f'style="left:{start:.2f}%;width:{width:.2f}%"></div></div>'
             f'<span class="rk-value">{escape(row.value)}</span></li>'
         )
-    ends = f'<span></span><div class="rk-ends"><span>← {escape(against)}</span>'
-    ends += f"<span>{escape(favour)} →</span></div><span></span>"
-    return f'<ul class="rk-sides">{items}<li class="rk-legend">{ends}</li></ul>'
+    ticks = "".join(f"<span>{escape(label)}</span>" for label in labels)
+    legend = f'<span></span><div><div class="rk-ticks">{ticks}</div><div class="rk-ends">'
+    legend += f"<span>← {escape(against)}</span><span>{escape(favour)} →</span></div></div>"
+    return f'<ul class="rk-sides">{items}<li class="rk-legend">{legend}<span></span></li></ul>'
+
+
+def gauge(title: str, rows: Iterable[Range], *, kind: str) -> str:
+    """Draw shares as points with intervals on an axis from 0 to 100 %.
+
+    Args:
+        title: Where the shares come from.
+        rows: The shares.
+        kind: "published" or "here": colour and shape of the points.
+    """
+    items = "".join(
+        f'<li><div class="rk-row"><span class="rk-label">{escape(row.label)}</span>'
+        f'<span class="rk-value">{escape(row.value)}</span></div>'
+        f'<div class="rk-scale" aria-hidden="true">'
+        f'<div class="rk-interval" style="left:{100 * row.low:.2f}%;'
+        f'width:{100 * (row.high - row.low):.2f}%"></div>'
+        f'<div class="rk-point" style="left:{100 * row.share:.2f}%"></div></div></li>'
+        for row in rows
+    )
+    return (
+        f'<div class="rk-gauge rk-{kind}"><div class="rk-source">{escape(title)}</div>'
+        f'<ul>{items}</ul><div class="rk-ends" aria-hidden="true"><span>0</span><span>50</span>'
+        "<span>100&nbsp;%</span></div></div>"
+    )
 
 
 def marked(pieces: Iterable[Mark]) -> str:
@@ -149,11 +202,49 @@ def table(
 
 
 def bring_into_view() -> str:
-    """Scroll to the answer, which is below the form on a phone."""
-    return (
-        "<script>setTimeout(() => document.querySelector('.rk-verdict')?.scrollIntoView("
-        "{block: 'center', behavior: 'smooth'}), 300)</script>"
-    )
+    """Scroll to the answer if it is not on the screen: it is below the form on a phone."""
+    return """<script>setTimeout(() => {
+        const answer = document.querySelector('.rk-verdict');
+        const box = answer?.getBoundingClientRect();
+        if (box && (box.top < 0 || box.bottom > window.innerHeight))
+            answer.scrollIntoView({block: 'center', behavior: 'smooth'});
+    }, 300)</script>"""
+
+
+def wait_for_uploads() -> str:
+    """Let a form that is sent while its file is uploaded wait for the file.
+
+    Streamlit disables the button meanwhile, but the Enter key in a text field sends the form
+    without the file. The button is pressed once it is enabled.
+    """
+    return """<script>if (!window.rkWaits) {
+        window.rkWaits = true;
+        const find = () => document.querySelector('[data-testid=stFormSubmitButton] button');
+        let asked = false;
+        const ask = (event) => {
+            if (!find()?.disabled) return;
+            event.preventDefault();
+            event.stopImmediatePropagation();
+            if (asked) return;
+            asked = true;
+            const timer = setInterval(() => {
+                const button = find();
+                if (button?.disabled) return;
+                clearInterval(timer);
+                asked = false;
+                button?.click();
+            }, 100);
+        };
+        document.addEventListener('keydown', (event) => {
+            const sends = event.target.matches('input[type=text]') || event.ctrlKey
+                || event.metaKey;
+            if (event.key === 'Enter' && sends && event.target.closest('[data-testid=stForm]'))
+                ask(event);
+        }, true);
+        document.addEventListener('click', (event) => {
+            if (event.target.closest('[data-testid=stFormSubmitButton]')) ask(event);
+        }, true);
+    }</script>"""
 
 
 def cards(products: Iterable[Card], *, wide: bool = False) -> str:
@@ -174,13 +265,19 @@ def cards(products: Iterable[Card], *, wide: bool = False) -> str:
     return f'<ul class="rk-cards{" rk-wide" * wide}">{items}</ul>'
 
 
-def verdict(name: str, note: str, probability: str, confidence: str) -> str:
+def verdict(name: str, note: str, pill: str) -> str:
     """Write the answer in large type."""
     return (
         f'<div class="rk-verdict" role="status"><div class="rk-name">{escape(name)}</div>'
-        f'<div class="rk-facts"><span class="rk-pill">{escape(confidence)} · '
-        f'{escape(probability)}</span><span class="rk-note">{escape(note)}</span></div></div>'
+        f'<div class="rk-facts"><span class="rk-pill">{escape(pill)}</span>'
+        f'<span class="rk-note">{escape(note)}</span></div></div>'
     )
+
+
+def subject(text: str, image: str | None) -> str:
+    """Name the product that an answer is for, with a thumbnail if it has an image."""
+    shown = f'<img src="{escape(image)}" alt="">' if image else ""
+    return f'<div class="rk-subject">{shown}<span>{escape(text)}</span></div>'
 
 
 def note(text: str, *, kind: str = "") -> str:

@@ -1,4 +1,4 @@
-"""The image with region effects: tinted, the strongest regions outlined and numbered."""
+"""The image with region effects: tinted, the strongest regions outlined and named."""
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -8,8 +8,9 @@ from rakuten.image import preprocessing
 FOR, AGAINST = (13, 148, 136), (234, 120, 20)
 """Colours of evidence for and against the category: teal and orange."""
 
-MIN_EFFECT = 0.05
-"""Least effect in log-odds that is shown."""
+MIN_EFFECT, FULL_EFFECT = 0.1, 1.0
+"""Effects of a region in log-odds: below the first it is not outlined, from the second it has the
+full tint. The same for every product."""
 
 STRONGEST = 3
 SIDE = 560
@@ -41,14 +42,18 @@ def strongest(effects: np.ndarray) -> list[tuple[int, int]]:
         effects: float (grid, grid).
 
     Returns:
-        At most `STRONGEST` pairs of row and column, the strongest first, without cells below
-        `MIN_EFFECT` or a quarter of the strongest.
+        At most `STRONGEST` pairs of row and column, the strongest first, none below `MIN_EFFECT`.
     """
     sizes = np.abs(effects)
     order = np.argsort(-sizes, axis=None, kind="stable")[:STRONGEST]
     cells = [tuple(map(int, np.unravel_index(at, effects.shape))) for at in order]
-    least = max(MIN_EFFECT, sizes.max() / 4)
-    return [cell for cell in cells if sizes[cell] >= least]
+    return [cell for cell in cells if sizes[cell] >= MIN_EFFECT]
+
+
+def name(cell: tuple[int, int]) -> str:
+    """Name a cell as on a map: columns A, B, ... from the left, rows 1, 2, ... from the top."""
+    row, column = cell
+    return f"{chr(ord('A') + column)}{row + 1}"
 
 
 def place(cell: tuple[int, int], grid: int) -> str:
@@ -70,8 +75,7 @@ def draw(pixels: np.ndarray, effects: np.ndarray) -> np.ndarray:
     height, width, _ = pixels.shape
     size = _shown_size(width, height)
     base = Image.fromarray(pixels).resize(size, Image.Resampling.BICUBIC)
-    limit = max(np.abs(effects).max(), 4 * MIN_EFFECT)
-    strength = Image.fromarray((effects / limit).astype(np.float32))
+    strength = Image.fromarray((effects / FULL_EFFECT).astype(np.float32))
     strength = np.asarray(strength.resize(size, Image.Resampling.BILINEAR))[..., None]
     grey = np.asarray(base.convert("L").convert("RGB"), np.float32) * 0.5 + 127 * 0.5
     colour = np.where(strength > 0, np.float32(FOR), np.float32(AGAINST))
@@ -89,15 +93,15 @@ def _shown_size(width: float, height: float) -> tuple[int, int]:
 
 
 def _outline(image: Image.Image, effects: np.ndarray) -> None:
-    """Outline and number the strongest cells."""
+    """Outline and name the strongest cells."""
     pen, grid = ImageDraw.Draw(image), len(effects)
     font = ImageFont.load_default(size=22)
-    for rank, (row, column) in enumerate(strongest(effects), start=1):
+    for row, column in strongest(effects):
         colour = FOR if effects[row, column] > 0 else AGAINST
         left, right = (round(at * image.width / grid) for at in (column, column + 1))
         top, bottom = (round(at * image.height / grid) for at in (row, row + 1))
         pen.rectangle((left, top, right - 1, bottom - 1), outline="white", width=5)
         pen.rectangle((left + 1, top + 1, right - 2, bottom - 2), outline=colour, width=3)
         middle = (left + right) // 2, (top + bottom) // 2
-        pen.ellipse((middle[0] - 16, middle[1] - 16, middle[0] + 16, middle[1] + 16), fill="white")
-        pen.text(middle, str(rank), fill="black", font=font, anchor="mm")
+        pen.ellipse((middle[0] - 18, middle[1] - 18, middle[0] + 18, middle[1] + 18), fill="white")
+        pen.text(middle, name((row, column)), fill="black", font=font, anchor="mm")

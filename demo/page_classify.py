@@ -1,91 +1,79 @@
 """The tab "Classify": a product in, a category and its explanation out."""
 
 import logging
-from dataclasses import dataclass
 from textwrap import shorten
 
 import streamlit as st
 
-from demo import components, examples, heatmap, uploads, view_models
+from demo import answer, components, examples, uploads
+from demo.answer import Request
 from demo.engine import Answer
 from demo.paths import MODELS_NEED, PRODUCTS_NEED
 from demo.shared import build, catalogue, complete, engine, heading, language, t
-from demo.translations import number, percent
-from rakuten.category_names import GROUPS, category
+from demo.translations import number
+from rakuten.category_names import GROUPS
 from rakuten.image import preprocessing
-from rakuten.serving import explanation
+from rakuten.model_names import named
 
 logger = logging.getLogger(__name__)
+
+MODEL = named("ensemble", "fusion")
+"""The model that classifies."""
 
 MAX_TITLE, MAX_DESCRIPTION = 1_000, 20_000
 """Characters; the challenge's longest are 250 and 9,700."""
 
 
-@dataclass(frozen=True)
-class Request:
-    """A product to classify.
-
-    Attributes:
-        title: As typed.
-        description: As typed.
-        image: Content of an image file, None without one.
-        example: The id of the example, None for the visitor's own product.
-    """
-
-    title: str
-    description: str
-    image: bytes | None
-    example: int | None
-
-
 def show() -> None:
-    """Draw the tab."""
+    """Draw the tab: the form and, beside it, the answer; at first that of an example."""
     if not complete((*MODELS_NEED, *PRODUCTS_NEED), "missing_build", kept=True):
         return
-    _show_examples()
-    st.space("small")
+    state = st.session_state
+    if "request" not in state and build().examples:
+        _use_example(build().examples[0])
+        state.shown = state.request  # nothing to scroll to
     left, right = st.columns([5, 7], gap="large")
     with left:
-        heading("own")
         error = _show_form()
         if error:
             st.error(error)
-    request = st.session_state.get("request")
+        _show_examples()
+    request = state.get("request")
     with right:
-        if request is None or error:
+        if request is None:
             st.html(components.note(t("answer_waits"), kind="empty"))
-            engine()  # load the models while the visitor reads
             return
-        answer = _answer(request)
-        if answer is None:
+        found = _answer(request)
+        if found is None:
             return
-        _show_answer(answer, request)
-    _show_explanation(answer, request)
+        answer.show(request, {MODEL: found.prediction})
+        if state.get("shown") != request:
+            state.shown = request
+            st.html(components.bring_into_view(), unsafe_allow_javascript=True)
+        answer.show_contributions(found.prediction)
+    answer.show_explanation(found, request)
 
 
 def _show_examples() -> None:
-    """Draw a button with a thumbnail for each example."""
-    heading("examples", t("examples_help"))
+    """Draw a strip of buttons with thumbnails, one for each example."""
+    heading("examples", level=3)
     products, style = catalogue(), ""
-    with st.container(key="examples"):
-        for start in range(0, examples.COUNT, 6):
-            row = build().examples[start : start + 6]
-            for column, example in zip(st.columns(6), row, strict=False):
-                group = GROUPS.get(example.group, {}).get(language(), "")
-                kind = t(f"kind_{example.kind}", group=group)
-                title = _plain(shorten(products.title(example.product), 48, placeholder=" …"))
-                column.button(
-                    f"**{kind}** *{title or t('no_title')}*",
-                    key=f"example-{example.product}",
-                    on_click=_use_example,
-                    args=(example,),
-                    width="stretch",
-                    wrap=True,
-                )
-                image = products.thumbnail(example.product) if example.with_image else None
-                if image:
-                    style += f".st-key-example-{example.product} button::before"
-                    style += f'{{background-color:#fff;background-image:url("{image}")}}'
+    with st.container(key="examples", horizontal=True, gap="small"):
+        for example in build().examples:
+            group = GROUPS.get(example.group, {}).get(language(), "")
+            kind = t(f"kind_{example.kind}", group=group)
+            title = _plain(shorten(products.title(example.product), 48, placeholder=" …"))
+            st.button(
+                f"**{kind}** *{title or t('no_title')}*",
+                key=f"example-{example.product}",
+                on_click=_use_example,
+                args=(example,),
+                wrap=True,
+            )
+            image = products.thumbnail(example.product) if example.with_image else None
+            if image:
+                style += f".st-key-example-{example.product} button::before"
+                style += f'{{background-color:#fff;background-image:url("{image}")}}'
     st.html(f"<style>{style}</style>")
 
 
@@ -112,15 +100,16 @@ def _show_form() -> str | None:
             placeholder=t("title_placeholder"),
         )
         description = st.text_area(
-            t("description"), key="description", max_chars=MAX_DESCRIPTION, height=140
+            t("description"), key="description", max_chars=MAX_DESCRIPTION, height=104
         )
         upload = st.file_uploader(t("image"), key=f"upload-{state.get('uploads', 0)}")
         kept = state.get("example_image")
         if kept is not None:
-            shown, box = st.columns([1, 3], vertical_alignment="center")
-            shown.image(kept, alt=t("example_image_alt"), width=72)
-            keep = box.checkbox(t("example_image"), key="keep_image")
+            with st.container(key="kept", horizontal=True, vertical_alignment="center"):
+                st.image(kept, alt=t("example_image_alt"), width=56)
+                keep = st.checkbox(t("example_image"), key="keep_image")
         sent = st.form_submit_button(t("submit"), type="primary", width="stretch")
+    st.html(components.wait_for_uploads(), unsafe_allow_javascript=True)
     if not sent:
         return None
     state.request = None
@@ -159,142 +148,6 @@ def _answer(request: Request) -> Answer | None:
             return None
     st.session_state.loaded = True
     return found
-
-
-def _show_answer(answer: Answer, request: Request) -> None:
-    """Show the category, the most probable ones and the contributions."""
-    first, code = answer.prediction, answer.prediction.code
-    heading("answer")
-    if st.session_state.get("shown") != request:
-        st.session_state.shown = request
-        st.html(components.bring_into_view(), unsafe_allow_javascript=True)
-    st.html(
-        components.verdict(
-            category(code, language()),
-            t("code", code=code),
-            percent(first.probability, language(), digits=1),
-            t(view_models.confidence(first.probability)),
-        )
-    )
-    if request.example is not None:
-        _show_truth(request.example, request.image)
-    heading("top", level=3)
-    st.html(components.bars(view_models.top_bars(first, language())))
-    heading("contributions", level=3)
-    st.html(components.sentence(view_models.evidence_sentence(first, language())))
-    rows = view_models.sides(first, language())
-    st.html(components.two_sided(rows, against=t("against"), favour=t("for")))
-    st.html(components.note(t("contributions_note")))
-
-
-def _show_truth(example: int, image: bytes | None) -> None:
-    """Show an example's category, and the evaluated prediction if it had the same inputs."""
-    truth = catalogue().code(example)
-    st.html(components.note(t("truth", category=category(truth, language()), code=truth)))
-    if image == catalogue().image(example):
-        row = build().predictions.set_index("id").loc[example]
-        code, kind = int(row["predicted"]), "right" if row["predicted"] == truth else "wrong"
-        figures = {"code": code, "probability": percent(row["probability"], language(), digits=1)}
-        shown = t(f"evaluated_{kind}", category=category(code, language()), **figures)
-        st.html(components.note(shown, kind=kind))
-
-
-def _show_explanation(answer: Answer, request: Request) -> None:
-    """Show the explanation; the slow heatmap is computed last."""
-    st.divider()
-    left, right = st.columns(2, gap="large")
-    with right:
-        heading("regions", t("regions_note"))
-        regions = st.container(key="heatmap")
-    with left:
-        heading("words", t("words_note"))
-        _show_words(answer)
-    st.divider()
-    heading("similar", t("similar_note"))
-    _show_similar(answer)
-    with regions:
-        _show_regions(answer, request)
-
-
-def _show_words(answer: Answer) -> None:
-    """Show the texts with marked words, and a table of the strongest."""
-    with st.spinner(t("words_working")):
-        effects = engine().word_effects(answer)
-    if not effects:
-        st.html(components.note(t("words_none")))
-        return
-    texts = {"title": answer.prepared.title, "description": answer.prepared.description}
-    content = ""
-    for field, text in texts.items():
-        if text:
-            pieces = view_models.marks(text, field, effects, language())
-            label = t(field).split(" (")[0]
-            content += components.paragraph(label, components.marked(pieces))
-    st.html(content)
-    if len(effects) >= explanation.MAX_WORDS:
-        st.html(components.note(t("words_limited", count=len(effects))))
-    rows = view_models.word_rows(effects, language())
-    if rows:
-        header = [t(name) for name in ("word", "where", "direction", "effect")]
-        st.html(components.table(header, rows, label=t("words")))
-
-
-def _show_similar(answer: Answer) -> None:
-    """Show the most similar training products by text and by image."""
-    products = catalogue()
-    for column, kind in zip(st.columns(2, gap="large"), ("text", "image"), strict=True):
-        with column:
-            heading(f"similar_{kind}", level=3)
-            found = engine().similar(answer, kind)
-            if not found:
-                st.html(components.note(t(f"similar_none_{kind}")))
-                continue
-            st.html(
-                components.cards(
-                    components.Card(
-                        products.thumbnail(product),
-                        t("no_image"),
-                        products.title(product) or t("no_title"),
-                        (
-                            category(products.code(product), language()),
-                            t("similarity", value=percent(value, language())),
-                        ),
-                    )
-                    for product, value in found
-                )
-            )
-
-
-def _show_regions(answer: Answer, request: Request) -> None:
-    """Show the heatmap of region effects."""
-    if request.image is None:
-        st.html(components.note(t("regions_none")))
-        return
-    bar = st.empty()
-
-    def advance(done: int, total: int) -> None:
-        bar.progress(done / total, t("regions_working", done=done, total=total))
-
-    if answer.regions is None:
-        advance(0, explanation.GRID**2)
-    effects = engine().region_effects(answer, advance)
-    bar.empty()
-    pixels = heatmap.network_view(answer.prepared.image, crop=engine().crops_borders)
-    st.image(heatmap.draw(pixels, effects), alt=t("regions_alt"))
-    cells = heatmap.strongest(effects)
-    if not cells:
-        st.html(components.note(t("regions_faint")))
-        return
-    rows = [
-        (
-            f"{rank} - {t(heatmap.place(cell, len(effects)))}",
-            t("for" if effects[cell] > 0 else "against"),
-            number(float(effects[cell]), language(), sign=True),
-        )
-        for rank, cell in enumerate(cells, start=1)
-    ]
-    header = [t("region"), t("direction"), t("effect")]
-    st.html(components.table(header, rows, label=t("regions")))
 
 
 def _plain(text: str) -> str:

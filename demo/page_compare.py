@@ -2,14 +2,16 @@
 
 import streamlit as st
 
-from demo import charts, components, view_models
+from demo import catalogue, charts, components, view_models
 from demo.paths import REPORTS_NEED, TABLES, history
 from demo.shared import complete, heading, language, t
-from demo.translations import percent
+from demo.translations import count, percent
 from rakuten import storage
 from rakuten.category_names import GROUPS
+from rakuten.evaluation.published import TEST_ROWS
 from rakuten.model_names import ENSEMBLES, STUDY, named
 from rakuten.model_names import title as model
+from rakuten.reports.readme import SAMPLE
 
 DEFAULT = named("ensemble", "fusion")
 """The model shown first."""
@@ -25,6 +27,8 @@ def show() -> None:
         return
     comparison = _table("comparison")
     _show_metrics(comparison)
+    st.divider()
+    _show_published(_table("intervals"))
     st.divider()
     _show_one_model(list(comparison["model"]))
     st.divider()
@@ -47,10 +51,32 @@ def _table(name: str):
 
 def _show_metrics(comparison) -> None:
     """Show the table of all models."""
-    heading("metrics", t("metrics_note", rows=int(comparison["rows"].max())))
-    rows, best = view_models.metric_rows(comparison, language())
-    header = [t(name) for name in ("model", *view_models.METRICS, "published")]
-    st.html(components.table(header, rows, label=t("metrics"), bold=best))
+    rows = count(int(comparison["rows"].max()), language())
+    heading("metrics", t("metrics_note", rows=rows, data=_data()))
+    cells, best = view_models.metric_rows(comparison, language())
+    header = [t(name) for name in ("model", *view_models.METRICS)]
+    st.html(components.table(header, cells, label=t("metrics"), bold=best))
+
+
+def _data() -> str:
+    """Name the data in the language of this visit."""
+    name = catalogue.dataset_name()
+    return t("data_sample") if name == SAMPLE else name
+
+
+def _show_published(intervals) -> None:
+    """Show the published accuracies and ours, each with the products that it was measured on."""
+    is_sample = catalogue.dataset_name() == SAMPLE
+    heading("gauge", t("gauge_sample" if is_sample else "gauge_data"))
+    left, right = st.columns(2, gap="large")
+    title = t("gauge_published", rows=count(TEST_ROWS, language()))
+    ranges = view_models.published_ranges(language())
+    left.html(components.gauge(title, ranges, kind="published"))
+    rows = count(int(intervals["rows"].max()), language())
+    title = t("gauge_here", rows=rows, data=_data())
+    ranges = view_models.measured_ranges(intervals, language())
+    right.html(components.gauge(title, ranges, kind="here"))
+    right.html(components.note(t("gauge_interval")))
 
 
 def _show_one_model(models: list[str]) -> None:

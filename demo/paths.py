@@ -27,7 +27,10 @@ def history(net: str) -> Path:
 
 
 REPORTS_NEED = (
-    *(TABLES / f"{name}.csv" for name in ("comparison", "confusion", "categories", "calibration")),
+    *(
+        TABLES / f"{name}.csv"
+        for name in ("comparison", "confusion", "categories", "calibration", "intervals")
+    ),
     *map(history, STUDY),
 )
 

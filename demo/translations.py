@@ -9,17 +9,16 @@ TEXTS: dict[str, dict[str, str]] = {
     # the page
     "page_title": {"fr": "Classer un produit", "en": "Classify a product"},
     "page_lead": {
-        "fr": "Saisissez un titre, une description ou une photo. Le modèle prédit l'une des 27 "
-        "catégories de Rakuten France et explique sa prédiction.",
-        "en": "Enter a title, a description or an image. The model predicts one of the 27 "
-        "categories of Rakuten France and explains the prediction.",
+        "fr": "Titre, description ou photo : le modèle prédit l'une des 27 catégories de Rakuten "
+        "France.",
+        "en": "Title, description or image: the model predicts one of the 27 categories of "
+        "Rakuten France.",
     },
     "language": {"fr": "Langue de la page", "en": "Language of the page"},
     "synthetic": {
-        "fr": "Données d'exemple : les produits sont synthétiques. Les produits et les résultats "
-        "de cette page ne sont pas ceux de Rakuten.",
-        "en": "Sample data: the products are synthetic. The products and the results on this page "
-        "are not Rakuten's.",
+        "fr": "Données d'exemple : produits synthétiques, résultats qui ne sont pas ceux de "
+        "Rakuten.",
+        "en": "Sample data: synthetic products, results that are not Rakuten's.",
     },
     "dataset": {"fr": "Données : {name}.", "en": "Data: {name}."},
     "tab_classify": {"fr": "Classer", "en": "Classify"},
@@ -38,17 +37,11 @@ TEXTS: dict[str, dict[str, str]] = {
     "missing_reports": {
         "fr": "Les résultats manquent : {files}. Lancez « make repro » dans le dossier du projet, "
         "puis rechargez cette page.",
-        "en": "The results are missing: {files}. Run 'make repro' in the project's folder, then "
+        "en": "The results are missing: {files}. Run “make repro” in the project's folder, then "
         "reload this page.",
     },
     # input
-    "examples": {"fr": "Essayer un exemple", "en": "Try an example"},
-    "examples_help": {
-        "fr": "Produits du jeu de test. Par défaut, le modèle est réajusté sur tous les produits, "
-        "ceux-ci compris ; la prédiction évaluée, faite sans eux, est affichée à part.",
-        "en": "Products of the test set. By default the model is refitted on all products, these "
-        "included; the evaluated prediction, made without them, is shown separately.",
-    },
+    "examples": {"fr": "Ou essayez un exemple", "en": "Or try an example"},
     "own": {"fr": "Votre produit", "en": "Your product"},
     "title": {"fr": "Titre", "en": "Title"},
     "title_placeholder": {
@@ -71,7 +64,7 @@ TEXTS: dict[str, dict[str, str]] = {
     "kind_plain": {"fr": "Cas simple", "en": "Easy case"},
     "kind_no_description": {"fr": "Sans description", "en": "No description"},
     "kind_no_image": {"fr": "Sans photo", "en": "No image"},
-    "kind_wrong": {"fr": "Le modèle évalué se trompe", "en": "The evaluated model is wrong"},
+    "kind_wrong": {"fr": "Erreur du modèle", "en": "Model error"},
     # errors
     "error_nothing": {
         "fr": "Rien à classer : saisissez un titre, une description ou une photo.",
@@ -79,20 +72,20 @@ TEXTS: dict[str, dict[str, str]] = {
     },
     "error_too_large": {
         "fr": "« {name} » pèse {size} Mo, le maximum est de 10 Mo : réduisez la photo.",
-        "en": "'{name}' is {size} MB, the maximum is 10 MB: use a smaller image.",
+        "en": "“{name}” is {size} MB, the maximum is 10 MB: use a smaller image.",
     },
     "error_wrong_type": {
         "fr": "« {name} » n'est pas une photo JPEG, PNG ou WebP : choisissez un autre fichier.",
-        "en": "'{name}' is not a JPEG, PNG or WebP image: choose another file.",
+        "en": "“{name}” is not a JPEG, PNG or WebP image: choose another file.",
     },
     "error_broken": {
         "fr": "« {name} » est corrompu ou incomplet : enregistrez la photo de nouveau ou "
         "choisissez-en une autre.",
-        "en": "'{name}' is damaged or incomplete: save the image again or choose another one.",
+        "en": "“{name}” is damaged or incomplete: save the image again or choose another one.",
     },
     "error_pixels": {
         "fr": "« {name} » a trop de pixels, le maximum est de 25 millions : réduisez la photo.",
-        "en": "'{name}' has too many pixels, the maximum is 25 million: use a smaller image.",
+        "en": "“{name}” has too many pixels, the maximum is 25 million: use a smaller image.",
     },
     "error_other": {
         "fr": "Ce produit n'a pas pu être classé : {reason}",
@@ -102,6 +95,14 @@ TEXTS: dict[str, dict[str, str]] = {
     "answer_waits": {
         "fr": "La prédiction apparaît ici : choisissez un exemple ou décrivez votre produit.",
         "en": "The prediction appears here: choose an example or describe your product.",
+    },
+    "uploading": {"fr": "Envoi de la photo…", "en": "Uploading the image…"},
+    "subject": {"fr": "« {title} »", "en": "“{title}”"},
+    "subject_image": {"fr": "Photo sans texte", "en": "Image without text"},
+    "no_clear_category": {"fr": "Pas de catégorie nette", "en": "No clear category"},
+    "most_probable": {
+        "fr": "la plus probable : {category} ({code})",
+        "en": "most probable: {category} ({code})",
     },
     "working": {"fr": "Classification en cours…", "en": "Classifying the product…"},
     "loading": {
@@ -119,31 +120,31 @@ TEXTS: dict[str, dict[str, str]] = {
         "en": "The five most probable categories",
     },
     "truth": {
-        "fr": "La vraie catégorie est {category} ({code}).",
-        "en": "The true category is {category} ({code}).",
+        "fr": "Produit du jeu de test. Vraie catégorie : {category} ({code}).",
+        "en": "Product of the test set. True category: {category} ({code}).",
     },
     "evaluated_right": {
-        "fr": "Correct : sans ce produit dans l'entraînement, le modèle évalué prédit {category} "
-        "({code}), {probability}.",
-        "en": "Correct: without this product in training, the evaluated model predicts {category} "
-        "({code}), {probability}.",
+        "fr": "Le modèle évalué, entraîné sans ce produit, prédit aussi cette catégorie : "
+        "{probability}.",
+        "en": "The evaluated model, trained without this product, predicts this category too: "
+        "{probability}.",
     },
     "evaluated_wrong": {
-        "fr": "Faux : sans ce produit dans l'entraînement, le modèle évalué prédit {category} "
-        "({code}), {probability}.",
-        "en": "Incorrect: without this product in training, the evaluated model predicts "
-        "{category} ({code}), {probability}.",
+        "fr": "Le modèle évalué, entraîné sans ce produit, se trompe : {category} ({code}), "
+        "{probability}.",
+        "en": "The evaluated model, trained without this product, is wrong: {category} ({code}), "
+        "{probability}.",
     },
     # explanation
-    "contributions": {
-        "fr": "Contributions du texte et de la photo",
-        "en": "Contributions of text and image",
+    "contributions_of": {
+        "fr": "Contributions du texte et de la photo : {category}",
+        "en": "Contributions of text and image: {category}",
     },
     "contributions_note": {
-        "fr": "En log-cotes, par rapport à une catégorie moyenne : +1 multiplie la cote de la "
-        "catégorie par 2,7, \N{MINUS SIGN}1 la divise par 2,7.",
-        "en": "In log-odds, compared with an average category: +1 multiplies the odds of the "
-        "category by 2.7, \N{MINUS SIGN}1 divides them by 2.7.",
+        "fr": "Log-cotes par rapport à une catégorie moyenne, même échelle pour tous les produits. "
+        "+1 multiplie la cote de la catégorie par 2,7.",
+        "en": "Log-odds compared with an average category, on the same scale for every product. "
+        "+1 multiplies the odds of the category by 2.7.",
     },
     "side_text": {"fr": "Texte", "en": "Text"},
     "side_image": {"fr": "Photo", "en": "Image"},
@@ -176,9 +177,13 @@ TEXTS: dict[str, dict[str, str]] = {
     "words": {"fr": "Effet des mots", "en": "Effect of words"},
     "words_note": {
         "fr": "Les mots sont retirés un par un. L'effet est la baisse de la log-cote de la "
-        "catégorie. Trait plein : pour ; pointillé : contre.",
+        "catégorie. Trait plein : pour ; pointillé : contre ; sans trait : moins de {least}.",
         "en": "Words are removed one at a time. The effect is the decrease of the category's "
-        "log-odds. Solid underline: for; dotted: against.",
+        "log-odds. Solid underline: for; dotted: against; none: less than {least}.",
+    },
+    "words_faint": {
+        "fr": "Aucun mot n'a à lui seul un effet notable.",
+        "en": "No single word has a notable effect.",
     },
     "words_limited": {
         "fr": "Seuls les {count} premiers mots ont été analysés.",
@@ -196,9 +201,9 @@ TEXTS: dict[str, dict[str, str]] = {
     },
     "regions_note": {
         "fr": "Les zones sont masquées une par une. Bleu-vert : pour la catégorie ; orange : "
-        "contre. Les zones numérotées ont le plus d'effet.",
+        "contre. Les zones encadrées ont le plus d'effet.",
         "en": "Regions are masked one at a time. Teal: for the category; orange: against it. The "
-        "numbered regions have the largest effects.",
+        "outlined regions have the largest effects.",
     },
     "regions_working": {
         "fr": "Analyse de la photo : {done} zones sur {total}",
@@ -209,14 +214,15 @@ TEXTS: dict[str, dict[str, str]] = {
         "en": "There is no image to analyse.",
     },
     "regions_faint": {
-        "fr": "Aucune zone n'a d'effet à elle seule.",
-        "en": "No single region has an effect.",
+        "fr": "Aucune zone n'a à elle seule un effet notable.",
+        "en": "No single region has a notable effect.",
     },
     "regions_alt": {
-        "fr": "Photo du produit ; les zones qui ont un effet sont colorées et numérotées",
-        "en": "The product's image; regions that have an effect are coloured and numbered",
+        "fr": "Photo du produit ; les zones qui ont un effet sont colorées",
+        "en": "The product's image; regions that have an effect are coloured",
     },
     "region": {"fr": "Zone", "en": "Region"},
+    "cell": {"fr": "{cell}, {place}", "en": "{cell}, {place}"},
     "place_00": {"fr": "en haut à gauche", "en": "top left"},
     "place_01": {"fr": "en haut au milieu", "en": "top middle"},
     "place_02": {"fr": "en haut à droite", "en": "top right"},
@@ -248,18 +254,44 @@ TEXTS: dict[str, dict[str, str]] = {
     # compare
     "metrics": {"fr": "Tous les modèles", "en": "All models"},
     "metrics_note": {
-        "fr": "Sur les {rows} produits du jeu de test. La meilleure valeur de chaque colonne "
-        "est en gras. « Publié » : exactitude de l'étude d'origine, sur les vraies données.",
-        "en": "On the {rows} products of the test set. The best value of each column is bold. "
-        "'Published': accuracy of the original study, on the real data.",
+        "fr": "Sur les {rows} produits du jeu de test : {data}. La meilleure valeur de chaque "
+        "colonne est en gras.",
+        "en": "On the {rows} products of the test set: {data}. The best value of each column is "
+        "bold.",
     },
+    "data_sample": {"fr": "échantillon synthétique", "en": "synthetic sample"},
+    "gauge": {"fr": "L'étude d'origine", "en": "The original study"},
+    "gauge_sample": {
+        "fr": "Exactitude de ses trois réseaux. Les deux colonnes ne se comparent pas : les "
+        "produits de l'échantillon sont synthétiques et peu nombreux.",
+        "en": "Accuracy of its three nets. The two columns cannot be compared: the sample's "
+        "products are synthetic and few.",
+    },
+    "gauge_data": {
+        "fr": "Exactitude de ses trois réseaux. Les deux colonnes ne reposent pas sur les mêmes "
+        "produits de test : un écart de quelques points n'a pas de sens.",
+        "en": "Accuracy of its three nets. The two columns are not measured on the same test "
+        "products: a difference of a few points has no meaning.",
+    },
+    "gauge_published": {
+        "fr": "Publié : {rows} vrais produits de test de Rakuten",
+        "en": "Published: {rows} real test products of Rakuten",
+    },
+    "gauge_here": {
+        "fr": "Mesuré ici : {rows} produits de test, {data}",
+        "en": "Measured here: {rows} test products, {data}",
+    },
+    "gauge_interval": {
+        "fr": "Segment : intervalle de confiance à 95 %.",
+        "en": "Segment: 95% confidence interval.",
+    },
+    "interval": {"fr": "{value} ({low} à {high})", "en": "{value} ({low} to {high})"},
     "model": {"fr": "Modèle", "en": "Model"},
     "accuracy": {"fr": "Exactitude", "en": "Accuracy"},
     "weighted_f1": {"fr": "F1 pondéré", "en": "Weighted F1"},
     "macro_f1": {"fr": "F1 macro", "en": "Macro F1"},
     "log_loss": {"fr": "Perte logarithmique", "en": "Log loss"},
     "ece": {"fr": "Erreur de calibration", "en": "Calibration error"},
-    "published": {"fr": "Publié", "en": "Published"},
     "choose_model": {"fr": "Modèle affiché", "en": "Model shown"},
     "choose_group": {"fr": "Catégories", "en": "Categories"},
     "all_categories": {"fr": "Toutes les 27", "en": "All 27"},
@@ -325,13 +357,18 @@ TEXTS: dict[str, dict[str, str]] = {
 """By key, then by language."""
 
 _NO_BREAK = "\N{NO-BREAK SPACE}"
-_FRENCH_SPACE = re.compile(r"(?<=«) | (?=[:;?!»])")
+_FRENCH_SPACE = re.compile(r"(?<=«) | (?=[:;?!»%])")
+_APOSTROPHE = re.compile(r"(?<=\w)'(?=\w)")
 
 
 def translate(key: str, language: str, **values: object) -> str:
-    """Translate a text and fill in its values; French punctuation gets no-break spaces."""
-    text = TEXTS[key][language].format(**values)
-    return _FRENCH_SPACE.sub(_NO_BREAK, text) if language == "fr" else text
+    """Translate a text and fill in its values.
+
+    Apostrophes of the text become typographic, and French punctuation gets no-break spaces.
+    """
+    text = _APOSTROPHE.sub("’", TEXTS[key][language])
+    text = _FRENCH_SPACE.sub(_NO_BREAK, text) if language == "fr" else text
+    return text.format(**values)
 
 
 def number(value: float, language: str, *, digits: int = 2, sign: bool = False) -> str:
@@ -343,6 +380,12 @@ def number(value: float, language: str, *, digits: int = 2, sign: bool = False) 
         written = written.replace("-", "").replace("+", "")
     written = written.replace("-", "\N{MINUS SIGN}")
     return written.replace(".", ",") if language == "fr" else written
+
+
+def count(value: int, language: str) -> str:
+    """Format a count with a separator of thousands."""
+    separator = "\N{NARROW NO-BREAK SPACE}" if language == "fr" else ","
+    return f"{value:,}".replace(",", separator)
 
 
 def percent(value: float, language: str, *, digits: int = 0) -> str:

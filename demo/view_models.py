@@ -5,13 +5,18 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from demo.components import Bar, Mark, Side
+from demo.components import Bar, Mark, Range, Side
 from demo.translations import number, percent, translate
 from rakuten.categories import CODES, GROUPS
 from rakuten.category_names import category
+from rakuten.evaluation.published import PUBLISHED
+from rakuten.model_names import STUDY
 from rakuten.model_names import title as model
 from rakuten.serving.classifier import Prediction
 from rakuten.serving.explanation import FIELDS, WordEffect
+
+CLEAR = 0.3
+"""Probability below which the page says that there is no clear category."""
 
 CONFIDENCE = ((0.9, "confidence_high"), (0.7, "confidence_good"), (0.4, "confidence_low"))
 """Least probability for each label of confidence."""
@@ -19,9 +24,14 @@ CONFIDENCE = ((0.9, "confidence_high"), (0.7, "confidence_good"), (0.4, "confide
 EVIDENCE = ((2.0, "evidence_strong"), (0.5, "evidence_for"), (-0.5, "evidence_hardly"))
 """Least contribution in log-odds for each phrase."""
 
+AXIS = 12.0
+"""Log-odds at the ends of the axis of contributions, the same for every product. About 1 of 30
+texts of the sample contributes more, and fills the axis."""
+
 TOP_WORDS = 8
-MIN_EFFECT, MIN_SHARE = 0.05, 0.08
-"""Effect in log-odds, and share of the strongest effect, below which a word is not marked."""
+MIN_EFFECT, FULL_EFFECT = 0.3, 3.0
+"""Effects of a word in log-odds: below the first it is not marked, from the second it has the full
+tint. The same for every product."""
 
 METRICS = ("accuracy", "weighted_f1", "macro_f1", "log_loss", "ece")
 LOWER_IS_BETTER = ("log_loss", "ece")
@@ -46,20 +56,25 @@ def top_bars(prediction: Prediction, language: str) -> list[Bar]:
 
 
 def sides(prediction: Prediction, language: str) -> list[Side]:
-    """Convert the contributions of text and image to bars on one axis."""
+    """Convert the contributions of text and image to bars on the axis of `AXIS`."""
     given = {"text": prediction.text_contribution, "image": prediction.image_contribution}
-    limit = max([1.0, *(abs(value) for value in given.values() if value is not None)])
     missing = {"text": "not_given_text", "image": "not_given"}
     return [
         Side(
             translate(f"side_{name}", language),
-            None if value is None else value / limit,
+            None if value is None else max(-1.0, min(value / AXIS, 1.0)),
             translate(missing[name], language)
             if value is None
             else number(value, language, digits=1, sign=True),
         )
         for name, value in given.items()
     ]
+
+
+def axis_labels(language: str) -> tuple[str, ...]:
+    """Label five points of the axis of contributions, from left to right."""
+    values = (-AXIS, -AXIS / 2, 0.0, AXIS / 2, AXIS)
+    return tuple(number(value, language, digits=0, sign=True) for value in values)
 
 
 def evidence_sentence(prediction: Prediction, language: str) -> str:
@@ -88,14 +103,12 @@ def _evidence(value: float) -> str:
 
 def marks(text: str, field: str, effects: Sequence[WordEffect], language: str) -> list[Mark]:
     """Split one of a product's texts into marked words and the text between them."""
-    limit = max([0.5, *(abs(word.effect) for word in effects)])
-    least = max(MIN_EFFECT, MIN_SHARE * limit)
     pieces, position = [], 0
     for word in effects:
         if word.field != field:
             continue
         pieces.append(Mark(text[position : word.start]))
-        strength = word.effect / limit if abs(word.effect) >= least else 0.0
+        strength = word.effect / FULL_EFFECT if abs(word.effect) >= MIN_EFFECT else 0.0
         hint = number(word.effect, language, sign=True)
         pieces.append(Mark(word.word, strength, hint))
         position = word.end
@@ -124,17 +137,16 @@ def metric_rows(
         language: Of the cells.
 
     Returns:
-        Rows of cells: model, `METRICS`, published accuracy; row and column of each best value.
+        Rows of cells: model, `METRICS`; row and column of each best value.
     """
-    percents = {"accuracy", "weighted_f1", "macro_f1", "ece", "published_accuracy"}
-    columns = [*METRICS, "published_accuracy"]
+    percents = {"accuracy", "weighted_f1", "macro_f1", "ece"}
     rows = [
         [model(row["model"], language)]
         + [
             percent(row[name], language, digits=1)
             if name in percents
             else number(row[name], language, digits=3)
-            for name in columns
+            for name in METRICS
         ]
         for row in comparison.to_dict("records")
     ]
@@ -145,6 +157,36 @@ def metric_rows(
             at = np.nanargmin(values) if name in LOWER_IS_BETTER else np.nanargmax(values)
             best.append((int(at), column))
     return rows, best
+
+
+def published_ranges(language: str) -> list[Range]:
+    """List the accuracies that the original study published for its nets."""
+    accuracies = {net: PUBLISHED[net]["test"]["accuracy"] for net in STUDY}
+    return [
+        Range(model(net, language), value, value, value, percent(value, language, digits=1))
+        for net, value in accuracies.items()
+    ]
+
+
+def measured_ranges(intervals: pd.DataFrame, language: str) -> list[Range]:
+    """List the measured accuracies of the same nets.
+
+    Args:
+        intervals: reports/evaluate/tables/intervals.csv.
+        language: Of the labels.
+    """
+    own = intervals[intervals["minus"].isna() & intervals["metric"].eq("accuracy")]
+    rows = own.drop_duplicates("model").set_index("model")
+    ranges = []
+    for net in (net for net in STUDY if net in rows.index):
+        value, low, high = (float(rows.at[net, name]) for name in ("value", "low", "high"))
+        texts = {
+            name: percent(share, language, digits=digits)
+            for name, share, digits in (("value", value, 1), ("low", low, 0), ("high", high, 0))
+        }
+        text = translate("interval", language, **texts)
+        ranges.append(Range(model(net, language), value, low, high, text))
+    return ranges
 
 
 def codes_of(group: str) -> tuple[int, ...]:

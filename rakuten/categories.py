@@ -1,44 +1,12 @@
-"""The 27 product categories: codes, names, real sizes, confusable groups, class indices.
+"""The 27 product categories: codes, real sizes, confusable groups, class indices.
 
-Source: the Rakuten France Multimodal Product Data Classification challenge (`prdtypecode`) and the
-original study, which has fifteen of the names; the other twelve are named in the same style.
-Display names are in `rakuten.category_names`.
+Source: the Rakuten France Multimodal Product Data Classification challenge (`prdtypecode`). The
+names of the categories are in `rakuten.category_names`.
 """
 
 from collections.abc import Iterable
 
 import numpy as np
-
-NAMES: dict[int, str] = {
-    10: "livres_adulte",
-    40: "jeux_videos_import",
-    50: "accessoires_gaming",
-    60: "jeux_et_consoles_retro",
-    1140: "goodies_geek",
-    1160: "cartes_a_jouer",
-    1180: "figurines_et_wargames",
-    1280: "jouets_enfance",
-    1281: "jeux_societe",
-    1300: "modeles_reduits_ou_telecommandes",
-    1301: "vetements_bebe_et_jeux_salon",
-    1302: "jouets_enfants",
-    1320: "petite_enfance",
-    1560: "meubles",
-    1920: "linge_de_maison",
-    1940: "alimentation",
-    2060: "decoration",
-    2220: "animalerie",
-    2280: "magazines",
-    2403: "livres_jeunesse",
-    2462: "jeux_et_consoles_occasion",
-    2522: "papeterie",
-    2582: "mobilier_jardin_cuisine",
-    2583: "piscine_spa",
-    2585: "outils_jardin",
-    2705: "livres_et_illustres",
-    2905: "jeux_pc_a_telecharger",
-}
-"""Identifier of each `prdtypecode`, in ascending order of the code."""
 
 SIZES: dict[int, int] = {
     10: 3116,
@@ -69,7 +37,7 @@ SIZES: dict[int, int] = {
     2705: 2761,
     2905: 872,
 }
-"""Number of products of each `prdtypecode` in the challenge's 84,916 training rows."""
+"""Number of products of each `prdtypecode` in the challenge's 84,916 training rows, by code."""
 
 GROUPS: dict[str, tuple[int, ...]] = {
     "books": (10, 2280, 2403, 2705),
@@ -78,7 +46,7 @@ GROUPS: dict[str, tuple[int, ...]] = {
 }
 """Categories that models confuse. The original study names books and toys; games is ours."""
 
-CODES: tuple[int, ...] = tuple(NAMES)
+CODES: tuple[int, ...] = tuple(SIZES)
 """The 27 codes in ascending order: the position of a code is its class index, its `label`."""
 
 NUM_CATEGORIES = len(CODES)

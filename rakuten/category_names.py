@@ -1,6 +1,7 @@
-"""Display names of categories and groups in French and English, for reports and the demo.
+"""Names of the categories and groups in French and English: the only table of them.
 
-A separate module, so that a changed display name reruns no training.
+The original study has fifteen of the French names, without accents; the other twelve are named in
+the same style. A separate module, so that a changed name reruns no training.
 """
 
 CATEGORIES: dict[int, dict[str, str]] = {
@@ -11,7 +12,7 @@ CATEGORIES: dict[int, dict[str, str]] = {
     1140: {"fr": "Goodies geek", "en": "Geek merchandise"},
     1160: {"fr": "Cartes à jouer", "en": "Playing cards"},
     1180: {"fr": "Figurines et wargames", "en": "Figurines and wargames"},
-    1280: {"fr": "Jouets de l'enfance", "en": "Childhood toys"},
+    1280: {"fr": "Jouets de l’enfance", "en": "Childhood toys"},
     1281: {"fr": "Jeux de société", "en": "Board games"},
     1300: {"fr": "Modèles réduits et télécommandés", "en": "Scale and remote-control models"},
     1301: {"fr": "Vêtements bébé et jeux de salon", "en": "Baby clothes and parlour games"},
@@ -23,8 +24,8 @@ CATEGORIES: dict[int, dict[str, str]] = {
     2060: {"fr": "Décoration", "en": "Decoration"},
     2220: {"fr": "Animalerie", "en": "Pet supplies"},
     2280: {"fr": "Magazines", "en": "Magazines"},
-    2403: {"fr": "Livres jeunesse", "en": "Children's books"},
-    2462: {"fr": "Jeux et consoles d'occasion", "en": "Used games and consoles"},
+    2403: {"fr": "Livres jeunesse", "en": "Children’s books"},
+    2462: {"fr": "Jeux et consoles d’occasion", "en": "Used games and consoles"},
     2522: {"fr": "Papeterie", "en": "Stationery"},
     2582: {"fr": "Mobilier de jardin et de cuisine", "en": "Garden and kitchen furniture"},
     2583: {"fr": "Piscine et spa", "en": "Pools and spas"},
@@ -32,21 +33,21 @@ CATEGORIES: dict[int, dict[str, str]] = {
     2705: {"fr": "Livres et illustrés", "en": "Books and illustrated books"},
     2905: {"fr": "Jeux PC à télécharger", "en": "PC games to download"},
 }
-"""Display name of each `prdtypecode`; the French ones spell out `rakuten.categories.NAMES`."""
+"""Names of each `prdtypecode`, in ascending order of the code."""
 
 GROUPS: dict[str, dict[str, str]] = {
     "books": {"fr": "Livres et magazines", "en": "Books and magazines"},
     "toys": {"fr": "Jouets", "en": "Toys"},
     "games": {"fr": "Jeux vidéo", "en": "Video games"},
 }
-"""Display name of each of `rakuten.categories.GROUPS`."""
+"""Names of each of `rakuten.categories.GROUPS`."""
 
 
 def category(code: int, language: str) -> str:
-    """Look up the display name of a category in "fr" or "en", e.g. "Piscine et spa"."""
+    """Look up the name of a category in "fr" or "en", e.g. "Piscine et spa"."""
     return CATEGORIES[code][language]
 
 
 def group(name: str, language: str) -> str:
-    """Look up the display name of a group in "fr" or "en", e.g. "Jeux vidéo"."""
+    """Look up the name of a group in "fr" or "en", e.g. "Jeux vidéo"."""
     return GROUPS[name][language]

@@ -10,12 +10,6 @@ def test_sizes_are_those_of_the_challenge():
     assert tuple(categories.SIZES) == categories.CODES == tuple(sorted(categories.CODES))
 
 
-def test_names_are_distinct_words():
-    names = list(categories.NAMES.values())
-    assert len(set(names)) == 27
-    assert all(name.replace("_", "").isalpha() and name.islower() for name in names)
-
-
 def test_groups_hold_known_codes_once():
     members = [code for group in categories.GROUPS.values() for code in group]
     assert set(members) <= set(categories.CODES)

@@ -17,3 +17,13 @@ def test_display_names_are_distinct(language):
     ):
         assert all(names)
         assert len(set(names)) == len(names)
+
+
+def test_names_are_correctly_written():
+    """Accents, an apostrophe that is not a foot mark, no identifiers of the study."""
+    french = [category_names.category(code, "fr") for code in CODES]
+    assert {"Décoration", "Jeux de société", "Jouets de l’enfance"} <= set(french)
+    names = [*category_names.CATEGORIES.values(), *category_names.GROUPS.values()]
+    for name in (name for pair in names for name in pair.values()):
+        assert name[0].isupper()
+        assert not {"_", "'"} & set(name)

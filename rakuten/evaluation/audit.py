@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from rakuten.categories import CODES, NAMES, NUM_CATEGORIES, to_codes
+from rakuten.categories import CODES, NUM_CATEGORIES, to_codes
 from rakuten.data.examples import PARTS, check_ids
 from rakuten.evaluation.near_duplicates import near_duplicate_images, near_duplicate_texts
 from rakuten.storage import DIGITS
@@ -215,7 +215,7 @@ def suspect_labels(
         The suspect products by descending margin, then id: `id`, `given`, `suggested` (codes; the
         most probable class that reaches its threshold, the smaller code of equals),
         `probability_given`, `probability_suggested` and `margin`, their difference. And one row per
-        class in the order of the codes: `code`, `name`, `rows`, `threshold` (NaN without rows),
+        class in the order of the codes: `code`, `rows`, `threshold` (NaN without rows),
         `suspected`, `share` of its rows (NaN without rows).
 
     Raises:
@@ -253,7 +253,6 @@ def suspect_labels(
     classes = pd.DataFrame(
         {
             "code": CODES,
-            "name": [NAMES[code] for code in CODES],
             "rows": sizes,
             "threshold": thresholds.round(DIGITS),
             "suspected": counts,

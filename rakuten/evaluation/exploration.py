@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 from sklearn.decomposition import PCA
 
-from rakuten.categories import CODES, GROUPS, NAMES, NUM_CATEGORIES, SIZES
+from rakuten.categories import CODES, GROUPS, NUM_CATEGORIES, SIZES
+from rakuten.category_names import category
 from rakuten.data.examples import check_ids
 from rakuten.storage import DIGITS
 
@@ -337,7 +338,7 @@ def projection_table(
         {
             "id": ids[rows],
             "code": codes,
-            "name": [NAMES[code] for code in codes.tolist()],
+            "name": [category(code, "en") for code in codes.tolist()],
             "x": np.round(places[:, 0], 4),
             "y": np.round(places[:, 1], 4),
             "x_variance": np.round(variance[0], DIGITS),
@@ -369,7 +370,7 @@ def summary_line(counts: Mapping[str, int]) -> str:
 
 def _categories() -> pd.DataFrame:
     """Start a table with one row per category: code and name."""
-    return pd.DataFrame({"code": CODES, "name": [NAMES[code] for code in CODES]})
+    return pd.DataFrame({"code": CODES, "name": [category(code, "en") for code in CODES]})
 
 
 def _counts(labels: pd.Series) -> np.ndarray:

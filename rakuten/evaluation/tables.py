@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import precision_recall_fscore_support
 
-from rakuten.categories import CODES, GROUPS, NAMES, NUM_CATEGORIES, to_labels
+from rakuten.categories import CODES, GROUPS, NUM_CATEGORIES, to_labels
+from rakuten.category_names import category
 from rakuten.data.examples import PARTS
 from rakuten.evaluation.inputs import SLICES, select
 from rakuten.evaluation.intervals import interval_table
@@ -171,7 +172,7 @@ def category_table(labels: np.ndarray, scores: Mapping[str, np.ndarray]) -> pd.D
                 true, own.argmax(axis=1), labels=np.arange(NUM_CATEGORIES), zero_division=0
             )
         figures = dict(zip(("precision", "recall", "f1"), np.round(columns, DIGITS), strict=True))
-        names = {"model": model, "code": CODES, "name": [NAMES[code] for code in CODES]}
+        names = {"model": model, "code": CODES, "name": [category(code, "en") for code in CODES]}
         tables.append(pd.DataFrame({**names, **figures, "support": support}))
     return pd.concat(tables, ignore_index=True)
 
@@ -194,7 +195,7 @@ def confusion_table(labels: np.ndarray, scores: Mapping[str, np.ndarray]) -> pd.
         rows = counts[actual, predicted]
         codes = {"actual": np.take(CODES, actual), "predicted": np.take(CODES, predicted)}
         named = {
-            f"{side}{suffix}": values if suffix else [NAMES[code] for code in values]
+            f"{side}{suffix}": values if suffix else [category(code, "en") for code in values]
             for side, values in codes.items()
             for suffix in ("_code", "")
         }
@@ -289,7 +290,7 @@ def prediction_table(rows: pd.DataFrame, scores: np.ndarray) -> pd.DataFrame:
     chosen = scored(scores)
     values = scores[chosen]
     predicted = values.argmax(axis=1)
-    names = np.array([f"{code} {NAMES[code]}" for code in CODES], dtype=object)
+    names = np.array([f"{code} {category(code, 'en')}" for code in CODES], dtype=object)
     return pd.DataFrame(
         {
             "id": rows["id"].to_numpy()[chosen],

@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from rakuten import prefetch, storage
-from rakuten.categories import CODES, NAMES, NUM_CATEGORIES
+from rakuten.categories import CODES, NUM_CATEGORIES
+from rakuten.category_names import category
 from rakuten.image import encoder as image_encoder
 from rakuten.image import extraction, preprocessing
 from rakuten.models import calibration, image_ensemble, late_fusion, text_ensemble
@@ -69,7 +70,7 @@ class Choice:
 
     Attributes:
         code: Its `prdtypecode`.
-        name: Its name.
+        name: Its name in French.
         probability: Calibrated, 0 to 1.
     """
 
@@ -384,4 +385,5 @@ def _read_image(image: bytes | str | Path | np.ndarray) -> bytes | np.ndarray:
 
 
 def _choice(label: int, probability: float) -> Choice:
-    return Choice(CODES[label], NAMES[CODES[label]], probability)
+    code = CODES[label]
+    return Choice(code, category(code, "fr"), probability)

@@ -13,6 +13,7 @@ complete output; 130 interrupted.
 import argparse
 import json
 import sys
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -80,11 +81,12 @@ def format_prediction(prediction: "Prediction", *, as_json: bool, blocks: bool) 
             "image_contribution": prediction.image_contribution,
         }
         return json.dumps(value, indent=2, ensure_ascii=not blocks) + "\n"
-    width = max(len(choice.name) for choice in prediction.top)
+    names = [choice.name if blocks else _ascii(choice.name) for choice in prediction.top]
+    width = max(map(len, names))
     lines = [
-        f"{choice.name:<{width}}  {choice.code:>4}  {choice.probability:>7.1%}  "
+        f"{name:<{width}}  {choice.code:>4}  {choice.probability:>7.1%}  "
         f"{format_bar(choice.probability, blocks=blocks)}".rstrip()
-        for choice in prediction.top
+        for name, choice in zip(names, prediction.top, strict=True)
     ]
     parts = [
         f"no {name}" if value is None else f"{name} {value:+.2f}"
@@ -94,8 +96,7 @@ def format_prediction(prediction: "Prediction", *, as_json: bool, blocks: bool) 
         )
     ]
     lines.append(
-        f"contributions to {prediction.name} (log-odds against the average category): "
-        f"{', '.join(parts)}"
+        f"contributions to {names[0]} (log-odds against the average category): {', '.join(parts)}"
     )
     return "\n".join(lines) + "\n"
 
@@ -211,6 +212,12 @@ def _predict_one(given: argparse.Namespace, load: "Load | None") -> int:
     (prediction,) = loaded.classify([prepared], top=given.top)
     console.show(format_prediction(prediction, as_json=given.json, blocks=_can_show_blocks()))
     return 0
+
+
+def _ascii(name: str) -> str:
+    """Write a name without accents."""
+    letters = unicodedata.normalize("NFKD", name.replace("’", "'"))
+    return letters.encode("ascii", "ignore").decode("ascii")
 
 
 def _can_show_blocks() -> bool:

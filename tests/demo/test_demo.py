@@ -12,7 +12,8 @@ from repository import ROOT
 
 from demo import components, examples, heatmap, paths, translations, uploads, view_models
 from rakuten import category_names, storage
-from rakuten.categories import CODES, GROUPS, NAMES
+from rakuten.categories import CODES, GROUPS
+from rakuten.category_names import category
 from rakuten.evaluation import metrics
 from rakuten.image import preprocessing
 from rakuten.image.preprocessing import Preparation
@@ -195,7 +196,7 @@ def test_each_faulty_upload_has_its_error(content, fault):
 
 def prediction(text=2.6, image=-0.7, probability=0.75):
     top = [(1280, probability), (1302, 0.2), (10, 0.0001)]
-    return Prediction(tuple(Choice(code, NAMES[code], p) for code, p in top), text, image)
+    return Prediction(tuple(Choice(code, category(code, "fr"), p) for code, p in top), text, image)
 
 
 @pytest.mark.parametrize(
@@ -215,7 +216,7 @@ def test_confidence_in_words(probability, key):
 def test_the_most_probable_categories_have_names_codes_and_percentages():
     bars = view_models.top_bars(prediction(), "fr")
     assert [(bar.label, bar.note, bar.value) for bar in bars] == [
-        ("Jouets de l'enfance", "1280", "75,0\xa0%"),
+        ("Jouets de l’enfance", "1280", "75,0\xa0%"),
         ("Jouets pour enfants", "1302", "20,0\xa0%"),
         ("Livres pour adultes", "10", "<0,1\xa0%"),
     ]

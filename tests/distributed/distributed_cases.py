@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from rakuten import categories
+from rakuten.category_names import category
 from rakuten.distributed import transforms
 from rakuten.image import encoder, extraction, preprocessing
 from rakuten.serving import batch_prediction, prediction_files, product_tables
@@ -139,9 +140,7 @@ class ToyClassifier:
         draws = np.random.default_rng(list(text + pixels))
         shares = draws.dirichlet(np.ones(27))
         order = draws.permutation(categories.CODES)[:top]
-        choices = [
-            Choice(int(c), categories.NAMES[c], float(shares[i])) for i, c in enumerate(order)
-        ]
+        choices = [Choice(int(c), category(c, "fr"), float(shares[i])) for i, c in enumerate(order)]
         return Prediction(
             tuple(choices), 1.25 if prepared.title else None, -0.5 if pixels else None
         )

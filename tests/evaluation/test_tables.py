@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from evaluation_cases import described, one_hot, random_problem
 
-from rakuten.categories import CODES, NAMES, to_labels
+from rakuten.categories import CODES, to_labels
+from rakuten.category_names import CATEGORIES
 from rakuten.evaluation import metrics, tables
 from rakuten.evaluation.published import CORRECT, PUBLISHED, TEST_ROWS, recall_table
 
@@ -54,7 +55,7 @@ def test_category_table_names_and_measures_each_category():
     table = tables.category_table(labels, scores)
     assert table["code"].tolist() == [*CODES, *CODES]
     text = table[table["model"] == "text"].set_index("code")
-    assert text.loc[10, "name"] == "livres_adulte"
+    assert text.loc[10, "name"] == "Books for adults"
     assert text.loc[10, ["precision", "recall", "f1", "support"]].tolist() == pytest.approx(
         [2 / 3, 2 / 3, 2 / 3, 3], abs=1e-6
     )
@@ -70,12 +71,12 @@ def test_confusion_table_lists_the_pairs_that_occur():
     text = one_hot(to_labels([10, 2280, 2280, 2280]))
     table = tables.confusion_table(labels, {"text": text, "image": text * np.nan})
     assert table.to_dict("records") == [
-        {"model": "text", "actual_code": 10, "actual": "livres_adulte", "predicted_code": 10,
-         "predicted": "livres_adulte", "rows": 1, "share": 0.333333},
-        {"model": "text", "actual_code": 10, "actual": "livres_adulte", "predicted_code": 2280,
-         "predicted": "magazines", "rows": 2, "share": 0.666667},
-        {"model": "text", "actual_code": 2280, "actual": "magazines", "predicted_code": 2280,
-         "predicted": "magazines", "rows": 1, "share": 1.0},
+        {"model": "text", "actual_code": 10, "actual": "Books for adults", "predicted_code": 10,
+         "predicted": "Books for adults", "rows": 1, "share": 0.333333},
+        {"model": "text", "actual_code": 10, "actual": "Books for adults", "predicted_code": 2280,
+         "predicted": "Magazines", "rows": 2, "share": 0.666667},
+        {"model": "text", "actual_code": 2280, "actual": "Magazines", "predicted_code": 2280,
+         "predicted": "Magazines", "rows": 1, "share": 1.0},
     ]  # fmt: skip
 
 
@@ -115,8 +116,8 @@ def test_prediction_table_names_actual_and_predicted_category():
     scores[4] = np.nan
     table = tables.prediction_table(rows, scores)
     assert table["id"].tolist() == [2, 3, 5, 8]
-    assert table["actual"].tolist()[:2] == ["10 livres_adulte", "40 jeux_videos_import"]
-    assert table["predicted"].tolist()[:2] == ["10 livres_adulte", "50 accessoires_gaming"]
+    assert table["actual"].tolist()[:2] == ["10 Books for adults", "40 Imported video games"]
+    assert table["predicted"].tolist()[:2] == ["10 Books for adults", "50 Gaming accessories"]
     assert table["score"].tolist() == [0.75] * 4
 
 
@@ -180,7 +181,7 @@ def test_tables_of_a_part_hold_every_model_and_name_every_category(nets):
     )
     for name in ("comparison", "categories", "confusion", "groups", "slices", "intervals"):
         assert set(made[name]["model"]) == set(scores), name
-    assert set(made["categories"]["name"]) == set(NAMES.values())
+    assert set(made["categories"]["name"]) == {names["en"] for names in CATEGORIES.values()}
     assert {name for name in made if "_" in name} == {f"predictions_{net}" for net in nets}
     assert set(made["calibration"]["model"]) == set(nets)
     cuts = made["slices"].groupby("model").size()

@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from rakuten import categories
+from rakuten.category_names import category
 from rakuten.image import preprocessing
 from rakuten.serving import predict_command
 from rakuten.serving.classifier import Choice, Prediction
@@ -54,7 +55,7 @@ class ToyClassifier:
             order = draws.permutation(categories.CODES).tolist()
             shares = np.sort(draws.dirichlet(np.ones(27)))[::-1]
         choices = [
-            Choice(code, categories.NAMES[code], float(share))
+            Choice(code, category(code, "fr"), float(share))
             for code, share in zip(order, shares, strict=True)
         ]
         text = 1.25 if product.title or product.description else None

@@ -14,7 +14,8 @@ from package_cases import IMAGE_SPEC, LABELS, SECTION, colour, jpeg, title, writ
 from repository import ROOT
 
 from rakuten import onnx_models, storage
-from rakuten.categories import CODES, NAMES
+from rakuten.categories import CODES
+from rakuten.category_names import category
 from rakuten.data import products
 from rakuten.evaluation import metrics
 from rakuten.image import preprocessing
@@ -126,7 +127,7 @@ def test_missing_parts_leave_the_others(package):
         Prepared("", "", None),
     ]  # fmt: skip
     text, image, both, neither = loaded.classify(given, top=2)
-    assert (text.code, text.name) == (CODES[3], NAMES[CODES[3]])
+    assert (text.code, text.name) == (CODES[3], category(CODES[3], "fr"))
     assert text.text_contribution > 0
     assert text.image_contribution is None
     assert image.code == CODES[7]
@@ -246,7 +247,7 @@ def test_a_product_with_text_and_image_is_classified_without_tensorflow(package,
     code = PREDICT.format(title=title(3), image=str(tmp_path / "a.jpg"), package=str(package))
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    assert NAMES[CODES[3]] in done.stdout
+    assert category(CODES[3], "fr") in done.stdout
 
 
 SCRIPT = """

@@ -25,7 +25,8 @@ from PIL import Image
 from repository import ROOT, run
 
 from rakuten import storage
-from rakuten.categories import CODES, NAMES
+from rakuten.categories import CODES
+from rakuten.category_names import category
 from rakuten.image.preprocessing import ImageError
 from rakuten.serving import package
 from rakuten.serving.classifier import Choice, Prediction, Product, ProductClassifier
@@ -73,7 +74,7 @@ class Echo:
         found = []
         for product in products:
             labels = [(len(product.title) + k) % 27 for k in range(top)]
-            choices = [Choice(CODES[k], NAMES[CODES[k]], 0.5) for k in labels]
+            choices = [Choice(CODES[k], category(CODES[k], "fr"), 0.5) for k in labels]
             image = None if product.image is None else -0.25
             found.append(Prediction(tuple(choices), 1.5 if product.title else None, image))
         return found
@@ -109,11 +110,11 @@ def test_each_row_is_answered_in_its_order(model):
     found = model.predict(None, given, {"top_k": 2})
     assert found.index.tolist() == [7, 3, 5]
     assert found["prdtypecode"].tolist() == [CODES[3], CODES[0], CODES[1]]
-    assert found["name"].tolist() == [NAMES[code] for code in found["prdtypecode"]]
+    assert found["name"].tolist() == [category(code, "fr") for code in found["prdtypecode"]]
     assert found["text_contribution"].tolist() == [1.5, None, 1.5]
     assert found["image_contribution"].tolist() == [-0.25, -0.25, None]
     assert found["top"][7] == [
-        {"code": code, "name": NAMES[code], "probability": 0.5} for code in CODES[3:5]
+        {"code": code, "name": category(code, "fr"), "probability": 0.5} for code in CODES[3:5]
     ]
     assert [found[name].dtype.name for name in ("prdtypecode", "probability")] == [
         "int64",
@@ -201,7 +202,8 @@ def test_with_null_a_bad_product_leaves_the_others(model):
     found = model.predict(None, pd.DataFrame(rows), {"on_error": "null", "top_k": 1})
     assert found["prdtypecode"].tolist() == [CODES[3], None, None, None, CODES[2]]
     assert found["probability"].tolist() == [0.5, None, None, None, 0.5]
-    assert found["name"].tolist() == [NAMES[CODES[3]], "", "", "", NAMES[CODES[2]]]
+    first, last = (category(CODES[k], "fr") for k in (3, 2))
+    assert found["name"].tolist() == [first, "", "", "", last]
     assert found["image_contribution"].tolist() == [None, None, None, None, -0.25]
     assert [len(top) for top in found["top"]] == [1, 0, 0, 0, 1]
     assert found["problem"].tolist() == [

@@ -1,0 +1,207 @@
+"""The answer to a product: the predictions of models side by side, and the explanation."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from textwrap import shorten
+
+import streamlit as st
+
+from demo import components, heatmap, view_models
+from demo.catalogue import data_url
+from demo.engine import Answer
+from demo.shared import build, catalogue, engine, heading, language, t
+from demo.translations import number, percent
+from rakuten.category_names import category
+from rakuten.image import preprocessing
+from rakuten.model_names import title as model
+from rakuten.serving import explanation
+from rakuten.serving.classifier import Prediction
+
+
+@dataclass(frozen=True)
+class Request:
+    """A product to classify.
+
+    Attributes:
+        title: As typed.
+        description: As typed.
+        image: Content of an image file, None without one.
+        example: The id of the example, None for the visitor's own product.
+    """
+
+    title: str
+    description: str
+    image: bytes | None
+    example: int | None
+
+
+def show(request: Request, predictions: Mapping[str, Prediction]) -> None:
+    """Show the predictions for a product, one column for each model.
+
+    Args:
+        request: The product.
+        predictions: By model, a name in `rakuten.model_names.TABLE`.
+    """
+    heading("answer")
+    text = shorten(request.title or request.description, 90, placeholder=" …")
+    name = t("subject", title=text) if text else t("subject_image")
+    st.html(components.subject(name, _thumbnail(request.image)))
+    columns = st.columns(len(predictions), gap="large") if len(predictions) > 1 else [st]
+    for column, (name, prediction) in zip(columns, predictions.items(), strict=True):
+        with column.container():
+            if len(predictions) > 1:
+                st.html(components.note(model(name, language())))
+            show_prediction(prediction)
+    if request.example is not None:
+        _show_truth(request)
+
+
+def show_prediction(prediction: Prediction) -> None:
+    """Show the category and the five most probable ones."""
+    code, probability = prediction.code, percent(prediction.probability, language(), digits=1)
+    name = category(code, language())
+    clear = prediction.probability >= view_models.CLEAR
+    if clear:
+        confidence = t(view_models.confidence(prediction.probability))
+        shown = components.verdict(name, t("code", code=code), f"{confidence} · {probability}")
+    else:
+        note = t("most_probable", category=name, code=code)
+        shown = components.verdict(t("no_clear_category"), note, probability)
+    st.html(shown)
+    heading("top", level=3)
+    st.html(components.bars(view_models.top_bars(prediction, language()), clear=clear))
+
+
+def show_contributions(prediction: Prediction) -> None:
+    """Show the contributions of text and image to the most probable category."""
+    name = category(prediction.code, language())
+    st.subheader(t("contributions_of", category=name), anchor=False)
+    st.html(components.sentence(view_models.evidence_sentence(prediction, language())))
+    st.html(
+        components.two_sided(
+            view_models.sides(prediction, language()),
+            against=t("against"),
+            favour=t("for"),
+            labels=view_models.axis_labels(language()),
+        )
+    )
+    st.html(components.note(t("contributions_note")))
+
+
+def show_explanation(answer: Answer, request: Request) -> None:
+    """Show the explanation; the slow heatmap is computed last."""
+    st.divider()
+    left, right = st.columns(2, gap="large")
+    with right:
+        heading("regions", t("regions_note"))
+        regions = st.container(key="heatmap")
+    with left:
+        least = number(view_models.MIN_EFFECT, language(), digits=1)
+        heading("words", t("words_note", least=least))
+        _show_words(answer)
+    st.divider()
+    heading("similar", t("similar_note"))
+    _show_similar(answer)
+    with regions:
+        _show_regions(answer, request)
+
+
+def _thumbnail(image: bytes | None) -> str | None:
+    """Shrink the image of a product that was classified."""
+    return None if image is None else data_url(preprocessing.decode(image), side=96)
+
+
+def _show_truth(request: Request) -> None:
+    """Show an example's category, and the evaluated prediction if it had the same inputs."""
+    truth = catalogue().code(request.example)
+    text, kind = t("truth", category=category(truth, language()), code=truth), "plain"
+    if request.image == catalogue().image(request.example):
+        row = build().predictions.set_index("id").loc[request.example]
+        code, kind = int(row["predicted"]), "right" if row["predicted"] == truth else "wrong"
+        figures = {"code": code, "probability": percent(row["probability"], language(), digits=1)}
+        evaluated = t(f"evaluated_{kind}", category=category(code, language()), **figures)
+        text = f"{text} {evaluated}"
+    st.html(components.note(text, kind=kind))
+
+
+def _show_words(answer: Answer) -> None:
+    """Show the texts with marked words, and a table of the strongest."""
+    with st.spinner(t("words_working")):
+        effects = engine().word_effects(answer)
+    if not effects:
+        st.html(components.note(t("words_none")))
+        return
+    texts = {"title": answer.prepared.title, "description": answer.prepared.description}
+    content = ""
+    for field, text in texts.items():
+        if text:
+            pieces = view_models.marks(text, field, effects, language())
+            label = t(field).split(" (")[0]
+            content += components.paragraph(label, components.marked(pieces))
+    st.html(content)
+    if len(effects) >= explanation.MAX_WORDS:
+        st.html(components.note(t("words_limited", count=len(effects))))
+    rows = view_models.word_rows(effects, language())
+    if rows:
+        header = [t(name) for name in ("word", "where", "direction", "effect")]
+        st.html(components.table(header, rows, label=t("words")))
+    else:
+        st.html(components.note(t("words_faint")))
+
+
+def _show_similar(answer: Answer) -> None:
+    """Show the most similar training products by text and by image."""
+    products = catalogue()
+    for column, kind in zip(st.columns(2, gap="large"), ("text", "image"), strict=True):
+        with column:
+            heading(f"similar_{kind}", level=3)
+            found = engine().similar(answer, kind)
+            if not found:
+                st.html(components.note(t(f"similar_none_{kind}")))
+                continue
+            st.html(
+                components.cards(
+                    components.Card(
+                        products.thumbnail(product),
+                        t("no_image"),
+                        products.title(product) or t("no_title"),
+                        (
+                            category(products.code(product), language()),
+                            t("similarity", value=percent(value, language())),
+                        ),
+                    )
+                    for product, value in found
+                )
+            )
+
+
+def _show_regions(answer: Answer, request: Request) -> None:
+    """Show the heatmap of region effects."""
+    if request.image is None:
+        st.html(components.note(t("regions_none")))
+        return
+    bar = st.empty()
+
+    def advance(done: int, total: int) -> None:
+        bar.progress(done / total, t("regions_working", done=done, total=total))
+
+    if answer.regions is None:
+        advance(0, explanation.GRID**2)
+    effects = engine().region_effects(answer, advance)
+    bar.empty()
+    pixels = heatmap.network_view(answer.prepared.image, crop=engine().crops_borders)
+    st.image(heatmap.draw(pixels, effects), alt=t("regions_alt"))
+    cells = heatmap.strongest(effects)
+    if not cells:
+        st.html(components.note(t("regions_faint")))
+        return
+    rows = [
+        (
+            t("cell", cell=heatmap.name(cell), place=t(heatmap.place(cell, len(effects)))),
+            t("for" if effects[cell] > 0 else "against"),
+            number(float(effects[cell]), language(), sign=True),
+        )
+        for cell in cells
+    ]
+    header = [t("region"), t("direction"), t("effect")]
+    st.html(components.table(header, rows, label=t("regions")))
