@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 from scipy.special import log_softmax
+from threadpoolctl import threadpool_limits
 
 from rakuten import storage
 from rakuten.categories import NUM_CATEGORIES
@@ -95,7 +96,8 @@ def fit(scores: Sequence[np.ndarray], labels: np.ndarray, *, bias_l2: float) -> 
         return value, np.concatenate([by_weight, by_bias])
 
     bounds = [(0.0, None)] * count + [(None, None)] * NUM_CATEGORIES
-    found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds).x
+    with threadpool_limits(1):  # more threads would spend their time waiting for each other
+        found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds).x
     biases = found[count:]
     return Calibration(found[:count], biases - biases.mean())
 

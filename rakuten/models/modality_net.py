@@ -87,16 +87,14 @@ def out_of_fold(
     probabilities = np.tile(examples.prior(), (len(train), 1))  # (m, 27)
     hidden = np.zeros((len(train), net["hidden_units"]), np.float32)  # (m, h)
     assigned = splits.folds(examples.labels[train], groups[train], count=folds, seed=seed)
+    refits = training.Refits(_build(net, examples, seed), settings, seed=seed)
     for fold in range(assigned.max(initial=0) + 1 if assigned.any() else 0):
-        held_out = np.zeros(len(examples.ids), bool)
-        held_out[train[assigned == fold]] = True
+        own = assigned == fold
+        held_out = np.isin(np.arange(len(examples.ids)), train[own])
         others = replace(examples, parts=np.where(held_out, "held out", examples.parts))
-        model = _build(net, examples, seed)
         longer = len(train) / len(others.rows("train"))  # as many steps need more epochs
-        training.fit_epochs(model, others, settings, epochs=round(epochs * longer), seed=seed)
-        outputs = training.outputs(model, replace(others, present=held_out), trained=True)
-        probabilities[assigned == fold] = outputs["probabilities"][held_out]
-        hidden[assigned == fold] = outputs["hidden"][held_out]
+        refits.fit(others, epochs=round(epochs * longer))
+        probabilities[own], hidden[own] = refits.outputs(examples.features_of(train[own]))
     return {"out_of_fold_probabilities": probabilities, "out_of_fold_hidden": hidden}
 
 

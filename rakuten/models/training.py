@@ -108,21 +108,43 @@ def fit(
     return pd.DataFrame(curves)
 
 
-def fit_epochs(
-    model: keras.Model, examples: Examples, settings: Settings, *, epochs: int, seed: int
-) -> None:
-    """Train with Adam on the train part for a number of epochs, without validation.
+class Refits:
+    """Trains one net again and again, each time from its initial weights, on other products.
+
+    The training function is compiled once: on a few thousand products that takes longer than the
+    training. The result equals that of a new net with the same seed.
 
     Args:
-        model: As for `fit`.
-        examples: Products; only train rows that have the modality are used, at least one.
+        model: A net that `rakuten.models.nets` has just built.
         settings: See `Settings`; its epochs and patience are not used.
-        epochs: Number of epochs.
         seed: As for `fit`.
     """
-    keras.utils.set_random_seed(seed)
-    _compile(model, keras.optimizers.Adam(settings.learning_rate))
-    model.fit(_shuffled(examples, settings, seed), shuffle=False, epochs=epochs, verbose=0)
+
+    def __init__(self, model: keras.Model, settings: Settings, *, seed: int):
+        self._settings, self._seed = settings, seed
+        optimizer = keras.optimizers.Adam(settings.learning_rate)
+        optimizer.build(model.trainable_variables)
+        _compile(model, optimizer)
+        self._model, self._layers = model, _with_hidden(model)
+        self._variables = [*model.variables, *optimizer.variables]  # those of dropout included
+        self._initial = [variable.numpy() for variable in self._variables]
+
+    def fit(self, examples: Examples, *, epochs: int) -> None:
+        """Train with Adam on the train part for a number of epochs, without validation.
+
+        Args:
+            examples: Products; only train rows that have the modality are used, at least one.
+            epochs: Number of epochs.
+        """
+        for variable, value in zip(self._variables, self._initial, strict=True):
+            variable.assign(value)
+        keras.utils.set_random_seed(self._seed)
+        batches = _shuffled(examples, self._settings, self._seed)
+        self._model.fit(batches, shuffle=False, epochs=epochs, verbose=0)
+
+    def outputs(self, features: Features) -> tuple[np.ndarray, np.ndarray]:
+        """Compute probabilities float32 (m, 27) and the hidden layer float32 (m, h)."""
+        return self._layers.predict(Batches(features, batch_size=PREDICTION_BATCH), verbose=0)
 
 
 def _compile(model: keras.Model, optimizer: keras.optimizers.Optimizer) -> None:
@@ -176,15 +198,19 @@ def outputs(model: keras.Model, examples: Examples, *, trained: bool) -> dict[st
     probabilities = np.tile(examples.prior(), (len(examples.ids), 1))  # (n, 27)
     hidden = np.zeros((len(examples.ids), model.get_layer(HIDDEN).units), np.float32)  # (n, h)
     if rows.size:
-        both = keras.Model(model.inputs, [model.outputs[0], model.get_layer(HIDDEN).output])
         features = Batches(examples.features_of(rows), batch_size=PREDICTION_BATCH)
-        probabilities[rows], hidden[rows] = both.predict(features, verbose=0)
+        probabilities[rows], hidden[rows] = _with_hidden(model).predict(features, verbose=0)
     return {
         "ids": examples.ids,
         "present": present,
         "probabilities": probabilities,
         "hidden": hidden,
     }
+
+
+def _with_hidden(model: keras.Model) -> keras.Model:
+    """Add the hidden layer to the outputs of a net."""
+    return keras.Model(model.inputs, [model.outputs[0], model.get_layer(HIDDEN).output])
 
 
 def summary(curves: pd.DataFrame, *, parameters: int) -> dict[str, int]:
