@@ -9,6 +9,7 @@ import zipfile
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -136,7 +137,7 @@ def import_data(
             images, image_bytes = _write_images(jobs, staging / NEW, sources.faults)
         for table_name, content in contents.items():
             storage.write_bytes(staging / NEW / table_name, content)
-        storage.write_json(staging / NEW / DATASET, _describe(name, share, whole))
+        storage.write_json(staging / NEW / DATASET, _describe(name, share, len(codes), whole))
         replace_data(root, staging, track)
     rows = pd.concat(tables.values())
     return Summary(
@@ -153,12 +154,12 @@ def import_data(
     )
 
 
-def _describe(name: str, share: Share | None, whole: int) -> dict:
+def _describe(name: str, share: Share | None, count: int, whole: int) -> dict[str, Any]:
     """Name the data in reports; a share is part of the name, so that no figure lacks it."""
     if not share:
         return {"name": name}
-    named = f"{name} ({100 * share.size:g} % of the products, by import --share {share.size:g})"
-    return {"name": named, "share": share.size, "of_products": whole}
+    part = f"{100 * count / whole:.2g} % of the products, by import --share {share.size:g}"
+    return {"name": f"{name} ({part})", "share": share.size, "of_products": whole}
 
 
 def _choose(
