@@ -135,7 +135,9 @@ def machine() -> str:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
         found = dict(line.split(":", 1) for line in lines if ":" in line)
         found = {name.strip(): value.strip() for name, value in found.items()}
-        flags = [f for f in ("avx2", "avx512f", "avx512_vnni") if f in found.get("flags", "")]
+        flags = [
+            f for f in ("avx2", "avx512f", "avx512_vnni", "amx_bf16") if f in found.get("flags", "")
+        ]
         family = f"family {found.get('cpu family')} model {found.get('model')}"
         model = f"{found.get('model name', model)} ({family}; {', '.join(flags)})"
     memory = round(psutil.virtual_memory().total / 2**30)

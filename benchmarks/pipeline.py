@@ -33,6 +33,9 @@ SIZES = ("84916:84916", "42458:42458", "21229:21229")
 BEFORE = ("sample", "import")
 """Steps before the stages."""
 
+RECORD = "measured.json"
+"""The file in a measurement's folder with the usage of the steps that are done."""
+
 SAVED = 5.0
 """Seconds between two records of a running step."""
 
@@ -51,6 +54,19 @@ Measured = dict[str, Usage]
 """Usage by step, in the order of their runs."""
 
 
+def recorded(run: Path) -> Measured:
+    """Read the steps that are done, in the order of their runs."""
+    record = run / RECORD
+    found = storage.read_json(record) if record.exists() else {}
+    return {step: Usage(*usage) for step, usage in found.items()}
+
+
+def run_folder(size: Size, settings: dict[str, str], folder: Path) -> Path:
+    """Name the folder of a measurement by its size, parameters and code."""
+    changes = _hash(state(), sorted(settings.items()))
+    return folder / f"{size.products}-{size.images}-{changes}"
+
+
 def measure_size(size: Size, settings: dict[str, str], folder: Path, *, keep: bool) -> Measured:
     """Generate a catalogue, import it into a clone and run stage by stage; or continue with it.
 
@@ -63,12 +79,10 @@ def measure_size(size: Size, settings: dict[str, str], folder: Path, *, keep: bo
     Returns:
         Usage of "sample", "import" and each stage, in the order of their runs.
     """
-    name = f"{size.products}-{size.images}"
-    run = folder / f"{name}-{_hash(state(), sorted(settings.items()))}"
-    catalogue = folder / f"catalogue-{name}-{_hash(_tree('rakuten/sample'))}"
-    clone, record = run / "rakuten", run / "measured.json"
-    recorded = storage.read_json(record) if record.exists() else {}
-    measured = {step: Usage(*usage) for step, usage in recorded.items()}
+    run = run_folder(size, settings, folder)
+    changes = _hash(_tree("rakuten/sample"))
+    catalogue = folder / f"catalogue-{size.products}-{size.images}-{changes}"
+    clone, measured = run / "rakuten", recorded(run)
     stages = list(storage.read_yaml(measure.ROOT / "dvc.yaml")["stages"])
     missing = [step for step in (*BEFORE, *stages) if step not in measured]
     if missing and not clone.exists():
@@ -86,7 +100,7 @@ def measure_size(size: Size, settings: dict[str, str], folder: Path, *, keep: bo
             elif number == 0:  # a kill can truncate dvc.lock
                 subprocess.run(["make", "--silent", "repair"], cwd=clone, check=True)
             measured[step] = run_step(step, command, clone)
-        storage.write_json(record, {name: list(usage) for name, usage in measured.items()})
+        storage.write_json(run / RECORD, {name: list(usage) for name, usage in measured.items()})
         _say(f"{size}  {_line(step, measured[step])}")
     if clone.exists() and not keep:
         shutil.rmtree(clone)
@@ -163,21 +177,27 @@ def rows(runs: dict[Size, Measured], settings: dict[str, str]) -> list[measure.R
     """Report each step, and how its time grows with the catalogue.
 
     Args:
-        runs: Usage by size, the largest first.
+        runs: Usage by size; steps that were not measured are missing.
         settings: Parameters that were changed.
     """
-    size, *others = runs
+    size, *others = sorted(runs, reverse=True)
     lines = []
     for step, usage in runs[size].items():
         notes = [_usage(usage)]
         for other in others:
+            if step not in runs[other]:
+                continue
             before = runs[other][step].seconds
             growth = usage.seconds / before / _ratio(size, other)
             notes.append(f"{other}: {before:,.0f} s, {growth:.2f} times the catalogue's growth")
         lines.append(_seconds(step, usage.seconds, "; ".join(notes)))
-    total = {size: _sum(measured) for size, measured in runs.items()}
+    steps = [*BEFORE, *storage.read_yaml(measure.ROOT / "dvc.yaml")["stages"]]
+    lacking = [step for step in steps if step not in runs[size]]
+    others = [other for other in others if not lacking and runs[other].keys() >= {*steps}]
+    total = {one: _sum(runs[one]) for one in (size, *others)}
     changed = ", ".join(f"{name}={value}" for name, value in settings.items()) or "as committed"
     notes = [str(size), _usage(total[size]), f"parameters {changed}"]
+    notes += [f"not measured: {', '.join(lacking)}"] if lacking else []
     notes += [f"{other}: {total[other].seconds:,.0f} s" for other in others]
     lines.append(_seconds("all", total[size].seconds, "; ".join(notes)))
     for other in others:
@@ -200,7 +220,7 @@ def main() -> None:
     )
     parser.add_argument(
         "sizes", nargs="*", type=_size, default=[_size(size) for size in SIZES],
-        metavar="PRODUCTS:IMAGES", help=f"the largest first ({' '.join(SIZES)})",
+        metavar="PRODUCTS:IMAGES", help=f"in the order to measure them ({' '.join(SIZES)})",
     )  # fmt: skip
     parser.add_argument(
         "--set", action="append", type=_setting, default=[], metavar="NAME=VALUE",
@@ -209,11 +229,18 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=FOLDER, help="of clones and records")
     parser.add_argument("--keep", action="store_true", help="keep the clones")
     parser.add_argument("--no-report", action="store_true", help="print only")
+    parser.add_argument(
+        "--recorded", action="store_true", help="run nothing, report the steps that are done"
+    )
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated: run it again to continue"))
-    settings, runs = dict(options.set), {}
+    settings, folder = dict(options.set), options.folder.resolve()
+    runs: dict[Size, Measured] = {}
     for size in options.sizes:
-        runs[size] = measure_size(size, settings, options.folder.resolve(), keep=options.keep)
+        if options.recorded:
+            runs[size] = recorded(run_folder(size, settings, folder))
+        else:
+            runs[size] = measure_size(size, settings, folder, keep=options.keep)
         if not options.no_report:
             measure.keep("pipeline", rows(runs, settings))
     if options.no_report:
