@@ -1,12 +1,9 @@
 """Time functions and commands, watch their memory, and write the benchmark report."""
 
-import os
 import platform
 import statistics
-import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -16,6 +13,7 @@ from pathlib import Path
 import pandas as pd
 import psutil
 
+from benchmarks import processes
 from rakuten import prefetch, storage
 from rakuten.data import products
 from rakuten.sample.catalogue import write_sample
@@ -30,9 +28,6 @@ are medians of several runs. Measurements that take minutes ran once: `pipeline`
 archives of 2.2 GB, Ray. Seconds depend on the machine and its load; ratios to the naive
 implementation, run in alternation with ours, depend less on it. Catalogues are generated
 (`python -m rakuten sample`) in the challenge's size; nothing here was measured on real rows."""
-
-INTERVAL = 0.2
-"""Seconds between two readings of the memory of a command."""
 
 
 @dataclass(frozen=True)
@@ -117,22 +112,12 @@ def watch(command: Sequence[str], folder: Path, **environment: str) -> tuple[flo
         RuntimeError: If the command fails; with the end of what it printed.
     """
     with tempfile.TemporaryFile() as log:
-        start = time.perf_counter()
-        process = subprocess.Popen(
-            command, cwd=folder, stdout=log, stderr=log, env={**os.environ, **environment}
-        )
-        peak, done = [0], threading.Event()
-        watcher = threading.Thread(target=_look, args=(process.pid, peak, done))
-        watcher.start()
-        code = process.wait()
-        seconds = time.perf_counter() - start
-        done.set()
-        watcher.join()
+        code, usage = processes.run(command, folder, log, environment=environment)
         if code:
             log.seek(0)
             end = log.read()[-3000:].decode(errors="replace")
             raise RuntimeError(f"{' '.join(command)} ended with {code} in {folder}:\n{end}")
-    return seconds, peak[0]
+    return usage.seconds, usage.peak
 
 
 def keep(subject: str, rows: Sequence[Row]) -> None:
@@ -150,7 +135,9 @@ def machine() -> str:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
         found = dict(line.split(":", 1) for line in lines if ":" in line)
         found = {name.strip(): value.strip() for name, value in found.items()}
-        flags = [f for f in ("avx2", "avx512f", "avx512_vnni") if f in found.get("flags", "")]
+        flags = [
+            f for f in ("avx2", "avx512f", "avx512_vnni", "amx_bf16") if f in found.get("flags", "")
+        ]
         family = f"family {found.get('cpu family')} model {found.get('model')}"
         model = f"{found.get('model name', model)} ({family}; {', '.join(flags)})"
     memory = round(psutil.virtual_memory().total / 2**30)
@@ -189,7 +176,7 @@ def study_table() -> list[str]:
         "| epoch of the image net, features extracted once | 3 s "
         f"| {ours('nets', 'epoch of the image net')} |",
         "| training of the image net | 14 min "
-        f"| {ours('pipeline', 'image')}, baselines included, 5,000 images |",
+        f"| {ours('pipeline', 'image')}, with the nets out of fold and the baselines |",
         "| image net, prediction of 16,984 products | 2 s | not measured |",
         "| fusion net, prediction from features | 6,300 products/s "
         f"| {ours('predict', 'fusion from features')} |",
@@ -228,18 +215,6 @@ def catalogue(folder: Path, count: int) -> pd.DataFrame:
 def python(*arguments: str) -> list[str]:
     """Make the command that runs this Python with arguments."""
     return [sys.executable, *arguments]
-
-
-def _look(pid: int, peak: list[int], done: threading.Event) -> None:
-    """Track the peak memory of a process and its children together."""
-    while not done.wait(INTERVAL):
-        with suppress(psutil.Error):
-            family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
-            used = 0
-            for process in family:
-                with suppress(psutil.Error):
-                    used += process.memory_full_info().pss
-            peak[0] = max(peak[0], used)
 
 
 def _number(value: float) -> str:

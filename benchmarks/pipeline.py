@@ -1,115 +1,339 @@
-"""Measure the whole pipeline at full scale: time and peak memory of every stage, by size.
+"""Measure the whole pipeline at full size: time, processor time and peak memory of every stage.
 
-`python -m benchmarks.pipeline` takes an hour on two cores. It rebuilds a generated catalogue of
-84,916 products, 5,000 of them with an image, and a half and a quarter of it, each in a clone of the
-committed state. Finished measurements are kept in build/benchmarks/: after an interruption the same
-command continues with the next one, unless the committed code has changed.
+`python -m benchmarks.pipeline PRODUCTS:IMAGES...` generates a catalogue of each size and runs
+`dvc repro` stage by stage, from nothing, in a clone of the committed state. `--set NAME=VALUE`
+changes parameters of the clone, such as `--set extract.precision=int8`.
+
+Each finished step is recorded below build/benchmarks/pipeline/. After an interruption, the same
+command continues with the interrupted stage, and adds its times, unless the committed code or the
+parameters have changed. Clones are removed when they are done, catalogues and logs stay.
 """
 
 import argparse
+import hashlib
 import os
+import re
 import shutil
+import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
-from benchmarks import measure
+import psutil
+from ruamel.yaml import YAML
+
+from benchmarks import measure, processes
+from benchmarks.processes import Usage
 from rakuten import storage
 
-SHARES = (1.0, 0.5, 0.25)
-DONE = measure.ROOT / "build/benchmarks"
+FOLDER = measure.ROOT / "build/benchmarks/pipeline"
+SIZES = ("84916:84916", "42458:42458", "21229:21229")
+BEFORE = ("sample", "import")
+"""Steps before the stages."""
+
+RECORD = "measured.json"
+"""The file in a measurement's folder with the usage of the steps that are done."""
+
+SAVED = 5.0
+"""Seconds between two records of a running step."""
 
 
-def rebuild(folder: Path, products: int, images: int) -> dict[str, tuple[float, int]]:
-    """Generate a catalogue, import it into a clone and run stage by stage.
+class Size(NamedTuple):
+    """Numbers of products and of those with an image."""
+
+    products: int
+    images: int
+
+    def __str__(self) -> str:
+        return f"{self.products:,} products, {self.images:,} images"
+
+
+Measured = dict[str, Usage]
+"""Usage by step, in the order of their runs."""
+
+
+def recorded(run: Path) -> Measured:
+    """Read the steps that are done, in the order of their runs."""
+    record = run / RECORD
+    found = storage.read_json(record) if record.exists() else {}
+    return {step: Usage(*usage) for step, usage in found.items()}
+
+
+def run_folder(size: Size, settings: dict[str, str], folder: Path) -> Path:
+    """Name the folder of a measurement by its size, parameters and code."""
+    changes = _hash(state(), sorted(settings.items()))
+    return folder / f"{size.products}-{size.images}-{changes}"
+
+
+def measure_size(size: Size, settings: dict[str, str], folder: Path, *, keep: bool) -> Measured:
+    """Generate a catalogue, import it into a clone and run stage by stage; or continue with it.
 
     Args:
-        folder: An empty folder.
-        products: Products of the catalogue.
-        images: Number of them that have an image.
+        size: Of the catalogue.
+        settings: Values of params.yaml in the clone, by dotted name.
+        folder: Where catalogues, clones, logs and records are.
+        keep: Whether the clone stays.
 
     Returns:
-        Seconds and peak bytes of "sample", "import" and each stage, in the order of their runs.
+        Usage of "sample", "import" and each stage, in the order of their runs.
     """
-    clone = folder / "rakuten"
-    subprocess.run(["git", "clone", "--quiet", str(measure.ROOT), str(clone)], check=True)
-    (clone / ".venv").symlink_to(Path(sys.prefix), target_is_directory=True)
-    environment = {"PATH": f"{Path(sys.prefix) / 'bin'}{os.pathsep}{os.environ['PATH']}"}
-    catalogue = str(folder / "catalogue")
-    scale = ["--products", str(products), "--images", str(images)]
-    steps = {
-        "sample": measure.python("-m", "rakuten", "sample", *scale, catalogue),
-        "import": [
-            *measure.python("-m", "rakuten", "import"),
-            "--allow-missing-images",
-            catalogue,
-        ],
-    }
-    for stage in storage.read_yaml(clone / "dvc.yaml")["stages"]:
-        steps[stage] = ["dvc", "repro", "--single-item", stage]
-    measured = {}
-    for name, command in steps.items():
-        measured[name] = measure.watch(command, clone, **environment)
-        seconds, peak = measured[name]
-        line = f"{products:>7,} products  {name:<14} {seconds:8.1f} s {peak / 2**30:6.2f} GiB"
-        print(line, flush=True)
+    run = run_folder(size, settings, folder)
+    changes = _hash(_tree("rakuten/sample"))
+    catalogue = folder / f"catalogue-{size.products}-{size.images}-{changes}"
+    clone, measured = run / "rakuten", recorded(run)
+    stages = list(storage.read_yaml(measure.ROOT / "dvc.yaml")["stages"])
+    missing = [step for step in (*BEFORE, *stages) if step not in measured]
+    if missing and not clone.exists():
+        measured, missing = {}, [*BEFORE, *stages]
+        make_clone(clone, settings)
+    _say(f"{size}: {len(measured)} of {len(stages) + 2} steps done, logs in {run}")
+    for number, step in enumerate(missing):
+        if step == "sample":
+            measured[step] = _sample(size, catalogue, clone)
+        else:
+            command = ["dvc", "repro", "--single-item", step]
+            if step == "import":
+                importing = measure.python("-m", "rakuten", "import", "--allow-missing-images")
+                command = [*importing, str(catalogue)]
+            elif number == 0:  # a kill can truncate dvc.lock
+                subprocess.run(["make", "--silent", "repair"], cwd=clone, check=True)
+            measured[step] = run_step(step, command, clone)
+        storage.write_json(run / RECORD, {name: list(usage) for name, usage in measured.items()})
+        _say(f"{size}  {_line(step, measured[step])}")
+    if clone.exists() and not keep:
+        shutil.rmtree(clone)
     return measured
 
 
+def make_clone(clone: Path, settings: dict[str, str]) -> None:
+    """Clone the committed state, with other parameters, in one step.
+
+    Raises:
+        KeyError: If params.yaml has no such parameter.
+    """
+    partial = clone.with_name("partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    subprocess.run(["git", "clone", "--quiet", str(measure.ROOT), str(partial)], check=True)
+    (partial / ".venv").symlink_to(Path(sys.prefix), target_is_directory=True)
+    yaml = YAML()
+    params = yaml.load(partial / "params.yaml")
+    for name, value in settings.items():
+        storage.entry(params, name, "params.yaml")
+        section, _, last = name.rpartition(".")
+        entries = storage.entry(params, section, "params.yaml") if section else params
+        entries[last] = yaml.load(value)
+    yaml.dump(params, partial / "params.yaml")
+    partial.rename(clone)
+
+
+def run_step(step: str, command: list[str], clone: Path) -> Usage:
+    """Run a command in a clone and record its usage while it runs.
+
+    Args:
+        step: Its name.
+        command: Program and arguments.
+        clone: The clone; the log and the record of a running step are beside it.
+
+    Returns:
+        The usage, with that of earlier attempts that were interrupted.
+
+    Raises:
+        SystemExit: If the command fails; with the end of its log.
+    """
+    record = clone.with_name("running.json")
+    earlier = _earlier(record, step)
+    saved = -SAVED
+
+    def report(pid: int, usage: Usage) -> None:
+        nonlocal saved
+        if usage.seconds - saved >= SAVED:
+            saved = usage.seconds
+            started = _started(pid)
+            values = {"step": step, "pid": pid, "started": started, "usage": _add(earlier, usage)}
+            storage.write_json(record, values)
+
+    environment = {"PATH": f"{Path(sys.prefix) / 'bin'}{os.pathsep}{os.environ['PATH']}"}
+    log = clone.with_name(f"{step}.log")
+    with log.open("ab") as file:
+        code, usage = processes.run(command, clone, file, environment=environment, report=report)
+    record.unlink(missing_ok=True)
+    if code:
+        end = storage.read_bytes(log)[-3000:].decode(errors="replace")
+        sys.exit(f"{' '.join(command)} ended with {code} in {clone}; the end of {log}:\n{end}")
+    return _add(earlier, usage)
+
+
 def state() -> str:
-    """List what the rebuilds depend on: git's ids of the committed stages, code and settings."""
+    """List what the measurements depend on: git's ids of the committed code and settings."""
     stages = storage.read_yaml(measure.ROOT / "dvc.yaml")["stages"].values()
     code = {path for stage in stages for path in stage["deps"] if path.endswith(".py")}
-    files = ["dvc.yaml", "params.yaml", "requirements.txt", "rakuten/data/resources.yaml"]
-    command = ["git", "ls-tree", "-r", "HEAD", *files, "rakuten/sample", *sorted(code)]
+    files = ("dvc.yaml", "params.yaml", "requirements.txt", "rakuten/data/resources.yaml")
+    return _tree(*files, "rakuten/sample", *sorted(code))
+
+
+def rows(runs: dict[Size, Measured], settings: dict[str, str]) -> list[measure.Row]:
+    """Report each step, and how its time grows with the catalogue.
+
+    Args:
+        runs: Usage by size; steps that were not measured are missing.
+        settings: Parameters that were changed.
+    """
+    size, *others = sorted(runs, reverse=True)
+    lines = []
+    for step, usage in runs[size].items():
+        notes = [_usage(usage)]
+        for other in others:
+            if step not in runs[other]:
+                continue
+            before = runs[other][step].seconds
+            growth = usage.seconds / before / _ratio(size, other)
+            notes.append(f"{other}: {before:,.0f} s, {growth:.2f} times the catalogue's growth")
+        lines.append(_seconds(step, usage.seconds, "; ".join(notes)))
+    steps = [*BEFORE, *storage.read_yaml(measure.ROOT / "dvc.yaml")["stages"]]
+    lacking = [step for step in steps if step not in runs[size]]
+    others = [other for other in others if not lacking and runs[other].keys() >= {*steps}]
+    total = {one: _sum(runs[one]) for one in (size, *others)}
+    changed = ", ".join(f"{name}={value}" for name, value in settings.items()) or "as committed"
+    notes = [str(size), _usage(total[size]), f"parameters {changed}"]
+    notes += [f"not measured: {', '.join(lacking)}"] if lacking else []
+    notes += [f"{other}: {total[other].seconds:,.0f} s" for other in others]
+    lines.append(_seconds("all", total[size].seconds, "; ".join(notes)))
+    for other in others:
+        if other.products == size.products and other.images < size.images < size.products:
+            cost = (total[size].seconds - total[other].seconds) / (size.images - other.images)
+            expected = total[size].seconds + cost * (size.products - size.images)
+            note = f"extrapolated from {other.images:,} and {size.images:,} images: "
+            note += f"{1000 * cost:.1f} ms per image"
+            lines.append(_seconds(f"all, with {size.products:,} images", expected, note))
+            break
+    return lines
+
+
+def main() -> None:
+    """Measure each size; write the report after each."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.pipeline",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "sizes", nargs="*", type=_size, default=[_size(size) for size in SIZES],
+        metavar="PRODUCTS:IMAGES", help=f"in the order to measure them ({' '.join(SIZES)})",
+    )  # fmt: skip
+    parser.add_argument(
+        "--set", action="append", type=_setting, default=[], metavar="NAME=VALUE",
+        help="a parameter of the clones",
+    )  # fmt: skip
+    parser.add_argument("--folder", type=Path, default=FOLDER, help="of clones and records")
+    parser.add_argument("--keep", action="store_true", help="keep the clones")
+    parser.add_argument("--no-report", action="store_true", help="print only")
+    parser.add_argument(
+        "--recorded", action="store_true", help="run nothing, report the steps that are done"
+    )
+    options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated: run it again to continue"))
+    settings, folder = dict(options.set), options.folder.resolve()
+    runs: dict[Size, Measured] = {}
+    for size in options.sizes:
+        if options.recorded:
+            runs[size] = recorded(run_folder(size, settings, folder))
+        else:
+            runs[size] = measure_size(size, settings, folder, keep=options.keep)
+        if not options.no_report:
+            measure.keep("pipeline", rows(runs, settings))
+    if options.no_report:
+        print(measure.table([vars(row) for row in rows(runs, settings)]))
+
+
+def _size(text: str) -> Size:
+    """Parse `PRODUCTS:IMAGES`."""
+    if not re.fullmatch(r"\d+:\d+", text):
+        raise argparse.ArgumentTypeError(f"{text!r}: expected PRODUCTS:IMAGES, as 84916:20000")
+    return Size(*map(int, text.split(":")))
+
+
+def _setting(text: str) -> tuple[str, str]:
+    """Parse `NAME=VALUE`."""
+    name, sign, value = text.partition("=")
+    if not (name and sign and value):
+        raise argparse.ArgumentTypeError(f"{text!r}: expected NAME=VALUE")
+    return name, value
+
+
+def _sample(size: Size, catalogue: Path, clone: Path) -> Usage:
+    """Generate the catalogue, or read what an earlier generation used."""
+    record = catalogue.with_suffix(".json")
+    if not (catalogue.exists() and record.exists()):
+        for partial in (catalogue, *catalogue.parent.glob(f".{catalogue.name}.*")):
+            shutil.rmtree(partial, ignore_errors=True)
+        scale = ["--products", str(size.products), "--images", str(size.images)]
+        command = measure.python("-m", "rakuten", "sample", *scale, str(catalogue))
+        storage.write_json(record, list(run_step("sample", command, clone)))
+    return Usage(*storage.read_json(record))
+
+
+def _earlier(record: Path, step: str) -> Usage:
+    """Read what interrupted attempts of a step used; end one whose process still runs."""
+    if not record.exists():
+        return Usage(0.0, 0, 0.0)
+    running = storage.read_json(record)
+    if _started(running["pid"]) == running["started"] is not None:
+        processes.stop(running["pid"])
+    return Usage(*running["usage"]) if running["step"] == step else Usage(0.0, 0, 0.0)
+
+
+def _started(pid: int) -> float | None:
+    """Read the time when a process started, None if there is none."""
+    with suppress(psutil.NoSuchProcess):
+        return psutil.Process(pid).create_time()
+    return None
+
+
+def _tree(*paths: str) -> str:
+    """List git's ids of committed files."""
+    command = ["git", "ls-tree", "-r", "HEAD", *paths]
     done = subprocess.run(command, cwd=measure.ROOT, capture_output=True, text=True, check=True)
     return done.stdout
 
 
-def main() -> None:
-    """Measure the whole catalogue, a half and a quarter of it; keep the results."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.pipeline", description=__doc__)
-    parser.add_argument("--products", type=int, default=84_916, help="(%(default)s)")
-    parser.add_argument("--images", type=int, default=5_000, help="(%(default)s)")
-    parser.add_argument("--keep", type=Path, help="leave the largest clone in this folder")
-    options = parser.parse_args()
-    runs = {}
-    for share in SHARES:
-        sizes = round(options.products * share), round(options.images * share)
-        kept = DONE / "pipeline-{}-{}.json".format(*sizes)
-        if kept.exists() and (done := storage.read_json(kept))["state"] == state():
-            runs[sizes] = done["measured"]
-            continue
-        begun = state()
-        with measure.scratch("pipeline") as folder:
-            runs[sizes] = rebuild(folder, *sizes)
-            if options.keep and share == max(SHARES):
-                shutil.move(folder / "rakuten", options.keep)
-        storage.write_json(kept, {"state": begun, "measured": runs[sizes]})
-    measure.keep("pipeline", rows(runs))
+def _hash(*values: object) -> str:
+    return hashlib.sha256(repr(values).encode()).hexdigest()[:8]
 
 
-def rows(runs: dict[tuple[int, int], dict[str, tuple[float, int]]]) -> list[measure.Row]:
-    """Report each stage, and its cost per product relative to the smallest catalogue.
+def _add(first: Usage, second: Usage) -> Usage:
+    """Add the usage of steps or attempts that ran one after another."""
+    peak = max(first.peak, second.peak)
+    return Usage(first.seconds + second.seconds, peak, first.cpu + second.cpu)
 
-    Args:
-        runs: Results of `rebuild` by numbers of products and images, the largest first.
-    """
-    (products, images), *_ = runs
-    (fewest, _), smallest = list(runs.items())[-1]
-    lines = []
-    for name, (seconds, peak) in runs[products, images].items():
-        others = ", ".join(f"{run[name][0]:.0f} s" for run in list(runs.values())[1:])
-        growth = (seconds / products) / (smallest[name][0] / fewest)
-        note = f"peak {peak / 2**30:.2f} GiB; fewer products: {others}, "
-        note += f"{1 / growth:.2f} times as much per product"
-        lines.append(measure.Row(name, float(f"{seconds:.3g}"), "s", note=note))
-    totals = {size: sum(seconds for seconds, _ in run.values()) for (size, _), run in runs.items()}
-    costs = ", ".join(f"{1000 * total / size:.1f} ms" for size, total in totals.items())
-    note = f"{products:,} products, {images:,} with an image; per product of "
-    note += f"{', '.join(f'{size:,}' for size in totals)}: {costs}; peaks are of all processes"
-    total = totals[products]
-    return [*lines, measure.Row("all", float(f"{total:.4g}"), "s", note=note)]
+
+def _sum(measured: Measured) -> Usage:
+    total = Usage(0.0, 0, 0.0)
+    for usage in measured.values():
+        total = _add(total, usage)
+    return total
+
+
+def _ratio(size: Size, other: Size) -> float:
+    """How many times as large a catalogue is, by products or by images."""
+    return max(now / before for now, before in zip(size, other, strict=True) if before)
+
+
+def _seconds(what: str, seconds: float, note: str) -> measure.Row:
+    return measure.Row(what, float(f"{seconds:.4g}"), "s", note=note)
+
+
+def _usage(usage: Usage) -> str:
+    return f"peak {usage.peak / 2**30:.2f} GiB, {usage.cpu:,.0f} s CPU"
+
+
+def _line(step: str, usage: Usage) -> str:
+    return f"{step:<14} {usage.seconds:8.1f} s  {_usage(usage)}"
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
 
 
 if __name__ == "__main__":

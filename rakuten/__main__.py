@@ -27,7 +27,9 @@ class Command(NamedTuple):
 
 
 COMMANDS = {
-    "import": Command("rakuten.data.importing", "check the challenge's files and fill data/"),
+    "import": Command(
+        "rakuten.sample.import_command", "check the challenge's files and fill data/"
+    ),
     "sample": Command("rakuten.sample.command", "write a synthetic catalogue"),
     "predict": Command(
         "rakuten.serving.predict_command", "predict the category of a product or of a file"

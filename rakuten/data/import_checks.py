@@ -4,14 +4,16 @@ Nothing is raised here: what is wrong is collected as `Faults`, so that a refusa
 at once.
 """
 
+import hashlib
 import io
 import re
 import stat
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
+import numpy as np
 import pandas as pd
 from PIL import Image, UnidentifiedImageError
 
@@ -126,6 +128,22 @@ def parse_tables(
     return tables, codes
 
 
+def select_rows(content: bytes, ids: np.ndarray) -> bytes:
+    """Select rows of a table that `parse_tables` has found to be correct.
+
+    Args:
+        content: The table as CSV, with the unnamed column of ids.
+        ids: int64, those to keep.
+
+    Returns:
+        The table as CSV, in the order of its rows, each field as it was.
+    """
+    frame = pd.read_csv(io.BytesIO(content), **products.CSV_FORMAT)
+    kept = frame[frame[products.UNNAMED].astype("int64").isin(ids)]
+    kept = kept.rename(columns={products.UNNAMED: ""})
+    return kept.to_csv(index=False, lineterminator="\r\n").encode()
+
+
 def keys(part: str, table: pd.DataFrame) -> list[Key]:
     """List what each row's image is found by, in the order of the rows."""
     pairs = zip(table["imageid"].tolist(), table["productid"].tolist(), strict=True)
@@ -137,8 +155,7 @@ def check_modalities(
     source: str,
     faults: Faults,
     *,
-    allow_missing_images: bool,
-    allow_missing_titles: bool,
+    allow_missing: Collection[str],
 ) -> None:
     """Collect the rows that lack a title, an image, or both.
 
@@ -146,21 +163,21 @@ def check_modalities(
         table: Typed rows of X, with a bool column has_image.
         source: The table's name, for messages.
         faults: Collects what is wrong.
-        allow_missing_images: Accept rows without an image if they have a text.
-        allow_missing_titles: Accept rows without a title if they have an image or a description.
+        allow_missing: "images" accepts rows without an image if they have a text, "titles" those
+            without a title if they have an image or a description.
     """
     has_numbers = (table["imageid"] >= 0) & (table["productid"] >= 0)
     lost = table[~table["has_image"] & has_numbers]
     untitled = table.loc[table["designation"].isna(), "id"]
     nothing = table.loc[~table["has_image"] & ~products.has_text(table), "id"]
-    if not allow_missing_images:
+    if "images" not in allow_missing:
         remedy = "pass the folder or archive that holds them, or --allow-missing-images"
         names = products.image_names(lost)
         faults.add(f"images named by {source} that were not found", names, remedy)
-    if not allow_missing_titles:
+    if "titles" not in allow_missing:
         remedy = "complete them, or pass --allow-missing-titles"
         faults.add(f"ids of {source} without a title", untitled.astype("str"), remedy)
-    if allow_missing_images and allow_missing_titles:
+    if {"images", "titles"} <= set(allow_missing):
         remedy = "there is nothing to classify them by, leave them out"
         faults.add(f"ids of {source} with neither text nor image", nothing.astype("str"), remedy)
 
@@ -195,9 +212,36 @@ def image_jobs(images: list[ImageFile], wanted: set[Key]) -> list[Job]:
     """
     jobs = []
     for image in images:
-        members = [_member(*key) for key in image.row_keys() if key in wanted]
+        members = [member(*key) for key in image.row_keys() if key in wanted]
         jobs += [(member, image.entry) for member in members or [""]]
     return sorted(jobs, key=lambda job: (not job[0], job[0], job[1].place))
+
+
+def member(part: str, imageid: int, productid: int) -> str:
+    """Name an image in images.zip, from numbers only, so that no given name becomes a path."""
+    return f"image_{part}/{products.image_name(imageid, productid)}"
+
+
+def digest_images(jobs: list[Job]) -> dict[str, str]:
+    """Hash the images that a row names, as `storage.ImageArchive.digest` does.
+
+    Args:
+        jobs: The images, as `image_jobs` returns them.
+
+    Returns:
+        Digests by name in images.zip, "" for an image that cannot be read: `copy_images` reports
+        it.
+    """
+    named = [job for job in jobs if job[0]]
+    digests: dict[str, str] = {}
+    if named:
+        bar = stage_log.progress(
+            map(_read, named), total=len(named), unit="image", description="find duplicates"
+        )
+        for (name, _), content, fault in bar:
+            digest = "" if fault else hashlib.md5(content, usedforsecurity=False).hexdigest()
+            digests.setdefault(name, digest)
+    return digests
 
 
 def copy_images(
@@ -252,11 +296,6 @@ def _join(versions: dict[bytes, Entry], name: str, faults: Faults) -> bytes:
         if rows:
             joined += [b"" if joined[-1].endswith(b"\n") else b"\n", rows]
     return b"".join(joined)
-
-
-def _member(part: str, imageid: int, productid: int) -> str:
-    """Name an image in the archive, from numbers only, so that no given name becomes a path."""
-    return f"image_{part}/{products.image_name(imageid, productid)}"
 
 
 def _checked(jobs: list[Job]) -> Iterator[tuple[Job, bytes, str]]:

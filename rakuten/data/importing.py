@@ -4,19 +4,17 @@ Everything given is checked before anything changes, and a refusal lists every k
 anything fails, data/ and data.dvc are as they were.
 """
 
-import argparse
-import logging
 import shutil
-import sys
 import zipfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from rakuten import console, storage
+from rakuten import storage
 from rakuten.data import import_checks, products
 from rakuten.data.archives import Faults
 from rakuten.data.data_folder import (
@@ -28,6 +26,7 @@ from rakuten.data.data_folder import (
     replace_data,
     staging_folder,
 )
+from rakuten.data.shares import Share
 from rakuten.data.sources import Key, Sources
 
 
@@ -45,6 +44,8 @@ class Summary:
         without_title: Those without a title.
         without_image: Those without an image.
         unused_images: Images given that no row names; they were checked and left out.
+        of_products: Labelled products of the catalogue of which a share was imported, None if all
+            were imported.
     """
 
     products: int
@@ -56,11 +57,13 @@ class Summary:
     without_title: int
     without_image: int
     unused_images: int
+    of_products: int | None = None
 
     def __str__(self) -> str:
         test = "" if self.test_products is None else f", {self.test_products} products to predict"
+        of = "" if self.of_products is None else f" of {self.of_products}"
         return (
-            f"{self.products} products in {self.categories} categories{test}, "
+            f"{self.products}{of} products in {self.categories} categories{test}, "
             f"{self.images} images ({self.image_bytes / 1e6:.1f} MB)\n"
             f"missing: {self.without_title} titles ({self.without_text} products have no text), "
             f"{self.without_image} images; left out: {self.unused_images} images that no row names"
@@ -72,9 +75,9 @@ def import_data(
     root: str | Path = ".",
     *,
     name: str = "imported data",
-    allow_missing_images: bool = False,
-    allow_missing_titles: bool = False,
+    allow_missing: Collection[str] = (),
     drops: bool = False,
+    share: Share | None = None,
     track: Callable[[Path], None] = dvc_add,
 ) -> Summary:
     """Check the challenge's files, write data/ and update data.dvc: all of it or nothing.
@@ -84,11 +87,12 @@ def import_data(
             and X_test*.csv if wanted; at any depth, in archives within archives too.
         root: The repository's root, where data/ and data.dvc are.
         name: The name of the data in reports and MLflow.
-        allow_missing_images: Accept products without an image if they have a text.
-        allow_missing_titles: Accept products without a title if they have an image or a
-            description.
+        allow_missing: "images" accepts products without an image if they have a text, "titles"
+            those without a title if they have an image or a description.
         drops: Whether different tables of one name are drops of one catalogue, to be joined in the
             order of `paths`; otherwise they are a fault.
+        share: Import this part of the labelled products, without X_test. All rows are checked, and
+            the images of this part.
         track: Called with `root` when data/ is in place, to update data.dvc.
 
     Returns:
@@ -114,16 +118,26 @@ def import_data(
                     table,
                     f"X_{part}.csv",
                     sources.faults,
-                    allow_missing_images=allow_missing_images,
-                    allow_missing_titles=allow_missing_titles,
+                    allow_missing=allow_missing,
                 )
             places = [image.entry.place for image in sources.images] + sources.other_images
             import_checks.check_image_names(tables, places, sources.faults)
             jobs = import_checks.image_jobs(sources.images, wanted)
+            whole = len(tables.get("train", ()))
+            if share and not sources.faults.problems():
+                ids = _choose(share, tables["train"], codes, jobs)
+                contents = {
+                    table_name: import_checks.select_rows(content, ids)
+                    for table_name, content in contents.items()
+                    if table_name != "X_test.csv"
+                }
+                tables, codes = import_checks.parse_tables(contents, sources.faults)
+                jobs = import_checks.image_jobs(sources.images, _match_images(tables, sources))
+                jobs = [job for job in jobs if job[0]]
             images, image_bytes = _write_images(jobs, staging / NEW, sources.faults)
         for table_name, content in contents.items():
             storage.write_bytes(staging / NEW / table_name, content)
-        storage.write_json(staging / NEW / DATASET, {"name": name})
+        storage.write_json(staging / NEW / DATASET, _describe(name, share, len(codes), whole))
         replace_data(root, staging, track)
     rows = pd.concat(tables.values())
     return Summary(
@@ -136,48 +150,27 @@ def import_data(
         without_title=int(rows["designation"].isna().sum()),
         without_image=int((~rows["has_image"]).sum()),
         unused_images=sum(not member for member, _ in jobs),
+        of_products=whole if share else None,
     )
 
 
-def main(arguments: list[str]) -> int:
-    """Run the command `import`.
+def _describe(name: str, share: Share | None, count: int, whole: int) -> dict[str, Any]:
+    """Name the data in reports; a share is part of the name, so that no figure lacks it."""
+    if not share:
+        return {"name": name}
+    part = f"{100 * count / whole:.2g} % of the products, by import --share {share.size:g}"
+    return {"name": f"{name} ({part})", "share": share.size, "of_products": whole}
 
-    Args:
-        arguments: The arguments after the command's name.
 
-    Returns:
-        The exit status: 0 if data/ was imported, 1 if it was refused.
-    """
-    parser = argparse.ArgumentParser(
-        prog="python -m rakuten import",
-        description="Check the challenge's files and fill data/. Nothing changes unless all of "
-        "them are good.",
-    )
-    parser.add_argument("paths", nargs="+", metavar="PATH", help="folder or archive, any depth")
-    parser.add_argument(
-        "--name", default="imported data", help="name of the data in reports and MLflow"
-    )
-    parser.add_argument(
-        "--allow-missing-images", action="store_true", help="accept products without an image"
-    )
-    parser.add_argument(
-        "--allow-missing-titles", action="store_true", help="accept products without a title"
-    )
-    parser.add_argument(
-        "--drops", action="store_true", help="join the tables of the paths, in their order"
-    )
-    options = vars(parser.parse_args(arguments))
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    try:
-        summary = import_data(options.pop("paths"), **options)
-    except (products.InvalidProductsError, DataError, OSError) as error:
-        sys.stderr.write(f"error: nothing was imported: {error}\n")
-        return 1
-    except KeyboardInterrupt:
-        sys.stderr.write("error: nothing was imported: interrupted\n")
-        return 1
-    console.show(f"imported {summary}\ndata/ and data.dvc are written; next: dvc repro\n")
-    return 0
+def _choose(
+    share: Share, table: pd.DataFrame, codes: pd.DataFrame, jobs: list[import_checks.Job]
+) -> np.ndarray:
+    """Choose the ids of a share."""
+    table = table.merge(codes, on="id", validate="one_to_one")
+    digests = import_checks.digest_images(jobs)
+    names = [import_checks.member("train", *key[1:]) for key in import_checks.keys("train", table)]
+    chosen = share.choose(table, [digests.get(name, "") for name in names])
+    return table["id"].to_numpy()[chosen]
 
 
 def _match_images(tables: dict[str, pd.DataFrame], sources: Sources) -> set[Key]:

@@ -20,7 +20,15 @@ APART = {"pipeline", "scale", "cost", "seeds"}
 
 def test_every_subject_is_run_by_make_bench_or_apart():
     scripts = {path.stem for path in (ROOT / "benchmarks").glob("*.py")}
-    tools = {"__init__", "__main__", "measure", "scale_tools", "numpy_nets", "calibrate"}
+    tools = {
+        "__init__",
+        "__main__",
+        "measure",
+        "processes",
+        "scale_tools",
+        "numpy_nets",
+        "calibrate",
+    }
     assert scripts - tools == {*everything.SUBJECTS, *APART}
 
 

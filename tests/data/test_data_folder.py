@@ -24,6 +24,7 @@ from filelock import FileLock
 
 from rakuten import storage
 from rakuten.data import importing, products
+from rakuten.sample import import_command
 
 
 @pytest.fixture
@@ -224,7 +225,7 @@ def test_a_full_disk_is_reported_before_anything_is_written(root, load, monkeypa
 def test_a_failing_dvc_leaves_everything_as_it_was(root, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(root)
     (root / ".dvc" / "config").write_text("[cache]\n    type = nonsense\n")
-    assert importing.main([str(write(tmp_path / "given", GIVEN))]) == 1
+    assert import_command.main([str(write(tmp_path / "given", GIVEN))]) == 1
     assert "'dvc add data' failed: " in capsys.readouterr().err
     assert is_old(root)
     assert storage.read_json(root / "data.dvc") == digest(root / "data")
@@ -234,7 +235,7 @@ def test_without_git_the_import_says_what_to_do(tmp_path, monkeypatch, capsys):
     root = write(tmp_path / "repository", {".dvc/config": b""})
     monkeypatch.chdir(root)
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path))
-    assert importing.main([str(write(tmp_path / "given", GIVEN))]) == 1
+    assert import_command.main([str(write(tmp_path / "given", GIVEN))]) == 1
     assert "is not a git repository; run 'git init' first" in capsys.readouterr().err
     assert not (root / "data").exists()
 
@@ -243,7 +244,7 @@ def test_without_git_the_import_says_what_to_do(tmp_path, monkeypatch, capsys):
 def test_while_dvc_is_at_work_the_import_says_so(root, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(root)
     with Repo(str(root)).lock:
-        assert importing.main([str(write(tmp_path / "given", GIVEN))]) == 1
+        assert import_command.main([str(write(tmp_path / "given", GIVEN))]) == 1
     assert "'dvc add data' failed: Unable to acquire lock" in capsys.readouterr().err
     assert is_old(root)
 
@@ -261,12 +262,12 @@ def test_import_over_linked_data_keeps_the_cache_whole(tmp_path, monkeypatch):
     )
     monkeypatch.chdir(root)
     folder = write(tmp_path / "given", GIVEN)
-    assert importing.main([str(folder)]) == 0
+    assert import_command.main([str(folder)]) == 0
     assert (root / "data" / "images.zip").stat().st_nlink == 2
     first, pointer = digest(root / "data"), (root / "data.dvc").read_bytes()
     write(folder, {X: x_of(TITLES[::-1])})
     (root / "data.dvc").write_bytes(pointer + b"  remote: embedded\n  push: false\n")
-    assert importing.main([str(folder)]) == 0
+    assert import_command.main([str(folder)]) == 0
     assert digest(root / "data") != first
     imported = storage.read_yaml(root / "data.dvc")["outs"][0]
     assert not {"remote", "push"} & set(imported), "the sample's remote would be kept"

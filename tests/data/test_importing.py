@@ -36,6 +36,7 @@ from challenge_files import (
 
 from rakuten import storage
 from rakuten.data import importing, products
+from rakuten.sample import import_command
 
 EXCERPT = Path(__file__).parents[3] / "shared" / "rakuten_excerpt"
 
@@ -341,7 +342,7 @@ def test_faulty_files_are_refused_with_a_message(refuse, changes, message):
 )
 @pytest.mark.parametrize("place", [MEMBERS[3], "elsewhere/image_1_product_1.jpg"])
 def test_unreadable_images_are_always_refused_by_name(refuse, content, message, place):
-    refusal = refuse({place: content}, allow_missing_images=True, allow_missing_titles=True)
+    refusal = refuse({place: content}, allow_missing=("images", "titles"))
     assert f"images that cannot be read (1): given/{place} (" in refusal
     assert message in refusal
 
@@ -392,7 +393,7 @@ def test_lists_every_kind_of_fault_at_once(refuse):
 
 
 def test_missing_images_can_be_allowed(root, load):
-    summary = load(given({MEMBERS[0]: None, TEST_MEMBER: None}), allow_missing_images=True)
+    summary = load(given({MEMBERS[0]: None, TEST_MEMBER: None}), allow_missing=["images"])
     assert (summary.images, summary.without_image) == (11, 2)
     with storage.ImageArchive(root / "data" / "images.zip") as archive:
         assert archive.names() == [f"image_train/{name}" for name in NAMES[1:]]
@@ -401,7 +402,7 @@ def test_missing_images_can_be_allowed(root, load):
 @pytest.mark.parametrize("name", ["images.7z", "images.rar", "images.tar.xz", "images.tar.bz2"])
 def test_packed_images_are_never_passed_over(refuse, name):
     without = dict.fromkeys(IMAGE_FILES)
-    message = refuse({**without, name: b"packed"}, allow_missing_images=True)
+    message = refuse({**without, name: b"packed"}, allow_missing=["images"])
     assert f"archives other than .zip .tar .tar.gz .tgz (1): given/{name}: unpack them" in message
 
 
@@ -413,7 +414,7 @@ def test_tables_of_another_format_do_no_harm_beside_the_challenges(root, load, e
 @pytest.mark.parametrize("name", ["12.jpg", "image_1_product_1.jpg", "images/100_4200872200.png"])
 def test_images_of_which_no_row_names_one_are_refused(refuse, name):
     changes = {**dict.fromkeys(IMAGE_FILES), name: IMAGES[0]}
-    message = refuse(changes, allow_missing_images=True)
+    message = refuse(changes, allow_missing=["images"])
     assert (
         f"images given, none of which a row names (1): given/{name}: expected names such as "
         f"{NAMES[0]}, in a folder image_train" in message
@@ -421,7 +422,7 @@ def test_images_of_which_no_row_names_one_are_refused(refuse, name):
 
 
 def test_without_any_image_the_archive_exists_and_is_empty(root, load):
-    summary = load(TABLES, allow_missing_images=True)
+    summary = load(TABLES, allow_missing=["images"])
     assert (summary.images, summary.without_image) == (0, 13)
     with storage.ImageArchive(root / "data" / "images.zip") as archive:
         assert archive.names() == []
@@ -429,13 +430,13 @@ def test_without_any_image_the_archive_exists_and_is_empty(root, load):
 
 def test_missing_titles_can_be_allowed(root, load):
     rows = x_of(['""'] * 12).replace(b'\n0,"",,', b'\n0,"",Une description,')
-    summary = load(given({X: rows}), allow_missing_titles=True)
+    summary = load(given({X: rows}), allow_missing=["titles"])
     assert (summary.without_title, summary.without_text, summary.images) == (12, 11, 13)
     assert (root / "data" / "X_train.csv").read_bytes() == rows
 
 
 def test_products_with_neither_text_nor_image_are_always_refused(refuse, load):
-    allowed = {"allow_missing_images": True, "allow_missing_titles": True}
+    allowed = {"allow_missing": ("images", "titles")}
     changes = {X: x_of(['""', '""', *TITLES[2:]]), MEMBERS[1]: None, MEMBERS[2]: None}
     message = refuse(changes, **allowed)
     assert message.splitlines()[1:] == [
@@ -447,13 +448,13 @@ def test_products_with_neither_text_nor_image_are_always_refused(refuse, load):
 def test_command_line_refuses_without_a_traceback(root, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(root)
     folder = write(tmp_path / "given", given({MEMBERS[2]: IMAGES[2][:80]}))
-    assert importing.main([str(folder), "--allow-missing-images"]) == 1
+    assert import_command.main([str(folder), "--allow-missing-images"]) == 1
     error = capsys.readouterr().err
     assert "error: nothing was imported: 1 kind of fault in the product files:\n" in error
     assert f"images that cannot be read (1): given/{MEMBERS[2]} (" in error
     assert "Traceback" not in error
     monkeypatch.chdir(tmp_path)
-    assert importing.main([str(folder)]) == 1
+    assert import_command.main([str(folder)]) == 1
     assert "is not the root of a DVC repository" in capsys.readouterr().err
 
 
@@ -461,7 +462,7 @@ def test_command_line_imports_with_dvc(tmp_path, monkeypatch, capsys, expected):
     """The one quick test with the real DVC: the archive it tracks is the one that was written."""
     root = make_repository(tmp_path / "repository")
     monkeypatch.chdir(root)
-    assert importing.main([str(write(tmp_path / "given", GIVEN))]) == 0
+    assert import_command.main([str(write(tmp_path / "given", GIVEN))]) == 0
     assert capsys.readouterr().out == (
         "imported 12 products in 12 categories, 1 products to predict, 13 images (0.0 MB)\n"
         "missing: 0 titles (0 products have no text), 0 images; left out: 0 images that no row "
@@ -480,8 +481,8 @@ def test_command_line_imports_with_dvc(tmp_path, monkeypatch, capsys, expected):
     [
         (["multimodal"], {}, (840, 840, 0, 0)),
         (["multimodal", "challenge_test"], {}, (840, 960, 0, 0)),
-        (["text_only"], {"allow_missing_images": True}, (3000, 0, 0, 3000)),
-        (["image_only"], {"allow_missing_titles": True}, (408, 408, 408, 0)),
+        (["text_only"], {"allow_missing": ["images"]}, (3000, 0, 0, 3000)),
+        (["image_only"], {"allow_missing": ["titles"]}, (408, 408, 408, 0)),
     ],
 )
 def test_real_rows_are_imported(root, folders, options, imported):

@@ -31,6 +31,19 @@ def test_only_the_sample_is_called_synthetic(reports):
     assert "Imported by `python -m rakuten import`" in mine
 
 
+def test_a_share_is_named_in_the_data_card_the_model_card_and_the_results(reports):
+    name = "mine (5 % of the products, by import --share 0.05)"
+    part = renamed(reports, name)
+    part.values["clean"]["dataset"] |= {"share": 0.05, "of_products": 84916}
+    card = " ".join(cards.data_card(part).split())
+    assert f"**{name}**: " in card
+    assert "A part of 84,916 products: the oldest of each category" in card
+    assert "A part of" not in cards.data_card(renamed(reports, "mine"))
+    for text in (cards.model_card(part), readme.caveat(name)):
+        assert name in text
+    assert name in readme.data_line(part.values["clean"], part.values["split"])
+
+
 def test_sizes_are_listed_beside_the_challenges(reports):
     shown = section(cards.data_card(reports), "Categories")
     for row in reports.tables["explore/tables/balance"].itertuples():
