@@ -75,7 +75,7 @@ def carry_out(title, folder):
         if command.startswith("python -m pytest"):  # the environment of a build has no pytest
             command = command.replace("python", sys.executable, 1)
             run(command, folder, PATH=os.environ["PATH"])
-        elif command == "make readme":  # without its installation, which is shared
+        elif command == "make readme":  # without its installation, which is shared, and notebooks
             for command in ("readme", "cards"):
                 run(f"python -m rakuten {command} write", folder)
         else:
