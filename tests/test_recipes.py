@@ -1,4 +1,4 @@
-"""Run the recipes of docs/pipeline.md as written. Slow: each takes minutes."""
+"""Run the recipes of docs/extending.md as written. Slow: each takes minutes."""
 
 import os
 import re
@@ -9,7 +9,7 @@ import pytest
 from mlflow_store import runs
 from repository import ROOT, clone, run, share_environment
 
-DOCUMENT = (ROOT / "docs/pipeline.md").read_text()
+DOCUMENT = (ROOT / "docs/extending.md").read_text()
 
 BLOCK = re.compile(
     r"(?:New file `(?P<new>[^`]+)`:|At the end of `(?P<end>[^`]+)`:"
