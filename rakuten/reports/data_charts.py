@@ -125,6 +125,7 @@ def missing_values(missing: pd.DataFrame, data: str) -> Figure:
         return figure
     labels = [category_label(code) for code in missing["code"].to_numpy()[order]]
     places = np.arange(len(order))
+    right = 1.02 + 0.08 * len(present)  # the numbers need more of a narrow panel
     for axes, gap in zip(grid, present, strict=True):
         title, colour = GAPS[gap]
         values = shares[gap].to_numpy()[order]
@@ -132,12 +133,12 @@ def missing_values(missing: pd.DataFrame, data: str) -> Figure:
         axes.axvline(totals[gap], color=INK, linestyle=REFERENCE, linewidth=1.4)
         for place, value in zip(places, values, strict=True):  # a column beside the bars
             label = percent(value, 0) if value else "-"
-            axes.text(1.13, place, label, va="center", ha="right", fontsize=8.5)
+            axes.text(right - 0.01, place, label, va="center", ha="right", fontsize=8.5)
         axes.set_title(f"{title}: {percent(totals[gap])} of all")
-        axes.set_xlim(0, 1.14)
+        axes.set_xlim(0, right)
         axes.set_xticks([0, 0.25, 0.5, 0.75, 1])
         axes.xaxis.set_major_formatter(percent_axis())
-        axes.set_xlabel("share of the category's products")
+        axes.set_xlabel("share of the category")
         category_axis(axes, labels)
     return figure
 

@@ -240,6 +240,7 @@ def comparison(table: pd.DataFrame, data: str) -> Figure:
         edgecolor=INK,
         linewidth=1.4,
         zorder=4,
+        clip_on=False,
     )
     for place, row in zip(places, table.to_dict("records"), strict=True):
         scores = f"{percent(row['accuracy'])}  (macro F1 {percent(row['macro_f1'])})"
@@ -381,5 +382,5 @@ def _curve(axes: Axes, history: pd.DataFrame, measure: str, colour: str) -> None
     if "validation_loss" in history:
         best = history["epoch"].iloc[history["validation_loss"].argmin()]
         axes.axvline(best, color=GREY, linestyle=REFERENCE, linewidth=1.2)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axes.grid(True, axis="both")
