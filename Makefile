@@ -9,7 +9,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c '$(SUPPORTED)' 2>/dev/null && echo $$p && break; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help install repro repair results ui plots demo serve check test test-scale bench bench-scale verify kill sample readme lock clean
+.PHONY: help install repro repair results ui plots notebooks demo serve check test test-scale bench bench-scale verify kill sample readme lock clean
 
 help:
 	@awk 'BEGIN {FS = ":.*## *"} /^##@/ {printf "\n%s\n", substr($$0, 5)} \
@@ -80,6 +80,9 @@ plots: install  ## write the plots of dvc.yaml as a web page, also usable offlin
 	-python -m rakuten plots
 	dvc plots show about results training
 
+notebooks: $(VENV)/installed-dev  ## open the notebooks in JupyterLab
+	jupyter lab --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks/03_results.ipynb
+
 ##@ Use
 
 demo: $(VENV)/installed-demo  ## classify products in a browser: http://127.0.0.1:8501
@@ -132,9 +135,10 @@ sample: install  ## generate the synthetic sample again and import it
 	dvc push --remote embedded data.dvc
 	printf '  remote: embedded\n  push: false\n' >> data.dvc
 
-readme: install  ## update the generated parts of README.md and docs/
+readme: $(VENV)/installed-dev  ## update README.md, docs/ and the outputs of the notebooks
 	python -m rakuten readme write
 	python -m rakuten cards write
+	python notebooks/write.py
 
 COMPILE := uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url \
 	--custom-compile-command "make lock"

@@ -96,7 +96,7 @@ def test_six_queued_and_a_temporary_run_reach_the_one_database(experiments_repos
 
 @pytest.mark.slow(minutes=2)
 def test_a_grid_is_queued_and_its_experiments_sorted(experiments_repository):
-    """The commands of docs/pipeline.md."""
+    """The commands of docs/experiments.md."""
     folder = experiments_repository
     run(["dvc", "exp", "run", "--queue", "-S", "image_ensemble.frame=0.25,1.0", "charts"], folder)
     start_workers(folder)
@@ -144,7 +144,7 @@ def test_what_was_trained_in_a_copy_is_taken_from_the_run_cache(experiments_repo
 
 @pytest.mark.slow(minutes=2)
 def test_a_sweep_whose_workers_were_killed_is_reported_and_continued(experiments_repository):
-    """The commands of docs/pipeline.md."""
+    """The commands of docs/experiments.md."""
     folder = experiments_repository
     sweep = ["dvc", "exp", "run", "--queue", "-S", "fusion.dropout=0.21,0.22,0.23"]
     run(sweep, folder)
@@ -184,7 +184,7 @@ def _processes(folder, words):
 
 @pytest.mark.slow(minutes=1)
 def test_an_experiment_is_shared_through_git_and_a_folder(experiments_repository, tmp_path):
-    """The commands of docs/servers.md."""
+    """The commands of docs/experiments.md."""
     mine, hub, storage_folder = experiments_repository, tmp_path / "hub.git", tmp_path / "storage"
     run(["git", "init", "--quiet", "--bare", "--initial-branch=main", str(hub)], tmp_path)
     run(["git", "remote", "set-url", "origin", str(hub)], mine)

@@ -1,4 +1,4 @@
-"""Run the recipes of docs/pipeline.md as written. Slow: each takes minutes."""
+"""Run the recipes of docs/extending.md as written. Slow: each takes minutes."""
 
 import os
 import re
@@ -9,7 +9,7 @@ import pytest
 from mlflow_store import runs
 from repository import ROOT, clone, run, share_environment
 
-DOCUMENT = (ROOT / "docs/pipeline.md").read_text()
+DOCUMENT = (ROOT / "docs/extending.md").read_text()
 
 BLOCK = re.compile(
     r"(?:New file `(?P<new>[^`]+)`:|At the end of `(?P<end>[^`]+)`:"
@@ -75,7 +75,7 @@ def carry_out(title, folder):
         if command.startswith("python -m pytest"):  # the environment of a build has no pytest
             command = command.replace("python", sys.executable, 1)
             run(command, folder, PATH=os.environ["PATH"])
-        elif command == "make readme":  # without its installation, which is shared
+        elif command == "make readme":  # without its installation, which is shared, and notebooks
             for command in ("readme", "cards"):
                 run(f"python -m rakuten {command} write", folder)
         else:

@@ -2,18 +2,25 @@
 
 Charts are `matplotlib.figure.Figure` objects drawn with Agg: no window, no pyplot, no global state.
 The name of the data set stands in the upper right corner of every chart, so that figures of the
-sample cannot be taken for figures of the real catalogue.
+sample cannot be taken for figures of the real catalogue. A legend stands in one line below the
+title, never on the data.
+
+Line styles have one meaning in all charts: a solid line joins measurements on held-out products,
+a dashed line measurements on train products, a dotted line is a reference.
 """
 
 from collections.abc import Callable, Sequence
 from functools import wraps
+from typing import Final, Literal
 
 import matplotlib.style
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.lines import Line2D
 from matplotlib.ticker import PercentFormatter
 
 from rakuten import category_names
@@ -33,8 +40,16 @@ CATEGORY_ORDER = (
 )
 """The order of the categories in confusion matrices: confusable groups first."""
 
-LINE_STYLES = {"train": "dashed", "validation": "solid"}
-"""Line style of each part of the data in training curves. A dotted line is a reference."""
+LINE_STYLES: dict[str, Literal["dashed", "solid"]] = {"train": "dashed", "validation": "solid"}
+"""Line style of each part of the data in training curves."""
+
+REFERENCE: Final = "dotted"
+"""Line style of a reference: a mean, a median, a diagonal, a chosen epoch."""
+
+WIDTH = 10.0
+"""Width of every chart in inches: 1,000 pixels, about the width of a page on GitHub."""
+
+_TITLE_HEIGHT, _LEGEND_HEIGHT = 0.42, 0.26  # inches
 
 STYLE = {
     "font.family": ["DejaVu Sans"],
@@ -75,20 +90,28 @@ def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
     return wrapper
 
 
-def new_figure(size: tuple[float, float], title: str, data: str) -> Figure:
-    """Create a figure with its title at the left and the data set at the right.
+def new_figure(height: float, title: str, data: str, *, legend: Sequence[Artist] = ()) -> Figure:
+    """Create a figure with its title at the left, the data set at the right, and a legend below.
 
     Args:
-        size: Width and height in inches.
+        height: Height in inches.
         title: Title of the chart.
         data: Name of the data set.
+        legend: Handles with labels, shown in one line.
     """
-    layout = ConstrainedLayoutEngine(rect=(0, 0, 1, 1 - 0.42 / size[1]), w_pad=0.1, h_pad=0.06)
-    figure = Figure(figsize=size, layout=layout)
+    head = _TITLE_HEIGHT + (_LEGEND_HEIGHT if legend else 0)
+    layout = ConstrainedLayoutEngine(rect=(0, 0, 1, 1 - head / height), w_pad=0.1, h_pad=0.06)
+    figure = Figure(figsize=(WIDTH, height), layout=layout)
     FigureCanvasAgg(figure)
-    top = 1 - 0.24 / size[1]
+    top = 1 - 0.24 / height
     figure.text(0.012, top, title, fontsize=13, fontweight="bold", va="center")
     figure.text(0.988, top, f"data: {data}", fontsize=9, color=GREY, va="center", ha="right")
+    if legend:
+        line = figure.legend(
+            handles=list(legend), loc="upper left", ncols=len(legend), borderaxespad=0,
+            bbox_to_anchor=(0.012, 1 - _TITLE_HEIGHT / height), borderpad=0.2, columnspacing=1.6,
+        )  # fmt: skip
+        line.set_in_layout(False)
     return figure
 
 
@@ -106,9 +129,14 @@ def category_axis(axes: Axes, labels: Sequence[str]) -> None:
     axes.grid(True, axis="x")
 
 
-def legend_above(axes: Axes, columns: int) -> None:
-    """Put the legend in one line above the axes."""
-    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=columns, borderaxespad=0.2)
+def note(text: str) -> Line2D:
+    """Make a legend entry of text alone."""
+    return Line2D([], [], linestyle="", label=text)
+
+
+def reference(label: str) -> Line2D:
+    """Make the legend entry of a reference line."""
+    return Line2D([], [], color=INK, linestyle=REFERENCE, linewidth=1.4, label=label)
 
 
 def percent_axis() -> PercentFormatter:

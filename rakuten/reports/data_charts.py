@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -19,13 +20,15 @@ from rakuten.reports.chart_style import (
     INK,
     LIGHT,
     NEUTRAL,
+    REFERENCE,
     category_axis,
     category_label,
     group_label,
-    legend_above,
     new_figure,
     no_data,
+    note,
     percent_axis,
+    reference,
     styled,
 )
 from rakuten.reports.formats import percent
@@ -76,26 +79,24 @@ def class_balance(balance: pd.DataFrame, data: str) -> Figure:
     """
     table = balance.sort_values("products", kind="stable", ignore_index=True)
     total = table["products"].sum()
-    figure = new_figure((10, 8.5), f"Products of each category: {total:,}", data)
+    mark = Line2D([], [], color=INK, marker="|", markersize=11, markeredgewidth=2, linestyle="",
+                  label="share in the challenge's 84,916 products")  # fmt: skip
+    legend = [*_group_handles("in no group", NEUTRAL), mark]
+    title = f"Products of each category: {total:,}"
+    figure = new_figure(8.6, title, data, legend=legend)
     axes = figure.subplots()
     colours = [GROUP_COLOURS.get(group, NEUTRAL) for group in table["group"]]
     axes.barh(table.index, table["products"], color=colours, height=0.72)
     expected = table["challenge_share"] * total
     axes.scatter(expected, table.index, marker="|", s=150, linewidth=2, color=INK, zorder=3)
     limit = max(table["products"].max(), expected.max(), 1)
-    for place, (count, mark) in enumerate(zip(table["products"], expected, strict=True)):
-        note = f"{count:,}  ({percent(count / max(total, 1))})"
-        axes.text(max(count, mark) + 0.012 * limit, place, note, va="center", fontsize=8.5)
+    for place, (count, other) in enumerate(zip(table["products"], expected, strict=True)):
+        label = f"{count:,}  ({percent(count / max(total, 1))})"
+        axes.text(max(count, other) + 0.012 * limit, place, label, va="center", fontsize=8.5)
     axes.set_xlim(0, 1.18 * limit)
     category_axis(axes, [category_label(code) for code in table["code"]])
     axes.set_xlabel("products")
     axes.xaxis.set_major_formatter(_INTEGER)
-    handles = _group_handles("in no group", NEUTRAL)
-    handles.append(
-        Line2D([], [], color=INK, marker="|", markersize=11, markeredgewidth=2, linestyle="",
-               label="share in the challenge's\n84,916 products")
-    )  # fmt: skip
-    axes.legend(handles=handles, loc="lower right", title="confusable groups", alignment="left")
     return figure
 
 
@@ -108,30 +109,36 @@ def missing_values(missing: pd.DataFrame, data: str) -> Figure:
         data: Name of the data set.
 
     Returns:
-        The figure, the category with the fewest descriptions on top.
+        The figure, a panel for each kind of value that is missing somewhere; the category with
+        the fewest descriptions on top.
     """
     shares = missing[list(GAPS)].div(missing["products"].clip(lower=1), axis=0)
     order = shares["no_description"].to_numpy().argsort(kind="stable")
     totals = missing[list(GAPS)].sum() / max(missing["products"].sum(), 1)
-    figure = new_figure((12, 8.5), "Missing values", data)
-    grid = figure.subplots(1, len(GAPS), sharey=True)
+    present = [gap for gap in GAPS if totals[gap] > 0]
+    legend: list[Artist] = [reference("share of all products")] if present else []
+    legend += [note(f"{GAPS[gap][0]}: none") for gap in GAPS if gap not in present]
+    figure = new_figure(8.4, "Missing values", data, legend=legend)
+    grid = figure.subplots(1, max(len(present), 1), sharey=True, squeeze=False)[0]
+    if not present:
+        no_data(grid[0], "No value is missing.")
+        return figure
     labels = [category_label(code) for code in missing["code"].to_numpy()[order]]
     places = np.arange(len(order))
-    for axes, (gap, (title, colour)) in zip(grid, GAPS.items(), strict=True):
+    right = 1.02 + 0.08 * len(present)  # the numbers need more of a narrow panel
+    for axes, gap in zip(grid, present, strict=True):
+        title, colour = GAPS[gap]
         values = shares[gap].to_numpy()[order]
         axes.barh(places, values, color=colour, height=0.72)
-        axes.axvline(totals[gap], color=INK, linestyle=":", linewidth=1.2)
-        for place, value in zip(places[values > 0], values[values > 0], strict=True):
-            backing = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.5}
-            note = percent(value, 0)
-            axes.text(value + 0.015, place, note, va="center", fontsize=8.5, bbox=backing)
-        if not values.any():
-            axes.text(0.5, 0.5, "none missing", ha="center", color=GREY, transform=axes.transAxes)
+        axes.axvline(totals[gap], color=INK, linestyle=REFERENCE, linewidth=1.4)
+        for place, value in zip(places, values, strict=True):  # a column beside the bars
+            label = percent(value, 0) if value else "-"
+            axes.text(right - 0.01, place, label, va="center", ha="right", fontsize=8.5)
         axes.set_title(f"{title}: {percent(totals[gap])} of all")
-        axes.set_xlim(0, 1.12)
+        axes.set_xlim(0, right)
         axes.set_xticks([0, 0.25, 0.5, 0.75, 1])
         axes.xaxis.set_major_formatter(percent_axis())
-        axes.set_xlabel("share of the category's products")
+        axes.set_xlabel("share of the category")
         category_axis(axes, labels)
     return figure
 
@@ -146,37 +153,39 @@ def lengths(histograms: pd.DataFrame, quartiles: pd.DataFrame, data: str) -> Fig
         data: Name of the data set.
 
     Returns:
-        The figure, one histogram per measure, its median marked.
+        The figure, one histogram per measure, its median marked. The height of a bar is its
+        number of products divided by its width in doublings of the length.
     """
-    figure = new_figure((4.2 * len(quartiles), 4.2), "Length of the texts", data)
-    grid = np.ravel(figure.subplots(1, len(quartiles)))
+    figure = new_figure(3.9, "Length of the texts", data, legend=[reference("median")])
+    grid = figure.subplots(1, len(quartiles), squeeze=False)[0]
     for axes, row in zip(grid, quartiles.to_dict("records"), strict=True):
-        axes.set_xlabel(row["measure"])
-        axes.set_yticks([])
+        text, _, unit = row["measure"].partition(", ")
+        name = text.partition(" ")[0].capitalize()
         bins = histograms[histograms["measure"].eq(row["measure"])]
+        axes.set_xlabel(unit or text)
         if bins.empty:
+            axes.set_title(name)
             axes.set_xticks([])
+            axes.set_yticks([])
             axes.text(0.5, 0.5, "no product has one", ha="center", transform=axes.transAxes)
             continue
         edges = [*bins["low"], bins["high"].iloc[-1]]
-        density = bins["products"].to_numpy() / np.diff(np.log(edges))  # area shows the count
+        density = bins["products"].to_numpy() / np.diff(np.log2(edges))  # area shows the count
         axes.stairs(density, edges, fill=True, color=LIGHT_BLUE)
-        axes.axvline(row["median"], color=INK, linestyle=":", linewidth=1.4)
-        axes.text(
-            row["median"], 1.0, f"median {row['median']:,.0f}", va="bottom", ha="center",
-            transform=axes.get_xaxis_transform(), fontsize=9,
-        )  # fmt: skip
+        axes.axvline(row["median"], color=INK, linestyle=REFERENCE, linewidth=1.4)
         axes.set_xscale("log")
         wide = edges[-1] > 20 * edges[0]
-        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if wide else (1, 1.5, 2, 3, 5, 7)))
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 3) if wide else (1, 2, 3, 5, 7)))
         axes.xaxis.set_major_formatter(_INTEGER)
         axes.xaxis.set_minor_locator(NullLocator())
+        axes.yaxis.set_major_formatter(_INTEGER)
         axes.set_ylim(0, 1.06 * density.max())
-        axes.spines["left"].set_visible(False)
-        axes.set_title(
-            f"{bins['products'].sum():,} products", fontweight="normal", fontsize=9, pad=18
-        )
-    grid[0].set_ylabel("density of products")
+        axes.set_title(f"{name}: median {row['median']:,.0f}", pad=22)
+        axes.annotate(
+            f"{bins['products'].sum():,} products", (0, 1), (0, 6), xycoords="axes fraction",
+            textcoords="offset points", fontsize=9, color=GREY,
+        )  # fmt: skip
+    grid[0].set_ylabel("products per doubling of the length")
     return figure
 
 
@@ -199,14 +208,18 @@ def languages(table: pd.DataFrame, data: str, *, most: int = 15) -> Figure:
         names.append(f"{len(rest)} others")
         counts.append(int(rest["products"].sum()))
         shares.append(float(rest["share"].sum()))
-    figure = new_figure((9, 1.6 + 0.34 * len(names)), "Languages detected by langid", data)
+    height = 1.7 + 0.3 * len(names)
+    legend = [
+        Patch(color=BLUE, label="reported separately in the results"),
+        Patch(color=NEUTRAL, label="reported as other languages"),
+    ]
+    figure = new_figure(height, "Languages detected by langid", data, legend=legend)
     axes = figure.subplots()
     colours = [BLUE if name in ("fr", "en") else NEUTRAL for name in names]
     places = np.arange(len(names))[::-1]
     axes.barh(places, shares, color=colours, height=0.72)
     for place, count, share in zip(places, counts, shares, strict=True):
-        note = f"{percent(share)}  ({count:,})"
-        axes.text(share + 0.01, place, note, va="center", fontsize=9)
+        axes.text(share + 0.01, place, f"{percent(share)}  ({count:,})", va="center", fontsize=9)
     category_axis(axes, names[::-1])
     axes.set_xticks(np.linspace(0, 1, 11 if max(shares, default=1) > 0.4 else 21))
     axes.set_xlim(0, 1.22 * max(shares, default=1))
@@ -226,7 +239,11 @@ def borders(images: pd.DataFrame, data: str) -> Figure:
     Returns:
         The figure: median and quartiles, the widest borders on top.
     """
-    figure = new_figure((10, 8.5), "White border around the product", data)
+    legend = [
+        Line2D([], [], color=BLUE, marker="o", linestyle="", label="median"),
+        Line2D([], [], color=LIGHT_BLUE, linewidth=7, label="first to third quartile"),
+    ]
+    figure = new_figure(8.6, "White border around the product", data, legend=legend)
     axes = figure.subplots()
     table = images[images["products"] > 0].sort_values("border_median", kind="stable")
     if table.empty:
@@ -239,11 +256,6 @@ def borders(images: pd.DataFrame, data: str) -> Figure:
     axes.set_xlim(0, 1)
     axes.xaxis.set_major_formatter(percent_axis())
     axes.set_xlabel("border, share of the image's area")
-    handles = [
-        Line2D([], [], color=BLUE, marker="o", linestyle="", label="median"),
-        Line2D([], [], color=LIGHT_BLUE, linewidth=7, label="first to third quartile"),
-    ]
-    axes.legend(handles=handles, loc="lower right")
     return figure
 
 
@@ -259,13 +271,19 @@ def mean_colours(images: pd.DataFrame, data: str) -> Figure:
         The figure: a swatch in the mean colour, and the mean of each channel with its standard
         deviation over the products; brightest category on top.
     """
-    figure = new_figure((10, 8.5), "Mean colour of the product, border removed", data)
+    channels = {"red": ("#d62728", "o"), "green": ("#2ca02c", "^"), "blue": ("#1f77b4", "s")}
+    legend: list[Artist] = [
+        Line2D([], [], color=colour, marker=marker, markersize=5, linewidth=1, label=channel)
+        for channel, (colour, marker) in channels.items()
+    ]
+    legend.append(note("bars: standard deviation over products"))
+    title = "Mean colour of the product, border removed"
+    figure = new_figure(8.6, title, data, legend=legend)
     axes = figure.subplots()
     table = images[images["products"] > 0]
     if table.empty:
         no_data(axes, "No product has an image.")
         return figure
-    channels = {"red": ("#d62728", "o"), "green": ("#2ca02c", "^"), "blue": ("#1f77b4", "s")}
     brightness = table[list(channels)].sum(axis=1).sort_values(kind="stable")
     table = table.loc[brightness.index]
     places = np.arange(len(table))
@@ -279,16 +297,14 @@ def mean_colours(images: pd.DataFrame, data: str) -> Figure:
             markersize=5,
             elinewidth=1,
             alpha=0.9,
-            label=channel,
         )
     swatches = table[list(channels)].to_numpy() / 255
     axes.barh(places, 16, left=-22, height=0.9, color=swatches, edgecolor=LIGHT, linewidth=0.5)
     category_axis(axes, [category_label(code) for code in table["code"]])
     axes.set_xlim(-22, 255)
     axes.set_xticks([0, 64, 128, 192, 255])
-    axes.set_xlabel("mean of the channel, 0 to 255; bars: standard deviation over products")
+    axes.set_xlabel("mean of the channel, 0 to 255")
     axes.spines["left"].set_visible(False)
-    legend_above(axes, 3)
     return figure
 
 
@@ -301,36 +317,36 @@ def projection(points: pd.DataFrame, data: str) -> Figure:
         data: Name of the data set.
 
     Returns:
-        The figure: products at the left; at the right, on a larger scale, the centroid of each
-        category. Confusable groups are coloured.
+        The figure: products at the top; below, on a larger scale, the centroid of each category.
+        Confusable groups are coloured.
     """
-    figure = new_figure((15, 8), "Image features: first two principal components", data)
-    left, right = figure.subplots(1, 2)
+    title = "Image features: first two principal components"
+    legend = _group_handles("in no group", "#b0b0b0")
+    figure = new_figure(12, title, data, legend=legend)
+    top, bottom = figure.subplots(2, 1, height_ratios=(5, 6))
     if points.empty:
-        right.set_axis_off()
-        no_data(left, "Fewer than three products have an image.")
+        bottom.set_axis_off()
+        no_data(top, "Fewer than three products have an image.")
         return figure
     colours = points["code"].map(GROUP_OF).map(GROUP_COLOURS).fillna("#b0b0b0")
     size = float(np.clip(12_000 / len(points), 3, 18))
-    left.scatter(points["x"], points["y"], s=size, c=colours, alpha=0.5, linewidth=0)
+    top.scatter(points["x"], points["y"], s=size, c=colours, alpha=0.6, linewidth=0)
     centroids = points.groupby("code")[["x", "y"]].mean()
     inks = [GROUP_COLOURS.get(GROUP_OF.get(code, ""), INK) for code in centroids.index]
-    right.scatter(centroids["x"], centroids["y"], s=28, c=inks, zorder=3)
-    right.margins(0.12)
+    bottom.scatter(centroids["x"], centroids["y"], s=28, c=inks, zorder=3)
+    bottom.margins(0.12)
     x_share, y_share = (percent(share) for share in points[["x_variance", "y_variance"]].iloc[0])
-    left.set_ylabel(f"second component ({y_share} of the variance)")
-    for axes, name in ((left, f"{len(points):,} products"), (right, "centroids of the categories")):
+    for axes, name in ((top, f"{len(points):,} products"), (bottom, "Centroids of the categories")):
         axes.set_title(name)
         axes.set_xlabel(f"first component ({x_share} of the variance)")
+        axes.set_ylabel(f"second component ({y_share} of the variance)")
         axes.grid(True, axis="both")
-    handles = _group_handles("others", "#b0b0b0")
-    left.legend(handles=handles, loc="upper right", ncols=4, bbox_to_anchor=(1, 1.06))
     names = [category_label(code) for code in centroids.index]
-    _label_points(figure, right, centroids.to_numpy(), names, inks)
+    _label_points(figure, bottom, centroids.to_numpy(), names, inks)
     return figure
 
 
-def _group_handles(rest: str, colour: str) -> list:
+def _group_handles(rest: str, colour: str) -> list[Artist]:
     """Legend entries of the groups, and one for all other categories."""
     named = [Patch(color=own, label=group_label(group)) for group, own in GROUP_COLOURS.items()]
     return [*named, Patch(color=colour, label=rest)]

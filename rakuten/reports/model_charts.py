@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
@@ -20,13 +21,16 @@ from rakuten.reports.chart_style import (
     GROUP_OF,
     INK,
     LINE_STYLES,
+    NEUTRAL,
+    REFERENCE,
     category_axis,
     category_label,
     group_label,
-    legend_above,
     new_figure,
     no_data,
+    note,
     percent_axis,
+    reference,
     styled,
     tint,
 )
@@ -34,6 +38,9 @@ from rakuten.reports.formats import percent
 
 MARKERS = {"text": "o", "image": "s", "fusion": "D"}
 """The marker of each modality."""
+
+CURVES = {"train": "train (with dropout)", "validation": "validation"}
+"""Legend of each part of the data in training curves."""
 
 _BLUES = LinearSegmentedColormap.from_list("blues", ["#ffffff", "#9ecae1", "#2171b5", "#08306b"])
 
@@ -87,27 +94,31 @@ def confusion(table: pd.DataFrame, model: str, data: str) -> Figure:
         else "no product"
     )
     title = f"{BY_NAME[model].title}: confusion on test: {correct}"
-    figure = new_figure((13, 11.5), title, data)
+    legend: list[Artist] = [
+        Patch(fill=False, linewidth=2.5, edgecolor=colour, label=group_label(group))
+        for group, colour in GROUP_COLOURS.items()
+    ]
+    legend.append(note("cells: % of the actual category"))
+    figure = new_figure(8.3, title, data, legend=legend)
     axes = figure.subplots()
-    axes.imshow(share, cmap=_BLUES, vmin=0, vmax=100, aspect="equal")
+    axes.imshow(share, cmap=_BLUES, vmin=0, vmax=100, aspect="auto")
     for row, column in np.argwhere(share >= 0.5):
         value = share[row, column]
         axes.text(
-            column, row, f"{value:.0f}", ha="center", va="center", fontsize=8,
+            column, row, f"{value:.0f}", ha="center", va="center", fontsize=7.5,
             color="white" if value > 55 else INK,
         )  # fmt: skip
     _outline_groups(axes)
-    names = [category_label(code) for code in order]
-    counted = [f"{name}  ({number:,})" for name, number in zip(names, rows, strict=True)]
-    axes.set_xticks(range(NUM_CATEGORIES), names, rotation=60, ha="right", rotation_mode="anchor")
+    counted = [
+        f"{category_label(code)}  ({number:,})" for code, number in zip(order, rows, strict=True)
+    ]
+    axes.set_xticks(range(NUM_CATEGORIES), [str(code) for code in order], rotation=90)
     axes.set_yticks(range(NUM_CATEGORIES), counted)
-    axes.set_xlabel("predicted category")
+    axes.set_xlabel("predicted category, in the order of the rows")
     axes.set_ylabel("actual category (test products)")
     for labels in (axes.get_xticklabels(), axes.get_yticklabels()):
         for label, code in zip(labels, order, strict=True):
             label.set_color(GROUP_COLOURS.get(GROUP_OF.get(code, ""), INK))
-    note = Line2D([], [], linestyle="", label="cells: % of the actual category")
-    axes.legend(handles=[*axes.patches, note], loc="lower left", bbox_to_anchor=(0, 1), ncols=4)
     axes.set_xticks(np.arange(NUM_CATEGORIES - 1) + 0.5, minor=True)
     axes.set_yticks(np.arange(NUM_CATEGORIES - 1) + 0.5, minor=True)
     axes.grid(which="minor", linewidth=0.6)
@@ -123,7 +134,7 @@ def _outline_groups(axes: Axes) -> None:
         axes.add_patch(
             Rectangle(
                 (start - 0.5, start - 0.5), size, size, fill=False, linewidth=2.5, zorder=3,
-                edgecolor=GROUP_COLOURS[group], label=group_label(group),
+                edgecolor=GROUP_COLOURS[group],
             )
         )  # fmt: skip
         start += size
@@ -147,7 +158,12 @@ def category_scores(categories: pd.DataFrame, data: str) -> Figure:
     scores = {model: values for model, values in scores.items() if values.notna().any()}
     panels = list(dict.fromkeys(BY_NAME[model].modality for model in scores))
     columns = max(len(panels), 1)
-    figure = new_figure((5.2 + 2.9 * columns, 9.5), "F1 of each category on test", data)
+    legend: list[Artist] = [
+        Line2D([], [], color=GREY, marker="o", markersize=8, markerfacecolor="white",
+               markeredgewidth=1.4, linestyle="", label="net of the study"),
+        Line2D([], [], color=INK, marker="o", markersize=4.5, linestyle="", label="ensemble"),
+    ]  # fmt: skip
+    figure = new_figure(9, "F1 of each category on test", data, legend=legend)
     grid = np.ravel(figure.subplots(1, columns, sharey=True))
     if not scores:
         no_data(grid[0], "No model has scored a product of the test part.")
@@ -172,53 +188,63 @@ def category_scores(categories: pd.DataFrame, data: str) -> Figure:
                 facecolor=BY_NAME[model].colour if filled else "white",
                 edgecolor=BY_NAME[model].colour,
                 marker=MARKERS[modality],
-                s=28 if filled else 46,  # equal scores stay visible
+                s=18 if filled else 66,  # equal scores stay visible
                 linewidth=1.4,
-                label=BY_NAME[model].title,
                 zorder=3 if filled else 2,
             )
-        axes.set_xlim(-0.04, 1.04)
+        axes.set_title("\n".join(BY_NAME[model].title for model in shown))
+        axes.set_xlim(-0.06, 1.06)
+        axes.set_xticks([0, 0.25, 0.5, 0.75, 1])
+        axes.xaxis.set_major_formatter(percent_axis())
         axes.set_xlabel("F1")
         category_axis(axes, labels)
         axes.grid(True, axis="both")
-        legend_above(axes, len(shown))
     grid[0].set_ylabel("category (test products)")
     return figure
 
 
 @styled
 def comparison(table: pd.DataFrame, data: str) -> Figure:
-    """Draw accuracy and macro F1 of all models, the published accuracy as a hollow marker.
+    """Draw accuracy and macro F1 of all models, and the published accuracy above its bar.
 
     Args:
         table: Table of `tables.comparison_table`.
         data: Name of the data set of our own figures.
 
     Returns:
-        The figure, one line per model in the order of the table, from top to bottom.
+        The figure: for each model, in the order of the table from top to bottom, a lane for the
+        published accuracy, a bar of the accuracy, and a thin bar of the macro F1. The lanes do not
+        overlap, so that no mark can hide another.
     """
-    figure = new_figure((10, 1.9 + 0.5 * len(table)), "Models on the test part", data)
+    legend = [
+        Patch(color=INK, label="ensemble"),
+        Patch(color=GREY, label="net"),
+        Patch(color=tint(GREY, 0.4), label="baseline"),
+        Patch(color=NEUTRAL, label="thick: accuracy"),
+        Line2D([], [], color=NEUTRAL, linewidth=3, label="thin: macro F1"),
+        Line2D([], [], color=INK, marker="v", markersize=8, markerfacecolor="white", linestyle="",
+               label="published accuracy (real data)"),
+    ]  # fmt: skip
+    figure = new_figure(1.6 + 0.5 * len(table), "Models on the test part", data, legend=legend)
     axes = figure.subplots()
     places = np.arange(len(table))[::-1]
     colours = [BY_NAME[model].colour for model in table["model"]]
-    axes.barh(places, table["accuracy"].fillna(0), height=0.62, color=colours)
-    for width, colour in ((5, "white"), (2.2, INK)):  # a white rim, visible on dark bars
-        axes.scatter(
-            table["macro_f1"], places, marker="|", s=260, linewidth=width, color=colour, zorder=3
-        )
+    axes.barh(places, table["accuracy"].fillna(0), height=0.42, color=colours)
+    axes.barh(places - 0.32, table["macro_f1"].fillna(0), height=0.12, color=colours)
     axes.scatter(
         table["published_accuracy"],
-        places,
-        s=110,
-        marker="o",
+        places + 0.34,
+        s=62,
+        marker="v",
         facecolor="white",
         edgecolor=INK,
-        linewidth=1.6,
+        linewidth=1.4,
         zorder=4,
+        clip_on=False,
     )
     for place, row in zip(places, table.to_dict("records"), strict=True):
-        note = f"{percent(row['accuracy'])}  (macro F1 {percent(row['macro_f1'])})"
-        shown = "no test product" if np.isnan(row["accuracy"]) else note
+        scores = f"{percent(row['accuracy'])}  (macro F1 {percent(row['macro_f1'])})"
+        shown = "no test product" if np.isnan(row["accuracy"]) else scores
         axes.text(1.02, place, shown, va="center", fontsize=9)
     category_axis(axes, table["title"].tolist()[::-1])
     for label, baseline in zip(axes.get_yticklabels(), table["baseline"][::-1], strict=True):
@@ -226,18 +252,6 @@ def comparison(table: pd.DataFrame, data: str) -> Figure:
     axes.set_xlim(0, 1)
     axes.set_xlabel("accuracy, macro F1")
     axes.xaxis.set_major_formatter(percent_axis())
-    handles = [
-        Patch(color=INK, label="accuracy: ensemble"),
-        Patch(color=GREY, label="net"),
-        Patch(color=tint(GREY, 0.4), label="baseline"),
-        Line2D([], [], color=INK, marker="|", markersize=13, linestyle="", markeredgewidth=2.2,
-               label="macro F1"),
-        Line2D([], [], color=INK, marker="o", markersize=9, markerfacecolor="white", linestyle="",
-               label="published accuracy (real data)"),
-    ]  # fmt: skip
-    axes.legend(
-        handles=handles, loc="lower left", bbox_to_anchor=(0, 1), ncols=5, borderaxespad=0.2
-    )
     return figure
 
 
@@ -258,11 +272,13 @@ def calibration(bins: pd.DataFrame, comparison: pd.DataFrame, data: str) -> Figu
     columns = list(dict.fromkeys(BY_NAME[model].modality for model in models))
     roles = list(dict.fromkeys(BY_NAME[model].role for model in models))
     shape = (max(len(roles), 1), max(len(columns), 1))
-    figure = new_figure(
-        (1.2 + 3.6 * max(shape[1], 2), 0.9 + 3.7 * shape[0]),
-        "Calibration on test: accuracy at each level of confidence",
-        data,
-    )
+    legend = [
+        reference("perfect calibration; below it: overconfident"),
+        Line2D([], [], color=NEUTRAL, linewidth=2, label="95 % interval"),
+        note("ECE: mean distance from the dotted line"),
+    ]
+    title = "Calibration on test: accuracy at each level of confidence"
+    figure = new_figure(1 + 3 * shape[0], title, data, legend=legend)
     grid = figure.subplots(*shape, squeeze=False)
     if not models:
         no_data(grid[0, 0], "No model has probabilities for a test product.")
@@ -279,8 +295,6 @@ def calibration(bins: pd.DataFrame, comparison: pd.DataFrame, data: str) -> Figu
         if not any(other.axison for other in grid[row, :column]):
             axes.set_ylabel("accuracy of the bin")
         axes.set_xlabel("mean confidence of the bin")
-    note = "below the line: overconfident\nECE: mean distance from it\nbars: 95 % interval"
-    grid[0, 0].text(0.99, 0.03, note, ha="right", fontsize=8, color=GREY)
     return figure
 
 
@@ -288,17 +302,19 @@ def _reliability(axes: Axes, bins: pd.DataFrame, model: str) -> None:
     """Draw the bins of one model with their intervals."""
     colour = BY_NAME[model].colour
     low, high = _wilson(bins["accuracy"].to_numpy(), bins["rows"].to_numpy())
-    axes.plot([0, 1], [0, 1], color=GREY, linestyle=":", linewidth=1.2)
+    axes.plot([0, 1], [0, 1], color=GREY, linestyle=REFERENCE, linewidth=1.2)
     axes.vlines(bins["confidence"], low, high, color=tint(colour, 0.4), linewidth=2)
     axes.plot(
         bins["confidence"], bins["accuracy"], color=colour, linewidth=1.2,
-        marker=MARKERS[BY_NAME[model].modality], markersize=5,
+        marker=MARKERS[BY_NAME[model].modality], markersize=5.5, markeredgecolor="white",
+        markeredgewidth=0.6,
     )  # fmt: skip
     axes.set_xlim(0, 1.02)
     axes.set_ylim(0, 1.02)
     axes.set_aspect("equal")
     axes.grid(True, axis="both")
     for axis in (axes.xaxis, axes.yaxis):
+        axis.set_ticks([0, 0.25, 0.5, 0.75, 1])
         axis.set_major_formatter(percent_axis())
 
 
@@ -324,7 +340,14 @@ def curves(histories: Mapping[str, pd.DataFrame], data: str) -> Figure:
         The figure; a dotted line marks the epoch of the lowest validation loss, whose weights
         are kept.
     """
-    figure = new_figure((4 * len(histories), 6), "Training curves", data)
+    legend = [
+        Line2D([], [], color=INK, linewidth=1.8, linestyle=style, label=CURVES[part])
+        for part, style in LINE_STYLES.items()
+        if any(f"{part}_loss" in history for history in histories.values() if len(history))
+    ]
+    if any("validation_loss" in history for history in histories.values() if len(history)):
+        legend.append(reference("epoch whose weights are kept"))
+    figure = new_figure(6, "Training curves", data, legend=legend)
     grid = figure.subplots(2, len(histories), squeeze=False)
     for column, (model, history) in enumerate(histories.items()):
         top, bottom = grid[:, column]
@@ -333,14 +356,13 @@ def curves(histories: Mapping[str, pd.DataFrame], data: str) -> Figure:
             top.set_axis_off()
             bottom.set_axis_off()
             continue
-        _curve(top, history, "loss", BY_NAME[model].colour)
-        _curve(bottom, history, "accuracy", BY_NAME[model].colour)
-        top.set_title(BY_NAME[model].title)
+        for axes, measure in ((top, "loss"), (bottom, "accuracy")):
+            _curve(axes, history, measure, BY_NAME[model].colour)
+            axes.set_title(f"{BY_NAME[model].title}: {measure}")
+            axes.set_xlabel("epoch")
         top.set_ylim(bottom=0)
-        top.legend(loc="best")
-        bottom.set_ylim(0, 1)
+        bottom.set_ylim(0, 1.02)
         bottom.yaxis.set_major_formatter(percent_axis())
-        bottom.set_xlabel("epoch")
     grid[0, 0].set_ylabel("cross-entropy (nats)")
     grid[1, 0].set_ylabel("accuracy")
     figure.align_ylabels(grid[:, 0])
@@ -355,10 +377,10 @@ def _curve(axes: Axes, history: pd.DataFrame, measure: str, colour: str) -> None
             axes.plot(
                 history["epoch"], history[name], linestyle=style, color=colour, linewidth=1.8,
                 marker="." if len(history) == 1 else None,
-                label="train (with dropout)" if part == "train" else part,
+                label=part,
             )  # fmt: skip
     if "validation_loss" in history:
         best = history["epoch"].iloc[history["validation_loss"].argmin()]
-        axes.axvline(best, color=GREY, linestyle=":", linewidth=1.2, label="weights kept")
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.axvline(best, color=GREY, linestyle=REFERENCE, linewidth=1.2)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axes.grid(True, axis="both")

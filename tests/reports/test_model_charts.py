@@ -1,5 +1,7 @@
 """Charts of the models show what the tables hold."""
 
+import itertools
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -86,6 +88,31 @@ def test_every_chart_names_its_data_and_has_axis_labels():
         assert any(axes.get_xlabel() for axes in figure.axes), name
 
 
+def test_legends_and_titles_are_within_the_chart_and_off_the_data():
+    models = ["text", "image", "text_ensemble", "image_ensemble"]
+    table = comparison_table().assign(model=models)
+    figures = [
+        model_charts.comparison(table, DATA),
+        model_charts.category_scores(category_tables(dict.fromkeys(models, 0.5)), DATA),
+        model_charts.calibration(
+            calibration_bins(**{model: [0.2, 0.8] for model in models}), table, DATA
+        ),
+        model_charts.confusion(all_correct("text"), "text", DATA),
+        model_charts.curves(dict.fromkeys(["text", "image", "fusion"], history()), DATA),
+    ]
+    for figure in figures:
+        figure.draw_without_rendering()
+        (legend,) = figure.legends
+        box = legend.get_window_extent()
+        assert box.x1 < figure.bbox.x1
+        for axes in figure.axes:
+            assert axes.get_legend() is None
+            outline = axes.get_tightbbox()
+            assert not box.overlaps(outline)
+            assert outline.x0 >= 0
+            assert outline.x1 <= figure.bbox.x1 + 1
+
+
 def test_confusion_shows_percent_of_the_actual_category():
     table = confusion_table(
         "text", (10, 10, 3), (10, 2280, 1), (1160, 1160, 996), (1160, 1180, 4)
@@ -119,8 +146,7 @@ def test_category_scores_order_by_the_last_model_and_skip_one_without_scores():
     panels = model_charts.category_scores(table, DATA).axes
     labels = [label.get_text() for label in panels[0].get_yticklabels()]
     assert labels[-1] == f"{CODES[-1]} PC games to download  (5)"
-    legends = [[text.get_text() for text in axes.get_legend().get_texts()] for axes in panels]
-    assert legends == [["Text net"], ["Fusion net"]]
+    assert [axes.get_title(loc="left") for axes in panels] == ["Text net", "Fusion net"]
 
 
 def test_category_scores_join_the_ensemble_and_the_net_of_a_modality():
@@ -131,8 +157,8 @@ def test_category_scores_join_the_ensemble_and_the_net_of_a_modality():
         "late_fusion": 0.9,
     }
     panels = model_charts.category_scores(category_tables(scores), DATA).axes
-    legends = [[text.get_text() for text in axes.get_legend().get_texts()] for axes in panels]
-    assert legends == [["Text net", "Text ensemble"], ["Image net"], ["Late fusion"]]
+    titles = [axes.get_title(loc="left") for axes in panels]
+    assert titles == ["Text net\nText ensemble", "Image net", "Late fusion"]
     lines, net, best = panels[0].collections
     ends = np.array([segment[:, 0] for segment in lines.get_segments()])
     np.testing.assert_allclose(ends[:, 0], 0.4)
@@ -145,9 +171,11 @@ def test_category_scores_join_the_ensemble_and_the_net_of_a_modality():
 def test_comparison_draws_the_published_accuracy_hollow():
     figure = model_charts.comparison(comparison_table(), DATA)
     axes = figure.axes[0]
-    bars, published = [bar.get_width() for bar in axes.patches], axes.collections[-1]
-    assert bars == [0.8, 0.7, 0, 0.85]
-    colours = [to_hex(bar.get_facecolor()) for bar in axes.patches]
+    accuracy, macro_f1 = axes.containers
+    published = axes.collections[-1]
+    assert [bar.get_width() for bar in accuracy] == [0.8, 0.7, 0, 0.85]
+    assert [bar.get_width() for bar in macro_f1] == [0.6, 0.5, 0, 0.7]
+    colours = [to_hex(bar.get_facecolor()) for bar in accuracy]
     assert colours[0] == BY_NAME["text"].colour
     assert colours[3] == BY_NAME["text_ensemble"].colour
     assert len(set(colours)) == 4
@@ -157,6 +185,22 @@ def test_comparison_draws_the_published_accuracy_hollow():
     assert "published accuracy (real data)" in texts(figure)
     assert "no test product" in texts(figure)
     assert "80.0 %  (macro F1 60.0 %)" in texts(figure)
+
+
+def test_no_mark_of_the_comparison_hides_another():
+    """Even if accuracy, macro F1 and published accuracy are equal."""
+    equal = comparison_table().assign(accuracy=0.8, macro_f1=0.8, published_accuracy=0.8)
+    axes = model_charts.comparison(equal, DATA).axes[0]
+    axes.figure.draw_without_rendering()
+    accuracy, macro_f1 = axes.containers
+    (published,) = axes.collections
+    half = np.sqrt(published.get_sizes()[0]) / 2 * axes.figure.dpi / 72
+    marks = [mark[1] for mark in axes.transData.transform(published.get_offsets())]
+    lanes = [(bar.get_window_extent().y0, bar.get_window_extent().y1) for bar in accuracy]
+    lanes += [(bar.get_window_extent().y0, bar.get_window_extent().y1) for bar in macro_f1]
+    lanes = sorted([*lanes, *((mark - half, mark + half) for mark in marks)])
+    assert len(lanes) == 12
+    assert all(low[1] <= high[0] + 0.5 for low, high in itertools.pairwise(lanes))
 
 
 def test_calibration_shows_the_error_of_each_model_and_the_interval_of_each_bin():
@@ -197,5 +241,5 @@ def test_curves_without_training_or_validation():
     empty = history().iloc[:0]
     figure = model_charts.curves({"text": empty, "image": history(validation=False)}, DATA)
     assert "Text net: not trained" in texts(figure)
-    names = [text.get_text() for text in figure.axes[1].get_legend().get_texts()]
-    assert names == ["train (with dropout)"]
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["train (with dropout)"]
