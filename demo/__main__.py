@@ -1,8 +1,8 @@
 """Start the page: `python -m demo`, as `make demo` does."""
 
 import argparse
-import os
 import sys
+import threading
 from pathlib import Path
 
 from demo.paths import PACKAGE, SUMMARY, missing
@@ -52,7 +52,13 @@ def main() -> None:
     options = OPTIONS | {"server.address": given.address, "server.port": str(given.port)}
     flags = [f"--{name}={value}" for name, value in options.items()]
     app = str(Path(__file__).with_name("app.py"))
-    os.execv(sys.executable, [sys.executable, "-m", "streamlit", "run", app, *flags])
+    from streamlit.web import cli  # here, so that --help and a used port are answered at once
+
+    from demo import shared
+
+    for latest in (shared.BUILD, shared.RESULTS):  # before a rebuild, and before the first visitor
+        threading.Thread(target=latest.refresh, daemon=True).start()
+    cli.main(["run", app, *flags], prog_name="streamlit")
 
 
 if __name__ == "__main__":

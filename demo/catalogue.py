@@ -93,7 +93,8 @@ def predictions() -> pd.DataFrame:
         name: table[name].str.split(" ", n=1).str[0].astype("int64")
         for name in ("actual", "predicted")
     }
-    return table.assign(**codes).rename(columns={"score": "probability"})
+    score = table["score"].clip(upper=0.99995)  # rounded: a 1 in the file is less than 1
+    return table.assign(**codes, score=score).rename(columns={"score": "probability"})
 
 
 def dataset_name() -> str:

@@ -3,6 +3,9 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
+from pathlib import Path
+
+from rakuten import storage
 
 
 @dataclass(frozen=True)
@@ -130,13 +133,14 @@ def two_sided(
     return f'<ul class="rk-sides">{items}<li class="rk-legend">{legend}<span></span></li></ul>'
 
 
-def gauge(title: str, rows: Iterable[Range], *, kind: str) -> str:
+def gauge(title: str, rows: Iterable[Range], *, kind: str, labels: Sequence[str]) -> str:
     """Draw shares as points with intervals on an axis from 0 to 100 %.
 
     Args:
         title: Where the shares come from.
         rows: The shares.
         kind: "published" or "here": colour and shape of the points.
+        labels: Of the axis: 0, 50 and 100 %.
     """
     items = "".join(
         f'<li><div class="rk-row"><span class="rk-label">{escape(row.label)}</span>'
@@ -147,10 +151,10 @@ def gauge(title: str, rows: Iterable[Range], *, kind: str) -> str:
         f'<div class="rk-point" style="left:{100 * row.share:.2f}%"></div></div></li>'
         for row in rows
     )
+    ends = "".join(f"<span>{escape(label)}</span>" for label in labels)
     return (
         f'<div class="rk-gauge rk-{kind}"><div class="rk-source">{escape(title)}</div>'
-        f'<ul>{items}</ul><div class="rk-ends" aria-hidden="true"><span>0</span><span>50</span>'
-        "<span>100&nbsp;%</span></div></div>"
+        f'<ul>{items}</ul><div class="rk-ends" aria-hidden="true">{ends}</div></div>'
     )
 
 
@@ -211,40 +215,9 @@ def bring_into_view() -> str:
     }, 300)</script>"""
 
 
-def wait_for_uploads() -> str:
-    """Let a form that is sent while its file is uploaded wait for the file.
-
-    Streamlit disables the button meanwhile, but the Enter key in a text field sends the form
-    without the file. The button is pressed once it is enabled.
-    """
-    return """<script>if (!window.rkWaits) {
-        window.rkWaits = true;
-        const find = () => document.querySelector('[data-testid=stFormSubmitButton] button');
-        let asked = false;
-        const ask = (event) => {
-            if (!find()?.disabled) return;
-            event.preventDefault();
-            event.stopImmediatePropagation();
-            if (asked) return;
-            asked = true;
-            const timer = setInterval(() => {
-                const button = find();
-                if (button?.disabled) return;
-                clearInterval(timer);
-                asked = false;
-                button?.click();
-            }, 100);
-        };
-        document.addEventListener('keydown', (event) => {
-            const sends = event.target.matches('input[type=text]') || event.ctrlKey
-                || event.metaKey;
-            if (event.key === 'Enter' && sends && event.target.closest('[data-testid=stForm]'))
-                ask(event);
-        }, true);
-        document.addEventListener('click', (event) => {
-            if (event.target.closest('[data-testid=stFormSubmitButton]')) ask(event);
-        }, true);
-    }</script>"""
+def script(path: Path) -> str:
+    """Include a script."""
+    return f"<script>{storage.read_text(path)}</script>"
 
 
 def cards(products: Iterable[Card], *, wide: bool = False) -> str:

@@ -1,6 +1,7 @@
 """The tab "Classify": a product in, a category and its explanation out."""
 
 import logging
+from pathlib import Path
 from textwrap import shorten
 
 import streamlit as st
@@ -8,8 +9,7 @@ import streamlit as st
 from demo import answer, components, examples, uploads
 from demo.answer import Request
 from demo.engine import Answer
-from demo.paths import MODELS_NEED, PRODUCTS_NEED
-from demo.shared import build, catalogue, complete, engine, heading, language, t
+from demo.shared import BUILD, build, catalogue, complete, engine, heading, language, t
 from demo.translations import number
 from rakuten.category_names import GROUPS
 from rakuten.image import preprocessing
@@ -20,13 +20,15 @@ logger = logging.getLogger(__name__)
 MODEL = named("ensemble", "fusion")
 """The model that classifies."""
 
+UPLOADS = Path(__file__).with_name("uploads.js")
+
 MAX_TITLE, MAX_DESCRIPTION = 1_000, 20_000
 """Characters; the challenge's longest are 250 and 9,700."""
 
 
 def show() -> None:
     """Draw the tab: the form and, beside it, the answer; at first that of an example."""
-    if not complete((*MODELS_NEED, *PRODUCTS_NEED), "missing_build", kept=True):
+    if not complete(BUILD, "missing_build"):
         return
     state = st.session_state
     if "request" not in state and build().examples:
@@ -109,7 +111,7 @@ def _show_form() -> str | None:
                 st.image(kept, alt=t("example_image_alt"), width=56)
                 keep = st.checkbox(t("example_image"), key="keep_image")
         sent = st.form_submit_button(t("submit"), type="primary", width="stretch")
-    st.html(components.wait_for_uploads(), unsafe_allow_javascript=True)
+    st.html(components.script(UPLOADS), unsafe_allow_javascript=True)
     if not sent:
         return None
     state.request = None

@@ -3,13 +3,11 @@
 import streamlit as st
 
 from demo import catalogue, charts, components, view_models
-from demo.paths import REPORTS_NEED, TABLES, history
-from demo.shared import complete, heading, language, t
+from demo.shared import RESULTS, complete, heading, language, results, t
 from demo.translations import count, percent
-from rakuten import storage
 from rakuten.category_names import GROUPS
 from rakuten.evaluation.published import TEST_ROWS
-from rakuten.model_names import ENSEMBLES, STUDY, named
+from rakuten.model_names import ENSEMBLES, named
 from rakuten.model_names import title as model
 from rakuten.reports.readme import SAMPLE
 
@@ -23,30 +21,18 @@ RELIABLE = (named("study", "fusion"), *ENSEMBLES)
 
 def show() -> None:
     """Draw the tab."""
-    if not complete(REPORTS_NEED, "missing_reports"):
+    if not complete(RESULTS, "missing_reports"):
         return
-    comparison = _table("comparison")
+    comparison = results().tables["comparison"]
     _show_metrics(comparison)
     st.divider()
-    _show_published(_table("intervals"))
+    _show_published(results().tables["intervals"])
     st.divider()
     _show_one_model(list(comparison["model"]))
     st.divider()
-    _show_reliability(_table("calibration"))
+    _show_reliability(results().tables["calibration"])
     st.divider()
     _show_curves()
-
-
-@st.cache_data(show_spinner=False)
-def _read(path: str, changed: float):
-    """Read a table; cached until its file changes."""
-    return storage.read_csv(path)
-
-
-def _table(name: str):
-    """Read one of the evaluate stage's tables."""
-    path = TABLES / f"{name}.csv"
-    return _read(str(path), path.stat().st_mtime)
 
 
 def _show_metrics(comparison) -> None:
@@ -69,13 +55,14 @@ def _show_published(intervals) -> None:
     is_sample = catalogue.dataset_name() == SAMPLE
     heading("gauge", t("gauge_sample" if is_sample else "gauge_data"))
     left, right = st.columns(2, gap="large")
+    labels = [percent(share, language()) for share in (0.0, 0.5, 1.0)]
     title = t("gauge_published", rows=count(TEST_ROWS, language()))
     ranges = view_models.published_ranges(language())
-    left.html(components.gauge(title, ranges, kind="published"))
+    left.html(components.gauge(title, ranges, kind="published", labels=labels))
     rows = count(int(intervals["rows"].max()), language())
     title = t("gauge_here", rows=rows, data=_data())
     ranges = view_models.measured_ranges(intervals, language())
-    right.html(components.gauge(title, ranges, kind="here"))
+    right.html(components.gauge(title, ranges, kind="here", labels=labels))
     right.html(components.note(t("gauge_interval")))
 
 
@@ -98,14 +85,16 @@ def _show_one_model(models: list[str]) -> None:
     left, right = st.columns(2, gap="large")
     with left:
         heading("confusion", t("confusion_note"), level=3)
-        cells = view_models.confusion_cells(_table("confusion"), chosen, group, language())
+        cells = view_models.confusion_cells(
+            results().tables["confusion"], chosen, group, language()
+        )
         titles = {name: t(name) for name in ("actual", "predicted", "rows", "share")}
         chart = charts.confusion(cells, titles, named=bool(group))
         st.altair_chart(chart, alt=t("confusion"))
         _show_errors(cells)
     with right:
         heading("per_category", t("per_category_note"), level=3)
-        bars = view_models.f1_bars(_table("categories"), chosen, group, language())
+        bars = view_models.f1_bars(results().tables["categories"], chosen, group, language())
         titles = {name: t(name) for name in ("category", "rows")}
         st.altair_chart(charts.category_f1(bars, titles), alt=t("per_category"))
 
@@ -146,12 +135,8 @@ def _show_reliability(calibration) -> None:
 def _show_curves() -> None:
     """Show the training curves of the nets."""
     heading("curves", t("curves_note"))
-    histories = {}
-    for net in STUDY:
-        path = history(net)
-        histories[net] = _read(str(path), path.stat().st_mtime)
     for column, measure in zip(st.columns(2, gap="large"), ("accuracy", "loss"), strict=True):
-        points = view_models.curve_points(histories, measure, language())
+        points = view_models.curve_points(results().histories, measure, language())
         titles = {name: t(name) for name in ("model", "epoch", "part")}
         chart = charts.curves(
             points, titles | {"value": t(measure)}, number_format=_FORMATS[measure]

@@ -3,8 +3,7 @@
 import streamlit as st
 
 from demo import components, view_models
-from demo.paths import PRODUCTS_NEED
-from demo.shared import build, catalogue, complete, heading, language, t
+from demo.shared import BUILD, build, catalogue, complete, heading, language, t
 from demo.translations import percent
 from rakuten.category_names import category
 
@@ -14,7 +13,7 @@ EXAMPLES = 6
 
 def show() -> None:
     """Draw the tab."""
-    if not complete(PRODUCTS_NEED, "missing_build", kept=True):
+    if not complete(BUILD, "missing_build"):
         return
     predictions = build().predictions
     errors = int((predictions["actual"] != predictions["predicted"]).sum())

@@ -21,17 +21,15 @@ MODELS_NEED = (SUMMARY, VECTORS, FEATURES)
 PRODUCTS_NEED = (PRODUCTS, PARTS, ARCHIVE, DATASET, PREDICTIONS)
 
 
-def history(net: str) -> Path:
-    """Name the file of a net's training curves."""
-    return Path(f"reports/{net}/history.csv")
-
+HISTORIES = {net: Path(f"reports/{net}/history.csv") for net in STUDY}
+"""Training curves by net."""
 
 REPORTS_NEED = (
     *(
         TABLES / f"{name}.csv"
         for name in ("comparison", "confusion", "categories", "calibration", "intervals")
     ),
-    *map(history, STUDY),
+    *HISTORIES.values(),
 )
 
 

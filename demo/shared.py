@@ -3,22 +3,20 @@
 import streamlit as st
 
 from demo import components
-from demo.builds import Build, Builds
+from demo.builds import Build, Latest, Results
 from demo.catalogue import Catalogue
 from demo.engine import Engine
-from demo.paths import missing
+from demo.paths import MODELS_NEED, PRODUCTS_NEED, REPORTS_NEED, missing
 from demo.translations import translate
 from rakuten.serving import rebuilds
 
-
-@st.cache_resource(show_spinner=False)
-def _builds() -> Builds:
-    return Builds()
+BUILD = Latest(Build, (*MODELS_NEED, *PRODUCTS_NEED))
+RESULTS = Latest(Results, REPORTS_NEED)
 
 
 def build() -> Build:
     """Return the build that the page shows; `complete` opens it."""
-    return _builds().current()
+    return BUILD.current()
 
 
 def catalogue() -> Catalogue:
@@ -27,8 +25,13 @@ def catalogue() -> Catalogue:
 
 
 def engine() -> Engine:
-    """Return the models; takes seconds the first time."""
+    """Return the models."""
     return build().engine
+
+
+def results() -> Results:
+    """Return the results that the page shows; `complete` opens them."""
+    return RESULTS.current()
 
 
 def language() -> str:
@@ -48,29 +51,26 @@ def heading(key: str, note: str = "", level: int = 2) -> None:
         st.html(components.note(note))
 
 
-def complete(paths: tuple, key: str, *, kept: bool = False) -> bool:
-    """Check that files exist; if not, show what to run or that DVC is rebuilding them.
+def complete(latest: Latest, key: str) -> bool:
+    """Open the latest files; if there are none, show what to run or that DVC is rebuilding them.
 
     Args:
-        paths: The files.
+        latest: Opens them.
         key: The message that names missing files.
-        kept: Whether a build that was opened before is enough.
     """
-    absent = missing(paths)
-    if kept and _builds().refresh(complete=not absent):
+    if latest.refresh():
         return True
-    if not absent and not kept:
-        return True
+    absent = missing(latest.needs)
     if not absent or rebuilds.writer(patience=rebuilds.PATIENCE) is not None:
-        st.info(t("rebuilding", files=", ".join(map(str, absent or paths))))
-        _draw_again_when_complete(paths)
+        st.info(t("rebuilding", files=", ".join(map(str, absent or latest.needs))))
+        _draw_again_when_open(latest)
     else:
         st.error(t(key, files=", ".join(absent)))
     return False
 
 
 @st.fragment(run_every=2)
-def _draw_again_when_complete(paths: tuple) -> None:
-    """Draw the page again once the files exist."""
-    if not missing(paths):
+def _draw_again_when_open(latest: Latest) -> None:
+    """Draw the page again once the files can be opened."""
+    if latest.refresh():
         st.rerun()

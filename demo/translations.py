@@ -262,15 +262,15 @@ TEXTS: dict[str, dict[str, str]] = {
     "data_sample": {"fr": "échantillon synthétique", "en": "synthetic sample"},
     "gauge": {"fr": "L'étude d'origine", "en": "The original study"},
     "gauge_sample": {
-        "fr": "Exactitude de ses trois réseaux. Les deux colonnes ne se comparent pas : les "
+        "fr": "Exactitude de ses trois réseaux. Les deux blocs ne se comparent pas : les "
         "produits de l'échantillon sont synthétiques et peu nombreux.",
-        "en": "Accuracy of its three nets. The two columns cannot be compared: the sample's "
+        "en": "Accuracy of its three nets. The two panels cannot be compared: the sample's "
         "products are synthetic and few.",
     },
     "gauge_data": {
-        "fr": "Exactitude de ses trois réseaux. Les deux colonnes ne reposent pas sur les mêmes "
+        "fr": "Exactitude de ses trois réseaux. Les deux blocs ne reposent pas sur les mêmes "
         "produits de test : un écart de quelques points n'a pas de sens.",
-        "en": "Accuracy of its three nets. The two columns are not measured on the same test "
+        "en": "Accuracy of its three nets. The two panels are not measured on the same test "
         "products: a difference of a few points has no meaning.",
     },
     "gauge_published": {
