@@ -17,6 +17,7 @@ from scipy.linalg import cho_factor, cho_solve, eigh
 from threadpoolctl import threadpool_limits
 
 from rakuten.categories import NUM_CATEGORIES
+from rakuten.models import blas
 
 CHUNK = 4096
 """Rows mapped at once: bounds the memory."""
@@ -56,7 +57,7 @@ class KernelRidge:
             float32 (n, 27): about 1 for the predicted category, about -1 for the others.
         """
         arguments = self.landmarks, self.weights, self.scales
-        with threadpool_limits(1):  # as in `fit`
+        with blas.one_thread():  # as in `fit`
             chunks = [
                 _kernel(chunk, *arguments) @ self._slopes + self.intercept
                 for chunk in _chunks(blocks)

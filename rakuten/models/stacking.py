@@ -18,7 +18,7 @@ from scipy.special import log_softmax, softmax
 from threadpoolctl import threadpool_limits
 
 from rakuten.categories import NUM_CATEGORIES
-from rakuten.models import calibration
+from rakuten.models import blas, calibration
 
 ITERATIONS = 200
 """Maximum number of iterations of the corrections' fit."""
@@ -50,7 +50,7 @@ class Stacking:
         Returns:
             float32 (n, 27), rows sum to 1.
         """
-        with threadpool_limits(1):  # as in `fit`
+        with blas.one_thread():  # as in `fit`
             changes = _inputs(scores, self.scales) @ self.corrections
         totals = _totals(scores, self.weights, self.biases) + changes
         return softmax(totals, axis=1).astype(np.float32)

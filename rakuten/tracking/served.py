@@ -9,7 +9,7 @@ import binascii
 import sys
 from collections.abc import Iterable
 from itertools import chain
-from threading import Lock
+from threading import Semaphore
 from typing import IO, Any, NamedTuple, NoReturn
 
 import pandas as pd
@@ -19,6 +19,7 @@ from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 from mlflow.pyfunc import PythonModel
 from mlflow.types.schema import Array, ColSpec, Object, ParamSchema, ParamSpec, Property, Schema
 
+from rakuten import prefetch
 from rakuten.categories import NUM_CATEGORIES
 from rakuten.image.preprocessing import ImageError
 from rakuten.serving.classifier import Prediction, Product, ProductClassifier
@@ -101,20 +102,21 @@ class Problem(NamedTuple):
 class ServedClassifier(PythonModel):
     """The packaged classifier behind MLflow's interface.
 
-    It classifies one request at a time: that limits the memory to one decoded image, and the
-    networks use all threads anyway.
+    It classifies as many requests at the same time as there are CPUs. More would not be faster, and
+    every one needs memory for a decoded image.
     """
 
     def load_context(self, context: Any) -> None:
-        """Open the package that was logged with the model.
+        """Open the package that was logged with the model and load its networks.
 
         MLflow's server reads the titles "NA" and "null" of text/csv as missing, and a model cannot
         tell them from empty ones: in a process that serves, `parse_csv` takes its place.
         """
         if server := sys.modules.get("mlflow.pyfunc.scoring_server"):
             vars(server)["parse_csv_input"] = parse_csv
-        self._lock = Lock()
+        self._slots = Semaphore(prefetch.available_cpus())
         self._classifier = ProductClassifier.load(context.artifacts["package"])
+        self._classifier.warm_up()
 
     def predict(
         self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None
@@ -147,7 +149,7 @@ class ServedClassifier(PythonModel):
         problems = {number: found for number, (_, found) in enumerate(rows) if found}
         if refuse and problems:
             _refuse(chain.from_iterable(problems.values()))
-        with self._lock:
+        with self._slots:
             prepared = {}
             for number, (product, found) in enumerate(rows):
                 if not found:

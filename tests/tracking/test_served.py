@@ -9,6 +9,7 @@ import signal
 import socket
 import struct
 import subprocess
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -24,7 +25,7 @@ from mlflow.pyfunc.scoring_server import predictions_to_json
 from PIL import Image
 from repository import ROOT, run
 
-from rakuten import storage
+from rakuten import prefetch, storage
 from rakuten.categories import CODES
 from rakuten.category_names import category
 from rakuten.image.preprocessing import ImageError
@@ -59,7 +60,11 @@ def bomb():
 class Echo:
     """Stands in for the classifier: a product's category is the length of its title."""
 
-    busy = 0
+    warm = False
+    wait = staticmethod(lambda: None)
+
+    def warm_up(self):
+        self.warm = True
 
     def prepare(self, product):
         if product.image == b"not an image":
@@ -67,10 +72,8 @@ class Echo:
         return product
 
     def classify(self, products, *, top):
-        self.busy += 1
-        time.sleep(0.01)
-        assert self.busy == 1, "two requests at once"
-        self.busy -= 1
+        assert self.warm
+        self.wait()
         found = []
         for product in products:
             labels = [(len(product.title) + k) % 27 for k in range(top)]
@@ -83,6 +86,7 @@ class Echo:
 @pytest.fixture
 def model(tmp_path, monkeypatch):
     monkeypatch.setattr(served.ProductClassifier, "load", lambda folder: Echo())
+    monkeypatch.setattr(prefetch, "available_cpus", lambda: 2)
     made = ServedClassifier()
     made.load_context(type("Context", (), {"artifacts": {"package": str(tmp_path)}}))
     return made
@@ -246,7 +250,19 @@ def test_images_that_cannot_be_decoded_are_listed_in_one_answer(model):
     assert found[0] == (1, "image", "cannot decode 12 bytes")
 
 
-def test_simultaneous_requests_are_classified_one_at_a_time(model):
+def test_two_requests_are_classified_at_the_same_time_on_two_cpus(model, monkeypatch):
+    """Each waits until the other is in the classifier, and no third one is."""
+    together, inside = threading.Barrier(2), []
+
+    def wait():
+        inside.append(1)
+        assert len(inside) <= 2
+        together.wait(timeout=60)
+        inside.pop()
+        together.wait(timeout=60)
+
+    monkeypatch.setattr(Echo, "wait", staticmethod(wait))
+
     def ask(length):
         return model.predict(None, pd.DataFrame({"title": ["x" * length]}))["prdtypecode"][0]
 
