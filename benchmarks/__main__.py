@@ -5,7 +5,8 @@ import subprocess
 from benchmarks import measure
 
 SUBJECTS = (
-    "sample", "clean", "vectorize", "extract", "parity", "nets", "training", "predict", "overhead",
+    "sample", "clean", "vectorize", "extract", "parity", "nets", "training", "predict", "serve",
+    "overhead",
 )  # fmt: skip
 
 

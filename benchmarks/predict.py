@@ -1,20 +1,24 @@
-"""Measure prediction: fusion from features, text alone from raw titles, and the start-up time."""
+"""Measure prediction: fusion from features, raw titles, products with images, and the start-up."""
 
 import time
+from pathlib import Path
 
 import numpy as np
 from scipy import sparse
 
 from benchmarks import measure, numpy_nets
 from rakuten import prefetch, storage
+from rakuten.data import products
 from rakuten.data.examples import sparse_features
 from rakuten.sample.catalogue import plan
 from rakuten.sample.random_stream import RandomStream
 from rakuten.sample.text import write_text
+from rakuten.serving import batch_prediction
 from rakuten.serving.classifier import Product, ProductClassifier
 from rakuten.text import cleaning, tfidf
 
 ITEMS, TITLES, PRODUCTS, REPEATS = 40_000, 20_000, 2_000, 9
+ALONE, IMAGES, IMAGES_ALONE, IMAGE_REPEATS = 200, 256, 32, 3
 BUILD = measure.ROOT / "build"
 ARCHIVE = measure.ROOT / "data/images.zip"
 START = ("-m", "rakuten", "predict", "--title", "Piscine hors sol ronde 3 m avec pompe")
@@ -89,8 +93,8 @@ def numpy_fusion():
     return predict
 
 
-def main() -> None:
-    """Measure both fusions, text alone, and start-up times."""
+def measure_fusion() -> measure.Row:
+    """Measure the study's fusion net from features against Keras."""
     terms = sparse_features(storage.read_arrays(BUILD / "vectorize/features.npz"))
     features = storage.read_arrays(BUILD / "extract/features.npz")["features"]
     rows = np.random.default_rng(0).integers(0, len(features), ITEMS)
@@ -103,42 +107,93 @@ def main() -> None:
     )
     note = f"{ITEMS:,} products; naive: Keras; probabilities differ by {difference:.0e} at most; "
     note += f"fastest of {REPEATS} turns {ITEMS / min(seconds['ours']):,.0f} products/s"
-    table = [
-        measure.rate("fusion from features", "products", seconds["ours"], ITEMS, note,
-                     naive=seconds["naive"])
-    ]  # fmt: skip
+    return measure.rate(
+        "fusion from features", "products", seconds["ours"], ITEMS, note, naive=seconds["naive"]
+    )
+
+
+def measure_titles(classifier: ProductClassifier) -> list[measure.Row]:
+    """Measure the study's net and the packaged ensemble on titles that were not seen before."""
     recipes = plan(TITLES * (REPEATS + 1), 0, 3)
     titles = [write_text(RandomStream(3, 1, r.text_of), r.content)[0] for r in recipes]
-    classifier = ProductClassifier.load()
+    model, seconds = TextModel(), []
+    for start in range(0, len(titles), TITLES):
+        begun = time.perf_counter()
+        model(titles[start : start + TITLES])
+        seconds.append(time.perf_counter() - begun)
+    note = f"{TITLES:,} titles not seen before, the study's net"
+    rows = [measure.rate("text alone, raw title to category", "titles", seconds[1:], TITLES, note)]
+    remaining = iter(titles)
+
+    def classify(count: int) -> None:
+        classifier.predict([Product(next(remaining)) for _ in range(count)])
+
+    def classify_alone() -> None:
+        for _ in range(ALONE):
+            classify(1)
+
+    ways = {"ours": lambda: classify(PRODUCTS), "naive": classify_alone}
+    turns = measure.in_turns(ways, repeats=REPEATS)
+    note = f"{PRODUCTS:,} titles not seen before, the packaged ensemble, five categories; "
+    note += "naive: one title at a time"
+    row = measure.rate(
+        "text alone, raw title to category", "titles", turns["ours"], PRODUCTS, note,
+        naive=turns["naive"], naive_items=ALONE,
+    )  # fmt: skip
+    return [*rows, row]
+
+
+def measure_images(classifier: ProductClassifier, folder: Path) -> measure.Row:
+    """Measure `predict` on a file of products with images."""
+    table = storage.read_csv(measure.ROOT / "data/X_train.csv", **products.CSV_FORMAT).head(IMAGES)
+    names = [f"image_train/{name}" for name in products.image_names(table)]
+    source, out = folder / "products.csv", folder / "predictions.csv"
+    table.to_csv(source, index=False)
+    options = batch_prediction.Options(
+        source=source, out=out, images=ARCHIVE, package=BUILD / "package", top=5,
+        submission=False, restart=True,
+    )  # fmt: skip
+
+    def alone() -> None:
+        with storage.ImageArchive(ARCHIVE) as archive:
+            for title, name in zip(table["designation"][:IMAGES_ALONE], names, strict=False):
+                classifier.predict([Product(title, image=archive.read(name))])
+
     ways = {
-        "the study's net": (TextModel(), TITLES),
-        "the packaged classifier, five categories": (
-            lambda some: classifier.predict([Product(title) for title in some]),
-            PRODUCTS,
-        ),
+        "ours": lambda: batch_prediction.predict_file(options, lambda _: classifier),
+        "naive": alone,
     }
-    for name, (model, count) in ways.items():
-        took = []
-        for start in range(0, count * (REPEATS + 1), count):  # new titles: words are cached
-            begun = time.perf_counter()
-            model(titles[start : start + count])
-            took.append(time.perf_counter() - begun)
-        note = f"{count:,} titles not seen before, {name}"
-        table.append(
-            measure.rate("text alone, raw title to category", "titles", took[1:], count, note)
-        )
-    with measure.scratch("predict") as folder, storage.ImageArchive(ARCHIVE) as archive:
-        image = folder / "product.jpg"
+    turns = measure.in_turns(ways, repeats=IMAGE_REPEATS)
+    note = f"{len(table)} products of the sample through `predict`; naive: one product at a time"
+    return measure.rate(
+        "text and image, raw product to category", "products", turns["ours"], len(table), note,
+        naive=turns["naive"], naive_items=IMAGES_ALONE,
+    )  # fmt: skip
+
+
+def measure_starts(folder: Path) -> list[measure.Row]:
+    """Measure the command for one product, from its start to its answer."""
+    image = folder / "product.jpg"
+    with storage.ImageArchive(ARCHIVE) as archive:
         image.write_bytes(archive.read(archive.names()[0]))
-        for what, more in (("text alone", ()), ("text and image", ("--image", str(image)))):
-            command = measure.python(*START, *more)
-            starts = [measure.watch(command, measure.ROOT)[0] for _ in range(REPEATS)]
-            note = (
-                f"`{' '.join(('python -m rakuten predict --title', *more[:1]))}` until its answer"
-            )
-            row = measure.Row(f"start for {what}", measure.median(starts), "s", note=note)
-            table.append(row)
-    measure.keep("predict", table)
+    rows = []
+    for what, more in (("text alone", ()), ("text and image", ("--image", str(image)))):
+        command = measure.python(*START, *more)
+        starts = [measure.watch(command, measure.ROOT)[0] for _ in range(REPEATS)]
+        note = f"`{' '.join(('python -m rakuten predict --title', *more[:1]))}` until its answer"
+        rows.append(measure.Row(f"start for {what}", measure.median(starts), "s", note=note))
+    return rows
+
+
+def main() -> None:
+    """Measure both fusions, titles, products with images, and start-up times."""
+    rows = [measure_fusion()]
+    classifier = ProductClassifier.load()
+    classifier.warm_up()
+    rows += measure_titles(classifier)
+    with measure.scratch("predict") as folder:
+        rows += [measure_images(classifier, folder), *measure_starts(folder)]
+    measure.keep("predict", rows)
 
 
 if __name__ == "__main__":
