@@ -1,6 +1,8 @@
 """Tests of batch prediction: formats, resumption, faulty rows."""
 
+import contextlib
 import os
+import threading
 import zipfile
 
 import pandas as pd
@@ -142,6 +144,45 @@ def test_a_killed_run_continues_and_gives_the_same_bytes(source, folder, tmp_pat
     assert out.read_bytes() == whole.read_bytes()
     assert errors_of(out) == errors_of(whole)
     assert not (tmp_path / f"{name}.partial").exists()
+
+
+class PairwiseClassifier(ToyClassifier):
+    """A classifier that waits until another thread encodes an image, too."""
+
+    def __init__(self):
+        super().__init__()
+        self.together = threading.Barrier(2)
+
+    def encode_image(self, prepared):
+        self.together.wait(timeout=60)
+        return prepared
+
+
+def test_images_are_encoded_in_several_threads(source, folder, out, monkeypatch):
+    monkeypatch.setattr(batch_prediction, "available_cpus", lambda: 2)
+    write_csv(source, challenge_rows(10))  # of an odd number, one would wait
+    assert run(source, "--images", folder, "-o", out, load=PairwiseClassifier()) == 0
+    assert len(read_csv(out)) == 11
+
+
+def test_the_progress_bar_counts_products_not_chunks(source, folder, out, monkeypatch):
+    events = []
+
+    class Toy(ToyClassifier):
+        def classify(self, prepared, *, top=5):
+            events.append("chunk")
+            return super().classify(prepared, top=top)
+
+    @contextlib.contextmanager
+    def progress(items, *, total, unit, description, initial):
+        assert (total, unit, initial) == (11, "product", 0)
+        yield (events.append("product") or item for item in items)
+
+    monkeypatch.setattr(batch_prediction.stage_log, "progress", progress)
+    assert run(source, "--images", folder, "-o", out, load=Toy()) == 0
+    # A chunk of four ends when the first product of the next one is there.
+    first = [*["product"] * 5, "chunk", *["product"] * 4, "chunk", *["product"] * 2, "chunk"]
+    assert events == first
 
 
 def test_a_damaged_chunk_is_computed_again(source, out, tmp_path):

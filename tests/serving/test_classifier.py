@@ -230,6 +230,28 @@ def test_a_prediction_depends_on_the_product_alone(package, threads):
         assert getattr(again, name).tobytes() == getattr(expected, name).tobytes()
 
 
+def test_features_that_were_computed_before_give_the_same_prediction(package):
+    loaded = ProductClassifier.load(package)
+    given = [loaded.prepare(product) for product in [*both(LABELS[:3]), Product("x")]]
+    encoded = [loaded.encode_image(product) for product in given]
+    assert [product.image for product in encoded] == [None] * 4
+    assert encoded[3] is given[3]
+    expected, found = loaded.probabilities(given), loaded.probabilities(encoded)
+    for name in ("text", "image", "fused"):
+        assert getattr(found, name).tobytes() == getattr(expected, name).tobytes()
+    for kind, array in loaded.image_features(given[:3]).items():
+        assert array.tobytes() == loaded.image_features(encoded[:3])[kind].tobytes()
+
+
+def test_after_the_warm_up_no_file_is_read(package):
+    loaded = ProductClassifier.load(package)
+    loaded.warm_up()
+    for path in package.rglob("*.*"):
+        path.write_bytes(b"")
+    (found,) = loaded.predict([Product(title(3), image=jpeg(colour(3)))])
+    assert found.code == CODES[3]
+
+
 PREDICT = """
 import sys
 from rakuten.serving import predict_command
