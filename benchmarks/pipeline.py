@@ -233,7 +233,8 @@ def main() -> None:
         "--recorded", action="store_true", help="run nothing, report the steps that are done"
     )
     options = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated: run it again to continue"))
+    for interruption in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(interruption, lambda *_: sys.exit("interrupted: run it again to continue"))
     settings, folder = dict(options.set), options.folder.resolve()
     runs: dict[Size, Measured] = {}
     for size in options.sizes:

@@ -14,8 +14,8 @@ class Share:
 
     Attributes:
         size: Share of the products, above 0, at most 1.
-        choose: Chooses the products, as `rakuten.sample.import_command.chooser` makes it: product
-            table and digests of the images ("" where there is none) in, bool (n,) out.
+        choose: Chooses them: the product table and the digests of the images ("" where there is
+            none) in, bool (n,) out.
     """
 
     size: float
@@ -32,11 +32,11 @@ def choose(
 ) -> np.ndarray:
     """Choose the oldest products of each category, and all their duplicates.
 
-    The chosen products get the same parts alone as among all products, because `splits.split`
-    assigns a product by the older products of its category, and a group of duplicates by its oldest
-    product. So all products of a category up to a largest id are chosen, the older members of
-    their groups as well in the same sense; younger members follow their group. Ids are no
-    criterion of the content: in the challenge, they are in random order.
+    `splits.split` assigns a product by the older products of its category, and a group of
+    duplicates by its oldest product. So the chosen products get the same parts alone as among all
+    products if each category is chosen up to some id, far enough that older duplicates of its
+    products in other categories are within their category's range as well. Younger duplicates
+    follow their group. The challenge's ids are in random order, so that the oldest are a fair part.
 
     Args:
         ids: int64 (n,), unique, in any order.

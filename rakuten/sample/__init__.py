@@ -4,4 +4,6 @@
 files. `text` generates titles and descriptions from `words.yaml`. `images` draws a shape
 (`programs`, `shapes_*`, `motifs`) on a `canvas` with a pose, lighting and a background.
 `random_stream` gives each product an independent stream of random values.
+
+`import_command` imports the user's own files, or a sample of them.
 """

@@ -14,9 +14,8 @@ import numpy as np
 import pandas as pd
 
 from rakuten import console, prefetch, stage_log, storage
-from rakuten.data import importing, products, resources, shares, splits
+from rakuten.data import importing, products, resources, shares
 from rakuten.data.data_folder import DataError
-from rakuten.text import cleaning
 
 NLTK = "build/resources/nltk"
 """The folder of NLTK's data in the table of resources."""
@@ -86,6 +85,8 @@ def choose(table: pd.DataFrame, digests: list[str], *, share: float) -> np.ndarr
         DataError: If params.yaml lacks a parameter of `clean` or `split`, or has an impossible one.
         resources.ResourceError: If the data of NLTK cannot be fetched.
     """
+    from rakuten.data import splits  # scikit-learn: more than a second, for a share only
+
     try:
         clean, split = storage.read_params("clean", "split")
     except (KeyError, ValueError) as error:
@@ -101,6 +102,8 @@ def choose(table: pd.DataFrame, digests: list[str], *, share: float) -> np.ndarr
 
 def tokens(table: pd.DataFrame, **settings) -> list[str]:
     """Clean the texts as the stage `clean` does, with NLTK's data in a temporary folder."""
+    from rakuten.text import cleaning  # NLTK: as above
+
     pinned = resources.read_table()
     with tempfile.TemporaryDirectory() as folder:
         moved = {
