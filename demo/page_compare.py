@@ -85,9 +85,8 @@ def _show_one_model(models: list[str]) -> None:
     left, right = st.columns(2, gap="large")
     with left:
         heading("confusion", t("confusion_note"), level=3)
-        cells = view_models.confusion_cells(
-            results().tables["confusion"], chosen, group, language()
-        )
+        confusion = results().tables["confusion"]
+        cells = view_models.confusion_cells(confusion, chosen, group, language())
         titles = {name: t(name) for name in ("actual", "predicted", "rows", "share")}
         chart = charts.confusion(cells, titles, named=bool(group))
         st.altair_chart(chart, alt=t("confusion"))

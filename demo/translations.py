@@ -42,7 +42,6 @@ TEXTS: dict[str, dict[str, str]] = {
     },
     # input
     "examples": {"fr": "Ou essayez un exemple", "en": "Or try an example"},
-    "own": {"fr": "Votre produit", "en": "Your product"},
     "title": {"fr": "Titre", "en": "Title"},
     "title_placeholder": {
         "fr": "Piscine hors sol ronde 3,60 m",

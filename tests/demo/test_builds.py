@@ -1,76 +1,93 @@
-"""The build that the page shows while DVC replaces it on disk."""
+"""What the page shows while DVC replaces the files on disk."""
 
 import os
+from pathlib import Path
 
 import pytest
 
-from demo import builds
+from demo.builds import Latest
 from rakuten import storage
-from rakuten.serving import package, rebuilds
 
-SUMMARY = package.FOLDER / package.SUMMARY
+NEEDS = (Path("build/package/package.json"), Path("build/clean/products.parquet"))
 
 
-class FakeBuild:
-    """Stands for a build: reads one file of the package."""
+class Opened:
+    """Reads the files that it needs."""
 
     def __init__(self):
-        self.stamp = rebuilds.stamp(package.FOLDER)
-        self.content = storage.read_text(SUMMARY)
+        self.contents = [storage.read_text(path) for path in NEEDS]
 
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(builds, "Build", FakeBuild)
-    storage.write_text(SUMMARY, "old")
+    for path in NEEDS:
+        storage.write_text(path, "old")
     return tmp_path
 
 
+@pytest.fixture
 def lock(folder):
-    """Register this process as the writer of another output, as DVC does while a stage runs."""
-    entry = {str(folder / "build/text"): {"pid": os.getpid(), "cmd": "dvc repro"}}
-    storage.write_json(folder / ".dvc/tmp/rwlock", {"write": entry})
+    """Register this process as the writer of an output, as DVC does while a stage runs."""
+
+    def write(output):
+        entry = {str(folder / output): {"pid": os.getpid(), "cmd": "dvc repro"}}
+        storage.write_json(folder / ".dvc/tmp/rwlock", {"write": entry})
+
+    return write
 
 
-def test_without_a_build_there_is_nothing_to_show():
-    found = builds.Builds()
-    assert not found.refresh(complete=False)
-    with pytest.raises(RuntimeError, match="no build is open"):
-        found.current()
+def test_without_files_there_is_nothing_to_show():
+    NEEDS[0].unlink()
+    latest = Latest(Opened, NEEDS)
+    assert not latest.refresh()
+    with pytest.raises(RuntimeError, match="nothing is open"):
+        latest.current()
 
 
-def test_an_open_build_stays_until_the_next_is_complete(folder):
-    found = builds.Builds()
-    assert found.refresh(complete=True)
-    first = found.current()
-    assert first.content == "old"
-    lock(folder)
-    SUMMARY.unlink()  # DVC deletes outputs before their stage runs
-    assert found.refresh(complete=False)
-    assert found.current() is first
-    storage.write_text(SUMMARY, "new")
-    assert found.refresh(complete=True)
-    assert found.current() is first, "another stage still runs"
+def test_what_is_open_stays_until_the_next_is_complete(folder, lock):
+    latest = Latest(Opened, NEEDS)
+    assert latest.refresh()
+    first = latest.current()
+    assert first.contents == ["old", "old"]
+    lock("build/text")
+    NEEDS[0].unlink()  # DVC deletes outputs before their stage runs
+    assert latest.refresh()
+    assert latest.current() is first
+    storage.write_text(NEEDS[0], "new")
+    assert latest.refresh()
+    assert latest.current() is first, "another stage still runs"
     (folder / ".dvc/tmp/rwlock").unlink()
-    assert found.refresh(complete=True)
-    assert found.current().content == "new"
-    second = found.current()
-    found.refresh(complete=True)
-    assert found.current() is second
+    assert latest.refresh()
+    assert latest.current().contents == ["new", "old"]
+    second = latest.current()
+    latest.refresh()
+    assert latest.current() is second, "nothing has changed"
 
 
-def test_a_build_deleted_while_it_is_opened_leaves_the_old_one(folder, monkeypatch):
-    found = builds.Builds()
-    found.refresh(complete=True)
-    first = found.current()
-    storage.write_text(SUMMARY, "new")
-    monkeypatch.setattr(builds, "Build", lambda: storage.read_text("absent"))
-    assert found.refresh(complete=True)
-    assert found.current() is first
+def test_the_first_files_are_opened_while_another_stage_runs(lock):
+    lock("build/text")
+    assert Latest(Opened, NEEDS).refresh()
 
 
-def test_an_unusable_first_build_is_an_error(monkeypatch):
-    monkeypatch.setattr(builds, "Build", lambda: storage.read_text("absent"))
+def test_the_first_files_are_not_opened_while_they_are_written(lock):
+    lock("build/package")
+    assert not Latest(Opened, NEEDS).refresh()
+
+
+def test_new_files_that_cannot_be_opened_leave_the_old_state():
+    latest = Latest(Opened, NEEDS)
+    latest.refresh()
+    first = latest.current()
+    NEEDS[1].write_bytes(b"\xff")  # no UTF-8: a file that is not complete
+    assert latest.refresh()
+    assert latest.current() is first
+    storage.write_text(NEEDS[1], "new")
+    assert latest.refresh()
+    assert latest.current().contents == ["old", "new"]
+
+
+def test_unusable_files_are_an_error():
+    latest = Latest(lambda: storage.read_text("absent"), NEEDS)
     with pytest.raises(FileNotFoundError, match="absent does not exist"):
-        builds.Builds().refresh(complete=True)
+        latest.refresh()

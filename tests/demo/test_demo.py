@@ -71,7 +71,7 @@ def test_every_category_group_and_model_has_a_name_of_its_own():
 def test_french_punctuation_never_starts_a_line():
     assert translations.translate("similar_none_text", "fr") == "Sans texte, pas de comparaison."
     text = translations.translate("error_wrong_type", "fr", name="a.txt")
-    assert text.startswith("«\xa0a.txt\xa0» n'est pas")
+    assert text.startswith("«\xa0a.txt\xa0» n’est pas")
     assert "WebP\xa0: choisissez" in text
     assert "\xa0" not in translations.translate("error_wrong_type", "en", name="a.txt")
 
@@ -108,6 +108,23 @@ def test_numbers(value, options, french, english):
 def test_percentages(value, digits, french, english):
     assert translations.percent(value, "fr", digits=digits) == french
     assert translations.percent(value, "en", digits=digits) == english
+
+
+def test_names_of_files_keep_their_characters():
+    """Typography applies to the page's own words alone."""
+    text = translations.translate("error_broken", "fr", name="l'a : b.jpg")
+    assert text.startswith("«\xa0l'a : b.jpg\xa0» est corrompu")
+    assert "’" in translations.translate("answer_waits", "en") + translations.translate(
+        "synthetic", "en"
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "french", "english"), [(272, "272", "272"), (16_984, "16\u202f984", "16,984")]
+)
+def test_counts(value, french, english):
+    assert translations.count(value, "fr") == french
+    assert translations.count(value, "en") == english
 
 
 def predictions(*rows):
@@ -222,12 +239,16 @@ def test_the_most_probable_categories_have_names_codes_and_percentages():
     ]
 
 
-def test_contributions_share_one_axis():
+def test_contributions_have_one_scale_for_all_products():
     text, image = view_models.sides(prediction(), "en")
-    assert (text.label, text.share, text.value) == ("Text", 1.0, "+2.6")
-    assert image.share == pytest.approx(-0.7 / 2.6)
+    assert (text.label, text.value) == ("Text", "+2.6")
+    assert text.share == pytest.approx(2.6 / view_models.AXIS)
+    assert image.share == pytest.approx(-0.7 / view_models.AXIS)
     assert image.value == "\N{MINUS SIGN}0.7"
-    assert view_models.sides(prediction(image=None), "en")[1].share is None
+    certain = view_models.sides(prediction(text=50.0, image=None), "en")
+    assert (certain[0].share, certain[0].value, certain[1].share) == (1.0, "+50.0", None)
+    labels = view_models.axis_labels("fr")
+    assert labels == ("\N{MINUS SIGN}12", "\N{MINUS SIGN}6", "0", "+6", "+12")
 
 
 @pytest.mark.parametrize(
@@ -247,7 +268,7 @@ def test_contributions_in_a_sentence(text, image, sentence):
 
 EFFECTS = [
     WordEffect("title", 0, 7, "Piscine", 2.0),
-    WordEffect("title", 8, 13, "ronde", 0.01),
+    WordEffect("title", 8, 13, "ronde", 0.29),
     WordEffect("description", 4, 9, "livre", -1.0),
 ]
 
@@ -255,12 +276,20 @@ EFFECTS = [
 def test_marked_words_are_at_their_positions_in_the_text():
     marks = view_models.marks("Piscine ronde !", "title", EFFECTS, "fr")
     assert "".join(mark.text for mark in marks) == "Piscine ronde !"
-    assert [(m.text, m.strength) for m in marks if m.strength] == [("Piscine", 1.0)]
+    marked = [(m.text, m.strength) for m in marks if m.strength]
+    assert marked == [("Piscine", 2.0 / view_models.FULL_EFFECT)]
     (against,) = (
         m for m in view_models.marks("Un  livre", "description", EFFECTS, "fr") if m.strength
     )
-    assert (against.text, against.strength) == ("livre", -0.5)
+    assert (against.text, against.strength) == ("livre", -1.0 / view_models.FULL_EFFECT)
     assert against.hint == "\N{MINUS SIGN}1,00"
+
+
+def test_words_with_negligible_effect_are_not_marked():
+    """However small the other effects of the product are."""
+    faint = [WordEffect("title", 0, 4, "asdf", 0.2), WordEffect("title", 5, 9, "qwer", -0.1)]
+    assert not any(mark.strength for mark in view_models.marks("asdf qwer", "title", faint, "fr"))
+    assert view_models.word_rows(faint, "fr") == []
 
 
 def test_the_strongest_words_come_first():
@@ -277,8 +306,14 @@ def test_texts_of_sellers_are_escaped():
         components.table(["x"], [[nasty]], label=nasty),
         components.cards([components.Card(None, nasty, nasty, (nasty, nasty))]),
         components.bars([components.Bar(nasty, nasty, 0.5, nasty)]),
-        components.two_sided([components.Side(nasty, 0.5, nasty)], against=nasty, favour=nasty),
-        components.verdict(nasty, nasty, nasty, nasty),
+        components.two_sided(
+            [components.Side(nasty, 0.5, nasty)], against=nasty, favour=nasty, labels=[nasty]
+        ),
+        components.gauge(
+            nasty, [components.Range(nasty, 0.5, 0.4, 0.6, nasty)], kind="here", labels=[nasty]
+        ),
+        components.verdict(nasty, nasty, nasty),
+        components.subject(nasty, nasty),
         components.note(nasty, kind="wrong"),
     ]
     for html in made:
@@ -302,6 +337,22 @@ def test_the_best_of_every_metric_is_found():
     assert len(best) == len(view_models.METRICS)
 
 
+def test_published_and_measured_accuracies_are_those_of_the_study_and_the_reports():
+    published = view_models.published_ranges("fr")
+    assert [(one.label, one.value) for one in published] == [
+        ("Réseau texte", "77,2\xa0%"),
+        ("Réseau image", "59,3\xa0%"),
+        ("Réseau fusion", "81,9\xa0%"),
+    ]
+    measured = view_models.measured_ranges(table("intervals"), "en")
+    accuracies = table("comparison").set_index("model")["accuracy"]
+    assert [one.label for one in measured] == ["Text net", "Image net", "Fusion net"]
+    for one, net in zip(measured, ("text", "image", "fusion"), strict=True):
+        assert one.share == accuracies[net]
+        assert one.low < one.share < one.high
+        assert one.value.startswith(f"{accuracies[net]:.1%} (")
+
+
 def test_confusions_are_complete_and_of_the_group_alone():
     confusion = table("confusion")
     cells = view_models.confusion_cells(confusion, "fusion", "", "en")
@@ -321,7 +372,7 @@ def test_bars_curves_and_reliability_take_what_was_asked():
     assert bars["f1"].is_monotonic_decreasing
     points = view_models.reliability_points(table("calibration"), ["fusion", "text"], "en")
     assert list(dict.fromkeys(points["model"])) == ["Fusion net", "Text net"]
-    history = storage.read_csv(ROOT / paths.history("text"))
+    history = storage.read_csv(ROOT / paths.HISTORIES["text"])
     curves = view_models.curve_points({"text": history}, "loss", "en")
     assert len(curves) == 2 * len(history)
     assert curves["value"].tolist()[: len(history)] == history["train_loss"].tolist()
@@ -364,8 +415,9 @@ def test_the_heatmap_shows_what_the_network_sees(views, crops):
 def test_the_heatmap_tints_and_outlines_the_strongest_regions():
     effects = np.zeros((7, 7))
     effects[1, 5], effects[6, 0], effects[3, 3] = 2.0, -1.0, 0.1
-    assert heatmap.strongest(effects) == [(1, 5), (6, 0)]
-    assert heatmap.strongest(np.full((7, 7), 0.001)) == []
+    assert heatmap.strongest(effects) == [(1, 5), (6, 0), (3, 3)]
+    assert heatmap.strongest(effects / 20) == [(1, 5)]
+    assert heatmap.strongest(np.full((7, 7), 0.09)) == []
     grey = np.full((140, 280, 3), 128, np.uint8)
     drawn = heatmap.draw(grey, effects).astype(int)
     assert drawn.shape == (heatmap.SIDE // 2, heatmap.SIDE, 3)
@@ -374,6 +426,12 @@ def test_the_heatmap_tints_and_outlines_the_strongest_regions():
     assert plus[1] > plus[0] + 20  # teal
     minus = drawn[3 * side + 8 : -8, 6:16].mean(axis=(0, 1))
     assert minus[0] > minus[2] + 20  # orange
+
+
+def test_cells_of_the_heatmap_have_distinct_names():
+    names = [heatmap.name((row, column)) for row in range(7) for column in range(7)]
+    assert len(set(names)) == 49
+    assert [names[0], names[6], names[48]] == ["A1", "G1", "G7"]
 
 
 @pytest.mark.parametrize(
