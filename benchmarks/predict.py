@@ -6,10 +6,11 @@ from pathlib import Path
 import numpy as np
 from scipy import sparse
 
-from benchmarks import measure, numpy_nets
+from benchmarks import measure
 from rakuten import prefetch, storage
 from rakuten.data import products
 from rakuten.data.examples import sparse_features
+from rakuten.models import numpy_nets
 from rakuten.sample.catalogue import plan
 from rakuten.sample.random_stream import RandomStream
 from rakuten.sample.text import write_text

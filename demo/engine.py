@@ -52,7 +52,7 @@ class LockedClassifier:
 
     def __init__(self, classifier: ProductClassifier):
         self._classifier, self._lock = classifier, threading.RLock()
-        self.summary, self.fusion = classifier.summary, classifier.fusion
+        self.summary, self.fusion = classifier.summary, classifier.model.fusion
 
     def prepare(self, product: Product) -> Prepared:
         """Prepare a product; this needs no lock."""
@@ -71,13 +71,13 @@ class LockedClassifier:
     def text_vectors(self, product: Prepared) -> dict[str, np.ndarray]:
         """Encode the texts of a product: "title" and "description" (width,)."""
         with self._lock:
-            vectors = self._classifier.text_vectors([product])
+            vectors = self._classifier.model.text_vectors([product])
         return {kind: rows[0] for kind, rows in vectors.items()}
 
     def image_features(self, product: Prepared) -> np.ndarray:
         """Encode the first view of a product's image, (width,)."""
         with self._lock:
-            return self._classifier.image_features([product])["average"][0, 0]
+            return self._classifier.model.image_features([product])["average"][0, 0]
 
 
 class Engine:

@@ -1,14 +1,25 @@
-"""Load encoders in this process, or in another one if this one cannot load ONNX Runtime."""
+"""Encode the texts and images of products.
 
-from collections.abc import Callable
+Encoders are loaded in this process, or in another one if this one cannot load ONNX Runtime.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import replace
 from multiprocessing import get_context
 from threading import Lock
 from typing import Any, Generic, Protocol, TypeVar
 
-from rakuten.onnx_models import tensorflow_imported_first
+import numpy as np
 
+from rakuten import prefetch
+from rakuten.image import extraction
+from rakuten.onnx_models import tensorflow_imported_first
+from rakuten.serving.interface import Prepared
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 Values = TypeVar("Values", contravariant=True)
 Features = TypeVar("Features", covariant=True)
 
@@ -49,6 +60,44 @@ def load(
         `ProcessEndedError` if that process ends, for example because the system kills it.
     """
     return _RemoteEncoder(create) if tensorflow_imported_first() else create()
+
+
+def encode_image(
+    product: Prepared, encoder: Encoder[np.ndarray, dict[str, np.ndarray]]
+) -> Prepared:
+    """Replace the pixels of a product by their features, which take less memory.
+
+    Args:
+        product: Without an image, it is returned as it is.
+        encoder: Encodes pixels uint8 (n, size, size, 3).
+
+    Returns:
+        The product with features (v, 1, width) of each kind and "facts" (v, 1, fields of
+        `rakuten.image.preprocessing.Facts`), of each of the v views.
+    """
+    if product.image is None:
+        return product
+    found = extraction.compute_features(iter([product.image]), 1, encoder.encode, 1, lambda _: None)
+    features = {kind: np.swapaxes(array, 0, 1) for kind, array in found.items()}
+    return replace(product, image=None, features=features)
+
+
+def in_threads(
+    function: Callable[[Item], Result], items: Sequence[Item], *, threads: int
+) -> Iterator[Result]:
+    """Apply a function to items in threads; in this thread if there is one item.
+
+    Args:
+        function: See `prefetch.map_in_order`.
+        items: n items.
+        threads: Number of items at the same time.
+
+    Returns:
+        The n results, in order.
+    """
+    if len(items) == 1 or threads == 1:
+        return map(function, items)
+    return prefetch.map_in_order(function, items, threads=threads, buffer_size=2 * threads)
 
 
 class _RemoteEncoder(Generic[Values, Features]):

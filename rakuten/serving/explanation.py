@@ -20,7 +20,7 @@ from typing import Protocol
 import numpy as np
 
 from rakuten.models import calibration, late_fusion
-from rakuten.serving.classifier import Prepared, Probabilities
+from rakuten.serving.interface import Prepared, Probabilities
 
 FIELDS = ("title", "description")
 """The texts of a product, in reading order."""
@@ -38,11 +38,11 @@ _WORD = re.compile(r"\w+(?:['\u2019.,-]\w+)*")
 
 
 class Classifier(Protocol):
-    """What is explained: `rakuten.serving.classifier.ProductClassifier`."""
+    """What is explained: `rakuten.serving.classifier.ProductClassifier` with the late fusion."""
 
     @property
     def fusion(self) -> calibration.Calibration:
-        """The weights by which text and image are combined."""
+        """The weights by which text and image are combined, see `serving.ensembles.Ensembles`."""
 
     def probabilities(self, products: Sequence[Prepared]) -> Probabilities:
         """Compute the probabilities of every model."""

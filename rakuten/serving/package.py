@@ -2,9 +2,10 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
-from rakuten import storage
+from rakuten import model_names, storage
 from rakuten.categories import CODES, NUM_CATEGORIES
 
 FOLDER = Path("build/package")
@@ -15,6 +16,26 @@ SUMMARY = "package.json"
 
 PREDICTIONS = "test.npz"
 """The file of its test predictions, see `rakuten.serving.package_summary.predictions`."""
+
+STUDY = "study"
+"""The folder of the study's nets, and of what they need, in a package."""
+
+DEFAULT_MODEL = model_names.named("ensemble", "fusion")
+"""The model that predicts if none is named."""
+
+
+class ModelError(ValueError):
+    """A model that a package does not have."""
+
+    def __init__(self, folder: str | Path, model: str, available: tuple[str, ...], reason: str):
+        super().__init__(
+            f"the package {folder} has no model {model!r}{reason}: choose one of "
+            f"{', '.join(available)}"
+        )
+        self._arguments = folder, model, available, reason
+
+    def __reduce__(self) -> tuple:
+        return type(self), self._arguments  # Ray and Spark send it to another process
 
 
 class OutdatedError(ValueError):
@@ -53,9 +74,51 @@ def read_summary(folder: str | Path = FOLDER) -> dict:
         received = len(summary["categories"])
         expected = f"expected the {NUM_CATEGORIES} of rakuten.categories.CODES"
         raise OutdatedError(folder, f"has {received} categories: {expected}")
-    if "image_encoder" not in summary:
-        raise OutdatedError(folder, "has no image_encoder")
+    if "backbone" not in summary:
+        raise OutdatedError(folder, "has no backbone")
     return summary
+
+
+def models(summary: Mapping) -> tuple[str, ...]:
+    """List the models that a package can predict with, in the order of `model_names.MAIN`.
+
+    Args:
+        summary: What `read_summary` returned.
+
+    Returns:
+        Their names. A net that uses images is missing if the package has no backbone: only VGG16
+        is packaged (`extract.backbone` in params.yaml).
+    """
+    return tuple(name for name in model_names.MAIN if _has(summary, name))
+
+
+def check_model(folder: str | Path, summary: Mapping, model: str) -> None:
+    """Refuse a model that a package cannot predict with.
+
+    Args:
+        folder: The package, for the message.
+        summary: What `read_summary` returned.
+        model: Name of the model.
+
+    Raises:
+        ModelError: With the models that it has.
+    """
+    if _has(summary, model):
+        return
+    reason = ""
+    if summary["models"].get(model):
+        reason = ", because extract.backbone in params.yaml was not vgg16"
+    elif model in model_names.MAIN:
+        reason = ", which was not trained: no train product has its inputs"
+    raise ModelError(folder, model, models(summary), reason)
+
+
+def _has(summary: Mapping, model: str) -> bool:
+    """Check whether a model was trained and everything that it needs is packaged."""
+    if model == DEFAULT_MODEL:  # without text and image, it predicts the shares of the categories
+        return True
+    needs_backbone = model in model_names.STUDY and model_names.BY_NAME[model].modality != "text"
+    return bool(summary["models"].get(model)) and not (needs_backbone and not summary["backbone"])
 
 
 def digest(folder: str | Path) -> str:

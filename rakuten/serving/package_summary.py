@@ -20,20 +20,21 @@ def summarize(
 ) -> dict:
     """Describe the packaged models for `package.json`.
 
-    The test metrics are those of the ensembles fitted on the train part. The packaged ensembles
-    were refitted on `fitted_on`, usually all labelled rows: their accuracy on these is not known.
+    The test metrics are those of fits on the train part. The study's nets are packaged as they are.
+    The packaged ensembles were refitted on `fitted_on`, usually all labelled rows: their accuracy
+    on these is not known.
 
     Args:
         examples: All n products; those of the train part give the prior.
-        outputs: Outputs of the ensembles for the same products by "text", "image" and "fusion":
-            ids int64 (n,), present bool (n,), probabilities float (n, 27).
+        outputs: By model its outputs for the same products: ids int64 (n,), present bool (n,),
+            probabilities float (n, 27).
         dataset: The training data: name, digest.
         fitted_on: The rows of the packaged ensembles: "all" or "train"; numbers of products, of
             those with text and with an image.
         threads: Number of threads in training.
-        settings: What else prediction needs: the sections encode_text, encode_image and
-            text_ensemble of params.yaml, and how the encoders are used, text_encoder and
-            image_encoder; None without that encoder.
+        settings: What else prediction needs: sections of params.yaml (encode_text, encode_image,
+            text_ensemble, clean, vectorize, extract), and how the networks are used, text_encoder,
+            image_encoder and backbone; None without that network.
 
     Returns:
         Plain values for JSON: dataset, fitted_on, models (which of them were trained), test

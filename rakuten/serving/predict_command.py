@@ -4,7 +4,8 @@ A file is predicted in chunks. An interrupted run continues when the same comman
 Rows that cannot be read in full are predicted from what can be read and listed in OUT.errors.csv.
 
 The packaged ensembles are refitted on all labelled products (refit.rows in params.yaml): do not
-measure them on these. The reported figures are of ensembles fitted on the train part.
+measure them on these. The reported figures are of ensembles fitted on the train part. The study's
+nets (--model text, image or fusion) are packaged as they were measured.
 
 Exit status: 0 success; 1 finished, and some rows are in the errors file; 2 failed, without a
 complete output; 130 interrupted.
@@ -15,10 +16,11 @@ import json
 import sys
 import unicodedata
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rakuten import categories, console
+from rakuten import categories, console, model_names
 from rakuten.serving import package
 from rakuten.serving.errors import InputError, one_line, printable
 
@@ -35,7 +37,8 @@ def main(arguments: list[str] | None = None, load: "Load | None" = None) -> int:
 
     Args:
         arguments: The arguments after the command's name; those of the process if None.
-        load: Loads a classifier from its folder, `ProductClassifier.load` if None.
+        load: Loads a classifier from its folder, `ProductClassifier.load` with the chosen model
+            if None.
 
     Returns:
         The exit status.
@@ -88,16 +91,13 @@ def format_prediction(prediction: "Prediction", *, as_json: bool, blocks: bool) 
         f"{format_bar(choice.probability, blocks=blocks)}".rstrip()
         for name, choice in zip(names, prediction.top, strict=True)
     ]
-    parts = [
-        f"no {name}" if value is None else f"{name} {value:+.2f}"
-        for name, value in (
-            ("text", prediction.text_contribution),
-            ("image", prediction.image_contribution),
+    given = {"text": prediction.text_contribution, "image": prediction.image_contribution}
+    if given != {"text": None, "image": None}:  # both None: of a net, which has none
+        parts = [f"no {k}" if v is None else f"{k} {v:+.2f}" for k, v in given.items()]
+        lines.append(
+            f"contributions to {names[0]} (log-odds against the average category): "
+            f"{', '.join(parts)}"
         )
-    ]
-    lines.append(
-        f"contributions to {names[0]} (log-odds against the average category): {', '.join(parts)}"
-    )
     return "\n".join(lines) + "\n"
 
 
@@ -138,6 +138,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--top", type=int, default=5, help="categories per product (default: %(default)s)"
     )
+    parser.add_argument(
+        "--model",
+        default=package.DEFAULT_MODEL,
+        metavar="NAME",
+        help=f"one of {', '.join(model_names.MAIN)} (default: %(default)s)",
+    )
     parser.add_argument("--package", type=Path, help="folder of the classifier (that of the stage)")
     return parser
 
@@ -174,11 +180,13 @@ def _predict_file(given: argparse.Namespace, load: "Load | None") -> int:
         out=given.out,
         images=given.images,
         package=given.package or package.FOLDER,
+        model=given.model,
         top=given.top,
         submission=given.submission,
         restart=given.restart,
     )
-    summary = batch_prediction.predict_file(options, load or classifier.ProductClassifier.load)
+    load = load or partial(classifier.ProductClassifier.load, model=given.model)
+    summary = batch_prediction.predict_file(options, load)
     console.show(summary.report(options.out, options.images, options.errors))
     return 1 if summary.bad_rows else 0
 
@@ -199,16 +207,18 @@ def _predict_one(given: argparse.Namespace, load: "Load | None") -> int:
             content = product_images.read_image(file, given.image.name)
     elif not title and not description:
         raise InputError("the texts are blank and there is no image: pass words or --image")
-    loaded = batch_prediction.load_classifier(
-        given.package or package.FOLDER, load or classifier.ProductClassifier.load
-    )
+    load = load or partial(classifier.ProductClassifier.load, model=given.model)
+    loaded = batch_prediction.load_classifier(given.package or package.FOLDER, load)
     try:
         prepared = loaded.prepare(classifier.Product(title, description, content))
     except (ValueError, TypeError) as error:
         what = given.image or "the product"
         raise InputError(f"{what} cannot be used: {one_line(error)}") from error
     if not (prepared.title or prepared.description or prepared.image is not None):
-        raise InputError("the texts hold only markup and there is no image: pass words or --image")
+        raise InputError(
+            f"the product has nothing that {given.model} uses (text that is only markup does not "
+            "count): pass words or --image, or another --model"
+        )
     (prediction,) = loaded.classify([prepared], top=given.top)
     console.show(format_prediction(prediction, as_json=given.json, blocks=_can_show_blocks()))
     return 0

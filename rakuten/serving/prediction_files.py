@@ -38,6 +38,7 @@ class Options:
         out: The output, CSV or Parquet.
         images: Folder or zip archive of images, None to predict from text alone.
         package: The classifier's folder.
+        model: Name of the model of the package.
         top: Number of categories per product.
         submission: Whether to write the format of the challenge.
         restart: Whether to start over and overwrite the output.
@@ -47,6 +48,7 @@ class Options:
     out: Path
     images: Path | None
     package: Path
+    model: str
     top: int
     submission: bool
     restart: bool
@@ -280,7 +282,12 @@ def _manifest(options: Options, chunk: int, images: str | None) -> dict:
         "input modified": format_time(options.source.stat().st_mtime_ns),
         "images content": images,
     }
-    settings = {"--top": options.top, "--submission": options.submission, "chunk": chunk}
+    settings = {
+        "--model": options.model,
+        "--top": options.top,
+        "--submission": options.submission,
+        "chunk": chunk,
+    }
     return manifest | changes | settings
 
 

@@ -140,7 +140,20 @@ class Cleaner:
             joined by a space), `num_tokens` (number of tokens kept).
         """
         pairs = zip(designations, descriptions, strict=True)
-        texts = [f"{plain_text(title)} {plain_text(rest)}".strip() for title, rest in pairs]
+        return self.clean_plain(
+            [f"{plain_text(title)} {plain_text(rest)}".strip() for title, rest in pairs]
+        )
+
+    def clean_plain(self, texts: Sequence[str]) -> dict[str, list]:
+        """Clean plain texts.
+
+        Args:
+            texts: n texts without markup, title and description joined by a space, "" where both
+                are missing.
+
+        Returns:
+            As of `clean`.
+        """
         languages = [detect_language(text) if text else "" for text in texts]
         sentences = list(map(self._split_sentences, texts, languages))
         words = iter(_tokenize_words([line for lines in sentences for line in lines]))

@@ -430,14 +430,14 @@ def _tags(summary: dict, digest: str, commit: str) -> dict[str, str]:
 
 
 def _metrics(summary: dict, prefix: str) -> dict[str, float]:
-    """Select the fusion's test metrics."""
-    test = summary["test"]["fusion"]
+    """Select the test metrics of the default model."""
+    test = summary["test"][package.DEFAULT_MODEL]
     return {f"{prefix}{name}": value for name, value in test.items() if value is not None}
 
 
 def _description(summary: dict, tags: dict[str, str]) -> str:
     """Describe a version for the user interface."""
-    test = summary["test"]["fusion"]
+    test = summary["test"][package.DEFAULT_MODEL]
     metrics = "no test products"
     if test["rows"]:
         metrics = (

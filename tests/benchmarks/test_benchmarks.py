@@ -26,7 +26,6 @@ def test_every_subject_is_run_by_make_bench_or_apart():
         "measure",
         "processes",
         "scale_tools",
-        "numpy_nets",
         "calibrate",
     }
     assert scripts - tools == {*everything.SUBJECTS, *APART}

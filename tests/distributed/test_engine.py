@@ -57,7 +57,9 @@ def local(source, folder, monkeypatch, *, images=None):
     """Predict in one process: predictions, errors and counts."""
     monkeypatch.setattr(batch_prediction, "CHUNK", 4)
     out = folder / "local.parquet"
-    options = prediction_files.Options(source, out, images, folder / "none", 3, False, False)
+    options = prediction_files.Options(
+        source, out, images, folder / "none", "late_fusion", 3, False, False
+    )
     summary = batch_prediction.predict_file(options, lambda _: ToyClassifier(folder))
     errors = None
     if options.errors.exists():

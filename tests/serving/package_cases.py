@@ -5,6 +5,7 @@ import io
 import numpy as np
 import onnx
 from encoder_cases import entry, write_encoder
+from nltk_cases import write_nltk_data
 from onnx import TensorProto, helper
 from PIL import Image
 from repository import ROOT
@@ -13,6 +14,7 @@ from rakuten import storage
 from rakuten.categories import CODES, NUM_CATEGORIES
 from rakuten.image import encoder as image_encoder
 from rakuten.image import extraction, preprocessing
+from rakuten.model_names import MAIN
 from rakuten.models import image_ensemble, text_ensemble
 from rakuten.text import encoder as text_encoder
 
@@ -23,6 +25,13 @@ IMAGE_SPEC = image_encoder.EncoderSpec.from_table(
 TEXT_SPEC = text_encoder.EncoderSpec(
     name="lengths", sha256="0" * 64, width=4, max_characters=100, lowercase=True
 )
+BACKBONE = image_encoder.EncoderSpec.from_table(
+    "vgg16", entry(layout="nhwc", resize="bilinear", mean=[130, 120, 110], std=100)
+)
+EXTRACT = {
+    "backbone": "vgg16", "precision": "float32", "size": BACKBONE.size, "crop_borders": True,
+    "border_tolerance": 16, "batch_size": 4,
+}  # fmt: skip
 LABELS = np.repeat(np.arange(NUM_CATEGORIES), 4)
 FOLDS = np.tile(np.arange(4), NUM_CATEGORIES)
 
@@ -48,7 +57,7 @@ def write_package(folder):
     settings = storage.read_yaml(ROOT / "params.yaml")
     summary = {
         "dataset": {"name": "small"},
-        "models": {"text": True, "image": True, "fusion": True},
+        "models": dict.fromkeys(MAIN, True),
         "test": {},
         "threads": 2,
         "encode_text": {"encoder": TEXT_SPEC.name},
@@ -56,6 +65,10 @@ def write_package(folder):
         "text_encoder": TEXT_SPEC.to_json(),
         "image_encoder": IMAGE_SPEC.to_json(),
         "text_ensemble": settings["text_ensemble"],
+        "clean": settings["clean"],
+        "vectorize": settings["vectorize"],
+        "extract": EXTRACT,
+        "backbone": BACKBONE.to_json(),
         "categories": list(CODES),
         "prior": [0.5] + [0.5 / 26] * 26,
     }
@@ -64,6 +77,7 @@ def write_package(folder):
     storage.write_arrays(folder / "fusion/weights.npz", weights=weights, biases=biases)
     _write_text(folder / "text", settings["text_ensemble"])
     _write_image(folder / "image", settings["image_ensemble"])
+    _write_nets(folder / "study")
     return folder
 
 
@@ -92,6 +106,58 @@ def _write_image(folder, section):
     settings = image_ensemble.Settings(**section)
     ensemble, _ = image_ensemble.fit(views, LABELS, FOLDS, settings, seed=0)
     ensemble.write(folder)
+
+
+def _write_nets(folder):
+    """Write nets that know each category's word and colour."""
+    write_nltk_data(folder / "nltk")
+    words = sorted(f"produit{label}" for label in range(NUM_CATEGORIES))
+    storage.write_json(folder / "text/vocabulary.json", words)
+    storage.write_array(folder / "text/idf.npy", np.ones(len(words), np.float32))
+    heads = np.eye(NUM_CATEGORIES)[[int(word.removeprefix("produit")) for word in words]]
+    _write_net(folder / "text", np.eye(len(words)), np.zeros(len(words)), 9 * heads)
+
+    (folder / "image").mkdir()
+    write_encoder(folder / "image/backbone.onnx", layout="nhwc")
+    colours = np.array([colour(label) for label in range(NUM_CATEGORIES)])
+    centres = (colours - BACKBONE.mean) / BACKBONE.std  # (27, 3)
+    lifted = centres + 2  # the hidden layer adds 2, so that relu passes everything
+    bias = -20 * (lifted**2).sum(axis=1) / 2
+    _write_net(folder / "image", np.eye(3), np.full(3, 2.0), 20 * lifted.T, bias)
+
+    _write_fusion(folder / "fusion", len(words) + 3)
+
+
+def _write_net(folder, kernel, offset, heads, bias=0.0):
+    """Write a net of one modality."""
+    arrays = {
+        "hidden/kernel": kernel,
+        "hidden/bias": offset,
+        "probabilities/kernel": heads,
+        "probabilities/bias": bias + np.zeros(NUM_CATEGORIES),
+    }
+    arrays = {name: np.asarray(array, np.float32) for name, array in arrays.items()}
+    storage.write_arrays(folder / "weights.npz", **arrays)
+    description = {"builder": "dense_net", "arguments": {"scaling": "none"}}
+    storage.write_json(folder / "model.json", description)
+
+
+def _write_fusion(folder, width):
+    """Write a fusion net with drawn weights."""
+    draws, arrays = np.random.default_rng(5), {}
+    for norm, layer, shape in (
+        ("input_norm", "first_hidden", (width, 40)),
+        ("first_norm", "hidden", (40, 40)),
+        ("norm", "probabilities", (40, NUM_CATEGORIES)),
+    ):
+        arrays |= {f"{norm}/{name}": draws.normal(size=shape[0]) for name in ("gamma", "beta")}
+        arrays[f"{norm}/moving_mean"] = draws.normal(size=shape[0])
+        arrays[f"{norm}/moving_variance"] = draws.uniform(0.5, 1.5, shape[0])
+        arrays[f"{layer}/kernel"] = draws.normal(0, 0.3, shape)
+        arrays[f"{layer}/bias"] = draws.normal(0, 0.3, shape[1])
+    arrays = {name: array.astype(np.float32) for name, array in arrays.items()}
+    storage.write_arrays(folder / "weights.npz", **arrays)
+    storage.write_json(folder / "model.json", {"builder": "fusion_net", "arguments": {}})
 
 
 def write_text_encoder(path):

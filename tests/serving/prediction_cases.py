@@ -26,7 +26,7 @@ class ToyClassifier:
     chunks: int = 0
     loads: int = 0
 
-    def __call__(self, folder):
+    def __call__(self, folder, *, model="late_fusion"):
         self.loads += 1
         return self
 

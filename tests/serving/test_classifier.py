@@ -1,6 +1,5 @@
 """The packaged classifier: raw products in, the outputs of the refitted ensembles out."""
 
-import itertools
 import os
 import shutil
 import subprocess
@@ -19,22 +18,12 @@ from rakuten.category_names import category
 from rakuten.data import products
 from rakuten.evaluation import metrics
 from rakuten.image import preprocessing
-from rakuten.model_names import named
+from rakuten.model_names import MAIN
 from rakuten.models import calibration, image_ensemble, late_fusion, text_ensemble
 from rakuten.serving.classifier import Prepared, Product, ProductClassifier
 from rakuten.text import html
 
 PREPARATION = IMAGE_SPEC.preparation(**SECTION)
-
-
-def probabilities(*labels):
-    """Rows that favour a category each; None is a row of NaN."""
-    rows = np.full((len(labels), 27), 0.01, np.float32)
-    for row, label in zip(rows, labels, strict=True):
-        row[label or 0] = 0.74
-        if label is None:
-            row[:] = np.nan
-    return rows
 
 
 @pytest.fixture(scope="module")
@@ -51,26 +40,6 @@ def package(written, tmp_path):
 def both(labels):
     """Products with text and image."""
     return [Product(title(k), "beau", jpeg(colour(k))) for k in labels.tolist()]
-
-
-class Constant:
-    """A model that returns fixed probabilities."""
-
-    def __init__(self, rows):
-        self.rows = rows
-
-    def probabilities(self, _):
-        return self.rows
-
-
-class InTurns(Constant):
-    """A model that is asked for one product at a time."""
-
-    def __init__(self, rows):
-        self.turns = itertools.cycle(rows)
-
-    def probabilities(self, _):
-        return next(self.turns)[None]
 
 
 def test_products_are_prepared_as_in_training(package):
@@ -119,27 +88,45 @@ def test_an_impossible_number_of_categories_is_refused(package, top):
 def test_missing_parts_leave_the_others(package):
     """Text alone, image alone, both, neither: the prior."""
     loaded = ProductClassifier.load(package)
-    loaded.__dict__["_text"] = Constant(probabilities(3, 5))
-    seen = preprocessing.prepare(jpeg(), PREPARATION)
-    loaded.__dict__["_image"] = InTurns(probabilities(7, 9))
     given = [
-        Prepared("a", "", None), Prepared("", "", seen), Prepared("", "b", seen),
-        Prepared("", "", None),
+        Product(title(3)), Product(image=jpeg(colour(7))), Product(title(5), "", jpeg(colour(9))),
+        Product(),
     ]  # fmt: skip
-    text, image, both, neither = loaded.classify(given, top=2)
+    text, image, both, neither = loaded.predict(given, top=2)
     assert (text.code, text.name) == (CODES[3], category(CODES[3], "fr"))
     assert text.text_contribution > 0
     assert text.image_contribution is None
     assert image.code == CODES[7]
     assert image.text_contribution is None
-    assert [choice.code for choice in both.top] == [CODES[5], CODES[9]]  # the text counts twice
-    assert both.text_contribution > 0 > both.image_contribution
+    assert None not in (both.text_contribution, both.image_contribution)
     assert neither.code == CODES[0]
     assert neither.probability == pytest.approx(0.5)
     assert (neither.text_contribution, neither.image_contribution) == (None, None)
-    found = loaded.probabilities(given)
+    found = loaded.probabilities([loaded.prepare(product) for product in given])
+    np.testing.assert_array_equal(found.fused[0], found.text[0])
+    np.testing.assert_array_equal(found.fused[1], found.image[1])
+    weights = calibration.read(package / "fusion")  # the text counts twice
+    expected = late_fusion.fuse(weights, found.text[2:3], found.image[2:3])
+    np.testing.assert_array_equal(found.fused[2:3], expected)
     np.testing.assert_allclose(found.fused.sum(axis=1), 1, rtol=1e-5)
     assert loaded.classify([]) == []
+
+
+@pytest.mark.parametrize("modality", ["text", "image"])
+def test_an_ensemble_alone_leaves_out_what_it_does_not_use(package, modality):
+    fused = ProductClassifier.load(package)
+    alone = ProductClassifier.load(package, model=f"{modality}_ensemble")
+    given = both(LABELS[:12:4])
+    prepared = [alone.prepare(product) for product in given]
+    found = alone.probabilities(prepared)
+    sides = fused.probabilities([fused.prepare(product) for product in given])
+    np.testing.assert_allclose(found.fused, getattr(sides, modality), rtol=1e-5)
+    other = "image" if modality == "text" else "text"
+    assert np.isnan(getattr(found, other)).all()
+    unused = Product(image=b"no image") if modality == "text" else Product(title(3))
+    assert alone.prepare(unused) == Prepared("", "", None)
+    (prediction,) = alone.predict([unused])
+    assert prediction.probability == pytest.approx(0.5)
 
 
 def test_a_missing_package_or_one_with_other_categories_is_refused(package, tmp_path):
@@ -153,9 +140,9 @@ def test_a_missing_package_or_one_with_other_categories_is_refused(package, tmp_
 
 def test_a_package_of_an_older_version_is_refused(package):
     summary = storage.read_json(package / "package.json")
-    del summary["image_encoder"]
+    del summary["backbone"]
     storage.write_json(package / "package.json", summary)
-    with pytest.raises(ValueError, match=r"has no image_encoder.*run 'dvc repro package'"):
+    with pytest.raises(ValueError, match=r"has no backbone.*run 'dvc repro package'"):
         ProductClassifier.load(package)
 
 
@@ -192,7 +179,7 @@ def test_without_a_text_encoder_text_is_classified_by_its_terms(package):
     summary = storage.read_json(package / "package.json") | {"text_encoder": None}
     storage.write_json(package / "package.json", summary)
     loaded = ProductClassifier.load(package)
-    assert loaded.text_vectors([loaded.prepare(Product("x"))]) == {}
+    assert loaded.model.text_vectors([loaded.prepare(Product("x"))]) == {}
 
 
 def test_a_small_package_finds_the_categories(package):
@@ -211,12 +198,12 @@ def test_a_prediction_depends_on_the_product_alone(package, threads):
     expected = first.probabilities(given)
     other = ProductClassifier.load(package, threads=threads)
     for batch in (given, given[::-1]):
-        features = other.image_features(batch)
-        vectors = other.text_vectors(batch)
+        features = other.model.image_features(batch)
+        vectors = other.model.text_vectors(batch)
         for row, product in enumerate(batch):
-            for kind, array in other.image_features([product]).items():
+            for kind, array in other.model.image_features([product]).items():
                 assert array[:, 0].tobytes() == features[kind][:, row].tobytes()
-            for kind, array in other.text_vectors([product]).items():
+            for kind, array in other.model.text_vectors([product]).items():
                 assert array[0].tobytes() == vectors[kind][row].tobytes()
     for row, product in enumerate(given):
         alone = other.probabilities([product])
@@ -353,9 +340,10 @@ def test_the_package_holds_the_figures_and_predictions_of_the_evaluation(built_r
     summary = storage.read_json(folder / "package.json")
     tested = storage.read_arrays(folder / "test.npz")
     evaluated = storage.read_json(built_repository / "reports/evaluate/models.json")
-    for name in ("text", "image", "fusion"):
-        assert summary["test"][name] == pytest.approx(evaluated[named("ensemble", name)]["test"])
-    assert metrics.measure(tested["labels"], tested["probabilities"]) == summary["test"]["fusion"]
+    for name in MAIN:
+        assert summary["test"][name] == pytest.approx(evaluated[name]["test"])
+    measured = metrics.measure(tested["labels"], tested["probabilities"])
+    assert measured == summary["test"]["late_fusion"]
     stored = pd.read_csv(built_repository / "reports/evaluate/tables/predictions_late_fusion.csv")
     assert tested["ids"].tolist() == stored["id"].tolist()
     assert summary["fitted_on"]["rows"] == "all"

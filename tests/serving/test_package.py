@@ -8,6 +8,7 @@ from dvc_data.hashfile.tree import Tree
 from rakuten import storage
 from rakuten.categories import CODES
 from rakuten.data.examples import Examples
+from rakuten.model_names import MAIN
 from rakuten.serving import package, package_summary
 
 
@@ -58,9 +59,7 @@ def test_predictions_are_those_of_test_products_with_the_models_inputs():
 
 def test_an_outdated_package_names_the_remedies_for_folder_and_registry(tmp_path):
     storage.write_json(tmp_path / "package.json", {"categories": list(CODES)})
-    message = (
-        "no image_encoder.*: run 'dvc repro package'; if .* registry.*'python -m rakuten promo"
-    )
+    message = "no backbone.*: run 'dvc repro package'; if .* registry.*'python -m rakuten promo"
     with pytest.raises(package.OutdatedError, match=message) as caught:
         package.read_summary(tmp_path)
     again = copy.copy(caught.value)  # as in pickle, by which Ray and Spark send it
@@ -77,3 +76,29 @@ def test_a_folder_has_the_digest_that_dvc_gives_it(tmp_path):
     assert f"{package.digest(tmp_path)}.dir" == tree.hash_info.value
     with pytest.raises(FileNotFoundError, match="contains no files: run 'dvc repro'"):
         package.digest(tmp_path / "absent")
+
+
+SUMMARY = {"models": dict.fromkeys(MAIN, True), "backbone": {"name": "vgg16"}}
+
+
+def test_a_package_has_the_models_that_were_trained():
+    assert package.models(SUMMARY) == MAIN
+    untrained = SUMMARY | {"models": SUMMARY["models"] | {"image": False, "late_fusion": False}}
+    assert package.models(untrained) == tuple(name for name in MAIN if name != "image")
+    with pytest.raises(package.ModelError, match="no model 'image', which was not trained"):
+        package.check_model("p", untrained, "image")
+
+
+def test_without_vgg16_a_package_has_no_net_that_uses_images():
+    other = SUMMARY | {"backbone": None}
+    assert package.models(other) == ("text", "text_ensemble", "image_ensemble", "late_fusion")
+    message = "no model 'fusion', because extract.backbone .* was not vgg16: choose one of text, "
+    with pytest.raises(package.ModelError, match=message):
+        package.check_model("p", other, "fusion")
+
+
+def test_an_unknown_model_is_refused_with_those_of_the_package():
+    message = "package p has no model 'bert': choose one of text, image, fusion, text_ensemble"
+    with pytest.raises(package.ModelError, match=message) as caught:
+        package.check_model("p", SUMMARY, "bert")
+    assert str(copy.copy(caught.value)) == str(caught.value)

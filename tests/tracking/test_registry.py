@@ -14,6 +14,7 @@ from tracking_cases import commit, copy_without_store, predictions, shown
 from rakuten import storage
 from rakuten.categories import CODES
 from rakuten.evaluation.published import PUBLISHED
+from rakuten.model_names import MAIN
 from rakuten.serving import package
 from rakuten.tracking import git, registry
 from rakuten.tracking.command import main
@@ -31,15 +32,16 @@ def write_package(root, wrong=4, data="abc", ids=None, labels=LABELS):
     figures = {"weighted_f1": 1 - wrong / 40, "accuracy": 1 - wrong / 40, "ece": None, "rows": 40}
     summary = {
         "dataset": {"name": "tiny", "digest": data},
-        "models": {"text": False, "image": False, "fusion": False},
+        "models": dict.fromkeys(MAIN, False),
         "fitted_on": {"rows": "all", "products": 200, "text": 190, "image": 180},
-        "test": {"fusion": figures},
+        "test": {"late_fusion": figures},
         "threads": 1,
         "encode_text": {"encoder": "none"},
         "encode_image": {"encoder": "small", **SECTION},
         "text_encoder": None,
         "image_encoder": IMAGE_SPEC.to_json(),
         "text_ensemble": {},
+        "backbone": None,
         "categories": list(CODES),
         "prior": [1 / 27] * 27,
     }

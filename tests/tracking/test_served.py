@@ -444,7 +444,7 @@ def test_the_package_has_the_digests_of_its_data_and_in_dvc_lock(built_repositor
     locked = storage.read_yaml(built_repository / "dvc.lock")["stages"]["package"]["outs"][0]
     assert f"{package.digest(built_repository / 'build/package')}.dir" == locked["md5"]
     tested = storage.read_arrays(built_repository / "build/package/test.npz")
-    assert len(tested["ids"]) == summary["test"]["fusion"]["rows"]
+    assert len(tested["ids"]) == summary["test"]["late_fusion"]["rows"]
 
 
 @pytest.mark.slow

@@ -2,9 +2,8 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from benchmarks import numpy_nets
 from rakuten.determinism import keras
-from rakuten.models import nets
+from rakuten.models import nets, numpy_nets
 
 pytestmark = pytest.mark.tensorflow
 

@@ -1,4 +1,4 @@
-"""Prediction of the study's nets in NumPy, without loading TensorFlow.
+"""Prediction of the study's nets in NumPy: it needs no TensorFlow.
 
 A trained net is a few matrix products. Trained batch normalization is an affine map of each input,
 which is folded into the weights of the next layer.
@@ -9,10 +9,13 @@ import threading
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from scipy import sparse
 from threadpoolctl import threadpool_limits
+
+from rakuten import storage
 
 CHUNK = 1024
 """Rows per matrix product: smaller chunks repeat BLAS's packing of the weights too often."""
@@ -48,6 +51,11 @@ class Net:
 
     scaling: str
     layers: tuple[tuple[np.ndarray, np.ndarray], ...]
+
+    @property
+    def hidden_units(self) -> int:
+        """Width of the last hidden layer."""
+        return len(self.layers[-1][0])
 
     def probabilities(self, features: np.ndarray | sparse.csr_array, *, threads: int) -> np.ndarray:
         """Predict probabilities.
@@ -146,6 +154,24 @@ def _blocks(x: np.ndarray) -> Iterator[np.ndarray]:
     return (x[start : start + BLOCK] for start in range(0, len(x), BLOCK))
 
 
+def read(folder: str | Path) -> Net:
+    """Read a trained net, as `rakuten.models.checkpoints.write` wrote it.
+
+    Args:
+        folder: Folder of model.json and weights.npz.
+
+    Returns:
+        As of `restore`.
+
+    Raises:
+        ValueError: As of `restore`.
+    """
+    folder = Path(folder)
+    return restore(
+        storage.read_json(folder / "model.json"), storage.read_arrays(folder / "weights.npz")
+    )
+
+
 def restore(description: Mapping, arrays: Mapping[str, np.ndarray]) -> Net:
     """Assemble a trained net from its files.
 
@@ -209,7 +235,8 @@ def _fold(
     factor = gamma / np.sqrt(variance + NORM_EPSILON)
     constant = beta - mean * factor
     folded = factor[:, None] * kernel, bias + constant @ kernel.astype(np.float64)
-    return tuple(np.ascontiguousarray(array, np.float32) for array in folded)
+    kernel, bias = (np.ascontiguousarray(array, np.float32) for array in folded)
+    return kernel, bias
 
 
 def _chunks(rows: int) -> Iterator[slice]:
