@@ -29,7 +29,7 @@ def main() -> None:
             "build/refit/image/weights.npz": "image/weights.npz",
             "build/late_fusion/weights.npz": "fusion/weights.npz",
         }
-        encoders = text_encoder.find(text["encoder"]), image_encoder.find(image["encoder"])
+        encoders = text_encoder.find(text["encoder"]), image_encoder.read()
         for modality, found in zip(("text", "image"), encoders, strict=True):
             settings[f"{modality}_encoder"] = found and found[1].to_json()
             if found:

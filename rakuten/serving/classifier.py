@@ -141,7 +141,9 @@ class ProductClassifier:
         self._pin, self._threads = rebuilds.Pin(folder), threads
         self.folder = self._pin.folder
         try:
-            section = {name: v for name, v in summary["encode_image"].items() if name != "encoder"}
+            section = dict(summary["encode_image"])
+            for chosen in ("encoder", "precision"):  # the spec describes the network
+                section.pop(chosen, None)
             self._image_spec = image_encoder.EncoderSpec.from_json(summary["image_encoder"])
             self._preparation = self._image_spec.preparation(**section)
             self._text_settings = Settings(**summary["text_ensemble"])
