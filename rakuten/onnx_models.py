@@ -69,12 +69,12 @@ def find(folder: str | Path, name: str) -> tuple[Path, Mapping[str, Any]]:
 
 
 def open_session(
-    path: str | Path, *, threads: int = 1, custom_operators: str | None = None
+    model: str | Path | bytes, *, threads: int = 1, custom_operators: str | None = None
 ) -> onnxruntime.InferenceSession:
     """Load an ONNX model.
 
     Args:
-        path: The ONNX file.
+        model: The ONNX file, or its content.
         threads: Threads of one call.
         custom_operators: Path of a library with further operators.
 
@@ -88,7 +88,8 @@ def open_session(
         options.register_custom_ops_library(custom_operators)
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
     options.log_severity_level = 3
-    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    source = model if isinstance(model, bytes) else str(model)
+    return onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
 
 
 def tensorflow_imported_first() -> bool:

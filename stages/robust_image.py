@@ -27,7 +27,8 @@ def main() -> None:
 
         names = products.image_names(table.iloc[rows])
         contents = [archive.read(f"image_train/{name}") for name in names]
-        path, spec = encoder.find(section.pop("encoder"))
+        path, spec = encoder.read()
+        del section["encoder"], section["precision"]  # chosen when the network was written
         network = encoder.ImageEncoder(path, spec, threads=prefetch.available_cpus())
         preparation = spec.preparation(**section)
         views, groups = image_ensemble.views(features, examples.rows("train")), parts["group"]

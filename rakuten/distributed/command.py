@@ -50,7 +50,8 @@ def _clean(given: argparse.Namespace) -> Transform:
 
 def _encode(given: argparse.Namespace) -> Transform:
     threads, section = storage.read_params("threads", "encode_image")
-    path, spec = encoder.find(section.pop("encoder"), given.encoder)
+    path, spec = encoder.read(given.encoder)
+    del section["encoder"], section["precision"]  # chosen when the network was written
     return Encoding(_absolute(path), spec, section, threads)
 
 
@@ -99,7 +100,7 @@ def _parser() -> argparse.ArgumentParser:
     clean.set_defaults(transform=_clean, images=None)
     clean.add_argument("--resources", default="build/resources", help="folder (%(default)s)")
     encode.set_defaults(transform=_encode)
-    encode.add_argument("--encoder", default=encoder.FOLDER, help="folder (%(default)s)")
+    encode.add_argument("--encoder", default=encoder.USED, help="folder (%(default)s)")
     extract.set_defaults(transform=_extract)
     for command in (encode, extract):
         command.add_argument("--images", required=True, help=images)

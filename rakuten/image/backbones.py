@@ -1,5 +1,7 @@
 """Image features: the convolutions of a known network with its pinned ImageNet weights.
 
+The network computes in float32, in bfloat16, or, for VGG16, in int8.
+
 Sources: VGG16 is from Simonyan and Zisserman, "Very Deep Convolutional Networks for Large-Scale
 Image Recognition", 2014; ResNet50 from He, Zhang, Ren and Sun, "Deep Residual Learning for Image
 Recognition", 2015. Both sets of weights are the authors', converted by Keras. The extractor applies
@@ -52,7 +54,9 @@ BACKBONES = {
 """The networks, by the value of `extract.backbone` in params.yaml."""
 
 
-def build(name: str, weights: Mapping[str, np.ndarray], *, size: int) -> keras.Model:
+def build(
+    name: str, weights: Mapping[str, np.ndarray], *, size: int, precision: str = "float32"
+) -> keras.Model:
     """Build the convolution base with average pooling on top and load its weights.
 
     Args:
@@ -62,6 +66,7 @@ def build(name: str, weights: Mapping[str, np.ndarray], *, size: int) -> keras.M
             "moving_mean" and "moving_variance" (channels,) of batch normalizations. 14,714,688
             numbers for VGG16, 23,587,712 for ResNet50.
         size: Side of the images in pixels, at least 32.
+        precision: Number format of the convolutions, "float32" or "bfloat16".
 
     Returns:
         The network: float32 (n, size, size, 3) from `Backbone.preprocess` -> float32 (n, d).
@@ -69,7 +74,7 @@ def build(name: str, weights: Mapping[str, np.ndarray], *, size: int) -> keras.M
     Raises:
         WeightsError: If a weight array is missing, unknown, or of another shape or type.
     """
-    base = _base(BACKBONES[name], size)
+    base = _base(BACKBONES[name], size, precision)
     _check_weights(name, weights, base)
     for key, variable in _variables(base).items():
         variable.assign(weights[key])
@@ -77,7 +82,7 @@ def build(name: str, weights: Mapping[str, np.ndarray], *, size: int) -> keras.M
     return base
 
 
-PRECISIONS = ("float32", "int8")
+PRECISIONS = ("float32", "bfloat16", "int8")
 """Number formats of the network; "int8" exists for VGG16 only."""
 
 
@@ -150,8 +155,10 @@ class Extractor:
             )
         self.widths = {"features": backbone.num_features}
         self._batch_size = batch_size
-        forward = _quantized if precision == "int8" else _compiled
-        self._forward = forward(name, weights, size)
+        if precision == "int8":
+            self._forward = _quantized(name, weights, size)
+        else:
+            self._forward = _compiled(name, weights, size, precision)
 
     def __call__(self, pixels: np.ndarray) -> dict[str, np.ndarray]:
         """Compute the features of images.
@@ -169,10 +176,11 @@ class Extractor:
 
 
 def _compiled(
-    name: str, weights: Mapping[str, np.ndarray], size: int
+    name: str, weights: Mapping[str, np.ndarray], size: int, precision: str
 ) -> Callable[[np.ndarray], np.ndarray]:
     """Compile preprocessing and network into one TensorFlow graph."""
-    backbone, network = BACKBONES[name], build(name, weights, size=size)
+    backbone = BACKBONES[name]
+    network = build(name, weights, size=size, precision=precision)
 
     @tf.function(input_signature=[tf.TensorSpec((None, size, size, 3), tf.uint8)])
     def forward(pixels: tf.Tensor) -> tf.Tensor:
@@ -187,7 +195,7 @@ def _quantized(
 ) -> Callable[[np.ndarray], np.ndarray]:
     """Quantize the network."""
     backbone = BACKBONES[name]
-    _check_weights(name, weights, _base(backbone, size))
+    _check_weights(name, weights, _base(backbone, size, "float32"))
     threads = tf.config.threading.get_intra_op_parallelism_threads()
     compute = quantization.extractor(weights, size=size, threads=threads)
     return lambda pixels: compute(
@@ -208,10 +216,10 @@ def fingerprint(weights: Mapping[str, np.ndarray], *, precision: str, batch_size
         the libraries, and code of this module that can change values; for "int8" also with the
         code and the ranges of `quantization`.
     """
-    quantized: tuple = ()
+    quantized: tuple = (precision,)
     if precision == "int8":
         code = feature_store.code_digest(quantization)
-        quantized = (code, storage.read_json(quantization.RANGES), quantization.VERSION)
+        quantized = (precision, code, storage.read_json(quantization.RANGES), quantization.VERSION)
     return feature_store.fingerprint(
         feature_store.code_digest(sys.modules[__name__]),
         (tf.__version__, keras.__version__, *quantized),
@@ -220,11 +228,19 @@ def fingerprint(weights: Mapping[str, np.ndarray], *, precision: str, batch_size
     )
 
 
-def _base(backbone: Backbone, size: int) -> keras.Model:
+def _base(backbone: Backbone, size: int, precision: str) -> keras.Model:
     """Build the convolution base with average pooling on top."""
-    return backbone.application(
-        include_top=False, weights=None, input_shape=(size, size, 3), pooling="avg"
-    )
+    default = keras.config.dtype_policy()
+    # Keras's builders take no policy. "mixed" keeps the weights in float32.
+    keras.config.set_dtype_policy("float32" if precision == "float32" else f"mixed_{precision}")
+    try:
+        base = backbone.application(
+            include_top=False, weights=None, input_shape=(size, size, 3), pooling=None
+        )
+    finally:
+        keras.config.set_dtype_policy(default)
+    average = keras.layers.GlobalAveragePooling2D(dtype="float32")(base.output)
+    return keras.Model(base.input, average, name=base.name)
 
 
 def _variables(base: keras.Model) -> dict:

@@ -15,12 +15,18 @@ from typing import Any, Self
 
 import numpy as np
 
-from rakuten import feature_store, onnx_models, prefetch
+from rakuten import feature_store, onnx_models, prefetch, storage
 from rakuten.image import preprocessing
 from rakuten.onnx_models import EncoderError
 
 FOLDER = "build/resources/image_encoder"
 """Where the stage `resources` writes the chosen encoder."""
+
+USED = "build/encode_image"
+"""Where the stage `encode_image` writes the network that it used."""
+
+NETWORK, SPEC = "encoder.onnx", "encoder.json"
+"""The network in that folder, and how it is used."""
 
 BATCH = 16
 """Images that are prepared and encoded at a time."""
@@ -168,7 +174,6 @@ class ImageEncoder:
                 spec.name,
                 f"has no output {', '.join(missing)}, expected some of {', '.join(known)}",
             )
-        self._mean, self._std = (np.array(v, np.float32) for v in (spec.mean, spec.std))
         blank = self._encode_one(np.zeros((spec.size, spec.size, 3), np.uint8))
         self.widths = {block: len(values) for block, values in blank.items()}
 
@@ -199,10 +204,9 @@ class ImageEncoder:
 
     def _encode_one(self, pixels: np.ndarray) -> dict[str, np.ndarray]:
         """Encode one image."""
-        inputs = (pixels.astype(np.float32) - self._mean) / self._std
-        inputs = np.ascontiguousarray(inputs.transpose(LAYOUTS[self.spec.layout]))
+        inputs = network_input(pixels, self.spec)[None]
         names = self.spec.outputs
-        outputs = self._session.run(names, {self._input: inputs[None]})
+        outputs = self._session.run(names, {self._input: inputs})
         vectors = [self._average(*output) for output in zip(names, outputs, strict=True)]
         count = len(self.spec.average)
         middle = {f"middle_{number}": v for number, v in enumerate(vectors[count:], start=1)}
@@ -218,6 +222,21 @@ class ImageEncoder:
         return vector
 
 
+def network_input(pixels: np.ndarray, spec: EncoderSpec) -> np.ndarray:
+    """Normalize an image and lay it out as the network expects.
+
+    Args:
+        pixels: uint8 (size, size, 3), RGB.
+        spec: How the network is used.
+
+    Returns:
+        float32 (3, size, size), or (size, size, 3) with the layout "nhwc".
+    """
+    mean, std = (np.array(values, np.float32) for values in (spec.mean, spec.std))
+    normalized = (pixels.astype(np.float32) - mean) / std
+    return np.ascontiguousarray(normalized.transpose(LAYOUTS[spec.layout]))
+
+
 def find(name: str, folder: str | Path = FOLDER) -> tuple[Path, EncoderSpec]:
     """Find the encoder that the stage `resources` fetched.
 
@@ -227,6 +246,18 @@ def find(name: str, folder: str | Path = FOLDER) -> tuple[Path, EncoderSpec]:
     """
     path, entry = onnx_models.find(folder, name)
     return path, EncoderSpec.from_table(name, entry)
+
+
+def read(folder: str | Path = USED) -> tuple[Path, EncoderSpec]:
+    """Find the network that the stage `encode_image` used.
+
+    Raises:
+        FileNotFoundError: If the folder does not hold it.
+    """
+    path, spec = Path(folder) / NETWORK, Path(folder) / SPEC
+    if not (path.exists() and spec.exists()):
+        raise FileNotFoundError(f"{folder} does not hold an encoder: run 'dvc repro encode_image'")
+    return path, EncoderSpec.from_json(storage.read_json(spec))
 
 
 def fingerprint(spec: EncoderSpec) -> str:

@@ -41,7 +41,9 @@ class Ensembles:
     def __init__(self, folder: Path, summary: Mapping, *, model: str, threads: int):
         self.modality = model_names.BY_NAME[model].modality
         self._folder, self._threads = folder, threads
-        section = {name: v for name, v in summary["encode_image"].items() if name != "encoder"}
+        section = dict(summary["encode_image"])
+        for chosen in ("encoder", "precision"):  # the spec describes the network
+            section.pop(chosen, None)
         self._image_spec = image_encoder.EncoderSpec.from_json(summary["image_encoder"])
         self.preparation = self._image_spec.preparation(**section)
         self._text_settings = Settings(**summary["text_ensemble"])

@@ -44,7 +44,7 @@ def write_networks(
     """Write the encoders of the ensembles and the backbone of the image net as ONNX files.
 
     Args:
-        sections: The sections encode_text, encode_image and extract of params.yaml.
+        sections: The sections encode_text and extract of params.yaml.
         folder: The package.
 
     Returns:
@@ -52,7 +52,7 @@ def write_networks(
         a text encoder, and for every backbone but VGG16: the others exist in TensorFlow only.
     """
     text = text_encoder.find(sections["encode_text"]["encoder"])
-    path, spec = image_encoder.find(sections["encode_image"]["encoder"])
+    path, spec = image_encoder.read()
     storage.copy(path, Path(folder) / "image/encoder.onnx")
     if text:
         storage.copy(text[0], Path(folder) / "text/encoder.onnx")
