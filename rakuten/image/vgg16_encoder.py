@@ -33,10 +33,13 @@ def build(
     """
     first = f"{quantization.LAYERS[0]}/kernel"
     rgb = {**weights, first: weights[first][:, :, ::-1]}  # (3, 3, 3, 64)
+    network = quantization.float_network(rgb, size=size)
     if precision == "int8":
-        content = quantization.quantized_network(rgb, size=size, ranges=quantization.RANGES)
+        content = quantization.quantize(
+            network, ranges=quantization.RANGES, excluded=quantization.EXCLUDED
+        )
     else:
-        content = quantization.float_network(rgb, size=size).SerializeToString(deterministic=True)
+        content = network.SerializeToString(deterministic=True)
     spec = EncoderSpec(
         name=NAME,
         sha256=hashlib.sha256(content).hexdigest(),
