@@ -44,7 +44,8 @@ def show(request: Request, predictions: Mapping[str, Prediction]) -> None:
     """
     heading("answer")
     text = shorten(request.title or request.description, 90, placeholder=" …")
-    name = t("subject", title=text) if text else t("subject_image")
+    kind = "subject" if request.example is None else "subject_example"
+    name = t(kind, title=text) if text else t("subject_image")
     st.html(components.subject(name, _thumbnail(request.image)))
     columns = st.columns(len(predictions), gap="large") if len(predictions) > 1 else [st]
     for column, (name, prediction) in zip(columns, predictions.items(), strict=True):

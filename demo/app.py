@@ -60,7 +60,7 @@ def _set_language() -> None:
         f"<script>document.documentElement.lang={language()!r}</script>"
         "<style>[data-testid=stFileUploaderDropzone] [data-testid=stBaseButton-secondary]::after"
         f'{{content:"{t("choose_file")}"}}'
-        f'[data-testid=stFormSubmitButton] button:disabled::after{{content:"{t("uploading")}"}}'
+        f'[data-testid=stBaseButton-primaryFormSubmit]:disabled::after{{content:"{t("uploading")}"}}'
         "</style>",
         unsafe_allow_javascript=True,
     )

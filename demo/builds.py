@@ -1,8 +1,11 @@
 """What the page shows, kept open while DVC replaces the files on disk."""
 
 import logging
+import os
+import shutil
 import threading
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Generic, TypeVar
 from zipfile import BadZipFile
@@ -18,11 +21,17 @@ from rakuten.serving import rebuilds
 
 T = TypeVar("T")
 
+KEPT = Path(".dvc/tmp/demo")
+"""Hard links to the files that were opened last: a page started during a rebuild shows these."""
+
 logger = logging.getLogger(__name__)
 
 
 class Build:
     """One build: its products, predictions and models.
+
+    Args:
+        root: The repository, or links to its files.
 
     Attributes:
         catalogue: The products.
@@ -31,42 +40,56 @@ class Build:
         engine: The models.
     """
 
-    def __init__(self) -> None:
-        self.catalogue = catalogues.Catalogue()
-        self.predictions = catalogues.predictions()
+    def __init__(self, root: Path):
+        self.catalogue = catalogues.Catalogue(root)
+        self.predictions = catalogues.predictions(root)
         self.examples = examples.choose(examples.candidates(self.predictions, self.catalogue.table))
         table = self.catalogue.table
-        self.engine = Engine(table.index[table["part"] == "train"].to_numpy())
+        self.engine = Engine(table.index[table["part"] == "train"].to_numpy(), root)
 
 
 class Results:
     """The tables of the evaluate stage and the training curves of the nets.
+
+    Args:
+        root: The repository, or links to its files.
 
     Attributes:
         tables: By name.
         histories: By net.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, root: Path):
+        tables = [path for path in REPORTS_NEED if path.parent == TABLES]
         self.tables: dict[str, pd.DataFrame] = {
-            path.stem: storage.read_csv(path) for path in REPORTS_NEED if path.parent == TABLES
+            path.stem: storage.read_csv(root / path) for path in tables
         }
-        self.histories = {net: storage.read_csv(path) for net, path in HISTORIES.items()}
+        self.histories = {net: storage.read_csv(root / path) for net, path in HISTORIES.items()}
 
 
 class Latest(Generic[T]):
     """The latest complete state of some files. It stays in use until DVC has finished the next.
 
     Args:
-        create: Opens the files.
+        create: Opens the files below a folder.
         needs: The files.
+        name: Names the links to them.
+        folders: Folders to link as a whole.
 
     Attributes:
         needs: The files.
     """
 
-    def __init__(self, create: Callable[[], T], needs: Iterable[Path]):
-        self._create, self.needs = create, tuple(needs)
+    def __init__(
+        self,
+        create: Callable[[Path], T],
+        needs: Iterable[Path],
+        *,
+        name: str,
+        folders: Iterable[Path] = (),
+    ):
+        self._create, self.needs, self._folders = create, tuple(needs), tuple(folders)
+        self._kept = KEPT / name
         self._opened: T | None = None
         self._stamp: rebuilds.Stamp = {}
         self._lock = threading.Lock()
@@ -91,18 +114,43 @@ class Latest(Generic[T]):
             stamp = _stamp(self.needs)
             if stamp != self._stamp and not missing(self.needs) and self._are_finished():
                 try:
-                    self._opened, self._stamp = self._create(), stamp
+                    self._opened, self._stamp = self._create(Path()), stamp
+                    _link((*self._folders, *self.needs), self._kept)
                 except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
                     if self._opened is None and rebuilds.writer() is None:
                         raise
                     logger.warning("new files cannot be opened yet", exc_info=error)
+            if self._opened is None and self._are_kept():
+                self._opened = self._create(self._kept)
             return self._opened is not None
+
+    def _are_kept(self) -> bool:
+        """Return whether there are links to use while a stage runs."""
+        absent = missing(self._kept / path for path in self.needs)
+        return not absent and rebuilds.writer(patience=rebuilds.PATIENCE) is not None
 
     def _are_finished(self) -> bool:
         """Return whether no stage runs; to have something to show, whether none writes these."""
         if self._opened is None:
             return rebuilds.writer(*self.needs) is None
         return rebuilds.writer(patience=rebuilds.PATIENCE) is None
+
+
+def _link(paths: Iterable[Path], folder: Path) -> None:
+    """Link files and folders below a folder, where they stay when DVC replaces them."""
+    if not KEPT.parent.is_dir():
+        return
+    new = folder.with_name(f"{folder.name}.new")
+    with suppress(OSError):  # another disk, or nothing may be written here
+        for old in (new, folder):
+            shutil.rmtree(old, ignore_errors=True)
+        for path in paths:
+            (new / path).parent.mkdir(parents=True, exist_ok=True)
+            if path.is_dir():
+                shutil.copytree(path, new / path, copy_function=os.link)
+            elif not (new / path).exists():
+                os.link(path, new / path)
+        new.rename(folder)
 
 
 def _stamp(paths: Iterable[Path]) -> rebuilds.Stamp:

@@ -4,6 +4,7 @@ import base64
 import io
 import threading
 from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -22,14 +23,17 @@ THUMBNAIL = 176
 class Catalogue:
     """All products by id, opened once and shared by all visitors.
 
+    Args:
+        root: The repository, or links to its files.
+
     Attributes:
         table: The product table indexed by id, with its `part` and whether it `has_image`.
     """
 
-    def __init__(self) -> None:
-        table = storage.read_table(PRODUCTS).set_index("id")
-        parts = storage.read_table(PARTS).set_index("id")
-        self._archive = storage.ImageArchive(ARCHIVE)
+    def __init__(self, root: Path):
+        table = storage.read_table(root / PRODUCTS).set_index("id")
+        parts = storage.read_table(root / PARTS).set_index("id")
+        self._archive = storage.ImageArchive(root / ARCHIVE)
         self._lock = threading.Lock()  # the archive's file has one read position
         names = [f"image_train/{name}" for name in products.image_names(table)]
         self.table = table.assign(
@@ -82,13 +86,16 @@ def data_url(pixels: np.ndarray, *, side: int = THUMBNAIL) -> str:
     return f"data:image/jpeg;base64,{base64.b64encode(content.getvalue()).decode('ascii')}"
 
 
-def predictions() -> pd.DataFrame:
+def predictions(root: Path) -> pd.DataFrame:
     """Read the predictions of late_fusion for the test part.
+
+    Args:
+        root: The repository, or links to its files.
 
     Returns:
         Columns id, actual and predicted (int64 codes), probability; ascending id.
     """
-    table = storage.read_csv(PREDICTIONS)
+    table = storage.read_csv(root / PREDICTIONS)
     codes = {
         name: table[name].str.split(" ", n=1).str[0].astype("int64")
         for name in ("actual", "predicted")

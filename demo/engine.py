@@ -5,6 +5,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
@@ -85,13 +86,14 @@ class Engine:
 
     Args:
         train: int64 ids of the train part.
+        root: The repository, or links to its files.
     """
 
-    def __init__(self, train: np.ndarray):
-        self._classifier = LockedClassifier(ProductClassifier.load(PACKAGE))
+    def __init__(self, train: np.ndarray, root: Path):
+        self._classifier = LockedClassifier(ProductClassifier.load(root / PACKAGE))
         self._lock = threading.Lock()
         self._answers: OrderedDict[str, Answer] = OrderedDict()
-        vectors, features = storage.read_arrays(VECTORS), storage.read_arrays(FEATURES)
+        vectors, features = (storage.read_arrays(root / path) for path in (VECTORS, FEATURES))
         ids = vectors.pop("ids")
         rows = np.isin(ids, train)
         self._text_vectors, self._text_ids = (

@@ -32,8 +32,7 @@ def show() -> None:
         return
     state = st.session_state
     if "request" not in state and build().examples:
-        _use_example(build().examples[0])
-        state.shown = state.request  # nothing to scroll to
+        state.request = state.shown = _request(build().examples[0])
     left, right = st.columns([5, 7], gap="large")
     with left:
         error = _show_form()
@@ -79,16 +78,29 @@ def _show_examples() -> None:
     st.html(f"<style>{style}</style>")
 
 
+def _request(example: examples.Example) -> Request:
+    """Convert an example to a request."""
+    products = catalogue()
+    return Request(
+        products.title(example.product)[:MAX_TITLE],
+        products.description(example.product)[:MAX_DESCRIPTION],
+        products.image(example.product) if example.with_image else None,
+        example.product,
+    )
+
+
 def _use_example(example: examples.Example) -> None:
     """Fill the form with an example and classify it."""
-    products, state = catalogue(), st.session_state
-    state.title = products.title(example.product)[:MAX_TITLE]
-    state.description = products.description(example.product)[:MAX_DESCRIPTION]
-    state.example_image = products.image(example.product) if example.with_image else None
-    state.example, state.keep_image = example.product, True
+    st.session_state.request = _request(example)
+    _fill(st.session_state.request)
+
+
+def _fill(request: Request) -> None:
+    """Fill the form."""
+    state = st.session_state
+    state.title, state.description = request.title, request.description
+    state.example, state.example_image, state.keep_image = request.example, request.image, True
     state.uploads = state.get("uploads", 0) + 1  # a new, empty uploader
-    image = state.example_image
-    state.request = Request(state.title, state.description, image, example.product)
 
 
 def _show_form() -> str | None:
@@ -106,11 +118,14 @@ def _show_form() -> str | None:
         )
         upload = st.file_uploader(t("image"), key=f"upload-{state.get('uploads', 0)}")
         kept = state.get("example_image")
+        row = st.container(key="kept", horizontal=True, vertical_alignment="center")
         if kept is not None:
-            with st.container(key="kept", horizontal=True, vertical_alignment="center"):
-                st.image(kept, alt=t("example_image_alt"), width=56)
-                keep = st.checkbox(t("example_image"), key="keep_image")
-        sent = st.form_submit_button(t("submit"), type="primary", width="stretch")
+            row.image(kept, alt=t("example_image_alt"), width=56)
+            keep = row.checkbox(t("example_image"), key="keep_image")
+        with st.container(horizontal=True):
+            sent = st.form_submit_button(t("submit"), type="primary", width="stretch")
+            empty = Request("", "", None, None)
+            st.form_submit_button(t("clear"), on_click=_fill, args=(empty,))
     st.html(components.script(UPLOADS), unsafe_allow_javascript=True)
     if not sent:
         return None

@@ -20,7 +20,6 @@ PREDICTIONS = TABLES / "predictions_late_fusion.csv"
 MODELS_NEED = (SUMMARY, VECTORS, FEATURES)
 PRODUCTS_NEED = (PRODUCTS, PARTS, ARCHIVE, DATASET, PREDICTIONS)
 
-
 HISTORIES = {net: Path(f"reports/{net}/history.csv") for net in STUDY}
 """Training curves by net."""
 

@@ -6,12 +6,12 @@ from demo import components
 from demo.builds import Build, Latest, Results
 from demo.catalogue import Catalogue
 from demo.engine import Engine
-from demo.paths import MODELS_NEED, PRODUCTS_NEED, REPORTS_NEED, missing
+from demo.paths import MODELS_NEED, PACKAGE, PRODUCTS_NEED, REPORTS_NEED, missing
 from demo.translations import translate
 from rakuten.serving import rebuilds
 
-BUILD = Latest(Build, (*MODELS_NEED, *PRODUCTS_NEED))
-RESULTS = Latest(Results, REPORTS_NEED)
+BUILD = Latest(Build, (*MODELS_NEED, *PRODUCTS_NEED), name="build", folders=[PACKAGE])
+RESULTS = Latest(Results, REPORTS_NEED, name="results")
 
 
 def build() -> Build:

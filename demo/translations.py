@@ -59,6 +59,7 @@ TEXTS: dict[str, dict[str, str]] = {
     },
     "example_image_alt": {"fr": "Photo de l'exemple", "en": "Image of the example"},
     "submit": {"fr": "Classer", "en": "Classify"},
+    "clear": {"fr": "Effacer", "en": "Clear"},
     "kind_group": {"fr": "{group}", "en": "{group}"},
     "kind_plain": {"fr": "Cas simple", "en": "Easy case"},
     "kind_no_description": {"fr": "Sans description", "en": "No description"},
@@ -97,6 +98,7 @@ TEXTS: dict[str, dict[str, str]] = {
     },
     "uploading": {"fr": "Envoi de la photo…", "en": "Uploading the image…"},
     "subject": {"fr": "« {title} »", "en": "“{title}”"},
+    "subject_example": {"fr": "Exemple : « {title} »", "en": "Example: “{title}”"},
     "subject_image": {"fr": "Photo sans texte", "en": "Image without text"},
     "no_clear_category": {"fr": "Pas de catégorie nette", "en": "No clear category"},
     "most_probable": {

@@ -6,7 +6,7 @@
 if (!window.rkUploads) {
   window.rkUploads = true;
   const LIMIT = 3000; // milliseconds from the choice of a file to the start of its upload
-  const button = () => document.querySelector("[data-testid=stFormSubmitButton] button");
+  const button = () => document.querySelector("[data-testid=stBaseButton-primaryFormSubmit]");
   const inForm = (event) => event.target.closest("[data-testid=stForm]");
   let chosen = null; // when a file was chosen whose upload has not been seen yet
   let waiting = false;
@@ -40,6 +40,7 @@ if (!window.rkUploads) {
     if (event.key === "Enter" && sends && inForm(event)) wait(event);
   }, true);
   document.addEventListener("click", (event) => {
-    if (event.target.closest("[data-testid=stFormSubmitButton]")) wait(event);
+    if (button() && event.target.contains(button())) wait(event); // its frame: it is disabled
+    else if (button()?.contains(event.target)) wait(event);
   }, true);
 }

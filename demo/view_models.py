@@ -21,8 +21,9 @@ CLEAR = 0.3
 CONFIDENCE = ((0.9, "confidence_high"), (0.7, "confidence_good"), (0.4, "confidence_low"))
 """Least probability for each label of confidence."""
 
-EVIDENCE = ((2.0, "evidence_strong"), (0.5, "evidence_for"), (-0.5, "evidence_hardly"))
-"""Least contribution in log-odds for each phrase."""
+EVIDENCE = ((5.0, "evidence_strong"), (2.5, "evidence_for"), (-0.5, "evidence_hardly"))
+"""Least contribution in log-odds for each phrase. A title without sense contributes about 2 to the
+category that is most probable by chance."""
 
 AXIS = 12.0
 """Log-odds at the ends of the axis of contributions, the same for every product. About 1 of 30

@@ -14,8 +14,8 @@ NEEDS = (Path("build/package/package.json"), Path("build/clean/products.parquet"
 class Opened:
     """Reads the files that it needs."""
 
-    def __init__(self):
-        self.contents = [storage.read_text(path) for path in NEEDS]
+    def __init__(self, root):
+        self.contents = [storage.read_text(root / path) for path in NEEDS]
 
 
 @pytest.fixture(autouse=True)
@@ -39,14 +39,14 @@ def lock(folder):
 
 def test_without_files_there_is_nothing_to_show():
     NEEDS[0].unlink()
-    latest = Latest(Opened, NEEDS)
+    latest = Latest(Opened, NEEDS, name="x")
     assert not latest.refresh()
     with pytest.raises(RuntimeError, match="nothing is open"):
         latest.current()
 
 
 def test_what_is_open_stays_until_the_next_is_complete(folder, lock):
-    latest = Latest(Opened, NEEDS)
+    latest = Latest(Opened, NEEDS, name="x")
     assert latest.refresh()
     first = latest.current()
     assert first.contents == ["old", "old"]
@@ -67,16 +67,16 @@ def test_what_is_open_stays_until_the_next_is_complete(folder, lock):
 
 def test_the_first_files_are_opened_while_another_stage_runs(lock):
     lock("build/text")
-    assert Latest(Opened, NEEDS).refresh()
+    assert Latest(Opened, NEEDS, name="x").refresh()
 
 
 def test_the_first_files_are_not_opened_while_they_are_written(lock):
     lock("build/package")
-    assert not Latest(Opened, NEEDS).refresh()
+    assert not Latest(Opened, NEEDS, name="x").refresh()
 
 
 def test_new_files_that_cannot_be_opened_leave_the_old_state():
-    latest = Latest(Opened, NEEDS)
+    latest = Latest(Opened, NEEDS, name="x")
     latest.refresh()
     first = latest.current()
     NEEDS[1].write_bytes(b"\xff")  # no UTF-8: a file that is not complete
@@ -87,7 +87,23 @@ def test_new_files_that_cannot_be_opened_leave_the_old_state():
     assert latest.current().contents == ["old", "new"]
 
 
+def test_a_page_started_during_a_rebuild_shows_what_was_open_before(folder, lock):
+    (folder / ".dvc/tmp").mkdir(parents=True)
+    assert Latest(Opened, NEEDS, name="x", folders=[NEEDS[0].parent]).refresh()
+    assert Path(".dvc/tmp/demo/x", NEEDS[0]).read_text() == "old"
+    NEEDS[0].unlink()
+    assert not Latest(Opened, NEEDS, name="x").refresh(), "nobody will bring the files back"
+    lock("build/package")
+    started = Latest(Opened, NEEDS, name="x")
+    assert started.refresh()
+    assert started.current().contents == ["old", "old"]
+    storage.write_text(NEEDS[0], "new")
+    (folder / ".dvc/tmp/rwlock").unlink()
+    assert started.refresh()
+    assert started.current().contents == ["new", "old"]
+
+
 def test_unusable_files_are_an_error():
-    latest = Latest(lambda: storage.read_text("absent"), NEEDS)
+    latest = Latest(lambda root: storage.read_text(root / "absent"), NEEDS, name="x")
     with pytest.raises(FileNotFoundError, match="absent does not exist"):
         latest.refresh()
