@@ -7,47 +7,20 @@ import numpy as np
 from scipy import sparse
 
 from benchmarks import measure
-from rakuten import prefetch, storage
+from rakuten import storage
 from rakuten.data import products
 from rakuten.data.examples import sparse_features
-from rakuten.models import numpy_nets
 from rakuten.sample.catalogue import plan
 from rakuten.sample.random_stream import RandomStream
 from rakuten.sample.text import write_text
 from rakuten.serving import batch_prediction
 from rakuten.serving.classifier import Product, ProductClassifier
-from rakuten.text import cleaning, tfidf
 
 ITEMS, TITLES, PRODUCTS, REPEATS = 40_000, 20_000, 2_000, 9
 ALONE, IMAGES, IMAGES_ALONE, IMAGE_REPEATS = 200, 256, 32, 3
 BUILD = measure.ROOT / "build"
 ARCHIVE = measure.ROOT / "data/images.zip"
 START = ("-m", "rakuten", "predict", "--title", "Piscine hors sol ronde 3 m avec pompe")
-
-
-def net(stage: str) -> numpy_nets.Net:
-    """Read a net trained by the last `dvc repro` for prediction in NumPy."""
-    description = storage.read_json(BUILD / stage / "model.json")
-    return numpy_nets.restore(description, storage.read_arrays(BUILD / stage / "weights.npz"))
-
-
-class TextModel:
-    """The study's pipeline from a raw title to a category."""
-
-    def __init__(self):
-        params = storage.read_yaml(measure.ROOT / "params.yaml")
-        self._cleaner = cleaning.Cleaner(BUILD / "resources/nltk", **params["clean"])
-        self._vocabulary = storage.read_json(BUILD / "vectorize/vocabulary.json")
-        self._idf = storage.read_array(BUILD / "vectorize/idf.npy")
-        chosen = params["vectorize"]
-        self._counting = {name: chosen[name] for name in ("ngram_max", "sublinear_tf")}
-        self._net = net("text")
-
-    def __call__(self, titles: list[str]) -> np.ndarray:
-        """Classify titles: their categories' indices int64 (n,)."""
-        tokens = self._cleaner.clean(titles, [""] * len(titles))["tokens"]
-        features = tfidf.transform(tokens, self._vocabulary, self._idf, **self._counting)
-        return self._net.probabilities(features, threads=prefetch.available_cpus()).argmax(axis=1)
 
 
 def keras_fusion():
@@ -79,28 +52,17 @@ def keras_fusion():
     return predict
 
 
-def numpy_fusion():
-    """Build the same prediction in NumPy."""
-    text_net, image_net, fusion = (net(name) for name in ("text", "image", "fusion"))
-    threads = prefetch.available_cpus()
-    width = len(text_net.layers[-1][0])
-
-    def predict(terms: sparse.csr_array, features: np.ndarray) -> np.ndarray:
-        hidden = np.empty((len(features), len(fusion.layers[0][0])), np.float32)
-        text_net.hidden(terms, threads=threads, out=hidden[:, :width])
-        image_net.hidden(features, threads=threads, out=hidden[:, width:])
-        return fusion.probabilities(hidden, threads=threads)
-
-    return predict
-
-
 def measure_fusion() -> measure.Row:
     """Measure the study's fusion net from features against Keras."""
     terms = sparse_features(storage.read_arrays(BUILD / "vectorize/features.npz"))
     features = storage.read_arrays(BUILD / "extract/features.npz")["features"]
     rows = np.random.default_rng(0).integers(0, len(features), ITEMS)
     given = terms[rows], features[rows]
-    ways = {"ours": numpy_fusion(), "naive": keras_fusion()}
+    net = ProductClassifier.load(model="fusion")
+    ways = {
+        "ours": lambda text, image: net.from_features(text=text, image=image),
+        "naive": keras_fusion(),
+    }
     results = {name: way(*given) for name, way in ways.items()}
     difference = np.abs(results["ours"] - results["naive"]).max()
     seconds = measure.in_turns(
@@ -117,10 +79,10 @@ def measure_titles(classifier: ProductClassifier) -> list[measure.Row]:
     """Measure the study's net and the packaged ensemble on titles that were not seen before."""
     recipes = plan(TITLES * (REPEATS + 1), 0, 3)
     titles = [write_text(RandomStream(3, 1, r.text_of), r.content)[0] for r in recipes]
-    model, seconds = TextModel(), []
-    for start in range(0, len(titles), TITLES):
+    net, seconds = ProductClassifier.load(model="text"), []
+    for start in range(0, len(titles), TITLES):  # the first turn loads the net
         begun = time.perf_counter()
-        model(titles[start : start + TITLES])
+        net.predict([Product(title) for title in titles[start : start + TITLES]], top=1)
         seconds.append(time.perf_counter() - begun)
     note = f"{TITLES:,} titles not seen before, the study's net"
     rows = [measure.rate("text alone, raw title to category", "titles", seconds[1:], TITLES, note)]
@@ -151,8 +113,8 @@ def measure_images(classifier: ProductClassifier, folder: Path) -> measure.Row:
     source, out = folder / "products.csv", folder / "predictions.csv"
     table.to_csv(source, index=False)
     options = batch_prediction.Options(
-        source=source, out=out, images=ARCHIVE, package=BUILD / "package", top=5,
-        submission=False, restart=True,
+        source=source, out=out, images=ARCHIVE, package=BUILD / "package",
+        model=classifier.model_name, top=5, submission=False, restart=True,
     )  # fmt: skip
 
     def alone() -> None:

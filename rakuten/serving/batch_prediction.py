@@ -184,7 +184,8 @@ def columns_of(top: int) -> list[str]:
     Returns:
         6 + 2 * (top - 1) names, in the order of the values of `classify_chunk`.
     """
-    more = [f"top{rank}_{what}" for rank in range(2, top + 1) for what in ("code", "probability")]
+    names = ("prdtypecode", "probability")
+    more = [f"top{rank}_{name}" for rank in range(2, top + 1) for name in names]
     return [
         "index",
         "prdtypecode",

@@ -76,12 +76,14 @@ def format_prediction(prediction: "Prediction", *, as_json: bool, blocks: bool) 
     """
     if as_json:
         top = [
-            {"code": c.code, "name": c.name, "probability": c.probability} for c in prediction.top
+            {"prdtypecode": c.code, "name": c.name, "probability": c.probability}
+            for c in prediction.top
         ]
         value = {
-            "top": top,
+            **top[0],
             "text_contribution": prediction.text_contribution,
             "image_contribution": prediction.image_contribution,
+            "top": top,
         }
         return json.dumps(value, indent=2, ensure_ascii=not blocks) + "\n"
     names = [choice.name if blocks else _ascii(choice.name) for choice in prediction.top]

@@ -233,8 +233,8 @@ def tabulate(columns: list[str], rows: list[list]) -> pa.Table:
     Returns:
         A table of the same rows; an index that is not a number is null.
     """
-    types = {"index": pa.int64(), "prdtypecode": pa.int64(), "name": pa.string()}
-    types |= {name: pa.int64() for name in columns if name.endswith("_code")}
+    types = {"index": pa.int64(), "name": pa.string()}
+    types |= {name: pa.int64() for name in columns if name.endswith("prdtypecode")}
     schema = pa.schema([(name, types.get(name, pa.float64())) for name in columns])
     values = [list(column) for column in zip(*rows, strict=True)] or [[] for _ in columns]
     values[0] = [index if isinstance(index, int) else None for index in values[0]]

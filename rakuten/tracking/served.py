@@ -6,10 +6,12 @@ MLflow answers an MlflowException of this kind with status 400 and the exception
 
 import base64
 import binascii
+import functools
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextvars import ContextVar
 from itertools import chain
-from threading import Semaphore
+from threading import Lock, Semaphore
 from typing import IO, Any, NamedTuple, NoReturn
 
 import pandas as pd
@@ -22,6 +24,7 @@ from mlflow.types.schema import Array, ColSpec, Object, ParamSchema, ParamSpec, 
 from rakuten import prefetch
 from rakuten.categories import NUM_CATEGORIES
 from rakuten.image.preprocessing import ImageError
+from rakuten.serving import package
 from rakuten.serving.classifier import Prediction, Product, ProductClassifier
 
 MAX_ROWS = 256
@@ -64,7 +67,7 @@ SIGNATURE = ModelSignature(
                 Array(
                     Object(
                         [
-                            Property("code", "long"),
+                            Property("prdtypecode", "long"),
                             Property("name", "string"),
                             Property("probability", "double"),
                         ]
@@ -76,7 +79,11 @@ SIGNATURE = ModelSignature(
         ]
     ),
     params=ParamSchema(
-        [ParamSpec("top_k", "long", TOP_K), ParamSpec("on_error", "string", ON_ERROR[0])]
+        [
+            ParamSpec("top_k", "long", TOP_K),
+            ParamSpec("on_error", "string", ON_ERROR[0]),
+            ParamSpec("model", "string", package.DEFAULT_MODEL),
+        ]
     ),
 )
 """Inputs and outputs of the served classifier; `image` is an image file in base64."""
@@ -99,6 +106,13 @@ class Problem(NamedTuple):
     reason: str
 
 
+PARSERS = ("parse_csv_input", "parse_parquet_input", "infer_and_parse_data")
+"""The functions with which MLflow's server parses requests, one per content type."""
+
+_unknown_columns: ContextVar[tuple[str, ...]] = ContextVar("unknown_columns", default=())
+"""Columns of this request that the model does not have: MLflow drops them before `predict`."""
+
+
 class ServedClassifier(PythonModel):
     """The packaged classifier behind MLflow's interface.
 
@@ -107,16 +121,21 @@ class ServedClassifier(PythonModel):
     """
 
     def load_context(self, context: Any) -> None:
-        """Open the package that was logged with the model and load its networks.
+        """Open the package that was logged with the model and load its default model.
 
         MLflow's server reads the titles "NA" and "null" of text/csv as missing, and a model cannot
-        tell them from empty ones: in a process that serves, `parse_csv` takes its place.
+        tell them from empty ones: in a process that serves, `parse_csv` takes its place. The
+        functions that parse requests note unknown columns, which the server only logs.
         """
         if server := sys.modules.get("mlflow.pyfunc.scoring_server"):
             vars(server)["parse_csv_input"] = parse_csv
-        self._slots = Semaphore(prefetch.available_cpus())
-        self._classifier = ProductClassifier.load(context.artifacts["package"])
-        self._classifier.warm_up()
+            for name in PARSERS:
+                vars(server)[name] = _note_unknown_columns(vars(server)[name])
+        self._slots, self._loading = Semaphore(prefetch.available_cpus()), Lock()
+        self._package = context.artifacts["package"]
+        default = ProductClassifier.load(self._package)
+        default.warm_up()
+        self._classifiers = {package.DEFAULT_MODEL: default}
 
     def predict(
         self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None
@@ -127,14 +146,17 @@ class ServedClassifier(PythonModel):
             context: Not used.
             model_input: A DataFrame of n rows: title, description, image (base64). Each may be
                 missing, but not all three.
-            params: top_k, the number of categories to return, 1 to 27; on_error, one of `ON_ERROR`.
+            params: top_k, the number of categories to return, 1 to 27; on_error, one of `ON_ERROR`;
+                model, the name of the model, one of `rakuten.serving.package.models`.
 
         Returns:
             A DataFrame of n rows in the same order: prdtypecode int, name str, probability float;
             text_contribution and image_contribution, log-odds, see
-            `rakuten.serving.classifier.Prediction`, None where that part is missing; top, a list of
-            {code, name, probability}; problem, "" if there is none. With on_error "null", a product
-            that cannot be classified has its problem and no other values.
+            `rakuten.serving.interface.Prediction`, None where that part is missing and of a net;
+            top, a list of {prdtypecode, name, probability}; problem, "" if there is none. With
+            on_error "null", a product that cannot be classified has its problem and no other
+            values. A column that the server received and the model does not have is a problem of
+            every product, which are predicted without it.
 
         Raises:
             MlflowException: If anything is wrong with the request; with on_error "null", only if
@@ -142,6 +164,7 @@ class ServedClassifier(PythonModel):
         """
         params = params or {}
         top, refuse = _top(params.get("top_k")), _on_error(params.get("on_error")) == "raise"
+        classifier = self._classifier(params.get("model"))
         if len(model_input) > MAX_ROWS:
             reason = f"received {len(model_input):,} rows, the maximum is {MAX_ROWS}: send fewer"
             _refuse([Problem(None, "", reason)])
@@ -154,13 +177,25 @@ class ServedClassifier(PythonModel):
             for number, (product, found) in enumerate(rows):
                 if not found:
                     try:
-                        prepared[number] = self._classifier.prepare(product)
+                        prepared[number] = classifier.prepare(product)
                     except ImageError as error:
                         problems[number] = [Problem(number, "image", str(error))]
             if refuse and problems:
                 _refuse(chain.from_iterable(problems.values()))
-            predictions = self._classifier.classify(list(prepared.values()), top=top)
+            predictions = classifier.classify(list(prepared.values()), top=top)
         return _table(dict(zip(prepared, predictions, strict=True)), problems, model_input.index)
+
+    def _classifier(self, model: str | None) -> ProductClassifier:
+        """Find a model's classifier; open it at its first request."""
+        name = package.DEFAULT_MODEL if model is None else model
+        known = package.models(self._classifiers[package.DEFAULT_MODEL].summary)
+        if name not in known:
+            reason = f"expected one of {', '.join(known)}, received {_describe(name)}"
+            _refuse([Problem(None, "model", reason)])
+        with self._loading:
+            if name not in self._classifiers:
+                self._classifiers[name] = ProductClassifier.load(self._package, model=name)
+            return self._classifiers[name]
 
 
 def parse_csv(csv_input: IO[str], schema: Schema | None = None) -> pd.DataFrame:
@@ -181,6 +216,20 @@ def parse_csv(csv_input: IO[str], schema: Schema | None = None) -> pd.DataFrame:
     except ValueError as error:  # no columns, a field too many, an unclosed quote
         reason = f"expected CSV with a header, {error}: correct the request"
         raise MlflowException(reason, error_code=INVALID_PARAMETER_VALUE) from error
+
+
+def _note_unknown_columns(parse: Callable) -> Callable:
+    """Let a function that parses requests note the columns that the model does not have."""
+
+    @functools.wraps(parse)
+    def parse_and_note(*arguments: Any, **options: Any) -> Any:
+        parsed = parse(*arguments, **options)
+        named = list(parsed) if isinstance(parsed, (pd.DataFrame, dict)) else []
+        known = SIGNATURE.inputs.input_names()
+        _unknown_columns.set(tuple(str(name) for name in named if name not in known))
+        return parsed
+
+    return parse_and_note
 
 
 def _top(value: int | None) -> int:
@@ -285,15 +334,22 @@ def _table(
     """Make the answer of predictions and problems."""
     # Columns of objects keep None, which JSON can hold, unlike NaN. A missing text is "": for
     # Spark, MLflow would turn None in a column of strings into the string "None".
+    unknown, notes = _unknown_columns.get(), []
+    if unknown:
+        _unknown_columns.set(())  # the next request has others
+        expected = ", ".join(SIGNATURE.inputs.input_names())
+        notes = [f"ignored the unknown column {', '.join(unknown)}: expected {expected}"]
     rows: list[tuple] = []
     for number in range(len(index)):
         p = predictions.get(number)
         values: tuple = (None, "", None, None, None, [])
         if p:
-            top = [choice.__dict__ for choice in p.top]
+            top = [
+                {"prdtypecode": c.code, "name": c.name, "probability": c.probability} for c in p.top
+            ]
             contributions = p.text_contribution, p.image_contribution
             values = (p.code, p.name, p.probability, *contributions, top)
-        rows.append((*values, "; ".join(map(_line, problems.get(number, [])))))
+        rows.append((*values, "; ".join([*map(_line, problems.get(number, [])), *notes])))
     columns = SIGNATURE.outputs.input_names()
     table = pd.DataFrame(rows, columns=columns, index=index, dtype=object)
     complete = {"prdtypecode": "int64", "probability": "float64"}

@@ -25,9 +25,11 @@ class ToyClassifier:
     seen: list = field(default_factory=list)
     chunks: int = 0
     loads: int = 0
+    models: list = field(default_factory=list)
 
     def __call__(self, folder, *, model="late_fusion"):
         self.loads += 1
+        self.models.append(model)
         return self
 
     def prepare(self, product):

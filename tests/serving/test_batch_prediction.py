@@ -55,9 +55,9 @@ def test_csv_holds_every_product_in_its_order(source, out, tmp_path):
     assert run(source, "-o", out) == 0
     header, *rows = read_csv(out)
     assert header == [
-        "index", "prdtypecode", "name", "probability", "top2_code", "top2_probability", "top3_code",
-        "top3_probability", "top4_code", "top4_probability", "top5_code", "top5_probability",
-        "text_contribution", "image_contribution",
+        "index", "prdtypecode", "name", "probability", "top2_prdtypecode", "top2_probability",
+        "top3_prdtypecode", "top3_probability", "top4_prdtypecode", "top4_probability",
+        "top5_prdtypecode", "top5_probability", "text_contribution", "image_contribution",
     ]  # fmt: skip
     assert [int(row[0]) for row in rows] == [row[0] for row in challenge_rows()]
     for row, (_, title, description, *_) in zip(rows, challenge_rows(), strict=True):
@@ -77,7 +77,7 @@ def test_parquet_and_csv_hold_the_same(source, out, tmp_path):
     assert run(tmp_path / "x.parquet", "-o", tmp_path / "out.parquet") == 0
     written = pd.read_parquet(tmp_path / "out.parquet")
     pd.testing.assert_frame_equal(written, pd.read_csv(out), check_exact=True)
-    assert written["index"].dtype == written["top5_code"].dtype == "int64"
+    assert written["index"].dtype == written["top5_prdtypecode"].dtype == "int64"
 
 
 @pytest.mark.parametrize("top", [1, 27])
@@ -201,6 +201,8 @@ def test_chunks_of_another_command_are_refused(source, out, capsys):
     message = capsys.readouterr().err
     assert "--top was 5 and is 3" in message
     assert "pass --restart" in message
+    assert run(source, "-o", out, "--model", "text") == 2
+    assert "--model was 'late_fusion' and is 'text'" in capsys.readouterr().err
     write_csv(source, challenge_rows(12))
     assert run(source, "-o", out) == 2
     assert "input size was" in capsys.readouterr().err

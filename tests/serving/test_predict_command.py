@@ -3,12 +3,15 @@
 import io
 import json
 import sys
+from dataclasses import replace
 
 import pytest
 from prediction_cases import ToyClassifier, jpeg, run
 
+from rakuten import storage
+from rakuten.categories import CODES
 from rakuten.serving import predict_command
-from rakuten.serving.classifier import Product
+from rakuten.serving.classifier import Product, ProductClassifier
 
 
 @pytest.mark.parametrize(
@@ -62,13 +65,43 @@ def test_one_product_as_json(capsys):
     assert run("--title", "Piscine", "--json", "--top", 2) == 0
     shown = json.loads(capsys.readouterr().out)
     expected = ToyClassifier().predict_one(Product("Piscine"), 2)
-    assert shown == {
-        "top": [
-            {"code": c.code, "name": c.name, "probability": c.probability} for c in expected.top
-        ],
-        "text_contribution": 1.25,
-        "image_contribution": None,
-    }
+    top = [
+        {"prdtypecode": c.code, "name": c.name, "probability": c.probability} for c in expected.top
+    ]
+    contributions = {"text_contribution": 1.25, "image_contribution": None}
+    assert shown == top[0] | contributions | {"top": top}
+
+
+def test_a_net_has_no_contributions(capsys):
+    class Net(ToyClassifier):
+        def predict_one(self, product, top):
+            return replace(
+                super().predict_one(product, top), text_contribution=None, image_contribution=None
+            )
+
+    assert run("--title", "Piscine", "--top", 2, load=Net()) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 2
+
+
+@pytest.mark.parametrize("words", [["--title", "Piscine"], ["x.csv", "-o", "y.csv"]])
+def test_the_model_is_chosen_by_its_name(tmp_path, monkeypatch, capsys, words):
+    toy = ToyClassifier()
+    monkeypatch.setattr(ProductClassifier, "load", toy)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "x.csv").write_text("designation\nPiscine\n")
+    assert predict_command.main([*words, "--model", "fusion"]) == 0
+    assert toy.models == ["fusion"]
+
+
+def test_an_unknown_model_ends_with_2_and_the_models_of_the_package(tmp_path, capsys):
+    summary = {"categories": CODES, "backbone": None, "models": {"text": True}, "threads": 1}
+    storage.write_json(tmp_path / "package.json", summary)
+    words = ["--title", "Piscine", "--package", str(tmp_path), "--model"]
+    for name in ("fusion", "bert"):
+        assert predict_command.main([*words, name]) == 2
+        message = capsys.readouterr().err
+        assert f"no model {name!r}" in message
+        assert "choose one of text, late_fusion" in message
 
 
 @pytest.mark.parametrize(

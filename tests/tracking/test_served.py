@@ -15,6 +15,7 @@ import urllib.error
 import urllib.request
 import zlib
 from concurrent.futures import ThreadPoolExecutor
+from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
@@ -29,6 +30,7 @@ from rakuten import prefetch, storage
 from rakuten.categories import CODES
 from rakuten.category_names import category
 from rakuten.image.preprocessing import ImageError
+from rakuten.model_names import MAIN
 from rakuten.serving import package
 from rakuten.serving.classifier import Choice, Prediction, Product, ProductClassifier
 from rakuten.tracking import registry, served
@@ -57,10 +59,13 @@ def bomb():
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows)
 
 
+SUMMARY = {"models": dict.fromkeys(MAIN, True), "backbone": None}
+
+
 class Echo:
     """Stands in for the classifier: a product's category is the length of its title."""
 
-    warm = False
+    warm, offset, summary = False, 0, MappingProxyType(SUMMARY)
     wait = staticmethod(lambda: None)
 
     def warm_up(self):
@@ -72,11 +77,11 @@ class Echo:
         return product
 
     def classify(self, products, *, top):
-        assert self.warm
+        assert self.warm or self.offset, "the default model is loaded at the start"
         self.wait()
         found = []
         for product in products:
-            labels = [(len(product.title) + k) % 27 for k in range(top)]
+            labels = [(len(product.title) + k + self.offset) % 27 for k in range(top)]
             choices = [Choice(CODES[k], category(CODES[k], "fr"), 0.5) for k in labels]
             image = None if product.image is None else -0.25
             found.append(Prediction(tuple(choices), 1.5 if product.title else None, image))
@@ -85,14 +90,23 @@ class Echo:
 
 @pytest.fixture
 def model(tmp_path, monkeypatch):
-    monkeypatch.setattr(served.ProductClassifier, "load", lambda folder: Echo())
+    loaded = []
+
+    def load(folder, model="late_fusion"):
+        assert model not in loaded, "each model is opened once"
+        loaded.append(model)
+        echo = Echo()
+        echo.offset = MAIN.index(model) - MAIN.index("late_fusion")
+        return echo
+
+    monkeypatch.setattr(served.ProductClassifier, "load", load)
     monkeypatch.setattr(prefetch, "available_cpus", lambda: 2)
     made = ServedClassifier()
     made.load_context(type("Context", (), {"artifacts": {"package": str(tmp_path)}}))
     return made
 
 
-def problems(model, rows, **params):
+def problems(model, rows, /, **params):
     with pytest.raises(MlflowException) as caught:
         model.predict(None, pd.DataFrame(rows), params)
     assert caught.value.get_http_status_code() == 400
@@ -118,7 +132,8 @@ def test_each_row_is_answered_in_its_order(model):
     assert found["text_contribution"].tolist() == [1.5, None, 1.5]
     assert found["image_contribution"].tolist() == [-0.25, -0.25, None]
     assert found["top"][7] == [
-        {"code": code, "name": category(code, "fr"), "probability": 0.5} for code in CODES[3:5]
+        {"prdtypecode": code, "name": category(code, "fr"), "probability": 0.5}
+        for code in CODES[3:5]
     ]
     assert [found[name].dtype.name for name in ("prdtypecode", "probability")] == [
         "int64",
@@ -155,6 +170,53 @@ def test_a_malformed_text_csv_is_a_problem_of_the_request(model):
         with pytest.raises(MlflowException, match="expected CSV with a header") as caught:
             scoring_server.invocations(body, "text/csv", model, served.SIGNATURE.inputs)
         assert caught.value.get_http_status_code() == 400
+
+
+CONTENT = pd.DataFrame({"title": ["ab"], "descripton": ["c"], "id": [7]})
+BODIES = {
+    "text/csv": CONTENT.to_csv(index=False).encode(),
+    "application/json": json.dumps({"dataframe_records": CONTENT.to_dict("records")}).encode(),
+    "application/vnd.apache.parquet": CONTENT.to_parquet(index=False),
+}
+
+
+@pytest.mark.parametrize("kind", BODIES)
+def test_an_unknown_column_is_reported_in_the_answer(model, kind):
+    class Wrapped:
+        """Drops unknown columns as MLflow does."""
+
+        metadata = None
+
+        def predict(self, data, params=None):
+            return model.predict(None, data[["title"]], params)
+
+    schema = served.SIGNATURE.inputs
+    answer = scoring_server.invocations(BODIES[kind], kind, Wrapped(), schema)
+    (row,) = json.loads(answer.response)["predictions"]
+    assert row["prdtypecode"] == CODES[2]
+    expected = "ignored the unknown column descripton, id: expected title, description, image"
+    assert row["problem"] == expected
+    body = json.dumps({"dataframe_records": [{"title": "ab"}]}).encode()
+    answer = scoring_server.invocations(body, "application/json", Wrapped(), schema)
+    assert json.loads(answer.response)["predictions"][0]["problem"] == ""
+
+
+def test_a_request_may_name_another_model(model):
+    given = pd.DataFrame({"title": ["ab"]})
+    for _ in range(2):
+        for name in ("text", "late_fusion", "text_ensemble"):
+            found = model.predict(None, given, {"model": name})
+            label = (2 + MAIN.index(name) - MAIN.index("late_fusion")) % 27
+            assert found["prdtypecode"].tolist() == [CODES[label]]
+    assert model.predict(None, given)["prdtypecode"].tolist() == [CODES[2]]
+
+
+@pytest.mark.parametrize("name", ["fusion", "bert"])
+def test_a_model_that_the_package_lacks_is_refused(model, name):
+    """The fusion net is not there without a backbone."""
+    expected = "expected one of text, text_ensemble, image_ensemble, late_fusion"
+    found = problems(model, {"title": ["ab"]}, model=name)
+    assert found == [(None, "model", f"{expected}, received str {name}")]
 
 
 def registry_columns():
