@@ -25,8 +25,9 @@ def main() -> None:
         network = encoder.ImageEncoder(path, spec, threads=prefetch.available_cpus())
         key = extraction.fingerprint(preparation, encoder.fingerprint(spec))
         store = feature_store.FeatureStore(feature_store.default_folder("encode_image"), key)
+        way = {"preparation": preparation, "progress": stage_log.progress}
         arrays = extraction.extract(
-            images, archive, network, store, stage_log.progress, preparation, encoder.BATCH
+            images, archive, network, store, batch_size=encoder.BATCH, **way
         )
         features = extraction.to_products(images, table["id"].to_numpy(), arrays)
         views = np.array(preparation.views)

@@ -2,7 +2,7 @@
 
 from rakuten import determinism, feature_store, stage_log, storage
 from rakuten.data import products
-from rakuten.image import backbones, extraction
+from rakuten.image import backbones, extraction, processor
 
 
 def main() -> None:
@@ -16,21 +16,17 @@ def main() -> None:
         names = [f"image_train/{name}" for name in products.image_names(table)]
         images = extraction.find_images(names, archive)
         log.received(f"{len(names):,} products, {len(images.names):,} distinct images")
-        precision, batch_size = settings.precision, settings.batch_size
-        network = backbones.Extractor(
-            settings.backbone,
-            weights,
-            size=settings.size,
-            precision=precision,
-            batch_size=batch_size,
-        )
-        network_key = backbones.fingerprint(weights, precision=precision, batch_size=batch_size)
+        supported = backbones.BACKBONES[settings.backbone].precisions
+        if hint := processor.hint(settings.precision, supported, processor.instruction_sets()):
+            log.received(hint)
+        batch_size = settings.batch_size
+        options = {"precision": settings.precision, "batch_size": batch_size}
+        network = backbones.Extractor(settings.backbone, weights, size=settings.size, **options)
+        network_key = backbones.fingerprint(weights, **options)
         key = extraction.fingerprint(settings.preparation, network_key)
         store = feature_store.FeatureStore(feature_store.default_folder("extract"), key)
-        preparation, progress = settings.preparation, stage_log.progress
-        arrays = extraction.extract(
-            images, archive, network, store, progress, preparation, batch_size
-        )
+        way = {"preparation": settings.preparation, "progress": stage_log.progress}
+        arrays = extraction.extract(images, archive, network, store, batch_size=batch_size, **way)
         found = extraction.to_products(images, table["id"].to_numpy(), arrays)
         storage.write_table("build/extract/images.parquet", extraction.facts_table(found))
         features = {name: found[name] for name in ("ids", "present")}
