@@ -1,5 +1,7 @@
 """Compute the image features of every product once; the image net trains on them."""
 
+from functools import partial
+
 from rakuten import determinism, feature_store, stage_log, storage
 from rakuten.data import products
 from rakuten.image import backbones, extraction, processor
@@ -19,14 +21,15 @@ def main() -> None:
         supported = backbones.BACKBONES[settings.backbone].precisions
         if hint := processor.hint(settings.precision, supported, processor.instruction_sets()):
             log.received(hint)
-        batch_size = settings.batch_size
-        options = {"precision": settings.precision, "batch_size": batch_size}
-        network = backbones.Extractor(settings.backbone, weights, size=settings.size, **options)
-        network_key = backbones.fingerprint(weights, **options)
+        size, precision, batch = settings.size, settings.precision, settings.batch_size
+        network = backbones.Extractor(
+            settings.backbone, weights, size=size, precision=precision, batch_size=batch
+        )
+        network_key = backbones.fingerprint(weights, precision=precision, batch_size=batch)
         key = extraction.fingerprint(settings.preparation, network_key)
         store = feature_store.FeatureStore(feature_store.default_folder("extract"), key)
-        way = {"preparation": settings.preparation, "progress": stage_log.progress}
-        arrays = extraction.extract(images, archive, network, store, batch_size=batch_size, **way)
+        run = partial(extraction.extract, progress=stage_log.progress, batch_size=batch)
+        arrays = run(images, archive, network, store, preparation=settings.preparation)
         found = extraction.to_products(images, table["id"].to_numpy(), arrays)
         storage.write_table("build/extract/images.parquet", extraction.facts_table(found))
         features = {name: found[name] for name in ("ids", "present")}

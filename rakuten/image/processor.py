@@ -19,7 +19,8 @@ def instruction_sets(path: Path = CPUINFO) -> frozenset[str]:
     if not path.exists():
         return frozenset()
     lines = path.read_text().splitlines()
-    return frozenset(next((line for line in lines if line.startswith("flags")), "").split())
+    listed = next((line for line in lines if line.startswith("flags")), "")
+    return frozenset(listed.partition(":")[2].split())
 
 
 def hint(precision: str, supported: Collection[str], available: Collection[str]) -> str:
