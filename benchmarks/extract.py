@@ -1,6 +1,8 @@
-"""Measure VGG16 features against one Keras generator with a prediction per batch."""
+"""Measure the image networks in every precision, and a Keras generator with VGG16, in turns."""
 
+import statistics
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
@@ -8,7 +10,7 @@ from tqdm import tqdm
 from benchmarks import measure
 from rakuten import determinism, storage
 from rakuten.determinism import keras
-from rakuten.image import backbones, extraction, preprocessing
+from rakuten.image import backbones, encoder, encoder_precision, extraction, preprocessing
 
 IMAGES, DECODED = 128, 64
 
@@ -25,13 +27,12 @@ def naive(folder, base: keras.Model) -> np.ndarray:
 
 
 def main() -> None:
-    """Extract the same images in both precisions and with the generator, in alternation."""
+    """Extract the same images with every network and with the generator, in alternation."""
     params = storage.read_yaml(measure.ROOT / "params.yaml")
     determinism.configure(seed=0, threads=params["threads"])
     weights = storage.read_arrays(measure.ROOT / "build/resources/vgg16.npz")
     base = backbones.build("vgg16", weights, size=224)
     settings = extraction.Settings(**params["extract"] | {"backbone": "vgg16", "size": 224})
-    preparation, batch_size = settings.preparation, settings.batch_size
     with (
         storage.ImageArchive(measure.ROOT / "data/images.zip") as archive,
         measure.scratch("extract") as folder,
@@ -41,34 +42,57 @@ def main() -> None:
         for name in names:
             (folder / "images" / name.rpartition("/")[2]).write_bytes(archive.read(name))
         images = extraction.find_images(names, archive)
-        silent = partial(tqdm, disable=True)
-
-        def extract(precision: str) -> None:
-            network = networks[precision]
-            extraction.extract(images, archive, network, None, silent, preparation, batch_size)
-
-        networks = {
-            precision: backbones.Extractor(
-                "vgg16", weights, size=224, precision=precision, batch_size=batch_size
-            )
-            for precision in backbones.PRECISIONS
-        }
-        ways = {precision: partial(extract, precision) for precision in backbones.PRECISIONS}
+        ways = {}
+        for name, (network, options) in networks(params, settings, weights, folder).items():
+            options["progress"] = partial(tqdm, disable=True)
+            ways[name] = partial(extraction.extract, images, archive, network, None, **options)
+        of_networks = list(ways)
         ways["naive"] = partial(naive, folder, base)
         measure.in_turns(ways, repeats=1)  # warm-up: builds the graphs
         seconds = measure.in_turns(ways, repeats=3)
         decode = measure.in_turns(
-            {"decode": lambda: decoded(names, archive, preparation)}, repeats=3
+            {"decode": lambda: decoded(names, archive, settings.preparation)}, repeats=3
         )
-    note = f"{len(images.names)} distinct of {IMAGES} images; naive: one generator"
-    given = {"naive": seconds["naive"], "naive_items": IMAGES}
-    rows = [
-        measure.rate(f"VGG16, {precision}", "images", seconds[precision],
-                     len(images.names), note, **given)
-        for precision in backbones.PRECISIONS
-    ]  # fmt: skip
+    count = len(images.names)
+    reference = statistics.median(seconds[of_networks[0]])
+    rows = []
+    for name in of_networks:
+        times = reference / statistics.median(seconds[name])
+        note = f"{times:.2g} times VGG16, float32; {count} distinct of {IMAGES} images"
+        given = {"naive": seconds["naive"], "naive_items": IMAGES}
+        note += "; naive: one generator with VGG16"
+        rows.append(measure.rate(name, "images", seconds[name], count, note, **given))
     rows.append(measure.rate("decoding in one thread", "images", decode["decode"], DECODED))
     measure.keep("extract", rows)
+
+
+def networks(
+    params: dict, settings: extraction.Settings, weights: dict[str, np.ndarray], folder: Path
+) -> dict[str, tuple[extraction.Extractor, dict]]:
+    """Load VGG16 and EfficientNet-Lite2 in every precision, VGG16 in float32 first.
+
+    Returns:
+        Each network, and its preparation and batch size for `extraction.extract`.
+    """
+    found: dict[str, tuple[extraction.Extractor, dict]] = {}
+    for precision in backbones.PRECISIONS:
+        options = {"precision": precision, "batch_size": settings.batch_size}
+        network = backbones.Extractor("vgg16", weights, size=settings.size, **options)
+        found[f"VGG16, {precision}"] = (
+            network,
+            {"preparation": settings.preparation, "batch_size": settings.batch_size},
+        )
+    section = dict(params["encode_image"])
+    del section["precision"]
+    path, spec = encoder.find(section.pop("encoder"), measure.ROOT / encoder.FOLDER)
+    for precision in encoder_precision.PRECISIONS:
+        encoder_precision.write(folder / precision, path, spec, precision=precision)
+        network = encoder.ImageEncoder(*encoder.read(folder / precision), threads=params["threads"])
+        found[f"{spec.name}, {precision}, {len(section['crops'])} crops"] = (
+            network,
+            {"preparation": spec.preparation(**section), "batch_size": encoder.BATCH},
+        )
+    return found
 
 
 def decoded(

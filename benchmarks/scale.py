@@ -136,9 +136,10 @@ def overhead() -> list[measure.Row]:
             def local(source=source, chosen=chosen, network=network) -> ProgressRecorder:
                 with storage.ImageArchive(images) as archive:
                     found = extraction.find_images(names(source), archive)
-                    recorder, size = ProgressRecorder(), chosen.batch_size
+                    recorder = ProgressRecorder()
+                    way = {"preparation": chosen.preparation, "progress": recorder}
                     extraction.extract(
-                        found, archive, network, None, recorder, chosen.preparation, size
+                        found, archive, network, None, batch_size=chosen.batch_size, **way
                     )
                 return recorder
 

@@ -1,5 +1,7 @@
 """Encode every image with the frozen image encoder once, for the image ensemble."""
 
+from functools import partial
+
 import numpy as np
 
 from rakuten import feature_store, prefetch, stage_log, storage
@@ -25,9 +27,8 @@ def main() -> None:
         network = encoder.ImageEncoder(path, spec, threads=prefetch.available_cpus())
         key = extraction.fingerprint(preparation, encoder.fingerprint(spec))
         store = feature_store.FeatureStore(feature_store.default_folder("encode_image"), key)
-        arrays = extraction.extract(
-            images, archive, network, store, stage_log.progress, preparation, encoder.BATCH
-        )
+        run = partial(extraction.extract, progress=stage_log.progress, batch_size=encoder.BATCH)
+        arrays = run(images, archive, network, store, preparation=preparation)
         features = extraction.to_products(images, table["id"].to_numpy(), arrays)
         views = np.array(preparation.views)
         storage.write_arrays("build/encode_image/features.npz", views=views, **features)

@@ -1,8 +1,10 @@
 """Compute the image features of every product once; the image net trains on them."""
 
+from functools import partial
+
 from rakuten import determinism, feature_store, stage_log, storage
 from rakuten.data import products
-from rakuten.image import backbones, extraction
+from rakuten.image import backbones, extraction, processor
 
 
 def main() -> None:
@@ -16,21 +18,18 @@ def main() -> None:
         names = [f"image_train/{name}" for name in products.image_names(table)]
         images = extraction.find_images(names, archive)
         log.received(f"{len(names):,} products, {len(images.names):,} distinct images")
-        precision, batch_size = settings.precision, settings.batch_size
+        supported = backbones.BACKBONES[settings.backbone].precisions
+        if hint := processor.hint(settings.precision, supported, processor.instruction_sets()):
+            log.received(hint)
+        size, precision, batch = settings.size, settings.precision, settings.batch_size
         network = backbones.Extractor(
-            settings.backbone,
-            weights,
-            size=settings.size,
-            precision=precision,
-            batch_size=batch_size,
+            settings.backbone, weights, size=size, precision=precision, batch_size=batch
         )
-        network_key = backbones.fingerprint(weights, precision=precision, batch_size=batch_size)
+        network_key = backbones.fingerprint(weights, precision=precision, batch_size=batch)
         key = extraction.fingerprint(settings.preparation, network_key)
         store = feature_store.FeatureStore(feature_store.default_folder("extract"), key)
-        preparation, progress = settings.preparation, stage_log.progress
-        arrays = extraction.extract(
-            images, archive, network, store, progress, preparation, batch_size
-        )
+        run = partial(extraction.extract, progress=stage_log.progress, batch_size=batch)
+        arrays = run(images, archive, network, store, preparation=settings.preparation)
         found = extraction.to_products(images, table["id"].to_numpy(), arrays)
         storage.write_table("build/extract/images.parquet", extraction.facts_table(found))
         features = {name: found[name] for name in ("ids", "present")}

@@ -12,10 +12,15 @@ DVC = yaml.safe_load((ROOT / "dvc.yaml").read_text())
 PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text())
 STAGES = DVC["stages"]
 
-# What only observes a stage: log lines, progress bars, the check of parameters (it returns
-# nothing), the MLflow mirror. No stage depends on it.
+# What only observes a stage: log lines, the hint at a faster precision, progress bars, the check of
+# parameters (it returns nothing), the MLflow mirror. No stage depends on it.
 # `test_observers.py` runs the stages without it and finds the same outputs.
-OBSERVERS = ("rakuten.parameters", "rakuten.stage_log", "rakuten.tracking")
+OBSERVERS = (
+    "rakuten.image.processor",
+    "rakuten.parameters",
+    "rakuten.stage_log",
+    "rakuten.tracking",
+)
 
 
 @functools.cache

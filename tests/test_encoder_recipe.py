@@ -24,11 +24,11 @@ TITLES = ["Lampe", "Table basse", "", "Jeu de cartes"]
 
 
 def recipe(title):
-    """The entry and the parameter that a section of the document sets."""
+    """The entry and the parameters that a section of the document sets, the encoder first."""
     section = DOCUMENT.split(f"\n## {title}\n")[1].split("\n## ")[0]
     (entry,) = re.findall(r"```yaml\n(.*?)```", section, re.DOTALL)
-    ((name, value),) = re.findall(r"dvc exp run -S ([\w.]+)=(\w+)", section)
-    return entry, name, value
+    (command,) = re.findall(r"^dvc exp run (.*)", section, re.MULTILINE)
+    return entry, re.findall(r"-S ([\w.]+)=(\w+)", command)
 
 
 def stage(name, folder):
@@ -69,10 +69,12 @@ def follow(project, titles):
     params = storage.read_yaml(project / "params.yaml")
     table = {}
     for title in titles:
-        entry, name, value = recipe(title)
-        section, _, key = name.partition(".")
-        assert key in params[section]
-        params[section][key] = value
+        entry, settings = recipe(title)
+        for name, value in settings:
+            section, _, key = name.partition(".")
+            assert key in params[section]
+            params[section][key] = value
+        value = settings[0][1]
         path = project / f"models/{value}.onnx"
         assert f"file: models/{value}.onnx" in entry
         sha256 = hashlib.sha256(path.read_bytes()).hexdigest()

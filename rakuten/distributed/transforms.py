@@ -199,7 +199,7 @@ class Encoding(ImageFeatures):
     Attributes:
         path: The encoder's ONNX file, on every machine.
         spec: How it is used.
-        section: The section `encode_image` of params.yaml without the encoder's name.
+        section: The section `encode_image` of params.yaml without the encoder and its precision.
         threads: Images that are encoded at the same time; the result does not depend on it.
         chunk: Products that are sent to an actor together; the result does not depend on it.
         partition: Rows of a partition, a multiple of `chunk`.
@@ -255,7 +255,7 @@ class Extraction(ImageFeatures):
     @property
     def takes_gpu(self) -> bool:
         """Whether images are processed by TensorFlow, which uses a GPU if there is one."""
-        return self.settings.precision == "float32"
+        return self.settings.precision != "int8"
 
     @property
     def preparation(self) -> Preparation:

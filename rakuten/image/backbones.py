@@ -29,12 +29,14 @@ class Backbone:
         preprocess: float32 (n, height, width, 3), RGB, 0 to 255 -> the input that the weights were
             trained on: BGR minus ImageNet's mean of each channel, unscaled, as in Caffe.
         num_features: Channels of the network's averaged output.
+        precisions: Number formats in which it can compute.
     """
 
     title: str
     application: Callable[..., keras.Model]
     preprocess: Callable[..., tf.Tensor]
     num_features: int
+    precisions: tuple[str, ...]
 
 
 BACKBONES = {
@@ -43,12 +45,14 @@ BACKBONES = {
         application=keras.applications.VGG16,
         preprocess=keras.applications.vgg16.preprocess_input,
         num_features=512,
+        precisions=("float32", "bfloat16", "int8"),
     ),
     "resnet50": Backbone(
         title="ResNet50",
         application=keras.applications.ResNet50,
         preprocess=keras.applications.resnet50.preprocess_input,
         num_features=2048,
+        precisions=("float32", "bfloat16"),
     ),
 }
 """The networks, by the value of `extract.backbone` in params.yaml."""
@@ -82,8 +86,8 @@ def build(
     return base
 
 
-PRECISIONS = ("float32", "bfloat16", "int8")
-"""Number formats of the network; "int8" exists for VGG16 only."""
+PRECISIONS = BACKBONES["vgg16"].precisions
+"""All number formats; other networks have some of them."""
 
 
 class WeightsError(ValueError):
@@ -148,10 +152,11 @@ class Extractor:
                 "correct it in params.yaml"
             )
         backbone = BACKBONES[name]
-        if precision == "int8" and name != "vgg16":
+        if precision not in backbone.precisions:
             raise ValueError(
                 f"extract.precision is {precision!r}, which {backbone.title} does not support: set "
-                "extract.precision to float32 or extract.backbone to vgg16 in params.yaml"
+                f"extract.precision to {' or '.join(backbone.precisions)}, or extract.backbone to "
+                "vgg16 in params.yaml"
             )
         self.widths = {"features": backbone.num_features}
         self._batch_size = batch_size

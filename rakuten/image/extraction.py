@@ -178,9 +178,10 @@ def extract(
     archive: Archive,
     network: Extractor,
     store: FeatureStore | None,
-    progress: Callable,
+    *,
     preparation: Preparation,
     batch_size: int,
+    progress: Callable,
 ) -> dict[str, np.ndarray]:
     """Compute the features and facts of images, or find them in the store.
 
@@ -190,9 +191,9 @@ def extract(
         network: Not called if the store has all images.
         store: Finished features under the same `fingerprint`; new ones are added. None computes
             everything and stores nothing.
-        progress: Makes a progress bar, as `stage_log.progress` does. It counts images, not views.
         preparation: The size of the network's input and the v views.
         batch_size: Images in one call of the network.
+        progress: Makes a progress bar, as `stage_log.progress` does. It counts images, not views.
 
     Returns:
         In the order of `images.names`: (m, v, width) of each kind of features, of the network's

@@ -43,7 +43,8 @@ for number in range(int(sys.argv[2])):
     assert predict_command.main([*words, f"{sys.argv[1]}/{number}.parquet"], load) == 0
 
 section = storage.read_params("encode_image")
-path, spec = encoder.find(section.pop("encoder"))
+path, spec = encoder.read()
+del section["encoder"], section["precision"]
 preparation = spec.preparation(**section)
 table = pd.read_csv(f"{sys.argv[1]}/products/0.csv", index_col=0)
 images = []

@@ -189,10 +189,11 @@ def test_fingerprint_changes_with_the_weights_and_the_precision(all_weights):
     bias[17] += 1e-3
     others = [
         backbones.fingerprint(weights, **options | {"precision": "int8"}),
+        backbones.fingerprint(weights, **options | {"precision": "bfloat16"}),
         backbones.fingerprint(weights, **options | {"batch_size": 16}),
         backbones.fingerprint(weights | {"block4_conv2/bias": bias}, **options),
     ]
-    assert len({known, *others}) == 4
+    assert len({known, *others}) == 5
     assert backbones.fingerprint(dict(reversed(weights.items())), **options) == known
 
 
@@ -224,16 +225,31 @@ def test_pinned_weights_give_known_features(pinned_weights):
 
 
 def test_an_unsupported_precision_is_refused(all_weights):
-    with pytest.raises(ValueError, match="'int4', expected one of float32, int8: correct it"):
+    refused = "'int4', expected one of float32, bfloat16, int8: correct"
+    with pytest.raises(ValueError, match=refused):
         extractor("vgg16", all_weights["vgg16"], precision="int4")
-    with pytest.raises(ValueError, match="'int8', which ResNet50 does not support: set"):
+    refused = (
+        "'int8', which ResNet50 does not support: set extract.precision to float32 or bfloat16"
+    )
+    with pytest.raises(ValueError, match=refused):
         extractor("resnet50", all_weights["resnet50"], precision="int8")
     with pytest.raises(backbones.WeightsError, match="block1_conv1/kernel is missing"):
         extractor("vgg16", {}, precision="int8")
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_bfloat16_features_are_close_to_float32(name, extractors, all_weights, pixels):
+    exact = extractors(name)(pixels)
+    found = extractor(name, all_weights[name], precision="bfloat16")(pixels)
+    assert found.dtype == np.float32
+    assert not np.array_equal(exact, found)
+    assert cosines(exact, found).min() > 0.999
+    assert keras.config.dtype_policy().name == "float32"
+
+
 @pytest.mark.slow
-def test_quantization_keeps_the_direction_of_features(pinned_weights):
+@pytest.mark.parametrize("precision", ["bfloat16", "int8"])
+def test_precision_keeps_the_direction_of_features(pinned_weights, precision):
     """The cosine that params.yaml promises, on two drawn images of each category."""
     preparation = preprocessing.Preparation(
         views=["original"], crops=["product"], border_tolerance=16, size=224, resize="bilinear"
@@ -244,7 +260,7 @@ def test_quantization_keeps_the_direction_of_features(pinned_weights):
     ])  # fmt: skip
     options = {"size": 224, "batch_size": len(drawn)}
     exact = extractor("vgg16", pinned_weights, **options)(drawn)
-    quantized = extractor("vgg16", pinned_weights, precision="int8", **options)(drawn)
+    quantized = extractor("vgg16", pinned_weights, precision=precision, **options)(drawn)
     assert not np.array_equal(exact, quantized)
     assert cosines(exact, quantized).min() > 0.99
 
@@ -264,15 +280,15 @@ HARMLESS = {
     "    padding =": "    # Fill up.\n        padding =",
 }
 EDITS = {
-    "nothing": ("backbones.py", {}, (True, True)),
-    "docstring, message and comment": ("backbones.py", HARMLESS, (True, True)),
-    "code": ("backbones.py", {'"channels_last"': '"channels_first"'}, (False, False)),
+    "nothing": ("backbones.py", {}, (True, True, True)),
+    "docstring, message and comment": ("backbones.py", HARMLESS, (True, True, True)),
+    "code": ("backbones.py", {'"channels_last"': '"channels_first"'}, (False, False, False)),
     "quantization": (
-        "quantization.py", {"reduce_range=True": "reduce_range=False"}, (True, False)
+        "quantization.py", {"reduce_range=True": "reduce_range=False"}, (True, True, False)
     ),
-    "ranges": ("vgg16_ranges.json", {"MinMax": "Entropy"}, (True, False)),
+    "ranges": ("vgg16_ranges.json", {"MinMax": "Entropy"}, (True, True, False)),
 }  # fmt: skip
-"""File, replacements, and whether features of float32 and of int8 stay valid."""
+"""File, replacements, and whether features of each precision stay valid."""
 
 
 @pytest.fixture(scope="module")

@@ -90,7 +90,15 @@ def bar(items, **options) -> tqdm:
 
 def run(archive, names, store, network, preparation=PREPARATION, progress=bar):
     images = extraction.find_images(names, archive)
-    return extraction.extract(images, archive, network, store, progress, preparation, BATCH)
+    return extraction.extract(
+        images,
+        archive,
+        network,
+        store,
+        preparation=preparation,
+        batch_size=BATCH,
+        progress=progress,
+    )
 
 
 def same_bytes(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> bool:
@@ -240,9 +248,8 @@ def test_text_only_products_need_no_pass(tmp_path):
     with storage.ImageArchive(tmp_path / "images.zip") as archive:
         images = extraction.find_images(["a.jpg", "b.jpg"], archive)
         store = FeatureStore(tmp_path, "key")
-        found = extraction.extract(
-            images, archive, Unused(), store, pytest.fail, PREPARATION, BATCH
-        )
+        options = {"preparation": PREPARATION, "batch_size": BATCH, "progress": pytest.fail}
+        found = extraction.extract(images, archive, Unused(), store, **options)
     products = extraction.to_products(images, np.array([3, 8]), found)
     assert products["average"].shape == (1, 2, 3)
     assert products["average"].dtype == np.float32
@@ -316,7 +323,9 @@ def test_two_batches_are_decoded_while_the_network_computes(archive, names, tmp_
             return super().__call__(pixels)
 
     store = FeatureStore(tmp_path, "key")
-    extraction.extract(images, archive, Watched(), store, bar, PREPARATION, BATCH)
+    extraction.extract(
+        images, archive, Watched(), store, preparation=PREPARATION, batch_size=BATCH, progress=bar
+    )
     assert set(prefetched[:-2]) == {2 * BATCH}
     assert prefetched[-1] == 0
 

@@ -32,6 +32,12 @@ def inputs(pixels):
     return VGG16.preprocess(pixels.astype(np.float32))
 
 
+def quantize(weights, ranges, calibration=None):
+    network = quantization.float_network(weights, size=SIZE)
+    excluded = quantization.EXCLUDED
+    return quantization.quantize(network, ranges=ranges, excluded=excluded, calibration=calibration)
+
+
 class Batches(CalibrationDataReader):
     """One batch of calibration images."""
 
@@ -46,7 +52,7 @@ class Batches(CalibrationDataReader):
 def ranges(weights, inputs, tmp_path_factory):
     """Random weights give other activations than VGG16's: their ranges are measured here."""
     path = tmp_path_factory.mktemp("calibration") / "ranges.json"
-    quantization.quantized_network(weights, size=SIZE, ranges=path, calibration=Batches(inputs))
+    quantize(weights, path, Batches(inputs))
     return path
 
 
@@ -88,17 +94,13 @@ def test_features_depend_on_neither_threads_nor_batch(quantized, weights, inputs
 
 @pytest.mark.slow
 def test_quantizing_again_gives_the_same_network(weights, ranges):
-    first, second = (
-        quantization.quantized_network(weights, size=SIZE, ranges=ranges) for _ in range(2)
-    )
+    first, second = (quantize(weights, ranges) for _ in range(2))
     assert first == second
 
 
 def test_convolutions_but_the_first_have_int8_weights_that_cannot_overflow(weights, ranges):
     """Without VNNI, processors add two products of uint8 and int8 in int16."""
-    network = onnx.load_from_string(
-        quantization.quantized_network(weights, size=SIZE, ranges=ranges)
-    )
+    network = onnx.load_from_string(quantize(weights, ranges))
     kernels = [
         numpy_helper.to_array(constant)
         for constant in network.graph.initializer
