@@ -181,7 +181,7 @@ def _show_regions(answer: Answer, request: Request) -> None:
     if request.image is None:
         st.html(components.note(t("regions_none")))
         return
-    bar = st.empty()
+    bar, image, table = st.empty(), st.empty(), st.empty()  # empty: not those of the last product
 
     def advance(done: int, total: int) -> None:
         bar.progress(done / total, t("regions_working", done=done, total=total))
@@ -191,10 +191,10 @@ def _show_regions(answer: Answer, request: Request) -> None:
     effects = engine().region_effects(answer, advance)
     bar.empty()
     pixels = heatmap.network_view(answer.prepared.image, crop=engine().crops_borders)
-    st.image(heatmap.draw(pixels, effects), alt=t("regions_alt"))
+    image.image(heatmap.draw(pixels, effects), alt=t("regions_alt"))
     cells = heatmap.strongest(effects)
     if not cells:
-        st.html(components.note(t("regions_faint")))
+        table.html(components.note(t("regions_faint")))
         return
     rows = [
         (
@@ -205,4 +205,4 @@ def _show_regions(answer: Answer, request: Request) -> None:
         for cell in cells
     ]
     header = [t("region"), t("direction"), t("effect")]
-    st.html(components.table(header, rows, label=t("regions")))
+    table.html(components.table(header, rows, label=t("regions")))
