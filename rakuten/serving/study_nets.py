@@ -83,7 +83,8 @@ class StudyNets:
             if rows:
                 features = self._encode(side, [products[row] for row in rows])
                 scores[side][rows] = net.probabilities(features, threads=self._threads)
-                hidden[side][rows] = net.hidden(features, threads=self._threads)
+                if self.modality == "fusion":
+                    hidden[side][rows] = net.hidden(features, threads=self._threads)
         if self.modality == "fusion":
             inputs = np.concatenate([hidden[side] for side in SIDES], axis=1)
             fused = self._nets["fusion"].probabilities(inputs, threads=self._threads)

@@ -177,7 +177,7 @@ def test_the_fusion_net_predicts_without_tensorflow(written):
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
 
 
-@pytest.mark.slow
+@pytest.mark.slow(minutes=1)
 def test_the_packaged_nets_reproduce_the_evaluation(built_repository):
     """From raw rows and image files; the stages computed features with TensorFlow."""
     build = built_repository / "build"
