@@ -226,8 +226,8 @@ def test_features_that_were_computed_before_give_the_same_prediction(package):
     expected, found = loaded.probabilities(given), loaded.probabilities(encoded)
     for name in ("text", "image", "fused"):
         assert getattr(found, name).tobytes() == getattr(expected, name).tobytes()
-    for kind, array in loaded.image_features(given[:3]).items():
-        assert array.tobytes() == loaded.image_features(encoded[:3])[kind].tobytes()
+    for kind, array in loaded.model.image_features(given[:3]).items():
+        assert array.tobytes() == loaded.model.image_features(encoded[:3])[kind].tobytes()
 
 
 def test_after_the_warm_up_no_file_is_read(package):
