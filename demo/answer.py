@@ -1,6 +1,5 @@
 """The answer to a product: the predictions of models side by side, and the explanation."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from textwrap import shorten
 
@@ -14,8 +13,8 @@ from demo.translations import number, percent
 from rakuten.category_names import category
 from rakuten.image import preprocessing
 from rakuten.model_names import title as model
-from rakuten.serving import explanation
-from rakuten.serving.classifier import Prediction
+from rakuten.serving import explanation, package
+from rakuten.serving.interface import Prediction, Product
 
 
 @dataclass(frozen=True)
@@ -35,24 +34,35 @@ class Request:
     example: int | None
 
 
-def show(request: Request, predictions: Mapping[str, Prediction]) -> None:
-    """Show the predictions for a product, one column for each model.
-
-    Args:
-        request: The product.
-        predictions: By model, a name in `rakuten.model_names.TABLE`.
-    """
-    heading("answer")
+def show(answer: Answer, request: Request) -> None:
+    """Show the prediction, and beside it that of another model if the visitor chose one."""
+    with st.container(horizontal=True, horizontal_alignment="distribute", key="answer"):
+        heading("answer")
+        other = st.selectbox(
+            t("compare_with"),
+            ["", *engine().others],
+            format_func=lambda name: model(name, language()) if name else t("compare_with"),
+            key="other_model",
+            label_visibility="collapsed",
+            width=250,
+        )
     text = shorten(request.title or request.description, 90, placeholder=" …")
     kind = "subject" if request.example is None else "subject_example"
     name = t(kind, title=text) if text else t("subject_image")
     st.html(components.subject(name, _thumbnail(request.image)))
-    columns = st.columns(len(predictions), gap="large") if len(predictions) > 1 else [st]
-    for column, (name, prediction) in zip(columns, predictions.items(), strict=True):
-        with column.container():
-            if len(predictions) > 1:
-                st.html(components.note(model(name, language())))
+    if other:
+        first, second = st.columns(2, gap="medium")
+        with first:
+            _show_model(package.DEFAULT_MODEL)
+            show_prediction(answer.prediction)
+        with second:
+            _show_model(other)
+            with st.spinner(t("model_loading", model=model(other, language()))):
+                product = Product(request.title, request.description, request.image)
+                prediction = engine().other(other, answer, product)
             show_prediction(prediction)
+    else:
+        show_prediction(answer.prediction)
     if request.example is not None:
         _show_truth(request)
 
@@ -73,8 +83,14 @@ def show_prediction(prediction: Prediction) -> None:
     st.html(components.bars(view_models.top_bars(prediction, language()), clear=clear))
 
 
+def _show_model(name: str) -> None:
+    """Name the model above its prediction, and the products that it knows."""
+    rows = engine().fitted_on(name)
+    st.html(components.model_name(model(name, language()), t(f"fitted_{rows}")))
+
+
 def show_contributions(prediction: Prediction) -> None:
-    """Show the contributions of text and image to the most probable category."""
+    """Show the contributions of text and image to the first model's most probable category."""
     name = category(prediction.code, language())
     st.subheader(t("contributions_of", category=name), anchor=False)
     st.html(components.sentence(view_models.evidence_sentence(prediction, language())))
@@ -86,7 +102,8 @@ def show_contributions(prediction: Prediction) -> None:
             labels=view_models.axis_labels(language()),
         )
     )
-    st.html(components.note(t("contributions_note")))
+    used = t("contributions_model", model=model(package.DEFAULT_MODEL, language()))
+    st.html(components.note(" ".join((used, t("contributions_note")))))
 
 
 def show_explanation(answer: Answer, request: Request) -> None:

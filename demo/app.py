@@ -17,7 +17,15 @@ PAGES = {
     "tab_confusions": page_confusions.show,
 }
 
-KEPT = {"title", "description", "keep_image", "chosen_model", "chosen_group", "reliable_models"}
+KEPT = {
+    "title",
+    "description",
+    "keep_image",
+    "other_model",
+    "chosen_model",
+    "chosen_group",
+    "reliable_models",
+}
 """Widgets that keep their values when the visitor changes the tab."""
 
 

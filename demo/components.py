@@ -247,6 +247,11 @@ def verdict(name: str, note: str, pill: str) -> str:
     )
 
 
+def model_name(name: str, note: str) -> str:
+    """Write the name of a model above its answer, with a note."""
+    return f'<div class="rk-model">{escape(name)}<div class="rk-note">{escape(note)}</div></div>'
+
+
 def subject(text: str, image: str | None) -> str:
     """Name the product that an answer is for, with a thumbnail if it has an image."""
     shown = f'<img src="{escape(image)}" alt="">' if image else ""

@@ -11,7 +11,8 @@ import numpy as np
 
 from demo.paths import FEATURES, PACKAGE, VECTORS
 from rakuten import storage
-from rakuten.serving import explanation, neighbours
+from rakuten.model_names import STUDY
+from rakuten.serving import explanation, neighbours, package
 from rakuten.serving.classifier import (
     Prediction,
     Prepared,
@@ -38,6 +39,7 @@ class Answer:
         words: Effects of words, None until computed.
         regions: Effects of regions of the image (grid, grid), None until computed.
         similar: By "text" and "image": ids of similar train products and their similarities.
+        others: The predictions of other models by name, computed when they are asked for.
     """
 
     prediction: Prediction
@@ -46,6 +48,7 @@ class Answer:
     words: list[explanation.WordEffect] | None = None
     regions: np.ndarray | None = None
     similar: dict[str, list[tuple[int, float]]] = field(default_factory=dict)
+    others: dict[str, Prediction] = field(default_factory=dict)
 
 
 class LockedClassifier:
@@ -53,7 +56,8 @@ class LockedClassifier:
 
     def __init__(self, classifier: ProductClassifier):
         self._classifier, self._lock = classifier, threading.RLock()
-        self.summary, self.fusion = classifier.summary, classifier.model.fusion
+        self.folder, self.summary = classifier.folder, classifier.summary
+        self.fusion = classifier.model.fusion
 
     def prepare(self, product: Product) -> Prepared:
         """Prepare a product; this needs no lock."""
@@ -91,7 +95,8 @@ class Engine:
 
     def __init__(self, train: np.ndarray, root: Path):
         self._classifier = LockedClassifier(ProductClassifier.load(root / PACKAGE))
-        self._lock = threading.Lock()
+        self._lock, self._others_lock = threading.Lock(), threading.Lock()
+        self._others: dict[str, ProductClassifier] = {}
         self._answers: OrderedDict[str, Answer] = OrderedDict()
         vectors, features = (storage.read_arrays(root / path) for path in (VECTORS, FEATURES))
         ids = vectors.pop("ids")
@@ -108,6 +113,16 @@ class Engine:
     def crops_borders(self) -> bool:
         """Whether the first crop that the network sees is the product without its white border."""
         return "product" in self._classifier.summary["encode_image"]["crops"]
+
+    @property
+    def others(self) -> tuple[str, ...]:
+        """The models of the package besides the one that answers first."""
+        models = package.models(self._classifier.summary)
+        return tuple(name for name in models if name != package.DEFAULT_MODEL)
+
+    def fitted_on(self, name: str) -> str:
+        """Return the rows that a model was fitted on: "all" or "train"."""
+        return "train" if name in STUDY else str(self._classifier.summary["fitted_on"]["rows"])
 
     def _warm_up(self) -> None:
         """Load every network, so that the first visitor does not wait for it."""
@@ -140,6 +155,22 @@ class Engine:
             while len(self._answers) > MAX_ANSWERS:
                 self._answers.popitem(last=False)
         return answer
+
+    def other(self, name: str, answer: Answer, product: Product) -> Prediction:
+        """Classify the product of an answer with another model, or take it from the answer.
+
+        Args:
+            name: One of `others`.
+            answer: The answer.
+            product: Its product.
+        """
+        if name not in answer.others:
+            with self._others_lock:
+                if name not in self._others:  # from the links of the first: DVC may rebuild
+                    folder = self._classifier.folder
+                    self._others[name] = ProductClassifier.load(folder, model=name)
+                (answer.others[name],) = self._others[name].predict([product], top=5)
+        return answer.others[name]
 
     def word_effects(self, answer: Answer) -> list[explanation.WordEffect]:
         """Compute the effects of words."""

@@ -13,12 +13,8 @@ from demo.shared import BUILD, build, catalogue, complete, engine, heading, lang
 from demo.translations import number
 from rakuten.category_names import GROUPS
 from rakuten.image import preprocessing
-from rakuten.model_names import named
 
 logger = logging.getLogger(__name__)
-
-MODEL = named("ensemble", "fusion")
-"""The model that classifies."""
 
 UPLOADS = Path(__file__).with_name("uploads.js")
 
@@ -47,7 +43,7 @@ def show() -> None:
         found = _answer(request)
         if found is None:
             return
-        answer.show(request, {MODEL: found.prediction})
+        answer.show(found, request)
         if state.get("shown") != request:
             state.shown = request
             st.html(components.bring_into_view(), unsafe_allow_javascript=True)

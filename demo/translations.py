@@ -111,6 +111,8 @@ TEXTS: dict[str, dict[str, str]] = {
         "en": "Loading the model, a few seconds the first time…",
     },
     "answer": {"fr": "Prédiction", "en": "Prediction"},
+    "compare_with": {"fr": "Comparer avec un autre modèle", "en": "Compare with another model"},
+    "model_loading": {"fr": "Chargement : {model}…", "en": "Loading: {model}…"},
     "code": {"fr": "code {code}", "en": "code {code}"},
     "confidence_high": {"fr": "Confiance très forte", "en": "Very high confidence"},
     "confidence_good": {"fr": "Confiance forte", "en": "High confidence"},
@@ -141,6 +143,15 @@ TEXTS: dict[str, dict[str, str]] = {
         "fr": "Contributions du texte et de la photo : {category}",
         "en": "Contributions of text and image: {category}",
     },
+    "fitted_all": {
+        "fr": "Ajustement sur tous les produits, exemples compris",
+        "en": "Fitted on all products, the examples included",
+    },
+    "fitted_train": {
+        "fr": "Ajustement sur la partie d'entraînement, sans les exemples",
+        "en": "Fitted on the train part, without the examples",
+    },
+    "contributions_model": {"fr": "Modèle : {model}.", "en": "Model: {model}."},
     "contributions_note": {
         "fr": "Log-cotes par rapport à une catégorie moyenne, même échelle pour tous les produits. "
         "+1 multiplie la cote de la catégorie par 2,7.",

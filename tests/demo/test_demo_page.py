@@ -21,7 +21,7 @@ from PIL import Image
 from playwright.sync_api import TimeoutError, expect
 from repository import ROOT
 
-from demo import paths
+from demo import paths, translations
 from demo.view_models import MIN_EFFECT
 from rakuten import category_names, storage
 from rakuten.data import products
@@ -245,6 +245,34 @@ def test_the_form_can_be_cleared(visit):
     expect(page.get_by_role("checkbox", name="Garder la photo de l’exemple")).to_have_count(0)
     send(page, title="Piscine hors sol ronde")
     assert verdict(page) == "Piscine et spa"
+
+
+@slow
+def test_two_models_answer_side_by_side(visit, built_repository):
+    """The study's fusion net predicts on the page what the evaluate stage reports for it."""
+    page = visit()
+    button = page.locator("[class*=st-key-example-]", has_text="Erreur du modèle")
+    example = int(re.search(r"st-key-example-(\d+)", button.get_attribute("class"))[1])
+    choose(page, "Erreur du modèle")
+    verdict(page)
+    pick(page, "Comparer avec un autre modèle", "Réseau fusion")
+    answers = page.locator(".rk-verdict")
+    expect(answers).to_have_count(2)
+    expect(page.locator(".rk-model")).to_have_text(
+        [re.compile("^Fusion tardive"), re.compile("^Réseau fusion")]
+    )
+    first, second = (answers.nth(number).bounding_box() for number in (0, 1))
+    assert first["y"] == second["y"]
+    reported = storage.read_csv(built_repository / paths.TABLES / "predictions_fusion.csv")
+    row = reported.set_index("id").loc[example]
+    bar = page.locator(".rk-bars").nth(1).locator("li").first.inner_text()
+    assert row["predicted"].split()[0] in bar
+    assert translations.percent(row["score"], "fr", digits=1) in bar
+    shoot(page, "two-models")
+    page.get_by_role("tab", name="Comparer les modèles").click()
+    page.get_by_role("heading", name="Tous les modèles").wait_for()
+    page.get_by_role("tab", name="Classer").click()
+    expect(answers).to_have_count(2)
 
 
 @slow
