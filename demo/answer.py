@@ -35,12 +35,13 @@ class Request:
     example: int | None
 
 
-def show(request: Request, predictions: Mapping[str, Prediction]) -> None:
+def show(request: Request, predictions: Mapping[str, Prediction | None]) -> None:
     """Show the predictions for a product, one column for each model.
 
     Args:
         request: The product.
-        predictions: By model, a name in `rakuten.model_names.TABLE`.
+        predictions: By model, a name in `rakuten.model_names.TABLE`; None if the product has
+            nothing that the model uses.
     """
     heading("answer")
     text = shorten(request.title or request.description, 90, placeholder=" …")
@@ -52,7 +53,10 @@ def show(request: Request, predictions: Mapping[str, Prediction]) -> None:
         with column.container():
             if len(predictions) > 1:
                 st.html(components.note(model(name, language())))
-            show_prediction(prediction)
+            if prediction is None:
+                st.html(components.note(t("other_model_without"), kind="empty"))
+            else:
+                show_prediction(prediction)
     if request.example is not None:
         _show_truth(request)
 

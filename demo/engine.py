@@ -11,7 +11,7 @@ import numpy as np
 
 from demo.paths import FEATURES, PACKAGE, VECTORS
 from rakuten import storage
-from rakuten.serving import explanation, neighbours
+from rakuten.serving import explanation, neighbours, package
 from rakuten.serving.classifier import (
     Prediction,
     Prepared,
@@ -38,6 +38,7 @@ class Answer:
         words: Effects of words, None until computed.
         regions: Effects of regions of the image (grid, grid), None until computed.
         similar: By "text" and "image": ids of similar train products and their similarities.
+        others: By model, the predictions of other models; None without the inputs of the model.
     """
 
     prediction: Prediction
@@ -46,6 +47,7 @@ class Answer:
     words: list[explanation.WordEffect] | None = None
     regions: np.ndarray | None = None
     similar: dict[str, list[tuple[int, float]]] = field(default_factory=dict)
+    others: dict[str, Prediction | None] = field(default_factory=dict)
 
 
 class LockedClassifier:
@@ -91,8 +93,10 @@ class Engine:
 
     def __init__(self, train: np.ndarray, root: Path):
         self._classifier = LockedClassifier(ProductClassifier.load(root / PACKAGE))
-        self._lock = threading.Lock()
+        self._lock, self._others_lock = threading.Lock(), threading.Lock()
         self._answers: OrderedDict[str, Answer] = OrderedDict()
+        self._folder = root / PACKAGE
+        self._others: dict[str, ProductClassifier] = {}
         vectors, features = (storage.read_arrays(root / path) for path in (VECTORS, FEATURES))
         ids = vectors.pop("ids")
         rows = np.isin(ids, train)
@@ -140,6 +144,34 @@ class Engine:
             while len(self._answers) > MAX_ANSWERS:
                 self._answers.popitem(last=False)
         return answer
+
+    @property
+    def other_models(self) -> list[str]:
+        """The models of the package besides the default."""
+        models = package.models(self._classifier.summary)
+        return [name for name in models if name != package.DEFAULT_MODEL]
+
+    def other_prediction(self, answer: Answer, model: str, product: Product) -> Prediction | None:
+        """Classify a product with another model, which is opened at its first use.
+
+        Args:
+            answer: The answer to the product.
+            model: One of `other_models`.
+            product: The product.
+
+        Returns:
+            The prediction; None if the product has nothing that the model uses.
+        """
+        with self._others_lock:
+            if model not in answer.others:
+                if model not in self._others:
+                    self._others[model] = ProductClassifier.load(self._folder, model=model)
+                classifier = self._others[model]
+                prepared = classifier.prepare(product)
+                answer.others[model] = None
+                if prepared.title or prepared.description or prepared.image:
+                    (answer.others[model],) = classifier.classify([prepared])
+        return answer.others[model]
 
     def word_effects(self, answer: Answer) -> list[explanation.WordEffect]:
         """Compute the effects of words."""

@@ -14,6 +14,8 @@ from demo.translations import number
 from rakuten.category_names import GROUPS
 from rakuten.image import preprocessing
 from rakuten.model_names import named
+from rakuten.model_names import title as model
+from rakuten.serving.classifier import Prediction, Product
 
 logger = logging.getLogger(__name__)
 
@@ -47,10 +49,16 @@ def show() -> None:
         found = _answer(request)
         if found is None:
             return
-        answer.show(request, {MODEL: found.prediction})
+        answer.show(request, {MODEL: found.prediction} | _other_prediction(found, request))
         if state.get("shown") != request:
             state.shown = request
             st.html(components.bring_into_view(), unsafe_allow_javascript=True)
+        st.selectbox(
+            t("other_model"),
+            [None, *engine().other_models],
+            format_func=lambda name: model(name, language()) if name else t("other_model_none"),
+            key="other_model",
+        )
         answer.show_contributions(found.prediction)
     answer.show_explanation(found, request)
 
@@ -165,6 +173,16 @@ def _answer(request: Request) -> Answer | None:
             return None
     st.session_state.loaded = True
     return found
+
+
+def _other_prediction(found: Answer, request: Request) -> dict[str, Prediction | None]:
+    """Classify the product with the model that the visitor compares, if there is one."""
+    name = st.session_state.get("other_model")
+    if name not in engine().other_models:  # none, or one that the last package had
+        return {}
+    product = Product(request.title, request.description, request.image)
+    with st.spinner(t("working")):
+        return {name: engine().other_prediction(found, name, product)}
 
 
 def _plain(text: str) -> str:

@@ -120,6 +120,12 @@ TEXTS: dict[str, dict[str, str]] = {
         "fr": "Les cinq catégories les plus probables",
         "en": "The five most probable categories",
     },
+    "other_model": {"fr": "Comparer avec un autre modèle", "en": "Compare with another model"},
+    "other_model_none": {"fr": "Aucun", "en": "None"},
+    "other_model_without": {
+        "fr": "Ce modèle n’utilise rien de ce qui a été donné.",
+        "en": "This model uses nothing of what was given.",
+    },
     "truth": {
         "fr": "Produit du jeu de test. Vraie catégorie : {category} ({code}).",
         "en": "Product of the test set. True category: {category} ({code}).",
