@@ -383,6 +383,24 @@ def test_an_image_alone(visit, built_repository):
 
 
 @slow
+def test_another_model_answers_beside_the_first(visit):
+    page = visit()
+    pick(page, "Comparer avec un autre modèle", "Réseau fusion")
+    expect(page.locator(".rk-verdict")).to_have_count(2)
+    first, second = (page.locator(".rk-verdict").nth(k).bounding_box() for k in range(2))
+    assert second["x"] >= first["x"] + first["width"]
+    assert abs(first["y"] - second["y"]) < 5
+    page.get_by_text("Fusion tardive", exact=True).wait_for()
+    shoot(page, "two-models")
+    send(page, title="Lot de 6 crayons de couleur")
+    expect(page.locator(".rk-verdict")).to_have_count(2)
+    pick(page, "Comparer avec un autre modèle", "Réseau image")
+    page.get_by_text("Ce modèle n’utilise rien de ce qui a été donné.").wait_for()
+    pick(page, "Comparer avec un autre modèle", "Aucun")
+    expect(page.locator(".rk-verdict")).to_have_count(1)
+
+
+@slow
 @pytest.mark.parametrize("form", ["PNG", "WEBP"])
 def test_other_formats_are_accepted(visit, form):
     content = io.BytesIO()
