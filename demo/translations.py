@@ -27,7 +27,7 @@ TEXTS: dict[str, dict[str, str]] = {
     "missing_build": {
         "fr": "Le modèle n'est pas encore entraîné : il manque {files}. Lancez « make repro » "
         "dans le dossier du projet, puis rechargez cette page.",
-        "en": "The model has not been trained yet: missing {files}. Run 'make repro' in the "
+        "en": "The model has not been trained yet: missing {files}. Run “make repro” in the "
         "project's folder, then reload this page.",
     },
     "rebuilding": {
