@@ -131,6 +131,17 @@ def test_predictions_do_not_depend_on_threads_or_the_batch(written):
         np.testing.assert_allclose(alone.fused[0], expected.fused[row], rtol=1e-4, atol=1e-6)
 
 
+def test_encoded_images_give_the_same_as_pixels(written):
+    """A file of products is predicted in this way."""
+    loaded = ProductClassifier.load(written, model="fusion")
+    loaded.warm_up()
+    prepared = prepare(loaded, both(LABELS[:12:4]))
+    encoded = [loaded.encode_image(product) for product in prepared]
+    assert {product.image for product in encoded} == {None}
+    found = loaded.probabilities(encoded).fused
+    assert found.tobytes() == loaded.probabilities(prepared).fused.tobytes()
+
+
 def test_features_give_the_same_as_products(written):
     given = both(LABELS[::4])
     text, image = features(written, given)
