@@ -104,7 +104,7 @@ def main() -> None:
     """Compare, for the repository itself or another."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.parity", description=__doc__)
     parser.add_argument("--repository", type=Path, default=measure.ROOT, help="a built clone")
-    root = parser.parse_args().repository
+    root = parser.parse_args().repository.resolve()
     params = storage.read_yaml(root / "params.yaml")
     if params["extract"]["precision"] != "float32":
         parser.error("features in build/ are not float32: set extract.precision=float32")

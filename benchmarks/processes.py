@@ -90,6 +90,7 @@ def _read(pid: int) -> tuple[int, float]:
     with suppress(psutil.Error):
         for process in (parent := psutil.Process(pid), *parent.children(recursive=True)):
             with suppress(psutil.Error):
-                memory += process.memory_full_info().pss
+                full = process.memory_full_info()
+                memory += getattr(full, "pss", full.uss)  # only Linux has the first
                 cpu += sum(process.cpu_times()[:4])  # of its dead children too
     return memory, cpu

@@ -158,7 +158,7 @@ def _describe(name: str, share: Share | None, count: int, whole: int) -> dict[st
     """Name the data in reports; a share is part of the name, so that no figure lacks it."""
     if not share:
         return {"name": name}
-    part = f"{100 * count / whole:.2g} % of the products, by import --share {share.size:g}"
+    part = f"{100 * count / whole:.3g} % of the products, by import --share {share.size:g}"
     return {"name": f"{name} ({part})", "share": share.size, "of_products": whole}
 
 

@@ -81,7 +81,7 @@ def test_the_share_is_named_and_x_test_is_left_out(root, given):
     summary = load(root, given, 0.6)
     assert names(root / "data") == ["X_train.csv", "Y_train.csv", "dataset.json", "images.zip"]
     described = storage.read_json(root / "data/dataset.json")
-    percent = f"{summary.products / 4:.2g} % of the products, by import --share 0.6"
+    percent = f"{summary.products / 4:.3g} % of the products, by import --share 0.6"
     assert described == {
         "name": f"imported data ({percent})", "share": 0.6, "of_products": 400
     }  # fmt: skip
