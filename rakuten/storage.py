@@ -134,7 +134,7 @@ def parse_yaml(text: str | bytes) -> dict[str, Any]:
     Raises:
         ruamel.yaml.YAMLError: If it is not YAML, or has a tag that would run code.
     """
-    return YAML(typ="safe", pure=True).load(text)
+    return YAML(typ="safe").load(text)
 
 
 def read_yaml(path: str | Path) -> dict[str, Any]:
