@@ -192,10 +192,13 @@ class ServedClassifier(PythonModel):
         if name not in known:
             reason = f"expected one of {', '.join(known)}, received {_describe(name)}"
             _refuse([Problem(None, "model", reason)])
-        with self._loading:
-            if name not in self._classifiers:
-                self._classifiers[name] = ProductClassifier.load(self._package, model=name)
-            return self._classifiers[name]
+        if name not in self._classifiers:  # requests to a loaded model do not wait for another one
+            with self._loading:
+                if name not in self._classifiers:
+                    loaded = ProductClassifier.load(self._package, model=name)
+                    loaded.warm_up()
+                    self._classifiers[name] = loaded
+        return self._classifiers[name]
 
 
 def parse_csv(csv_input: IO[str], schema: Schema | None = None) -> pd.DataFrame:

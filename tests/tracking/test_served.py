@@ -77,7 +77,7 @@ class Echo:
         return product
 
     def classify(self, products, *, top):
-        assert self.warm or self.offset, "the default model is loaded at the start"
+        assert self.warm, "a model is loaded before its first request"
         self.wait()
         found = []
         for product in products:
@@ -209,6 +209,27 @@ def test_a_request_may_name_another_model(model):
             label = (2 + MAIN.index(name) - MAIN.index("late_fusion")) % 27
             assert found["prdtypecode"].tolist() == [CODES[label]]
     assert model.predict(None, given)["prdtypecode"].tolist() == [CODES[2]]
+
+
+def test_another_model_is_warmed_up_while_requests_to_loaded_models_are_answered(
+    model, monkeypatch
+):
+    given, answered = pd.DataFrame({"title": ["ab"]}), threading.Event()
+    warm_up, started = Echo.warm_up, threading.Event()
+
+    def wait_and_warm_up(self):
+        started.set()
+        assert answered.wait(timeout=60)
+        warm_up(self)
+
+    monkeypatch.setattr(Echo, "warm_up", wait_and_warm_up)
+    with ThreadPoolExecutor(2) as threads:
+        firsts = [threads.submit(model.predict, None, given, {"model": "text"}) for _ in range(2)]
+        assert started.wait(timeout=60)
+        assert model.predict(None, given)["prdtypecode"].tolist() == [CODES[2]]
+        answered.set()
+        for first in firsts:
+            assert len(first.result()) == 1
 
 
 @pytest.mark.parametrize("name", ["fusion", "bert"])
