@@ -46,6 +46,11 @@ class Prepared:
     image: preprocessing.Prepared | None
     features: Mapping[str, np.ndarray] | None = None
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether the product has nothing that the model uses."""
+        return not (self.title or self.description or self.image or self.features)
+
 
 @dataclass(frozen=True)
 class Choice:
