@@ -177,9 +177,16 @@ class ServedClassifier(PythonModel):
             for number, (product, found) in enumerate(rows):
                 if not found:
                     try:
-                        prepared[number] = classifier.prepare(product)
+                        ready = classifier.prepare(product)
                     except ImageError as error:
                         problems[number] = [Problem(number, "image", str(error))]
+                        continue
+                    if ready.is_empty:
+                        reason = f"nothing that {classifier.model_name} uses (text that is only "
+                        reason += "markup does not count): pass it, or choose another model"
+                        problems[number] = [Problem(number, "", reason)]
+                    else:
+                        prepared[number] = ready
             if refuse and problems:
                 _refuse(chain.from_iterable(problems.values()))
             predictions = classifier.classify(list(prepared.values()), top=top)

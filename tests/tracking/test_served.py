@@ -32,7 +32,7 @@ from rakuten.category_names import category
 from rakuten.image.preprocessing import ImageError
 from rakuten.model_names import MAIN
 from rakuten.serving import package
-from rakuten.serving.classifier import Choice, Prediction, Product, ProductClassifier
+from rakuten.serving.classifier import Choice, Prediction, Prepared, Product, ProductClassifier
 from rakuten.tracking import registry, served
 from rakuten.tracking.served import ServedClassifier
 
@@ -66,7 +66,7 @@ class Echo:
     """Stands in for the classifier: a product's category is the length of its title."""
 
     warm, offset, summary = False, 0, MappingProxyType(SUMMARY)
-    wait = staticmethod(lambda: None)
+    model_name, wait = "late_fusion", staticmethod(lambda: None)
 
     def warm_up(self):
         self.warm = True
@@ -74,7 +74,10 @@ class Echo:
     def prepare(self, product):
         if product.image == b"not an image":
             raise ImageError("cannot decode 12 bytes")
-        return product
+        title = product.title.replace("<b></b>", "")
+        if self.model_name == "text":
+            return Prepared(title, product.description, None)
+        return Prepared(title, product.description, product.image)
 
     def classify(self, products, *, top):
         assert self.warm, "a model is loaded before its first request"
@@ -96,6 +99,7 @@ def model(tmp_path, monkeypatch):
         assert model not in loaded, "each model is opened once"
         loaded.append(model)
         echo = Echo()
+        echo.model_name = model
         echo.offset = MAIN.index(model) - MAIN.index("late_fusion")
         return echo
 
@@ -305,6 +309,15 @@ def test_with_null_a_bad_product_leaves_the_others(model):
     json.loads(answer.getvalue(), parse_constant=pytest.fail)  # no NaN
     none = model.predict(None, pd.DataFrame(rows[1:2]), {"on_error": "null"})
     assert none["prdtypecode"].tolist() == [None]
+
+
+def test_a_product_without_what_the_model_uses_is_a_problem(model):
+    rows = [{"title": "ab"}, {"title": "", "image": base64_of(b"an image")}, {"title": "<b></b>"}]
+    found = model.predict(None, pd.DataFrame(rows), {"on_error": "null", "model": "text"})
+    assert found["prdtypecode"].isna().tolist() == [False, True, True]
+    assert [reason[:23] for reason in found["problem"]] == ["", *["nothing that text uses "] * 2]
+    ((row, _, reason),) = problems(model, rows)
+    assert (row, reason[:30]) == (2, "nothing that late_fusion uses ")
 
 
 def test_with_null_a_bad_request_is_still_refused(model):
