@@ -205,6 +205,16 @@ def test_an_unknown_column_is_reported_in_the_answer(model, kind):
     assert json.loads(answer.response)["predictions"][0]["problem"] == ""
 
 
+def test_loading_again_does_not_wrap_the_parsers_again(model, tmp_path, monkeypatch):
+    before = [vars(scoring_server)[name] for name in served.PARSERS if name != "parse_csv_input"]
+    monkeypatch.setattr(served.ProductClassifier, "load", lambda folder: Echo())
+    context = type("Context", (), {"artifacts": {"package": str(tmp_path)}})
+    ServedClassifier().load_context(context)
+    after = [vars(scoring_server)[name] for name in served.PARSERS if name != "parse_csv_input"]
+    assert after == before
+    assert scoring_server.parse_csv_input.__wrapped__ is served.parse_csv
+
+
 def test_a_request_may_name_another_model(model):
     given = pd.DataFrame({"title": ["ab"]})
     for _ in range(2):
