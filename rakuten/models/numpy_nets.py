@@ -13,9 +13,9 @@ from pathlib import Path
 
 import numpy as np
 from scipy import sparse
-from threadpoolctl import threadpool_limits
 
 from rakuten import storage
+from rakuten.models import blas
 
 CHUNK = 1024
 """Rows per matrix product: smaller chunks repeat BLAS's packing of the weights too often."""
@@ -125,9 +125,13 @@ class Net:
                     block += bias
                     activate(block)
 
-        with threadpool_limits(1), ThreadPoolExecutor(threads) as workers:
-            for _ in workers.map(compute, _chunks(rows)):  # raises what a worker raised
-                pass
+        with blas.one_thread():
+            if rows <= CHUNK:
+                compute(slice(rows))
+                return out
+            with ThreadPoolExecutor(threads) as workers:
+                for _ in workers.map(compute, _chunks(rows)):  # raises what a worker raised
+                    pass
         return out
 
 

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from rakuten import stage_log
+from rakuten import model_names, stage_log
 from rakuten.data.archives import READ_FAULTS
 from rakuten.prefetch import available_cpus, map_in_order
 from rakuten.serving import prediction_files
@@ -65,6 +65,9 @@ def predict_file(options: Options, load: Callable[[Path], ProductClassifier]) ->
         InputError: If an option or a file cannot be used; nothing is written then.
     """
     prediction_files.check_output(options)
+    known = model_names.BY_NAME.get(options.model)
+    if known and known.modality == "image" and not options.images:
+        raise InputError(f"{options.model} predicts from images: pass --images, or another --model")
     table = open_table(options.source)
     if options.submission:
         _check_indices(table)
@@ -130,10 +133,10 @@ def prepare_row(row: Row, classifier: ProductClassifier, images: ImageReader | N
     if prepared is None and (row.title or row.description):
         prepared, fault = _prepare(classifier, Product(row.title, row.description))
         faults += [f"text cannot be used: {fault}"] if fault else []
-    if prepared is None or not (
-        prepared.title or prepared.description or prepared.image is not None
-    ):
-        faults.append("neither text nor image: predicted the most frequent category")
+    if prepared is None or prepared.is_empty:
+        faults.append(
+            f"nothing that {classifier.model_name} uses: predicted the most frequent category"
+        )
         prepared = classifier.prepare(Product())
     return PreparedRow(row, prepared, tuple(faults), missing)
 

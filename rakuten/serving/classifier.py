@@ -132,26 +132,42 @@ class ProductClassifier:
         return self.model.probabilities(products)
 
     def from_features(
-        self, *, text: Features | None = None, image: np.ndarray | None = None
+        self,
+        *,
+        text: Features | None = None,
+        image: np.ndarray | None = None,
+        text_present: np.ndarray | None = None,
+        image_present: np.ndarray | None = None,
     ) -> np.ndarray:
         """Predict with one of the study's nets from the features that it was trained on.
 
-        This is how to predict many products: tens of thousands in a second.
+        This is how to predict many products: tens of thousands in a second. A product that lacks a
+        modality is handled as in training, if `text_present` or `image_present` says so. Rows of
+        zeros alone do not: a text without known terms has such a row, too.
 
         Args:
-            text: TF-IDF float32 (n, d), dense or CSR, as the stage `vectorize` writes; None if the
-                products have no text, or the net does not use it.
+            text: TF-IDF float32 (n, d), dense or CSR, as the stage `vectorize` writes; None if no
+                product has text, or the net does not use it.
             image: VGG16 features float32 (n, 512), as the stage `extract` writes, of the same
                 products; None likewise.
+            text_present: bool (n,), which products have text, `present` of the same stage; all if
+                None.
+            image_present: bool (n,), which products have an image, likewise.
 
         Returns:
-            Probabilities float32 (n, 27).
+            Probabilities float32 (n, 27), without anything that the net uses the shares of the
+            categories in the train part.
 
         Raises:
             ValueError: If the model is an ensemble, if the features are not those of its
-                modalities, or if their shapes do not fit.
+                modalities, or if shapes or the type of a mask do not fit.
         """
-        return self.model.from_features(text, image)
+        features = {"text": text, "image": image}
+        present = {"text": text_present, "image": image_present}
+        return self.model.from_features(
+            {side: x for side, x in features.items() if x is not None},
+            {side: mask for side, mask in present.items() if mask is not None},
+        )
 
     def classify(self, products: Sequence[Prepared], *, top: int = 5) -> list[Prediction]:
         """Classify prepared products.

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
+from functools import cached_property
 from multiprocessing import get_context
 from threading import Lock
 from typing import Any, Generic, Protocol, TypeVar
@@ -22,6 +23,21 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 Values = TypeVar("Values", contravariant=True)
 Features = TypeVar("Features", covariant=True)
+
+
+class LoadedOnce(cached_property[Result]):
+    """A part of a model, loaded when it is first read; other threads wait for it.
+
+    `functools.cached_property` has no lock in Python 3.12: each thread would load the part. The
+    model has a lock in its attribute `loading`.
+    """
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        """Load the part, or return what another thread has loaded."""
+        if instance is None:
+            return self
+        with instance.loading:
+            return super().__get__(instance, owner)
 
 
 class ProcessEndedError(RuntimeError):

@@ -1,8 +1,9 @@
 """The packaged ensembles: late fusion, or the text or the image ensemble alone."""
 
 from collections.abc import Mapping, Sequence
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
+from threading import RLock
 
 import numpy as np
 
@@ -32,6 +33,7 @@ class Ensembles:
     Attributes:
         modality: "text", "image" or "fusion": what the model uses.
         preparation: How the encoder's images are made.
+        loading: Held while a part of the model is loaded.
         fusion: The weights by which the late fusion combines text and image.
 
     Raises:
@@ -40,6 +42,7 @@ class Ensembles:
 
     def __init__(self, folder: Path, summary: Mapping, *, model: str, threads: int):
         self.modality = model_names.BY_NAME[model].modality
+        self.loading = RLock()
         self._folder, self._threads = folder, threads
         section = dict(summary["encode_image"])
         for chosen in ("encoder", "precision"):  # the spec describes the network
@@ -70,7 +73,9 @@ class Ensembles:
         """Compute the contributions of text and image, see `late_fusion.contributions`."""
         return late_fusion.contributions(self.fusion, found.text, found.image, labels)
 
-    def from_features(self, text: Features | None, image: np.ndarray | None) -> np.ndarray:
+    def from_features(
+        self, features: Mapping[str, Features], present: Mapping[str, np.ndarray]
+    ) -> np.ndarray:
         """Raise ValueError: an ensemble has several kinds of features."""
         raise ValueError(
             "the ensembles predict from texts and images, not from features: load one of the nets, "
@@ -146,20 +151,20 @@ class Ensembles:
         trained = self._trained[model_names.named("ensemble", modality)]
         return trained and self.modality in (modality, "fusion")
 
-    @cached_property
+    @encoders.LoadedOnce
     def _text(self) -> TextEnsemble:
         return text_ensemble.read(self._folder / "text", self._text_settings)
 
-    @cached_property
+    @encoders.LoadedOnce
     def _image(self) -> image_ensemble.ImageEnsemble:
         return image_ensemble.read(self._folder / "image")
 
-    @cached_property
+    @encoders.LoadedOnce
     def _text_encoder(self) -> encoders.Encoder[Sequence[str], np.ndarray]:
         spec, path = self._text_spec, self._folder / "text/encoder.onnx"
         return encoders.load(partial(text_encoder.SentenceEncoder, path, spec))
 
-    @cached_property
+    @encoders.LoadedOnce
     def _image_encoder(self) -> encoders.Encoder[np.ndarray, dict[str, np.ndarray]]:
         path = self._folder / "image/encoder.onnx"
         create = partial(image_encoder.ImageEncoder, path, self._image_spec, threads=self._threads)

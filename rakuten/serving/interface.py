@@ -46,6 +46,11 @@ class Prepared:
     image: preprocessing.Prepared | None
     features: Mapping[str, np.ndarray] | None = None
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether the product has nothing that the model uses."""
+        return not (self.title or self.description or self.image or self.features)
+
 
 @dataclass(frozen=True)
 class Choice:
@@ -142,5 +147,15 @@ class Model(Protocol):
             float64 (n, 2), text and image, NaN where there is none; see `Prediction`.
         """
 
-    def from_features(self, text: Features | None, image: np.ndarray | None) -> np.ndarray:
-        """Compute probabilities from features, see `ProductClassifier.from_features`."""
+    def from_features(
+        self, features: Mapping[str, Features], present: Mapping[str, np.ndarray]
+    ) -> np.ndarray:
+        """Compute probabilities from features, see `ProductClassifier.from_features`.
+
+        Args:
+            features: Features by modality, "text" and "image".
+            present: Which products have a modality, bool (n,); all if it is not given.
+
+        Returns:
+            float32 (n, 27).
+        """

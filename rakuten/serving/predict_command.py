@@ -216,7 +216,7 @@ def _predict_one(given: argparse.Namespace, load: "Load | None") -> int:
     except (ValueError, TypeError) as error:
         what = given.image or "the product"
         raise InputError(f"{what} cannot be used: {one_line(error)}") from error
-    if not (prepared.title or prepared.description or prepared.image is not None):
+    if prepared.is_empty:
         raise InputError(
             f"the product has nothing that {given.model} uses (text that is only markup does not "
             "count): pass words or --image, or another --model"

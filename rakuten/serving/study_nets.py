@@ -6,8 +6,9 @@ train part, so their predictions of test products are those that `evaluate` meas
 """
 
 from collections.abc import Mapping, Sequence
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
+from threading import RLock
 
 import numpy as np
 from scipy import sparse
@@ -49,6 +50,7 @@ class StudyNets:
     Attributes:
         modality: "text", "image" or "fusion": what the net uses.
         preparation: How VGG16's images are made.
+        loading: Held while a part of the model is loaded.
 
     Raises:
         KeyError, TypeError, ValueError: If the summary lacks a setting, or has one that is unknown.
@@ -56,6 +58,7 @@ class StudyNets:
 
     def __init__(self, folder: Path, summary: Mapping, *, model: str, threads: int):
         self.modality = model_names.BY_NAME[model].modality
+        self.loading = RLock()
         self.preparation = extraction.Settings(**summary["extract"]).preparation
         self._folder, self._threads = folder / package.STUDY, threads
         self._sides = SIDES if self.modality == "fusion" else (self.modality,)
@@ -98,28 +101,58 @@ class StudyNets:
         """Return NaN (n, 2): a net's log-odds are no sum over text and image."""
         return np.full((len(labels), 2), np.nan)
 
-    def from_features(self, text: Features | None, image: np.ndarray | None) -> np.ndarray:
+    def from_features(
+        self, features: Mapping[str, Features], present: Mapping[str, np.ndarray]
+    ) -> np.ndarray:
         """Compute probabilities from features, see `ProductClassifier.from_features`."""
-        given = {side: x for side, x in zip(SIDES, (text, image), strict=True) if x is not None}
-        if not given or set(given) - set(self._sides):
+        used = self._check_features(features, present)
+        net = self._nets[self.modality]
+        if self.modality == "fusion":
+            fused = net.probabilities(self._hidden(features, used), threads=self._threads)
+        else:
+            fused = net.probabilities(features[self.modality], threads=self._threads)
+        fused[~np.any(list(used.values()), axis=0)] = self._prior
+        return fused
+
+    def _check_features(
+        self, features: Mapping[str, Features], present: Mapping[str, np.ndarray]
+    ) -> dict[str, np.ndarray]:
+        """Check features; return which rows the net uses, bool (n,) of each given modality."""
+        if not features or set(features) - set(self._sides):
             raise ValueError(
                 f"the {self.modality} net predicts from features of {' and '.join(self._sides)}, "
-                f"received those of {' and '.join(given) or 'nothing'}"
+                f"received those of {' and '.join(features) or 'nothing'}"
             )
-        counts = {side: x.shape[0] for side, x in given.items()}
+        counts = {side: x.shape[0] for side, x in features.items()}
         count = max(counts.values())
         if min(counts.values()) < count:
             raise ValueError(f"features of other numbers of products: {counts}; pass as many rows")
-        net = self._nets[self.modality]
-        if self.modality != "fusion":
-            return net.probabilities(given[self.modality], threads=self._threads)
-        hidden = np.zeros((count, len(net.layers[0][0])), np.float32)
+        if missing := sorted(set(present) - set(features)):
+            raise ValueError(f"{missing[0]}_present without features: pass {missing[0]} as well")
+        used = {}
+        for side in features:
+            mask = present.get(side, np.ones(count, bool))
+            if mask.dtype != bool or mask.shape != (count,):
+                raise ValueError(
+                    f"{side}_present is {mask.dtype} {mask.shape}, expected bool ({count},): one "
+                    "value for each product"
+                )
+            used[side] = mask & self._trained[model_names.named("study", side)]
+        return used
+
+    def _hidden(
+        self, features: Mapping[str, Features], used: Mapping[str, np.ndarray]
+    ) -> np.ndarray:
+        """Compute the input of the fusion net, zeros for a modality that is not used."""
+        count = len(next(iter(used.values())))
+        hidden = np.zeros((count, len(self._nets["fusion"].layers[0][0])), np.float32)
         width = self._nets["text"].hidden_units
         for side, columns in zip(SIDES, (slice(width), slice(width, None)), strict=True):
-            if side in given:
+            if side in used and used[side].any():
                 out = hidden[:, columns]
-                self._nets[side].hidden(given[side], threads=self._threads, out=out)
-        return net.probabilities(hidden, threads=self._threads)
+                self._nets[side].hidden(features[side], threads=self._threads, out=out)
+                out[~used[side]] = 0
+        return hidden
 
     def _rows(self, products: Sequence[Prepared], side: str) -> list[int]:
         """List the products that have a modality; none if its net is not trained."""
@@ -146,23 +179,23 @@ class StudyNets:
         features = [one.features["average"] for one in encoded if one.features is not None]
         return np.concatenate(features, axis=1)[0]  # (n, 512), of the only view
 
-    @cached_property
+    @encoders.LoadedOnce
     def _nets(self) -> dict[str, numpy_nets.Net]:
         return {s: numpy_nets.read(self._folder / s) for s in {*self._sides, self.modality}}
 
-    @cached_property
+    @encoders.LoadedOnce
     def _cleaner(self) -> Cleaner:
         return Cleaner(self._folder / "nltk", **self._cleaning)
 
-    @cached_property
+    @encoders.LoadedOnce
     def _vocabulary(self) -> list[str]:
         return storage.read_json(self._folder / "text/vocabulary.json")
 
-    @cached_property
+    @encoders.LoadedOnce
     def _idf(self) -> np.ndarray:
         return storage.read_array(self._folder / "text/idf.npy")
 
-    @cached_property
+    @encoders.LoadedOnce
     def _backbone(self) -> encoders.Encoder[np.ndarray, dict[str, np.ndarray]]:
         spec, path = self._backbone_spec, self._folder / "image/backbone.onnx"
         return encoders.load(partial(Backbone, path, spec, threads=self._threads))

@@ -15,6 +15,7 @@ from itertools import chain, islice, starmap
 from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from threading import RLock
 
 import nltk.data
 import pandas as pd
@@ -251,11 +252,15 @@ def summarize(table: pd.DataFrame) -> dict:
     }
 
 
+_nltk_path = RLock()  # NLTK's path is one for all threads
+
+
 @contextmanager
 def nltk_data(folder: str | Path) -> Iterator[None]:
     """Let NLTK read a folder of its data, and no other, within a `with` block.
 
-    NLTK refuses links, which DVC makes, and files that other users may write. It gets a copy.
+    NLTK refuses links, which DVC makes, and files that other users may write. It gets a copy. Other
+    threads wait until the block ends.
 
     Args:
         folder: NLTK's data, with the files `ARCHIVES`.
@@ -263,7 +268,7 @@ def nltk_data(folder: str | Path) -> Iterator[None]:
     Raises:
         FileNotFoundError: If the folder lacks a file.
     """
-    with TemporaryDirectory(prefix="nltk-") as copy:
+    with _nltk_path, TemporaryDirectory(prefix="nltk-") as copy:
         for name in ARCHIVES:
             if not Path(folder, name).exists():
                 raise FileNotFoundError(

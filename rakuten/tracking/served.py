@@ -28,8 +28,9 @@ from rakuten.serving import package
 from rakuten.serving.classifier import Prediction, Product, ProductClassifier
 
 MAX_ROWS = 256
-"""Products in a request: with a tenth of a second per image it stays well below the 60 seconds
-after which MLflow gives up a request."""
+"""Products in a request. MLflow gives up a request after 60 seconds. The ensembles stay well below:
+they take a tenth of a second per image. The study's nets that use images take a third of a second
+of CPU time: docs/serving.md advises a hundred images at most. Spark, which waits, may send more."""
 
 MAX_IMAGE_BYTES = 8 << 20
 """Bytes of an image file: 300 times the challenge's average, enough for photos of a camera."""
@@ -177,9 +178,16 @@ class ServedClassifier(PythonModel):
             for number, (product, found) in enumerate(rows):
                 if not found:
                     try:
-                        prepared[number] = classifier.prepare(product)
+                        ready = classifier.prepare(product)
                     except ImageError as error:
                         problems[number] = [Problem(number, "image", str(error))]
+                        continue
+                    if ready.is_empty:
+                        reason = f"nothing that {classifier.model_name} uses (text that is only "
+                        reason += "markup does not count): pass it, or choose another model"
+                        problems[number] = [Problem(number, "", reason)]
+                    else:
+                        prepared[number] = ready
             if refuse and problems:
                 _refuse(chain.from_iterable(problems.values()))
             predictions = classifier.classify(list(prepared.values()), top=top)
@@ -192,10 +200,13 @@ class ServedClassifier(PythonModel):
         if name not in known:
             reason = f"expected one of {', '.join(known)}, received {_describe(name)}"
             _refuse([Problem(None, "model", reason)])
-        with self._loading:
-            if name not in self._classifiers:
-                self._classifiers[name] = ProductClassifier.load(self._package, model=name)
-            return self._classifiers[name]
+        if name not in self._classifiers:  # requests to a loaded model do not wait for another one
+            with self._loading:
+                if name not in self._classifiers:
+                    loaded = ProductClassifier.load(self._package, model=name)
+                    loaded.warm_up()
+                    self._classifiers[name] = loaded
+        return self._classifiers[name]
 
 
 def parse_csv(csv_input: IO[str], schema: Schema | None = None) -> pd.DataFrame:
@@ -220,6 +231,8 @@ def parse_csv(csv_input: IO[str], schema: Schema | None = None) -> pd.DataFrame:
 
 def _note_unknown_columns(parse: Callable) -> Callable:
     """Let a function that parses requests note the columns that the model does not have."""
+    if hasattr(parse, "notes_unknown_columns"):  # another model of this process was loaded before
+        return parse
 
     @functools.wraps(parse)
     def parse_and_note(*arguments: Any, **options: Any) -> Any:
@@ -229,6 +242,7 @@ def _note_unknown_columns(parse: Callable) -> Callable:
         _unknown_columns.set(tuple(str(name) for name in named if name not in known))
         return parsed
 
+    vars(parse_and_note)["notes_unknown_columns"] = True
     return parse_and_note
 
 

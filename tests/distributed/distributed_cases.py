@@ -115,6 +115,8 @@ def digest(pixels):
 class ToyClassifier:
     """Draws predictions from a hash of text and pixels, and can be slow or fail."""
 
+    model_name = "late_fusion"
+
     def __init__(self, folder, pause=0.0):
         self.folder, self.pause = Path(folder), pause
 

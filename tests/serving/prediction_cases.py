@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 import numpy as np
 from PIL import Image
 
-from rakuten import categories
+from rakuten import categories, model_names
 from rakuten.category_names import category
 from rakuten.image import preprocessing
 from rakuten.serving import predict_command
-from rakuten.serving.classifier import Choice, Prediction
+from rakuten.serving.classifier import Choice, Prediction, Prepared
 
 HEADER = ["", "designation", "description", "productid", "imageid"]
 
@@ -26,6 +26,7 @@ class ToyClassifier:
     chunks: int = 0
     loads: int = 0
     models: list = field(default_factory=list)
+    model_name: str = "late_fusion"
 
     def __call__(self, folder, *, model="late_fusion"):
         self.loads += 1
@@ -35,7 +36,9 @@ class ToyClassifier:
     def prepare(self, product):
         if product.image is not None:
             preprocessing.decode(product.image)
-        return product
+        if model_names.BY_NAME[self.model_name].modality == "image":
+            return Prepared("", "", product.image)
+        return Prepared(product.title, product.description, product.image)
 
     def encode_image(self, prepared):
         return prepared

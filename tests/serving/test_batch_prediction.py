@@ -333,7 +333,7 @@ def test_faulty_rows_are_listed_and_the_others_are_predicted(folder, out, tmp_pa
         ("8", "6"): "expected 5 fields, received 2",
         ("9", "seven"): "index is not a number: 'seven'",
         ("10", "8"): "designation holds NUL bytes",
-        ("12", "9"): "neither text nor image: predicted the most frequent category",
+        ("12", "9"): "nothing that late_fusion uses: predicted the most frequent category",
         ("13", "10"): "productid is not an integer: '12.0'",
     }
     assert list(reasons) == list(expected)
@@ -464,6 +464,23 @@ def test_a_missing_classifier_ends_with_2_and_writes_nothing(source, out, tmp_pa
     assert run(source, "-o", out, load=load) == 2
     assert "run 'dvc repro package'" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == [source]
+
+
+def test_a_row_without_what_the_model_uses_is_listed(source, folder, out):
+    toy = ToyClassifier(model_name="image")
+    assert run(source, "-o", out, "--model", "image", "--images", folder, load=toy) == 1
+    expected = "nothing that image uses: predicted the most frequent category"
+    assert {reason for *_, reason in errors_of(out)} == {expected}
+    assert [int(k) for _, k, _ in errors_of(out)] == [84916 + 3 * i for i in range(1, 11, 2)]
+
+
+@pytest.mark.parametrize("model", ["image", "image_ensemble"])
+def test_a_model_of_images_needs_images(source, out, model, capsys):
+    toy = ToyClassifier()
+    assert run(source, "-o", out, "--model", model, load=toy) == 2
+    assert f"{model} predicts from images: pass --images" in capsys.readouterr().err
+    assert not toy.loads
+    assert not out.exists()
 
 
 def test_a_submission_holds_each_index_once(folder, out, tmp_path, capsys):

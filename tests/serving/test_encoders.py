@@ -2,6 +2,9 @@
 
 import os
 import signal
+import time
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier, RLock
 
 import pytest
 
@@ -43,3 +46,25 @@ def test_errors_of_the_other_process_arrive_and_do_not_end_it(remote):
     with pytest.raises(EncoderError, match="the encoder 'small' has values beyond those"):
         remote.encode(["not finite"])
     assert remote.encode(["a"]) == [1]
+
+
+def test_threads_load_a_part_once():
+    class Model:
+        loading, loads = RLock(), 0
+
+        @encoders.LoadedOnce
+        def part(self):
+            self.loads += 1
+            time.sleep(0.05)  # lets the other threads arrive
+            return object()
+
+    model, together = Model(), Barrier(4)
+
+    def read(_):
+        together.wait(timeout=60)
+        return model.part
+
+    with ThreadPoolExecutor(4) as threads:
+        assert set(threads.map(read, range(4))) == {model.part}
+    assert model.loads == 1
+    assert isinstance(Model.part, encoders.LoadedOnce)

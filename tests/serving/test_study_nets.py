@@ -158,6 +158,36 @@ def test_features_give_the_same_as_products(written):
     np.testing.assert_allclose(loaded.from_features(text=text), alone.fused, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.parametrize("trained", [True, False])
+def test_features_of_products_without_a_modality_give_the_same_as_products(
+    written, tmp_path, trained
+):
+    package = Path(shutil.copytree(written, tmp_path / "package"))
+    summary = storage.read_json(package / "package.json")
+    summary["models"]["image"] = trained
+    storage.write_json(package / "package.json", summary)
+    whole = both(LABELS[8:20:4])
+    given = [*whole, Product(whole[1].title), Product(image=whole[2].image), Product("inconnu")]
+    given.append(Product())
+    text_present = np.array([1, 1, 1, 1, 0, 1, 0], bool)
+    image_present = np.array([1, 1, 1, 0, 1, 0, 0], bool)
+    found = features(package, [*whole, whole[1], whole[2], *whole[:2]])
+    known = np.array([1, 1, 1, 1, 0, 0, 0], np.float32)  # the word "inconnu" is no term
+    text = sparse.csr_array(found[0].multiply(known[:, None]))
+    image = found[1] * image_present[:, None]  # zeros, as the stage `extract` writes
+    values = {
+        "text": {"text": text, "text_present": text_present},
+        "image": {"image": image, "image_present": image_present},
+    }
+    values["fusion"] = values["text"] | values["image"]
+    for name in NETS if trained else ("text", "fusion"):
+        loaded = ProductClassifier.load(package, model=name)
+        expected = loaded.probabilities(prepare(loaded, given)).fused
+        found = loaded.from_features(**values[name])
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
+        np.testing.assert_array_equal(found[6], MISSING)
+
+
 def test_features_that_do_not_fit_are_refused(written):
     text, image = sparse.csr_array(np.eye(27, dtype=np.float32)), np.zeros((27, 3), np.float32)
     net = ProductClassifier.load(written, model="text")
@@ -170,6 +200,11 @@ def test_features_that_do_not_fit_are_refused(written):
         fusion.from_features(text=text, image=image[:2])
     with pytest.raises(ValueError, match="features have 27 columns, the net expects 3"):
         fusion.from_features(image=np.zeros((2, 27), np.float32))
+    with pytest.raises(ValueError, match="image_present without features: pass image"):
+        fusion.from_features(text=text, image_present=np.ones(27, bool))
+    for mask, shown in ((np.ones(2, bool), r"bool \(2,\)"), (np.ones(27), r"float64 \(27,\)")):
+        with pytest.raises(ValueError, match=rf"text_present is {shown}, expected bool \(27,\)"):
+            fusion.from_features(text=text, text_present=mask)
     with pytest.raises(ValueError, match="the ensembles predict from texts and images"):
         ProductClassifier.load(written).from_features(text=text)
 
@@ -212,8 +247,9 @@ def test_the_packaged_nets_reproduce_the_evaluation(built_repository):
 
     evaluated = storage.read_json(built_repository / "reports/evaluate/models.json")
     terms = storage.read_arrays(build / "vectorize/features.npz")
-    images = storage.read_arrays(build / "extract/features.npz")["features"][rows]
-    inputs = {"text": examples.sparse_features(terms)[rows], "image": images}
+    images = storage.read_arrays(build / "extract/features.npz")
+    inputs = {"text": examples.sparse_features(terms)[rows], "image": images["features"][rows]}
+    present = {"text": terms["present"][rows], "image": images["present"][rows]}
     inputs["fusion"] = inputs
     for name, probabilities in served.items():
         expected = storage.read_arrays(build / name / "outputs.npz")["probabilities"][rows]
@@ -222,5 +258,7 @@ def test_the_packaged_nets_reproduce_the_evaluation(built_repository):
         measured = metrics.measure(test["label"].to_numpy(), probabilities)
         assert measured == pytest.approx(evaluated[name]["test"], abs=2e-6)
         model = ProductClassifier.load(build / "package", model=name)
-        values = {key: inputs[key] for key in (("text", "image") if name == "fusion" else (name,))}
+        sides = ("text", "image") if name == "fusion" else (name,)
+        values = {side: inputs[side] for side in sides}
+        values |= {f"{side}_present": present[side] for side in sides}
         np.testing.assert_allclose(model.from_features(**values), expected, atol=1e-4)

@@ -1,3 +1,5 @@
+from concurrent.futures import ThreadPoolExecutor
+
 import nltk.data
 import numpy as np
 import pandas as pd
@@ -250,3 +252,21 @@ def test_clean_equals_naive_on_the_excerpt(pinned_folder, monkeypatch):
     naive = Naive(pinned_folder, monkeypatch)
     paths = sorted(EXCERPT.glob("*/X_*.csv"))
     assert check_every_row(paths, pinned_folder, naive) > 4000
+
+
+def test_threads_load_nltk_data_one_after_the_other(small_folder):
+    before = list(nltk.data.path)
+
+    def enter():
+        with cleaning.nltk_data(small_folder):
+            return list(nltk.data.path)
+
+    with ThreadPoolExecutor(1) as threads:
+        with cleaning.nltk_data(small_folder):
+            first = list(nltk.data.path)
+            other = threads.submit(enter)
+            with pytest.raises(TimeoutError):
+                other.result(timeout=0.3)
+            assert nltk.data.path == first
+        assert other.result(timeout=60) not in (before, first)
+    assert nltk.data.path == before

@@ -32,7 +32,7 @@ from rakuten.category_names import category
 from rakuten.image.preprocessing import ImageError
 from rakuten.model_names import MAIN
 from rakuten.serving import package
-from rakuten.serving.classifier import Choice, Prediction, Product, ProductClassifier
+from rakuten.serving.classifier import Choice, Prediction, Prepared, Product, ProductClassifier
 from rakuten.tracking import registry, served
 from rakuten.tracking.served import ServedClassifier
 
@@ -66,7 +66,7 @@ class Echo:
     """Stands in for the classifier: a product's category is the length of its title."""
 
     warm, offset, summary = False, 0, MappingProxyType(SUMMARY)
-    wait = staticmethod(lambda: None)
+    model_name, wait = "late_fusion", staticmethod(lambda: None)
 
     def warm_up(self):
         self.warm = True
@@ -74,10 +74,13 @@ class Echo:
     def prepare(self, product):
         if product.image == b"not an image":
             raise ImageError("cannot decode 12 bytes")
-        return product
+        title = product.title.replace("<b></b>", "")
+        if self.model_name == "text":
+            return Prepared(title, product.description, None)
+        return Prepared(title, product.description, product.image)
 
     def classify(self, products, *, top):
-        assert self.warm or self.offset, "the default model is loaded at the start"
+        assert self.warm, "a model is loaded before its first request"
         self.wait()
         found = []
         for product in products:
@@ -96,6 +99,7 @@ def model(tmp_path, monkeypatch):
         assert model not in loaded, "each model is opened once"
         loaded.append(model)
         echo = Echo()
+        echo.model_name = model
         echo.offset = MAIN.index(model) - MAIN.index("late_fusion")
         return echo
 
@@ -201,6 +205,16 @@ def test_an_unknown_column_is_reported_in_the_answer(model, kind):
     assert json.loads(answer.response)["predictions"][0]["problem"] == ""
 
 
+def test_loading_again_does_not_wrap_the_parsers_again(model, tmp_path, monkeypatch):
+    before = [vars(scoring_server)[name] for name in served.PARSERS if name != "parse_csv_input"]
+    monkeypatch.setattr(served.ProductClassifier, "load", lambda folder: Echo())
+    context = type("Context", (), {"artifacts": {"package": str(tmp_path)}})
+    ServedClassifier().load_context(context)
+    after = [vars(scoring_server)[name] for name in served.PARSERS if name != "parse_csv_input"]
+    assert after == before
+    assert scoring_server.parse_csv_input.__wrapped__ is served.parse_csv
+
+
 def test_a_request_may_name_another_model(model):
     given = pd.DataFrame({"title": ["ab"]})
     for _ in range(2):
@@ -209,6 +223,27 @@ def test_a_request_may_name_another_model(model):
             label = (2 + MAIN.index(name) - MAIN.index("late_fusion")) % 27
             assert found["prdtypecode"].tolist() == [CODES[label]]
     assert model.predict(None, given)["prdtypecode"].tolist() == [CODES[2]]
+
+
+def test_another_model_is_warmed_up_while_requests_to_loaded_models_are_answered(
+    model, monkeypatch
+):
+    given, answered = pd.DataFrame({"title": ["ab"]}), threading.Event()
+    warm_up, started = Echo.warm_up, threading.Event()
+
+    def wait_and_warm_up(self):
+        started.set()
+        assert answered.wait(timeout=60)
+        warm_up(self)
+
+    monkeypatch.setattr(Echo, "warm_up", wait_and_warm_up)
+    with ThreadPoolExecutor(2) as threads:
+        firsts = [threads.submit(model.predict, None, given, {"model": "text"}) for _ in range(2)]
+        assert started.wait(timeout=60)
+        assert model.predict(None, given)["prdtypecode"].tolist() == [CODES[2]]
+        answered.set()
+        for first in firsts:
+            assert len(first.result()) == 1
 
 
 @pytest.mark.parametrize("name", ["fusion", "bert"])
@@ -284,6 +319,15 @@ def test_with_null_a_bad_product_leaves_the_others(model):
     json.loads(answer.getvalue(), parse_constant=pytest.fail)  # no NaN
     none = model.predict(None, pd.DataFrame(rows[1:2]), {"on_error": "null"})
     assert none["prdtypecode"].tolist() == [None]
+
+
+def test_a_product_without_what_the_model_uses_is_a_problem(model):
+    rows = [{"title": "ab"}, {"title": "", "image": base64_of(b"an image")}, {"title": "<b></b>"}]
+    found = model.predict(None, pd.DataFrame(rows), {"on_error": "null", "model": "text"})
+    assert found["prdtypecode"].isna().tolist() == [False, True, True]
+    assert [reason[:23] for reason in found["problem"]] == ["", *["nothing that text uses "] * 2]
+    ((row, _, reason),) = problems(model, rows)
+    assert (row, reason[:30]) == (2, "nothing that late_fusion uses ")
 
 
 def test_with_null_a_bad_request_is_still_refused(model):
