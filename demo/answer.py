@@ -6,9 +6,10 @@ from textwrap import shorten
 import streamlit as st
 
 from demo import components, heatmap, view_models
-from demo.catalogue import data_url
-from demo.engine import Answer
-from demo.shared import build, catalogue, engine, heading, language, t
+from demo.builds import Build
+from demo.catalogue import Catalogue, data_url
+from demo.engine import Answer, Engine
+from demo.shared import failures_shown, heading, language, t
 from demo.translations import number, percent
 from rakuten.category_names import category
 from rakuten.image import preprocessing
@@ -34,13 +35,19 @@ class Request:
     example: int | None
 
 
-def show(answer: Answer, request: Request) -> None:
-    """Show the prediction, and beside it that of another model if the visitor chose one."""
+def show(answer: Answer, request: Request, opened: Build) -> None:
+    """Show the prediction, and beside it that of another model if the visitor chose one.
+
+    Args:
+        answer: Of the build's engine.
+        request: The product.
+        opened: The build.
+    """
     with st.container(horizontal=True, horizontal_alignment="distribute", key="answer"):
         heading("answer")
         other = st.selectbox(
             t("compare_with"),
-            ["", *engine().others],
+            ["", *opened.engine.others],
             format_func=lambda name: model(name, language()) if name else t("compare_with"),
             key="other_model",
             label_visibility="collapsed",
@@ -53,18 +60,19 @@ def show(answer: Answer, request: Request) -> None:
     if other:
         first, second = st.columns(2, gap="medium")
         with first:
-            _show_model(package.DEFAULT_MODEL)
+            _show_model(package.DEFAULT_MODEL, opened.engine)
             show_prediction(answer.prediction)
         with second:
-            _show_model(other)
-            with st.spinner(t("model_loading", model=model(other, language()))):
-                product = Product(request.title, request.description, request.image)
-                prediction = engine().other(other, answer, product)
-            show_prediction(prediction)
+            _show_model(other, opened.engine)
+            with failures_shown():
+                with st.spinner(t("model_loading", model=model(other, language()))):
+                    product = Product(request.title, request.description, request.image)
+                    prediction = opened.engine.other(other, answer, product)
+                show_prediction(prediction)
     else:
         show_prediction(answer.prediction)
     if request.example is not None:
-        _show_truth(request)
+        _show_truth(request, opened)
 
 
 def show_prediction(prediction: Prediction) -> None:
@@ -83,9 +91,9 @@ def show_prediction(prediction: Prediction) -> None:
     st.html(components.bars(view_models.top_bars(prediction, language()), clear=clear))
 
 
-def _show_model(name: str) -> None:
+def _show_model(name: str, engine: Engine) -> None:
     """Name the model above its prediction, and the products that it knows."""
-    rows = engine().fitted_on(name)
+    rows = engine.fitted_on(name)
     st.html(components.model_name(model(name, language()), t(f"fitted_{rows}")))
 
 
@@ -106,8 +114,14 @@ def show_contributions(prediction: Prediction) -> None:
     st.html(components.note(" ".join((used, t("contributions_note")))))
 
 
-def show_explanation(answer: Answer, request: Request) -> None:
-    """Show the explanation; the slow heatmap is computed last."""
+def show_explanation(answer: Answer, request: Request, opened: Build) -> None:
+    """Show the explanation; the slow heatmap is computed last.
+
+    Args:
+        answer: Of the build's engine.
+        request: The product.
+        opened: The build.
+    """
     st.divider()
     left, right = st.columns(2, gap="large")
     with right:
@@ -116,12 +130,12 @@ def show_explanation(answer: Answer, request: Request) -> None:
     with left:
         least = number(view_models.MIN_EFFECT, language(), digits=1)
         heading("words", t("words_note", least=least))
-        _show_words(answer)
+        _show_words(answer, opened.engine)
     st.divider()
     heading("similar", t("similar_note"))
-    _show_similar(answer)
+    _show_similar(answer, opened.engine, opened.catalogue)
     with regions:
-        _show_regions(answer, request)
+        _show_regions(answer, request, opened.engine)
 
 
 def _thumbnail(image: bytes | None) -> str | None:
@@ -129,12 +143,12 @@ def _thumbnail(image: bytes | None) -> str | None:
     return None if image is None else data_url(preprocessing.decode(image), side=96)
 
 
-def _show_truth(request: Request) -> None:
+def _show_truth(request: Request, opened: Build) -> None:
     """Show an example's category, and the evaluated prediction if it had the same inputs."""
-    truth = catalogue().code(request.example)
+    truth = opened.catalogue.code(request.example)
     text, kind = t("truth", category=category(truth, language()), code=truth), "plain"
-    if request.image == catalogue().image(request.example):
-        row = build().predictions.set_index("id").loc[request.example]
+    if request.image == opened.catalogue.image(request.example):
+        row = opened.predictions.set_index("id").loc[request.example]
         code, kind = int(row["predicted"]), "right" if row["predicted"] == truth else "wrong"
         figures = {"code": code, "probability": percent(row["probability"], language(), digits=1)}
         evaluated = t(f"evaluated_{kind}", category=category(code, language()), **figures)
@@ -142,10 +156,10 @@ def _show_truth(request: Request) -> None:
     st.html(components.note(text, kind=kind))
 
 
-def _show_words(answer: Answer) -> None:
+def _show_words(answer: Answer, engine: Engine) -> None:
     """Show the texts with marked words, and a table of the strongest."""
     with st.spinner(t("words_working")):
-        effects = engine().word_effects(answer)
+        effects = engine.word_effects(answer)
     if not effects:
         st.html(components.note(t("words_none")))
         return
@@ -167,13 +181,12 @@ def _show_words(answer: Answer) -> None:
         st.html(components.note(t("words_faint")))
 
 
-def _show_similar(answer: Answer) -> None:
+def _show_similar(answer: Answer, engine: Engine, products: Catalogue) -> None:
     """Show the most similar training products by text and by image."""
-    products = catalogue()
     for column, kind in zip(st.columns(2, gap="large"), ("text", "image"), strict=True):
         with column:
             heading(f"similar_{kind}", level=3)
-            found = engine().similar(answer, kind)
+            found = engine.similar(answer, kind)
             if not found:
                 st.html(components.note(t(f"similar_none_{kind}")))
                 continue
@@ -193,7 +206,7 @@ def _show_similar(answer: Answer) -> None:
             )
 
 
-def _show_regions(answer: Answer, request: Request) -> None:
+def _show_regions(answer: Answer, request: Request, engine: Engine) -> None:
     """Show the heatmap of region effects."""
     if request.image is None:
         st.html(components.note(t("regions_none")))
@@ -205,9 +218,9 @@ def _show_regions(answer: Answer, request: Request) -> None:
 
     if answer.regions is None:
         advance(0, explanation.GRID**2)
-    effects = engine().region_effects(answer, advance)
+    effects = engine.region_effects(answer, advance)
     bar.empty()
-    pixels = heatmap.network_view(answer.prepared.image, crop=engine().crops_borders)
+    pixels = heatmap.network_view(answer.prepared.image, crop=engine.crops_borders)
     image.image(heatmap.draw(pixels, effects), alt=t("regions_alt"))
     cells = heatmap.strongest(effects)
     if not cells:

@@ -24,6 +24,9 @@ T = TypeVar("T")
 KEPT = Path(".dvc/tmp/demo")
 """Hard links to the files that were opened last: a page started during a rebuild shows these."""
 
+UNREADABLE = (OSError, ValueError, KeyError, EOFError, BadZipFile)
+"""What opening files raises that are incomplete, or that another version of this library wrote."""
+
 logger = logging.getLogger(__name__)
 
 
@@ -109,6 +112,9 @@ class Latest(Generic[T]):
 
         Returns:
             Whether these or older files are open.
+
+        Raises:
+            Exception: One of `UNREADABLE`, if nothing is open and no stage runs.
         """
         with self._lock:
             stamp = _stamp(self.needs)
@@ -116,12 +122,15 @@ class Latest(Generic[T]):
                 try:
                     self._opened, self._stamp = self._create(Path()), stamp
                     _link((*self._folders, *self.needs), self._kept)
-                except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
+                except UNREADABLE as error:
                     if self._opened is None and rebuilds.writer() is None:
                         raise
                     logger.warning("new files cannot be opened yet", exc_info=error)
             if self._opened is None and self._are_kept():
-                self._opened = self._create(self._kept)
+                try:
+                    self._opened = self._create(self._kept)
+                except UNREADABLE as error:
+                    logger.warning("the files opened before cannot be opened", exc_info=error)
             return self._opened is not None
 
     def _are_kept(self) -> bool:

@@ -1,6 +1,5 @@
 """The tab "Classify": a product in, a category and its explanation out."""
 
-import logging
 from pathlib import Path
 from textwrap import shorten
 
@@ -8,13 +7,11 @@ import streamlit as st
 
 from demo import answer, components, examples, uploads
 from demo.answer import Request
-from demo.engine import Answer
-from demo.shared import BUILD, build, catalogue, complete, engine, heading, language, t
+from demo.builds import Build
+from demo.engine import Answer, Engine
+from demo.shared import BUILD, build, complete, failures_shown, heading, language, t
 from demo.translations import number
 from rakuten.category_names import GROUPS
-from rakuten.image import preprocessing
-
-logger = logging.getLogger(__name__)
 
 UPLOADS = Path(__file__).with_name("uploads.js")
 
@@ -26,37 +23,39 @@ def show() -> None:
     """Draw the tab: the form and, beside it, the answer; at first that of an example."""
     if not complete(BUILD, "missing_build"):
         return
+    opened = build()  # once: another visitor may open a newer one meanwhile
     state = st.session_state
-    if "request" not in state and build().examples:
-        state.request = state.shown = _request(build().examples[0])
+    _drop_replaced_example(opened)
+    if "request" not in state and opened.examples:
+        state.request = state.shown = _request(opened.examples[0], opened)
     left, right = st.columns([5, 7], gap="large")
     with left:
-        error = _show_form()
+        error = _show_form(opened)
         if error:
             st.error(error)
-        _show_examples()
+        _show_examples(opened)
     request = state.get("request")
     with right:
         if request is None:
             st.html(components.note(t("answer_waits"), kind="empty"))
             return
-        found = _answer(request)
+        found = _answer(request, opened.engine)
         if found is None:
             return
-        answer.show(found, request)
+        answer.show(found, request, opened)
         if state.get("shown") != request:
             state.shown = request
             st.html(components.bring_into_view(), unsafe_allow_javascript=True)
         answer.show_contributions(found.prediction)
-    answer.show_explanation(found, request)
+    answer.show_explanation(found, request, opened)
 
 
-def _show_examples() -> None:
+def _show_examples(opened: Build) -> None:
     """Draw a strip of buttons with thumbnails, one for each example."""
     heading("examples", level=3)
-    products, style = catalogue(), ""
+    products, style = opened.catalogue, ""
     with st.container(key="examples", horizontal=True, gap="small"):
-        for example in build().examples:
+        for example in opened.examples:
             group = GROUPS.get(example.group, {}).get(language(), "")
             kind = t(f"kind_{example.kind}", group=group)
             title = _plain(shorten(products.title(example.product), 48, placeholder=" …"))
@@ -74,9 +73,9 @@ def _show_examples() -> None:
     st.html(f"<style>{style}</style>")
 
 
-def _request(example: examples.Example) -> Request:
+def _request(example: examples.Example, opened: Build) -> Request:
     """Convert an example to a request."""
-    products = catalogue()
+    products = opened.catalogue
     return Request(
         products.title(example.product)[:MAX_TITLE],
         products.description(example.product)[:MAX_DESCRIPTION],
@@ -87,8 +86,10 @@ def _request(example: examples.Example) -> Request:
 
 def _use_example(example: examples.Example) -> None:
     """Fill the form with an example and classify it."""
-    st.session_state.request = _request(example)
-    _fill(st.session_state.request)
+    opened = build()
+    if example in opened.examples:  # a build opened since the button was drawn may lack it
+        st.session_state.request = _request(example, opened)
+        _fill(st.session_state.request)
 
 
 def _fill(request: Request) -> None:
@@ -99,7 +100,18 @@ def _fill(request: Request) -> None:
     state.uploads = state.get("uploads", 0) + 1  # a new, empty uploader
 
 
-def _show_form() -> str | None:
+def _drop_replaced_example(opened: Build) -> None:
+    """Drop the example if it comes from an older build with other data or another split."""
+    state = st.session_state
+    request = state.get("request")
+    if request is None or request.example is None:
+        return
+    if not _has_texts(opened, request.example, request.title, request.description):
+        del state.request
+        state.example = None
+
+
+def _show_form(opened: Build) -> str | None:
     """Draw the form; when submitted, store the request or return an error message."""
     state = st.session_state
     with st.form("product", border=False):
@@ -137,29 +149,28 @@ def _show_form() -> str | None:
         image = kept
     if not (title.strip() or description.strip() or image):
         return t("error_nothing")
-    state.request = Request(title, description, image, _unchanged_example(title, description))
+    example = state.get("example")
+    if example is not None and not _has_texts(opened, example, title, description):
+        example = None
+    state.request = Request(title, description, image, example)
     return None
 
 
-def _unchanged_example(title: str, description: str) -> int | None:
-    """Return the id of the example if its texts are unchanged: its true category is known."""
-    product = st.session_state.get("example")
-    if product is None:
-        return None
-    texts = catalogue().title(product)[:MAX_TITLE], catalogue().description(product)
-    return product if texts == (title, description) else None
+def _has_texts(opened: Build, product: int, title: str, description: str) -> bool:
+    """Return whether a test product has these texts: then its true category can be shown."""
+    if not (opened.predictions["id"] == product).any():
+        return False
+    texts = opened.catalogue.title(product), opened.catalogue.description(product)
+    return (title, description) == (texts[0][:MAX_TITLE], texts[1][:MAX_DESCRIPTION])
 
 
-def _answer(request: Request) -> Answer | None:
+def _answer(request: Request, engine: Engine) -> Answer | None:
     """Classify the product; show a message if that fails."""
-    with st.spinner(t("loading" if not st.session_state.get("loaded") else "working")):
-        try:
-            found = engine().answer(request.title, request.description, request.image)
-        except (preprocessing.ImageError, ValueError, OSError) as error:
-            logger.warning("a product could not be classified", exc_info=error)
-            st.error(t("error_other", reason=str(error)))
-            return None
-    st.session_state.loaded = True
+    found = None
+    loading = t("loading" if not st.session_state.get("loaded") else "working")
+    with failures_shown(), st.spinner(loading):
+        found = engine.answer(request.title, request.description, request.image)
+        st.session_state.loaded = True
     return found
 
 

@@ -3,7 +3,8 @@
 import streamlit as st
 
 from demo import components, view_models
-from demo.shared import BUILD, build, catalogue, complete, heading, language, t
+from demo.catalogue import Catalogue
+from demo.shared import BUILD, build, complete, heading, language, t
 from demo.translations import percent
 from rakuten.category_names import category
 
@@ -15,7 +16,8 @@ def show() -> None:
     """Draw the tab."""
     if not complete(BUILD, "missing_build"):
         return
-    predictions = build().predictions
+    opened = build()
+    predictions = opened.predictions
     errors = int((predictions["actual"] != predictions["predicted"]).sum())
     heading("pairs", t("pairs_note", errors=errors, rows=len(predictions)))
     pairs = view_models.confused_pairs(predictions, PAIRS)
@@ -24,21 +26,20 @@ def show() -> None:
     for start in range(0, len(pairs), 2):
         for column, pair in zip(st.columns(2), pairs[start : start + 2], strict=False):
             with column.container(border=True, height="stretch"):
-                _show_pair(*pair)
+                _show_pair(*pair, opened.catalogue)
 
 
-def _show_pair(codes: tuple[int, int], records: list[dict]) -> None:
+def _show_pair(codes: tuple[int, int], records: list[dict], products: Catalogue) -> None:
     """Show two categories and the products of one that were predicted as the other."""
     names = [f"{category(code, language())} ({code})" for code in codes]
     st.subheader(t("pair", first=names[0], second=names[1]), anchor=False)
     count = "one_error" if len(records) == 1 else "many_errors"
     st.html(components.note(t(count, count=len(records))))
-    st.html(components.cards(map(_card, records[:EXAMPLES]), wide=True))
+    st.html(components.cards([_card(one, products) for one in records[:EXAMPLES]], wide=True))
 
 
-def _card(record: dict) -> components.Card:
+def _card(record: dict, products: Catalogue) -> components.Card:
     """Show a misclassified product."""
-    products = catalogue()
     predicted = category(int(record["predicted"]), language())
     return components.Card(
         products.thumbnail(record["id"]),

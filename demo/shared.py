@@ -1,11 +1,13 @@
 """Resources that all visitors share, and helpers for text on the page."""
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import streamlit as st
 
 from demo import components
-from demo.builds import Build, Latest, Results
-from demo.catalogue import Catalogue
-from demo.engine import Engine
+from demo.builds import UNREADABLE, Build, Latest, Results
 from demo.paths import MODELS_NEED, PACKAGE, PRODUCTS_NEED, REPORTS_NEED, missing
 from demo.translations import translate
 from rakuten.serving import rebuilds
@@ -13,20 +15,12 @@ from rakuten.serving import rebuilds
 BUILD = Latest(Build, (*MODELS_NEED, *PRODUCTS_NEED), name="build", folders=[PACKAGE])
 RESULTS = Latest(Results, REPORTS_NEED, name="results")
 
+logger = logging.getLogger(__name__)
+
 
 def build() -> Build:
-    """Return the build that the page shows; `complete` opens it."""
+    """Return the build that `complete` opened; the next call may return a newer one."""
     return BUILD.current()
-
-
-def catalogue() -> Catalogue:
-    """Return the products."""
-    return build().catalogue
-
-
-def engine() -> Engine:
-    """Return the models."""
-    return build().engine
 
 
 def results() -> Results:
@@ -52,14 +46,20 @@ def heading(key: str, note: str = "", level: int = 2) -> None:
 
 
 def complete(latest: Latest, key: str) -> bool:
-    """Open the latest files; if there are none, show what to run or that DVC is rebuilding them.
+    """Open the latest files; if that fails, show why, what to run or that DVC is rebuilding them.
 
     Args:
         latest: Opens them.
         key: The message that names missing files.
     """
-    if latest.refresh():
-        return True
+    try:
+        if latest.refresh():
+            return True
+    except UNREADABLE as error:
+        logger.warning("the files cannot be opened", exc_info=error)
+        reason = str(error) if isinstance(error, (OSError, ValueError)) else repr(error)
+        st.error(t("unreadable", reason=reason))
+        return False
     absent = missing(latest.needs)
     if not absent or rebuilds.writer(patience=rebuilds.PATIENCE) is not None:
         st.info(t("rebuilding", files=", ".join(map(str, absent or latest.needs))))
@@ -69,8 +69,22 @@ def complete(latest: Latest, key: str) -> bool:
     return False
 
 
+@contextmanager
+def failures_shown() -> Iterator[None]:
+    """Show a message if a product cannot be classified."""
+    try:
+        yield
+    except (ValueError, OSError) as error:  # an image that cannot be decoded is a ValueError
+        logger.warning("a product could not be classified", exc_info=error)
+        st.error(t("error_other", reason=str(error)))
+
+
 @st.fragment(run_every=2)
 def _draw_again_when_open(latest: Latest) -> None:
-    """Draw the page again once the files can be opened."""
-    if latest.refresh():
+    """Draw the page again once the files are opened, or cannot be."""
+    try:
+        finished = latest.refresh()
+    except UNREADABLE:
+        finished = True  # `complete` shows the error
+    if finished:
         st.rerun()

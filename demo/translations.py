@@ -34,6 +34,10 @@ TEXTS: dict[str, dict[str, str]] = {
         "fr": "DVC est en train de recalculer {files}. Cette page s'affichera ensuite d'elle-même.",
         "en": "DVC is rebuilding {files}. This page will then appear by itself.",
     },
+    "unreadable": {
+        "fr": "Les fichiers ne peuvent pas être ouverts : {reason}",
+        "en": "The files cannot be opened: {reason}",
+    },
     "missing_reports": {
         "fr": "Les résultats manquent : {files}. Lancez « make repro » dans le dossier du projet, "
         "puis rechargez cette page.",

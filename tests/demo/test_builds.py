@@ -7,6 +7,7 @@ import pytest
 
 from demo.builds import Latest
 from rakuten import storage
+from rakuten.serving.package import OutdatedError
 
 NEEDS = (Path("build/package/package.json"), Path("build/clean/products.parquet"))
 
@@ -107,3 +108,15 @@ def test_unusable_files_are_an_error():
     latest = Latest(lambda root: storage.read_text(root / "absent"), NEEDS, name="x")
     with pytest.raises(FileNotFoundError, match="absent does not exist"):
         latest.refresh()
+
+
+def test_kept_files_of_an_older_version_are_not_shown(folder, lock):
+    """After `git pull` and during a rebuild, the page waits for the new files."""
+    (folder / ".dvc/tmp").mkdir(parents=True)
+    assert Latest(Opened, NEEDS, name="x").refresh()
+    lock("build/package")
+
+    def refuse(root):
+        raise OutdatedError(root, "has no backbone")
+
+    assert not Latest(refuse, NEEDS, name="x").refresh()
