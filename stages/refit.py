@@ -1,14 +1,10 @@
 """Refit the text ensemble and the image ensemble on all labelled products, for the package."""
 
-from pathlib import Path
-
 import numpy as np
 
 from rakuten import stage_log, storage
 from rakuten.data.examples import check_ids
 from rakuten.models import image_ensemble, text_ensemble
-
-OUTPUT = Path("build/refit")
 
 
 def main() -> None:
@@ -30,10 +26,10 @@ def main() -> None:
 
         stored = text_ensemble.read("build/text_ensemble", text_settings)
         own = texts.take(text_rows), examples.labels[text_rows]
-        text_ensemble.refit(*own, stored, text_settings, seed=seed).write(OUTPUT / "text")
-        evaluated = image_ensemble.read("build/image_ensemble")
+        text_ensemble.refit(*own, stored, text_settings, seed=seed).write("build/refit/text")
+        fitted = image_ensemble.read("build/image_ensemble")
         shown = image_ensemble.views(features, image_rows), examples.labels[image_rows]
-        image_ensemble.refit(*shown, evaluated, image_settings, seed=seed).write(OUTPUT / "image")
+        image_ensemble.refit(*shown, fitted, image_settings, seed=seed).write("build/refit/image")
         counts = {"products": int(chosen.sum()), "text": len(text_rows), "image": len(image_rows)}
         storage.write_json("reports/refit/metrics.json", options | counts)
         log.wrote(f"ensembles fitted on {options['rows']} rows")
