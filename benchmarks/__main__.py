@@ -6,7 +6,7 @@ from benchmarks import measure
 
 SUBJECTS = (
     "sample", "clean", "vectorize", "extract", "parity", "nets", "training", "predict", "serve",
-    "overhead",
+    "overhead", "repro",
 )  # fmt: skip
 
 

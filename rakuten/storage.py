@@ -274,10 +274,11 @@ def write_figure(path: str | Path, figure) -> None:
 
     Args:
         path: The target file.
-        figure: A `matplotlib.figure.Figure`; its dpi is kept.
+        figure: A `matplotlib.figure.Figure` with an Agg canvas; its dpi is kept.
     """
     content = io.BytesIO()
-    figure.savefig(content, format="png", metadata={"Software": None})
+    # `savefig` gives the same bytes, but draws twice: the first time only for the layout.
+    figure.canvas.print_png(content, metadata={"Software": None})
     write_bytes(path, content.getvalue())
 
 

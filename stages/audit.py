@@ -11,8 +11,7 @@ MODELS = ("text_ensemble", "image_ensemble", "late_fusion")
 
 def main() -> None:
     """Read texts, images and the ensembles' outputs; write tables of product ids and a summary."""
-    settings = audit.Settings(**storage.read_params("audit"))
-    threads = prefetch.available_cpus()
+    settings, threads = audit.Settings(**storage.read_params("audit")), prefetch.available_cpus()
     with stage_log.stage("audit") as log, storage.ImageArchive("data/images.zip") as archive:
         table = storage.read_table("build/clean/products.parquet")
         parts = storage.read_table("build/split/parts.parquet")
@@ -28,13 +27,12 @@ def main() -> None:
         tables, summary = audit.leakage(rows, texts, hashes, scores, settings, threads=threads)
         train = rows["part"].eq("train").to_numpy()
         ids, labels = (rows[name].to_numpy()[train] for name in ("id", "label"))
-        suspects, classes = audit.suspect_labels(ids, labels, scores["late_fusion"][train])
-        tables |= {"suspect_labels": suspects, "suspect_classes": classes}
+        found = audit.suspect_labels(ids, labels, scores["late_fusion"][train])
+        tables |= dict(zip(("suspect_labels", "suspect_classes"), found, strict=True))
         for name, values in tables.items():
             storage.write_csv(f"reports/audit/tables/{name}.csv", values)
-        storage.write_json(
-            "reports/audit/summary.json", summary | {"suspect_labels": len(suspects)}
-        )
+        counts = {"suspect_labels": len(tables["suspect_labels"])}
+        storage.write_json("reports/audit/summary.json", summary | counts)
         log.wrote(audit.summary_line(summary["parts"]))
 
 

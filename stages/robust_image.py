@@ -1,19 +1,16 @@
 """Measure the image ensemble and late fusion on perturbed test images: blurred, rotated, grey."""
 
-from functools import partial
-
 from rakuten import prefetch, stage_log, storage
 from rakuten.data import products
 from rakuten.data.examples import join
 from rakuten.evaluation import image_robustness, robustness
-from rakuten.image import encoder
 from rakuten.models import calibration, image_ensemble, late_fusion
 
 
 def main() -> None:
     """Read images and models, perturb the images of test products; write a table of accuracies."""
-    seed, section = storage.read_params("seed", "encode_image")
-    fitting, options = storage.read_params("image_ensemble", "robust_image")
+    seed, section, options = storage.read_params("seed", "encode_image", "robust_image")
+    settings = image_ensemble.Settings(**storage.read_params("image_ensemble"))
     with stage_log.stage("robust_image") as log, storage.ImageArchive("data/images.zip") as archive:
         table = storage.read_table("build/clean/products.parquet")
         parts = storage.read_table("build/split/parts.parquet")
@@ -27,16 +24,11 @@ def main() -> None:
 
         names = products.image_names(table.iloc[rows])
         contents = [archive.read(f"image_train/{name}") for name in names]
-        path, spec = encoder.read()
-        del section["encoder"], section["precision"]  # chosen when the network was written
-        network = encoder.ImageEncoder(path, spec, threads=prefetch.available_cpus())
-        preparation = spec.preparation(**section)
+        encode = image_robustness.open_encoder(section, threads=prefetch.available_cpus())
         views, groups = image_ensemble.views(features, examples.rows("train")), parts["group"]
-        settings = image_ensemble.Settings(**fitting)
         trained = image_robustness.image_trainings(
-            stored, views, preparation.views, examples, groups.to_numpy(), settings, seed=seed
+            stored, views, section["views"], examples, groups.to_numpy(), settings, seed=seed
         )
-        encode = partial(image_robustness.encode, network=network, preparation=preparation)
         by_text, labels = late_fusion.masked(text, examples, rows), examples.labels[rows]
         models = image_robustness.image_models(trained, fusion, contents, by_text, encode)
         measured = robustness.table("image", labels, models, image_robustness.PERTURBATIONS)

@@ -2,9 +2,8 @@
 
 from rakuten import prefetch, stage_log, storage
 from rakuten.data import splits
-from rakuten.data.examples import join, out_of_fold_outputs
+from rakuten.data.examples import out_of_fold_outputs
 from rakuten.models import text_ensemble
-from rakuten.text import html
 
 
 def main() -> None:
@@ -15,11 +14,9 @@ def main() -> None:
         products = storage.read_table("build/clean/products.parquet")
         parts = storage.read_table("build/split/parts.parquet")
         vectors = storage.read_arrays("build/encode_text/vectors.npz")
-        has_text = products["has_text"].to_numpy()
-        examples = join(products, parts, vectors.pop("ids"), has_text, None)
-        texts = text_ensemble.Texts(examples.ids, *html.plain_texts(products), vectors)
-        train = examples.rows("train")
-        log.received(f"{len(train):,} train rows, sentence vectors: {', '.join(vectors) or 'none'}")
+        examples, texts = text_ensemble.join(products, parts, vectors)
+        train, fields = examples.rows("train"), ", ".join(texts.vectors) or "none"
+        log.received(f"{len(train):,} train rows, sentence vectors: {fields}")
         labels, groups = examples.labels[train], parts["group"].to_numpy()[train]
         folds = splits.folds(labels, groups, count=settings.folds, seed=seed)
         with log.timed("fit_seconds"):

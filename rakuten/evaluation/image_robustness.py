@@ -2,7 +2,8 @@
 
 import io
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
+from functools import cache, partial
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -11,8 +12,7 @@ from rakuten import stage_log
 from rakuten.data import splits
 from rakuten.data.examples import Examples
 from rakuten.evaluation.robustness import NONE, Models
-from rakuten.image import extraction, preprocessing
-from rakuten.image.encoder import BATCH
+from rakuten.image import encoder, extraction, preprocessing
 from rakuten.models import image_ensemble, late_fusion
 from rakuten.models.calibration import Calibration
 from rakuten.models.image_ensemble import Blocks, ImageEnsemble
@@ -107,6 +107,28 @@ def image_models(
     return models
 
 
+def open_encoder(
+    section: Mapping[str, Any], *, threads: int
+) -> Callable[[Sequence[bytes]], dict[str, np.ndarray]]:
+    """Open the network of the stage encode_image.
+
+    Args:
+        section: The section `encode_image` of params.yaml.
+        threads: Number of threads of the network.
+
+    Returns:
+        The function `encode` for this network and the section's views.
+
+    Raises:
+        FileNotFoundError: If the stage has not run.
+    """
+    path, spec = encoder.read()
+    written = ("encoder", "precision")  # chosen when the network was written
+    options = {name: value for name, value in section.items() if name not in written}
+    network = encoder.ImageEncoder(path, spec, threads=threads)
+    return partial(encode, network=network, preparation=spec.preparation(**options))
+
+
 def encode(
     contents: Sequence[bytes],
     *,
@@ -126,7 +148,7 @@ def encode(
     count = len(contents)
     prepared = (preprocessing.prepare(content, preparation) for content in contents)
     with stage_log.progress([], total=count, unit="image", description="features") as bar:
-        found = extraction.compute_features(prepared, count, network, BATCH, bar.update)
+        found = extraction.compute_features(prepared, count, network, encoder.BATCH, bar.update)
     return {kind: array.swapaxes(0, 1) for kind, array in found.items()}
 
 

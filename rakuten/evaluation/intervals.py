@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import ndtr, ndtri
 
+from rakuten import stage_log
 from rakuten.categories import NUM_CATEGORIES
 from rakuten.evaluation.metrics import are_probabilities, rounded, scored
 from rakuten.model_names import BY_NAME
@@ -124,7 +125,10 @@ def interval_table(
 
     cache: dict[tuple[str, bytes], dict[str, Resampled]] = {}  # pairs often share their rows
     records = []
-    for model, other, rows_of, chosen in compared:
+    bar = stage_log.progress(
+        compared, total=len(compared), unit="comparison", description="intervals", delay=2.0
+    )
+    for model, other, rows_of, chosen in bar:
         names = [name for name in (model, other) if name]
         for name in names:
             if (name, chosen.tobytes()) not in cache:

@@ -1,6 +1,7 @@
 """Predict perturbed texts with the text ensemble and late fusion."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -10,7 +11,7 @@ from rakuten.data.examples import Examples
 from rakuten.evaluation.robustness import NONE, Models
 from rakuten.models import late_fusion, text_ensemble
 from rakuten.models.calibration import Calibration
-from rakuten.models.text_ensemble import Settings, TextEnsemble, Texts
+from rakuten.models.text_ensemble import TextEnsemble, Texts
 from rakuten.text import augment
 
 PERTURBATIONS = (NONE, *augment.PERTURBATIONS)
@@ -22,8 +23,8 @@ def text_trainings(
     texts: Texts,
     examples: Examples,
     groups: np.ndarray,
-    settings: Settings,
     *,
+    copies: int,
     seed: int,
     threads: int,
 ) -> dict[str, TextEnsemble]:
@@ -34,13 +35,14 @@ def text_trainings(
         texts: n products.
         examples: The same n products; those of the train part that have a text are fitted on.
         groups: int64 (n,), equal for duplicates.
-        settings: The section `text_ensemble` of params.yaml with more augmented copies.
+        copies: Perturbed copies of each train product.
         seed: Seed of the folds, the SVM's row order and the copies.
         threads: Number of concurrent fits.
 
     Returns:
         Ensembles by the name of their training: "plain", the stored one, and "augmented".
     """
+    settings = replace(stored.settings, augmented_copies=copies)
     train = examples.rows("train")
     labels = examples.labels[train]
     folds = splits.folds(labels, groups[train], count=settings.folds, seed=seed)

@@ -16,10 +16,12 @@ from scipy import sparse
 
 from rakuten import storage
 from rakuten.categories import NUM_CATEGORIES
+from rakuten.data import examples
 from rakuten.models import stacking
-from rakuten.text import augment, terms
+from rakuten.text import augment, html, terms
 
 if TYPE_CHECKING:
+    import pandas as pd
     from sklearn.naive_bayes import MultinomialNB
     from sklearn.svm import LinearSVC
 
@@ -101,6 +103,28 @@ class Texts:
             [self.descriptions[row] for row in rows],
             {field: vectors[rows] for field, vectors in self.vectors.items()},
         )
+
+
+def join(
+    products: "pd.DataFrame", parts: "pd.DataFrame", vectors: Mapping[str, np.ndarray]
+) -> tuple[examples.Examples, Texts]:
+    """Match texts and sentence vectors with labels and parts by id.
+
+    Args:
+        products: Columns id, label, has_text, designation, description; ascending id.
+        parts: Columns id, part; the same ids in the same order.
+        vectors: ids int64 (n,), and sentence vectors float (n, 512) by field.
+
+    Returns:
+        The examples, present where there is a text, and the texts, in ascending id.
+
+    Raises:
+        ValueError: If the ids of the three differ or are in another order.
+    """
+    fields = {name: values for name, values in vectors.items() if name != "ids"}
+    present = products["has_text"].to_numpy()
+    joined = examples.join(products, parts, vectors["ids"], present, None)
+    return joined, Texts(joined.ids, *html.plain_texts(products), fields)
 
 
 @dataclass(frozen=True)

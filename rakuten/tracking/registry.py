@@ -19,9 +19,10 @@ from mlflow.entities.model_registry import ModelVersion
 
 from rakuten import storage
 from rakuten.serving import package
-from rakuten.tracking import git, requirements
+from rakuten.tracking import git, requirements, versions
 from rakuten.tracking.comparison import compare, describe
 from rakuten.tracking.mirror import KEY, NOTE, Mirror
+from rakuten.tracking.versions import DATA, DATA_DIGEST, DIGEST
 
 NAME = "rakuten-product-classifier"
 """The registered model."""
@@ -31,9 +32,6 @@ CHAMPION = "champion"
 
 RECORD = Path("reports/champion.json")
 """Which package is champion, and the comparison that decided it; in git."""
-
-DIGEST, DATA, DATA_DIGEST = "package.digest", "data.name", "data.digest"
-"""Tags of a version."""
 
 PROMOTED = "promoted.clone"
 """The tag of a version with the clone of the repository that made it the champion."""
@@ -76,15 +74,17 @@ def register(mirror: Mirror, repository: Path) -> tuple[int, bool]:
     with mirror.exclusive():
         if found := _version_of(mirror, digest):
             return int(found.version), False
-        tags = _tags(summary, digest, git.head(repository))
+        tags = versions.tags(summary, digest, git.head(repository))
         run_id = _run_of(mirror, summary, tags)
-        mirror.log(run_id, metrics=_metrics(summary, "test/"))
+        mirror.log(run_id, metrics=versions.metrics(summary, "test/"))
         mirror.log_dataset(run_id, summary["dataset"])
         logged = _log(mirror, run_id, folder)
         mirror.call("set_terminated", run_id, "FINISHED")
         with _default_store(mirror):
             version = mlflow.register_model(logged, NAME, tags=tags)
-        mirror.call("update_model_version", NAME, version.version, _description(summary, tags))
+        mirror.call(
+            "update_model_version", NAME, version.version, versions.description(summary, tags)
+        )
         return int(version.version), True
 
 
@@ -96,7 +96,7 @@ def _run_of(mirror: Mirror, summary: dict, tags: dict[str, str]) -> str:
             mirror.log(run.info.run_id, tags=tags)
             return run.info.run_id
     origin = {KEY: key, "source": "packaged", "model": "package", "dvc.stage": "package"}
-    origin |= {"data": tags[DATA], NOTE: _description(summary, tags)}
+    origin |= {"data": tags[DATA], NOTE: versions.description(summary, tags)}
     return mirror.create(f"package {tags[DIGEST][:7]}", origin | tags)
 
 
@@ -420,38 +420,3 @@ def _default_store(mirror: Mirror) -> Iterator[None]:
         yield
     finally:
         mlflow.set_tracking_uri(before)  # type: ignore[arg-type]  # None unsets it
-
-
-def _tags(summary: dict, digest: str, commit: str) -> dict[str, str]:
-    """List the tags of a version."""
-    metrics = {name: str(value) for name, value in _metrics(summary, "test.").items()}
-    data = {DATA: summary["dataset"]["name"], DATA_DIGEST: summary["dataset"]["digest"]}
-    return {DIGEST: digest, **data, "git.commit": commit, **metrics}
-
-
-def _metrics(summary: dict, prefix: str) -> dict[str, float]:
-    """Select the test metrics of the default model."""
-    test = summary["test"][package.DEFAULT_MODEL]
-    return {f"{prefix}{name}": value for name, value in test.items() if value is not None}
-
-
-def _description(summary: dict, tags: dict[str, str]) -> str:
-    """Describe a version for the user interface."""
-    test = summary["test"][package.DEFAULT_MODEL]
-    metrics = "no test products"
-    if test["rows"]:
-        metrics = (
-            f"weighted F1 {test['weighted_f1']:.1%}, accuracy {test['accuracy']:.1%} on "
-            f"{test['rows']:,} test products"
-        )
-    fitted = summary.get("fitted_on", {})  # packages of earlier versions have none
-    refitted = ""
-    if fitted.get("rows") == "all":
-        refitted = (
-            "Figures: fitted on the train part. Packaged: ensembles refitted on all "
-            f"{fitted['products']:,} labelled products. "
-        )
-    return (
-        f"Trained on {tags[DATA]} (data {tags[DATA_DIGEST][:7]}): {metrics}. {refitted}Package "
-        f"{tags[DIGEST][:7]}, commit {tags['git.commit'][:7] or 'unknown'}."
-    )

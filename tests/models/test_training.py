@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -236,3 +238,31 @@ def test_threads_cannot_change_later():
     keras.ops.ones(1)
     with pytest.raises(RuntimeError, match="cannot be modified"):
         determinism.configure(seed=1, threads=1)
+
+
+@pytest.mark.parametrize("name", [pytest.param("dense", marks=pytest.mark.slow), "fusion"])
+def test_a_refit_equals_the_fit_of_a_new_net(name):
+    examples = small_examples()
+    settings = training.Settings(**SETTINGS)
+    used, new = (training.Refits(NETS[name](6), settings, seed=1) for _ in range(2))
+    used.fit(replace(examples, features=examples.features + 1), epochs=3)
+    for refits in (used, new):
+        refits.fit(examples, epochs=2)
+    for first, second in zip(*(one.outputs(examples.features) for one in (used, new)), strict=True):
+        np.testing.assert_array_equal(first, second)
+
+
+def test_the_start_is_measured_without_dropout_on_validation_rows():
+    examples = small_examples()
+    net = NETS["fusion"](6)
+    before = training.outputs(net, examples, trained=True)["probabilities"]
+    curves = training.fit(
+        net, examples, training.Settings(**SETTINGS | {"epochs": 1}), seed=1,
+        on_epoch=lambda *_: None, evaluate_start=True,
+    )  # fmt: skip
+    rows = examples.rows("validation")
+    labels = examples.labels[rows]
+    loss = -np.log(before[rows, labels]).mean()
+    assert curves["validation_loss"][0] == pytest.approx(loss, rel=1e-5)
+    correct = before[rows].argmax(axis=1) == labels
+    assert curves["validation_accuracy"][0] == pytest.approx(correct.mean())
