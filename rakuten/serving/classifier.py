@@ -5,9 +5,11 @@ another, see `package.models`. Products are prepared with the same code as in tr
 loaded when the first product needs it. The networks are run by ONNX Runtime and NumPy.
 """
 
+import inspect
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +18,9 @@ from rakuten import model_names, storage
 from rakuten.categories import CODES, NUM_CATEGORIES
 from rakuten.category_names import category
 from rakuten.data.examples import Features
-from rakuten.image import preprocessing
+from rakuten.image import encoder as image_encoder
+from rakuten.image import extraction, preprocessing
+from rakuten.models import text_ensemble
 from rakuten.serving import package, rebuilds
 from rakuten.serving.ensembles import Ensembles
 from rakuten.serving.interface import (
@@ -28,7 +32,27 @@ from rakuten.serving.interface import (
     Probabilities,
     Product,
 )
+from rakuten.text import encoder as text_encoder
 from rakuten.text.html import plain_text
+
+SECTIONS: dict[str, Callable] = {
+    "encode_image": partial(
+        image_encoder.EncoderSpec.preparation,
+        None,  # type: ignore[arg-type]  # the arguments do not depend on the encoder
+    ),
+    "image_encoder": image_encoder.EncoderSpec,
+    "text_encoder": text_encoder.EncoderSpec,
+    "text_ensemble": text_ensemble.Settings,
+    "extract": extraction.Settings,
+    "backbone": image_encoder.EncoderSpec,
+}
+"""Sections of a package's summary, and the functions whose arguments they hold."""
+
+UNUSED = {("encode_image", "encoder"), ("encode_image", "precision")}
+"""Keys of these sections that opening does not use: the encoder's own section describes it."""
+
+KEYS = {*SECTIONS, "clean", "vectorize", "threads", "prior"}
+"""What a package's summary needs besides what `package.read_summary` checks."""
 
 
 class ProductClassifier:
@@ -41,17 +65,15 @@ class ProductClassifier:
         model: The model: `rakuten.serving.ensembles.Ensembles` or `study_nets.StudyNets`.
     """
 
-    def __init__(self, folder: str | Path, summary: Mapping, *, model: str, threads: int):
+    def __init__(
+        self, folder: str | Path, summary: Mapping, *, model: str, threads: int | None = None
+    ):
         package.check_model(folder, summary, model)
+        _check_keys(folder, summary)
         self.summary, self.model_name = summary, model
         self._pin = rebuilds.Pin(folder)
         self.folder = self._pin.folder
-        try:
-            self.model = _open(self.folder, summary, model=model, threads=threads)
-        except (KeyError, TypeError) as error:  # a section or one of its keys is missing or unknown
-            raise package.OutdatedError(
-                folder, f"has other keys than expected ({error})"
-            ) from error
+        self.model = _open(self.folder, summary, model=model, threads=threads or summary["threads"])
 
     @classmethod
     def load(
@@ -83,7 +105,7 @@ class ProductClassifier:
 
         def load() -> ProductClassifier:
             summary = package.read_summary(folder)
-            return cls(folder, summary, model=model, threads=threads or summary["threads"])
+            return cls(folder, summary, model=model, threads=threads)
 
         return rebuilds.read(folder, load)
 
@@ -215,6 +237,21 @@ class ProductClassifier:
             ValueError: See `classify`.
         """
         return self.classify([self.prepare(product) for product in products], top=top)
+
+
+def _check_keys(folder: str | Path, summary: Mapping) -> None:
+    """Refuse a package whose settings another version of this library wrote."""
+    if missing := sorted(KEYS - summary.keys()):
+        raise package.OutdatedError(folder, f"has other keys than expected (no {missing[0]})")
+    for section, create in SECTIONS.items():
+        if summary[section] is None:  # a network that the package does without
+            continue
+        values = {k: v for k, v in summary[section].items() if (section, k) not in UNUSED}
+        try:
+            inspect.signature(create).bind(**values)
+        except TypeError as error:
+            reason = f"has other keys than expected in {section} ({error})"
+            raise package.OutdatedError(folder, reason) from error
 
 
 def _open(folder: Path, summary: Mapping, *, model: str, threads: int) -> Model:

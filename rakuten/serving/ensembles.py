@@ -36,8 +36,6 @@ class Ensembles:
         loading: Held while a part of the model is loaded.
         fusion: The weights by which the late fusion combines text and image.
 
-    Raises:
-        KeyError, TypeError: If the summary lacks a setting, or has one that is unknown.
     """
 
     def __init__(self, folder: Path, summary: Mapping, *, model: str, threads: int):

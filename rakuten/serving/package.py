@@ -74,8 +74,9 @@ def read_summary(folder: str | Path = FOLDER) -> dict:
         received = len(summary["categories"])
         expected = f"expected the {NUM_CATEGORIES} of rakuten.categories.CODES"
         raise OutdatedError(folder, f"has {received} categories: {expected}")
-    if "backbone" not in summary:
-        raise OutdatedError(folder, "has no backbone")
+    for key in ("backbone", "models"):
+        if key not in summary:
+            raise OutdatedError(folder, f"has no {key}")
     return summary
 
 

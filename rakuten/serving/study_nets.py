@@ -52,8 +52,6 @@ class StudyNets:
         preparation: How VGG16's images are made.
         loading: Held while a part of the model is loaded.
 
-    Raises:
-        KeyError, TypeError, ValueError: If the summary lacks a setting, or has one that is unknown.
     """
 
     def __init__(self, folder: Path, summary: Mapping, *, model: str, threads: int):

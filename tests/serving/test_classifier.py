@@ -156,6 +156,9 @@ def test_a_package_of_an_older_version_is_refused(package):
         ("text_ensemble", "svd", "add"),
         ("text_ensemble", "folds", "remove"),
         ("text_ensemble", None, "remove"),
+        ("backbone", "std", "remove"),
+        ("extract", "crops", "add"),
+        ("threads", None, "remove"),
     ],
 )
 def test_a_package_with_other_settings_is_refused_when_it_is_opened(package, section, key, change):
@@ -172,6 +175,15 @@ def test_a_package_with_other_settings_is_refused_when_it_is_opened(package, sec
         r"run 'dvc repro package'.*'python -m rakuten register', 'python -m rakuten promote'"
     )
     with pytest.raises(ValueError, match=message):
+        ProductClassifier.load(package)
+
+
+def test_an_error_of_a_model_is_not_taken_for_another_version(package, monkeypatch):
+    def fail(folder):
+        raise KeyError("a bug")
+
+    monkeypatch.setattr(calibration, "read", fail)
+    with pytest.raises(KeyError, match="a bug"):
         ProductClassifier.load(package)
 
 

@@ -62,6 +62,9 @@ def test_an_outdated_package_names_the_remedies_for_folder_and_registry(tmp_path
     message = "no backbone.*: run 'dvc repro package'; if .* registry.*'python -m rakuten promo"
     with pytest.raises(package.OutdatedError, match=message) as caught:
         package.read_summary(tmp_path)
+    storage.write_json(tmp_path / "package.json", {"categories": list(CODES), "backbone": None})
+    with pytest.raises(package.OutdatedError, match="has no models"):
+        package.read_summary(tmp_path)
     again = copy.copy(caught.value)  # as in pickle, by which Ray and Spark send it
     assert (type(again), str(again)) == (package.OutdatedError, str(caught.value))
 
