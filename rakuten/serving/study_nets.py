@@ -129,7 +129,7 @@ class StudyNets:
             raise ValueError(f"{missing[0]}_present without features: pass {missing[0]} as well")
         used = {}
         for side in features:
-            mask = present.get(side, np.ones(count, bool))
+            mask = np.asarray(present.get(side, np.ones(count, bool)))
             if mask.dtype != bool or mask.shape != (count,):
                 raise ValueError(
                     f"{side}_present is {mask.dtype} {mask.shape}, expected bool ({count},): one "
