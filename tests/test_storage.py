@@ -10,6 +10,7 @@ import zipfile
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from repository import ROOT
 from ruamel.yaml import YAMLError
@@ -20,6 +21,7 @@ from rakuten import storage
 def write_everything(folder):
     frame = pd.DataFrame({"id": [1, 2], "text": ["é", None], "share": [0.1, 1 / 3]})
     figure = Figure()
+    FigureCanvasAgg(figure)
     figure.add_subplot().plot([1, 2])
     storage.write_table(folder / "t.parquet", frame)
     storage.write_csv(folder / "t.csv", frame)

@@ -3,9 +3,17 @@
 Screenshots are left in build/demo/screenshots.
 """
 
+import sys
+
 import psutil
 import pytest
 from page_cases import DESKTOP, PATIENCE, serve
+
+
+@pytest.fixture(autouse=True)
+def main_module(monkeypatch):
+    """Undo that `AppTest` replaces `__main__`, which processes of later tests would run."""
+    monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])
 
 
 @pytest.fixture(scope="session")
