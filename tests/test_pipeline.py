@@ -51,6 +51,10 @@ def test_every_stage_is_a_script_and_every_script_a_stage():
         assert stage["cmd"] == f"python -m stages.{name}"
 
 
+def test_the_lock_has_the_stages_of_today():
+    assert set(yaml.safe_load((ROOT / "dvc.lock").read_text())["stages"]) == set(STAGES)
+
+
 @pytest.mark.parametrize("name", STAGES)
 def test_code_deps_are_exactly_the_modules_reached_by_imports(name):
     declared = {dep for dep in STAGES[name]["deps"] if dep.endswith(".py")}
