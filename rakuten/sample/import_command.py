@@ -66,7 +66,7 @@ def main(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         sys.stderr.write("error: nothing was imported: interrupted\n")
         return 1
-    console.show(f"imported {summary}\ndata/ and data.dvc are written; next: dvc repro\n")
+    console.show(f"imported {summary}\ndata/ and data.dvc are written; next: make repro\n")
     return 0
 
 

@@ -44,7 +44,7 @@ class OutdatedError(ValueError):
     def __init__(self, folder: str | Path, problem: str):
         super().__init__(
             f"{Path(folder) / SUMMARY} {problem}, another version of this library wrote it: run "
-            "'dvc repro package'; if it came from the registry, then register and promote the new "
+            "'make repro'; if it came from the registry, then register and promote the new "
             "package ('python -m rakuten register', 'python -m rakuten promote')"
         )
         self._arguments = folder, problem
@@ -68,7 +68,7 @@ def read_summary(folder: str | Path = FOLDER) -> dict:
     """
     path = Path(folder) / SUMMARY
     if not path.exists():
-        raise FileNotFoundError(f"{path} does not exist: run 'dvc repro package'")
+        raise FileNotFoundError(f"{path} does not exist: run 'make repro'")
     summary = storage.read_json(path)
     if tuple(summary["categories"]) != CODES:
         received = len(summary["categories"])

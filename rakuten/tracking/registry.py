@@ -241,7 +241,7 @@ def _candidate(mirror: Mirror, repository: Path, version: int | None) -> ModelVe
     found = {int(one.version): one for one in _versions(mirror)}
     if not found:
         raise RegistryError(
-            f"{NAME} has no version and {package.FOLDER} does not exist: run 'dvc repro package'"
+            f"{NAME} has no version and {package.FOLDER} does not exist: run 'make repro'"
         )
     version = max(found) if version is None else version
     if version not in found:
@@ -372,9 +372,7 @@ def _summary(folder: Path) -> dict:
         name for name in (package.SUMMARY, package.PREDICTIONS) if not (folder / name).exists()
     ]
     if missing:
-        raise RegistryError(
-            f"{package.FOLDER} has no {' and no '.join(missing)}: run 'dvc repro package'"
-        )
+        raise RegistryError(f"{package.FOLDER} has no {' and no '.join(missing)}: run 'make repro'")
     return storage.read_json(folder / package.SUMMARY)
 
 

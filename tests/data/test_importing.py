@@ -466,7 +466,7 @@ def test_command_line_imports_with_dvc(tmp_path, monkeypatch, capsys, expected):
     assert capsys.readouterr().out == (
         "imported 12 products in 12 categories, 1 products to predict, 13 images (0.0 MB)\n"
         "missing: 0 titles (0 products have no text), 0 images; left out: 0 images that no row "
-        "names\ndata/ and data.dvc are written; next: dvc repro\n"
+        "names\ndata/ and data.dvc are written; next: make repro\n"
     )
     assert digest(root / "data") == expected
     assert storage.read_yaml(root / "data.dvc")["outs"][0]["nfiles"] == 5

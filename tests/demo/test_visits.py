@@ -218,7 +218,7 @@ def test_a_page_is_drawn_from_one_build(disk):
 @pytest.mark.parametrize(
     ("error", "words"),
     [
-        (OutdatedError("build/package", "has no backbone"), "dvc repro package"),
+        (OutdatedError("build/package", "has no backbone"), "make repro"),
         (KeyError("average"), "KeyError('average')"),
     ],
 )

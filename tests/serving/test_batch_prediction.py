@@ -459,10 +459,10 @@ def test_unusable_input_ends_with_2_before_the_classifier_loads(
 
 def test_a_missing_classifier_ends_with_2_and_writes_nothing(source, out, tmp_path, capsys):
     def load(folder):
-        raise FileNotFoundError(f"{folder} does not exist: run 'dvc repro package' to build it")
+        raise FileNotFoundError(f"{folder} does not exist: run 'make repro' to build it")
 
     assert run(source, "-o", out, load=load) == 2
-    assert "run 'dvc repro package'" in capsys.readouterr().err
+    assert "run 'make repro'" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == [source]
 
 

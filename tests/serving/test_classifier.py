@@ -130,7 +130,7 @@ def test_an_ensemble_alone_leaves_out_what_it_does_not_use(package, modality):
 
 
 def test_a_missing_package_or_one_with_other_categories_is_refused(package, tmp_path):
-    with pytest.raises(FileNotFoundError, match="run 'dvc repro package'"):
+    with pytest.raises(FileNotFoundError, match="run 'make repro'"):
         ProductClassifier.load(tmp_path / "absent")
     summary = storage.read_json(package / "package.json") | {"categories": [1, 2]}
     storage.write_json(package / "package.json", summary)
@@ -142,7 +142,7 @@ def test_a_package_of_an_older_version_is_refused(package):
     summary = storage.read_json(package / "package.json")
     del summary["backbone"]
     storage.write_json(package / "package.json", summary)
-    with pytest.raises(ValueError, match=r"has no backbone.*run 'dvc repro package'"):
+    with pytest.raises(ValueError, match=r"has no backbone.*run 'make repro'"):
         ProductClassifier.load(package)
 
 
@@ -172,7 +172,7 @@ def test_a_package_with_other_settings_is_refused_when_it_is_opened(package, sec
     storage.write_json(package / "package.json", summary)
     message = (
         rf"package\.json has other keys than expected .*{key or section}.*"
-        r"run 'dvc repro package'.*'python -m rakuten register', 'python -m rakuten promote'"
+        r"run 'make repro'.*'python -m rakuten register', 'python -m rakuten promote'"
     )
     with pytest.raises(ValueError, match=message):
         ProductClassifier.load(package)

@@ -59,7 +59,7 @@ def test_predictions_are_those_of_test_products_with_the_models_inputs():
 
 def test_an_outdated_package_names_the_remedies_for_folder_and_registry(tmp_path):
     storage.write_json(tmp_path / "package.json", {"categories": list(CODES)})
-    message = "no backbone.*: run 'dvc repro package'; if .* registry.*'python -m rakuten promo"
+    message = "no backbone.*: run 'make repro'; if .* registry.*'python -m rakuten promo"
     with pytest.raises(package.OutdatedError, match=message) as caught:
         package.read_summary(tmp_path)
     storage.write_json(tmp_path / "package.json", {"categories": list(CODES), "backbone": None})

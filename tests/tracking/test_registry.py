@@ -157,7 +157,7 @@ def test_a_package_of_links_is_registered(packaged, mirror, tmp_path_factory):
 
 def test_an_incomplete_package_is_refused(packaged, mirror):
     (packaged / "build/package/test.npz").unlink()
-    with pytest.raises(registry.RegistryError, match=r"no test\.npz: run 'dvc repro package'"):
+    with pytest.raises(registry.RegistryError, match=r"no test\.npz: run 'make repro'"):
         registry.register(mirror, packaged)
     shutil.rmtree(packaged / "build/package")
     with pytest.raises(
