@@ -22,6 +22,18 @@ class Share:
     choose: Callable[[pd.DataFrame, list[str]], np.ndarray]
 
 
+def least_per_category(parts: tuple[float, ...]) -> int:
+    """Count the products that a category needs for each part that is not 0 to receive one.
+
+    Args:
+        parts: Shares of train, validation and test.
+
+    Returns:
+        The number of products.
+    """
+    return math.ceil(1 / min(part for part in parts if part > 0) - 1e-9)
+
+
 def choose(
     ids: np.ndarray,
     codes: np.ndarray,
@@ -44,14 +56,14 @@ def choose(
         groups: int64 (n,), the smallest id of each product's group of duplicates.
         share: Share of each category's products, above 0, at most 1. Groups of duplicates, above
             all those of several categories, can make it larger.
-        parts: Shares of train, validation and test. A category keeps enough products for each part
-            that is not 0 to receive one, or all that it has.
+        parts: Shares of train, validation and test. A category keeps `least_per_category(parts)`
+            products, or all that it has.
 
     Returns:
         bool (n,), in the order of the ids.
     """
     categories, category = np.unique(codes, return_inverse=True)
-    fewest = math.ceil(1 / min(part for part in parts if part > 0) - 1e-9)
+    fewest = least_per_category(parts)
     first = pd.Series(ids).groupby([category, groups]).transform("min").to_numpy()
     last = np.empty(len(categories), np.int64)
     for row in range(len(categories)):

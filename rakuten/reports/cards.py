@@ -375,8 +375,17 @@ def _leakage(leakage: pd.DataFrame) -> dict | None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run `python -m rakuten cards write|check`."""
-    parser = argparse.ArgumentParser(prog="python -m rakuten cards", description=__doc__)
-    parser.add_argument("action", choices=["write", "check"])
+    parser = argparse.ArgumentParser(
+        prog="python -m rakuten cards",
+        description=f"Bring {MODEL_CARD} and {DATA_CARD} up to date with the last rebuild "
+        "('make readme').",
+    )
+    parser.add_argument(
+        "action",
+        choices=["write", "check"],
+        help="write: write both cards again; check: list the cards that are out of date, exit "
+        "status 1 if there are any",
+    )
     action = parser.parse_args(arguments).action
     reports = read()
     files = {MODEL_CARD: model_card(reports), DATA_CARD: data_card(reports)}

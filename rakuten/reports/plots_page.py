@@ -54,7 +54,11 @@ def fetch(package: str, sha256: str) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run `python -m rakuten plots`."""
-    parser = argparse.ArgumentParser(prog="python -m rakuten plots", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m rakuten plots",
+        description=f"Download the scripts that draw the charts of 'make plots' to {FOLDER}, so "
+        "that its page also works offline. 'make plots' runs this itself.",
+    )
     parser.parse_args(arguments)
     try:
         for package, sha256 in SCRIPTS.items():

@@ -240,8 +240,18 @@ def write_or_check(files: Mapping[str, str], action: str) -> int:
 
 def main(arguments: list[str]) -> int:
     """Run `python -m rakuten readme show|write|check`."""
-    parser = argparse.ArgumentParser(prog="python -m rakuten readme", description=__doc__)
-    parser.add_argument("action", choices=["show", "write", "check"])
+    parser = argparse.ArgumentParser(
+        prog="python -m rakuten readme",
+        description="Show the results of the last rebuild ('make results'), or bring the generated "
+        f"sections of {README} and {PIPELINE} up to date with it ('make readme').",
+    )
+    parser.add_argument(
+        "action",
+        choices=["show", "write", "check"],
+        help="show: print each model's test figures, the differences between models and the size "
+        "of the data; write: fill in the sections; check: list the files that are out of date, "
+        "exit status 1 if there are any",
+    )
     action = parser.parse_args(arguments).action
     if action == "show":
         clean, split = (storage.read_json(f"reports/{name}.json") for name in ("clean", "split"))

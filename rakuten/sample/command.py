@@ -1,9 +1,10 @@
 """Write a synthetic catalogue: `python -m rakuten sample OUT`."""
 
 import argparse
+import shlex
 from pathlib import Path
 
-from rakuten import prefetch
+from rakuten import console, prefetch
 from rakuten.sample.catalogue import FLOOR, QUALITY, write_sample
 
 
@@ -14,23 +15,44 @@ def _arguments() -> argparse.ArgumentParser:
     )
     parser.add_argument("out", type=Path, help="the folder to write, new or empty")
     parser.add_argument(
-        "--products", type=int, default=1350, help="labelled products (%(default)s)"
+        "--products",
+        type=int,
+        default=1350,
+        help="number of labelled products (default: %(default)s)",
     )
     parser.add_argument(
-        "--test-products", type=int, default=0, help="unlabelled products (%(default)s)"
+        "--test-products",
+        type=int,
+        default=0,
+        help="number of unlabelled products, as in X_test (default: %(default)s)",
     )
-    parser.add_argument("--seed", type=int, default=0, help="of all random choices (%(default)s)")
-    parser.add_argument("--floor", type=int, default=FLOOR, help="least class size (%(default)s)")
     parser.add_argument(
-        "--quality", type=int, default=QUALITY, help="of the JPEGs, 1 to 95 (%(default)s)"
+        "--seed", type=int, default=0, help="seed of all random choices (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--floor",
+        type=int,
+        default=FLOOR,
+        help="least number of labelled products of a category (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--quality",
+        type=int,
+        default=QUALITY,
+        help="quality of the JPEG images, 1 to 95 (default: %(default)s)",
     )
     images = parser.add_mutually_exclusive_group()
-    images.add_argument("--no-images", action="store_true", help="write the tables only")
+    images.add_argument("--no-images", action="store_true", help="write only the tables")
     images.add_argument(
-        "--images", type=int, help="number of products with an image, the first ones (all)"
+        "--images",
+        type=int,
+        help="only this number of products has an image, the first ones (default: all have one)",
     )
     parser.add_argument(
-        "--processes", type=int, default=prefetch.available_cpus(), help="(%(default)s)"
+        "--processes",
+        type=int,
+        default=prefetch.available_cpus(),
+        help="number of processes that draw (default: the available CPUs, %(default)s)",
     )
     return parser
 
@@ -59,4 +81,10 @@ def main(arguments: list[str]) -> int:
         )
     except (ValueError, FileExistsError) as error:
         parser.error(str(error))
+    written = options.products + options.test_products
+    lacking = options.no_images or (options.images is not None and options.images < written)
+    console.show(
+        f"wrote {written:,} products to {options.out}; next: python -m rakuten import "
+        f"{'--allow-missing-images ' if lacking else ''}{shlex.quote(str(options.out))}\n"
+    )
     return 0

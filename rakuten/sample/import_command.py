@@ -8,6 +8,7 @@ import argparse
 import logging
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -42,7 +43,8 @@ def main(arguments: list[str]) -> int:
     parser.add_argument(
         "--share", type=_share, default=1.0, metavar="SHARE",
         help="import only this share of the labelled products, such as 0.05: the oldest of each "
-        "category with all their duplicates; its test products are test products of the whole",
+        "category with all their duplicates, and at least 10 of each category (with the default "
+        "split); its test products are test products of the whole",
     )  # fmt: skip
     for kind, lacking in (("images", "an image"), ("titles", "a title")):
         parser.add_argument(
@@ -50,7 +52,9 @@ def main(arguments: list[str]) -> int:
             default=[], help=f"accept products without {lacking}",
         )  # fmt: skip
     parser.add_argument(
-        "--drops", action="store_true", help="join the tables of the paths, in their order"
+        "--drops",
+        action="store_true",
+        help="join several deliveries of one catalogue, in the given order (docs/scale.md)",
     )
     options = vars(parser.parse_args(arguments))
     size = options.pop("share")
@@ -66,7 +70,11 @@ def main(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         sys.stderr.write("error: nothing was imported: interrupted\n")
         return 1
-    console.show(f"imported {summary}\ndata/ and data.dvc are written; next: make repro\n")
+    note = ""
+    if share:
+        least = shares.least_per_category(_parts(storage.read_params("split")))
+        note = f"at least {least} products of each category are kept, or all that it has\n"
+    console.show(f"imported {summary}\n{note}data/ and data.dvc are written; next: make repro\n")
     return 0
 
 
@@ -95,9 +103,7 @@ def choose(table: pd.DataFrame, digests: list[str], *, share: float) -> np.ndarr
     groups = ids
     if split["keep_duplicates_together"]:
         groups = splits.duplicate_groups(ids, tokens(table, **clean), digests)
-    test, validation = split["test_share"], split["validation_share"]
-    parts = (1 - test - validation, validation, test)
-    return shares.choose(ids, codes, groups, share=share, parts=parts)
+    return shares.choose(ids, codes, groups, share=share, parts=_parts(split))
 
 
 def tokens(table: pd.DataFrame, **settings) -> list[str]:
@@ -120,6 +126,12 @@ def tokens(table: pd.DataFrame, **settings) -> list[str]:
             **settings,
         )
     return columns["tokens"]
+
+
+def _parts(split: Mapping) -> tuple[float, float, float]:
+    """Read the shares of train, validation and test."""
+    test, validation = split["test_share"], split["validation_share"]
+    return 1 - test - validation, validation, test
 
 
 def _share(text: str) -> float:

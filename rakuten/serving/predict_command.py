@@ -1,7 +1,8 @@
 """Predict the categories of products: of a file, or of one product given by its texts and image.
 
 A file is predicted in chunks. An interrupted run continues when the same command is run again.
-Rows that cannot be read in full are predicted from what can be read and listed in OUT.errors.csv.
+Rows that cannot be read in full are predicted from part of their data or from none, and listed in
+OUT.errors.csv. Category names are in French; docs/serving.md describes the columns of the output.
 
 The packaged ensembles are refitted on all labelled products (refit.rows in params.yaml): do not
 measure them on these. The reported figures are of ensembles fitted on the train part. The study's
@@ -89,7 +90,7 @@ def format_prediction(prediction: "Prediction", *, as_json: bool, blocks: bool) 
     names = [choice.name if blocks else _ascii(choice.name) for choice in prediction.top]
     width = max(map(len, names))
     lines = [
-        f"{name:<{width}}  {choice.code:>4}  {choice.probability:>7.1%}  "
+        f"{name:<{width}}  {choice.code:>4}  {_percent(choice.probability):>7}  "
         f"{format_bar(choice.probability, blocks=blocks)}".rstrip()
         for name, choice in zip(names, prediction.top, strict=True)
     ]
@@ -128,7 +129,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("products", nargs="?", type=Path, help="CSV or Parquet file of products")
     parser.add_argument("-o", "--out", type=Path, help="file to write, .csv or .parquet")
-    parser.add_argument("--images", type=Path, help="folder or archive; default: text alone")
+    parser.add_argument(
+        "--images", type=Path, help="folder or archive of images (default: text alone)"
+    )
     parser.add_argument(
         "--submission", action="store_true", help="write the format of the challenge"
     )
@@ -146,7 +149,9 @@ def _parser() -> argparse.ArgumentParser:
         metavar="NAME",
         help=f"one of {', '.join(model_names.MAIN)} (default: %(default)s)",
     )
-    parser.add_argument("--package", type=Path, help="folder of the classifier (that of the stage)")
+    parser.add_argument(
+        "--package", type=Path, help=f"folder of the classifier (default: {package.FOLDER})"
+    )
     return parser
 
 
@@ -224,6 +229,11 @@ def _predict_one(given: argparse.Namespace, load: "Load | None") -> int:
     (prediction,) = loaded.classify([prepared], top=given.top)
     console.show(format_prediction(prediction, as_json=given.json, blocks=_can_show_blocks()))
     return 0
+
+
+def _percent(probability: float) -> str:
+    """Format a probability; one that is not quite 1 is not shown as certain."""
+    return ">99.9%" if 0.9995 <= probability < 1 else f"{probability:.1%}"
 
 
 def _ascii(name: str) -> str:

@@ -89,11 +89,15 @@ class Summary:
         Returns:
             One or two lines, the last one ended.
         """
-        text = f"{out}: {self.products} products"
+        text = f"{out}: {self.products} product{'' if self.products == 1 else 's'}"
         if images:
             text += f", {self.missing_images} of them without an image in {images}"
         if self.bad_rows:
-            text += f"\n{errors}: {self.bad_rows} rows that could not be read in full"
+            rows, their = ("row", "its") if self.bad_rows == 1 else ("rows", "their")
+            text += (
+                f"\n{errors}: {self.bad_rows} {rows} that could not be read in full, predicted "
+                f"from part of {their} data or from none"
+            )
         return f"{text}\n"
 
 

@@ -186,10 +186,10 @@ def champion(mirror: Mirror, repository: Path) -> str:
     """
     version = _aliased(mirror)
     if version is None:
-        remedy = "sync" if (repository / RECORD).exists() else "promote"
-        raise RegistryError(
-            f"no version of {NAME} is champion: run 'python -m rakuten {remedy}' first"
-        )
+        remedy = "promote', which also registers build/package if it is new"
+        if (repository / RECORD).exists():
+            remedy = f"sync', which restores the champion of {RECORD}"
+        raise RegistryError(f"no version of {NAME} is champion: run 'python -m rakuten {remedy}")
     return f"version {version.version} of {NAME}. {version.description}"
 
 

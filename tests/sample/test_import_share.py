@@ -176,5 +176,7 @@ def test_the_command_imports_a_share_with_the_pinned_tokenizer(
     shutil.copy(ROOT / "rakuten/data/resources.yaml", root / "rakuten/data")
     monkeypatch.chdir(root)
     assert import_command.main([str(given), "--allow-missing-images", "--share", "0.5"]) == 0
-    assert " of 400 products in 27 categories" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert " of 400 products in 27 categories" in shown
+    assert "at least 10 products of each category are kept" in shown
     assert not np.any([path.name == "build" for path in root.iterdir()])

@@ -146,10 +146,13 @@ def test_command_line_reports_wrong_arguments(tmp_path, capsys):
     assert not (tmp_path / "out").exists()
 
 
-def test_command_line_writes(tmp_path):
+def test_command_line_writes(tmp_path, capsys):
     out = tmp_path / "out"
     main([str(out), "--products", "27", "--floor", "1", "--no-images", "--processes", "1"])
     assert len(pd.read_csv(out / "Y_train_CVw08PX.csv")) == 27
+    assert capsys.readouterr().out == (
+        f"wrote 27 products to {out}; next: python -m rakuten import --allow-missing-images {out}\n"
+    )
 
 
 def test_images_of_the_first_products_only(tmp_path, small):

@@ -21,7 +21,7 @@ from prediction_cases import (
 
 from rakuten import categories
 from rakuten.data import products
-from rakuten.serving import batch_prediction, product_tables
+from rakuten.serving import batch_prediction, prediction_files, product_tables
 from rakuten.serving.classifier import Product
 
 
@@ -341,7 +341,8 @@ def test_faulty_rows_are_listed_and_the_others_are_predicted(folder, out, tmp_pa
         assert reasons[place].startswith(reason)
     assert "caf\ufffd" in toy.seen
     assert "nul byte" in toy.seen
-    assert "8 rows that could not be read in full" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "8 rows that could not be read in full, predicted from part of their data or" in shown
 
 
 def test_a_submission_is_complete_despite_faulty_rows(folder, out, tmp_path):
@@ -496,3 +497,11 @@ def test_a_submission_holds_each_index_once(folder, out, tmp_path, capsys):
 def test_a_submission_cannot_be_parquet(source, tmp_path, capsys):
     assert run(source, "--submission", "-o", tmp_path / "y.parquet") == 2
     assert "the challenge expects CSV" in capsys.readouterr().err
+
+
+def test_one_row_is_reported_in_the_singular():
+    summary = prediction_files.Summary(products=1, bad_rows=1)
+    assert summary.report("y.csv", None, "y.csv.errors.csv") == (
+        "y.csv: 1 product\ny.csv.errors.csv: 1 row that could not be read in full, predicted from "
+        "part of its data or from none\n"
+    )

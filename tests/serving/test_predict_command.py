@@ -119,3 +119,14 @@ def test_bars_are_drawn_in_eighths_of_a_character():
     assert predict_command.format_bar(0.5 / predict_command.BAR, blocks=True) == "▌"
     assert predict_command.format_bar(0.0, blocks=True) == ""
     assert predict_command.format_bar(0.5, blocks=False) == "#" * (predict_command.BAR // 2)
+
+
+@pytest.mark.parametrize(
+    ("probability", "shown"),
+    [(1.0, "100.0%"), (0.9997, ">99.9%"), (0.9994, "99.9%"), (0.1, "10.0%")],
+)
+def test_a_probability_below_1_is_not_shown_as_certain(probability, shown):
+    found = ToyClassifier().predict_one(Product("Piscine"), 1)
+    found = replace(found, top=(replace(found.top[0], probability=probability),))
+    line = predict_command.format_prediction(found, as_json=False, blocks=True).splitlines()[0]
+    assert f" {shown} " in line

@@ -168,10 +168,10 @@ def test_an_incomplete_package_is_refused(packaged, mirror):
 
 def test_champion_shows_it_or_the_command_that_makes_one(packaged, mirror, capsys):
     assert main(["champion"]) == 2
-    assert "run 'python -m rakuten promote' first" in capsys.readouterr().err
+    assert "run 'python -m rakuten promote', which also registers" in capsys.readouterr().err
     storage.write_json(packaged / registry.RECORD, {"package": "f" * 32})
     assert main(["champion"]) == 2
-    assert "run 'python -m rakuten sync' first" in capsys.readouterr().err
+    assert "run 'python -m rakuten sync', which restores" in capsys.readouterr().err
     (packaged / registry.RECORD).unlink()
     main(["promote"])
     capsys.readouterr()
