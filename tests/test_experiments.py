@@ -56,7 +56,7 @@ def experiments(folder, *options):
 def test_one_changed_parameter_runs_what_follows_from_it_alone(experiments_repository):
     folder = experiments_repository
     log = run(["dvc", "exp", "run", "-n", "less-dropout", "-S", "fusion.dropout=0.3"], folder)
-    assert stages_run(log) == ["fusion", "evaluate", "charts"]
+    assert stages_run(log) == ["fusion", "evaluate", "charts", "package"]
     (new,) = runs(folder, "tags.dvc.experiment = 'less-dropout'")
     assert new.data.params["fusion.dropout"] == "0.3"
     assert new.data.metrics["test/accuracy"] == metrics(folder)["fusion"]["test"]["accuracy"]
@@ -74,7 +74,7 @@ def test_six_queued_and_a_temporary_run_reach_the_one_database(experiments_repos
     run(["dvc", "exp", "run", "--queue", *grid, *QUICK], folder)
     start_workers(folder)
     log = run(["dvc", "exp", "run", "--temp", "-S", "fusion.dropout=0.7", *QUICK], folder)
-    assert stages_run(log) == ["fusion", "evaluate", "charts"]
+    assert stages_run(log) == ["fusion", "evaluate", "charts", "package"]
     status, printed = finish(folder)
     assert status.count("Success") == 6, status
 
