@@ -51,8 +51,8 @@ def test_every_stage_is_a_script_and_every_script_a_stage():
         assert stage["cmd"] == f"python -m stages.{name}"
 
 
-def test_the_lock_has_the_stages_of_today():
-    assert set(yaml.safe_load((ROOT / "dvc.lock").read_text())["stages"]) == set(STAGES)
+def test_the_lock_has_no_stages_of_the_past():
+    assert set(yaml.safe_load((ROOT / "dvc.lock").read_text())["stages"]) <= set(STAGES)
 
 
 @pytest.mark.parametrize("name", STAGES)
