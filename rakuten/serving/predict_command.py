@@ -2,7 +2,7 @@
 
 A file is predicted in chunks. An interrupted run continues when the same command is run again.
 Rows that cannot be read in full are predicted from part of their data or from none, and listed in
-OUT.errors.csv. Category names are in French; docs/predicting.md describes the columns of the output.
+OUT.errors.csv. Category names are in French; docs/predicting.md describes the output's columns.
 
 The packaged ensembles are refitted on all labelled products (refit.rows in params.yaml): do not
 measure them on these. The reported figures are of ensembles fitted on the train part. The study's
