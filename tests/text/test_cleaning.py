@@ -1,10 +1,13 @@
 from concurrent.futures import ThreadPoolExecutor
 
+import nltk.corpus
 import nltk.data
 import numpy as np
 import pandas as pd
 import pytest
 from naive_text import TAGS, WORDS, Naive, random_lines
+from nltk.corpus.reader import WordNetCorpusReader
+from nltk.corpus.util import LazyCorpusLoader
 from nltk_cases import write_nltk_data
 from repository import ROOT
 
@@ -37,7 +40,15 @@ def naive(small_folder, monkeypatch):
     return Naive(small_folder, monkeypatch)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(autouse=True)
+def unloaded_wordnet(monkeypatch):
+    """Let NLTK load WordNet again, from the folder of the test: it keeps one per process."""
+    other_languages = LazyCorpusLoader("omw-1.4", WordNetCorpusReader, None)
+    wordnet = LazyCorpusLoader("wordnet", WordNetCorpusReader, other_languages)
+    monkeypatch.setattr(nltk.corpus, "wordnet", wordnet)
+
+
+@pytest.fixture
 def cleaner(small_folder):
     return cleaning.Cleaner(small_folder, **OPTIONS)
 
