@@ -187,7 +187,7 @@ def model_card(reports: Reports) -> str:
         leakage=_leakage(reports.tables["audit/tables/leakage"]),
         suspects=reports.values["audit/summary"]["suspect_labels"],
         refit=reports.values["refit/metrics"],
-        train_rows=reports.values["split"]["parts"]["train"],
+        rows=reports.values["split"]["parts"],
         test_rows=reports.values["split"]["parts"]["test"],
         resources=reports.resources,
     )
