@@ -188,7 +188,6 @@ def model_card(reports: Reports) -> str:
         suspects=reports.values["audit/summary"]["suspect_labels"],
         refit=reports.values["refit/metrics"],
         rows=reports.values["split"]["parts"],
-        test_rows=reports.values["split"]["parts"]["test"],
         resources=reports.resources,
     )
 
