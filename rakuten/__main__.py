@@ -35,6 +35,9 @@ COMMANDS = {
         "rakuten.serving.predict_command", "predict the category of a product or of a file"
     ),
     "ray": Command("rakuten.distributed.command", "clean, encode or predict on a Ray cluster"),
+    "search": Command(
+        "rakuten.tracking.search_command", "search for parameters by a validation metric"
+    ),
     "sync": Command(
         "rakuten.tracking.command", "restore missing runs and the champion in MLflow", ("sync",)
     ),

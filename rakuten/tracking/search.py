@@ -1,0 +1,329 @@
+"""Search for parameters: Optuna proposes settings, and DVC runs each as an ordinary experiment.
+
+The study is an SQLite database in `FOLDER`, which `make clean` keeps. A killed search continues
+with the setting that it was measuring. Experiments of its name that are finished are not run again.
+"""
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import math
+import os
+import signal
+import statistics
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+import dvc.api
+import optuna
+from optuna.trial import TrialState
+
+from rakuten import stage_log, storage
+from rakuten.tracking.git import Commit, Repository
+from rakuten.tracking.search_file import Search, SearchError
+
+FOLDER = Path(".dvc/tmp/search")
+"""The studies and the experiments' logs: beside DVC's queue, ignored by git."""
+
+SIGNIFICANT = 4
+"""Digits of a searched number: params.yaml stays readable."""
+
+MAX_FAILURES = 3
+"""Experiments that may fail in a row: more, and the fault is not in the setting."""
+
+MAX_REPEATS = 100
+"""Proposals in a row that were measured before: more, and every setting of the ranges was."""
+
+STOP_TIMEOUT = 30.0
+"""Seconds that DVC and its stage may take to end after an interruption."""
+
+DECIDING = ("params.yaml", "dvc.yaml", "data.dvc", "rakuten", "stages")
+"""What decides an experiment's result: it must not change while a search lasts."""
+
+
+class Measured(NamedTuple):
+    """A setting with its results.
+
+    Attributes:
+        name: The first part of its experiments' names.
+        setting: Values by the name of the parameter.
+        values: The metric for each seed; empty if an experiment failed.
+    """
+
+    name: str
+    setting: dict[str, Any]
+    values: list[float]
+
+    @property
+    def mean(self) -> float:
+        """The mean over the seeds, by which settings are ranked."""
+        return statistics.fmean(self.values)
+
+    @property
+    def deviation(self) -> float:
+        """The standard deviation over the seeds, NaN for a single one."""
+        return statistics.stdev(self.values) if len(self.values) > 1 else math.nan
+
+
+class ExperimentError(RuntimeError):
+    """An experiment failed, or has no such metric."""
+
+
+def run(search: Search, root: Path) -> None:
+    """Measure settings until the search's number of trials is reached.
+
+    The first setting is that of params.yaml, if it is within the ranges.
+
+    Args:
+        search: What to search.
+        root: The project's folder.
+
+    Raises:
+        SearchError: If the search cannot run, or several experiments fail in a row.
+        KeyboardInterrupt: After Ctrl-C or SIGTERM, when the experiment has ended.
+    """
+    with _exclusive(search, root) as lock, Repository(root) as repository:
+        study = _open(search, root)
+        measured = study.get_trials(states=(TrialState.COMPLETE,))
+        if len(measured) >= search.trials:
+            return
+        _check_start(study, search, repository)
+        seeds: list[int | None] = list(search.seeds) or [None]
+        failures = 0
+        with stage_log.progress(
+            [],
+            total=search.trials * len(seeds),
+            initial=len(measured) * len(seeds),
+            unit="experiment",
+            description=search.name,
+        ) as bar:
+            for number, setting in _proposals(study, search):
+                name, values = _name(search, number), []
+                try:
+                    for seed in seeds:
+                        values.append(_measure(search, name, setting, seed, repository, lock))
+                        bar.update()
+                except ExperimentError as error:
+                    bar.write(f"failed: {error}", file=sys.stderr)
+                    bar.update(len(seeds) - len(values))
+                    failures += 1
+                    if failures == MAX_FAILURES:
+                        raise SearchError(
+                            f"{failures} settings failed in a row: correct what their logs show, "
+                            "then run this again"
+                        ) from error
+                else:
+                    study.set_user_attr(name, values)
+                    study.tell(number, statistics.fmean(values))
+                    failures = 0
+                    bar.set_postfix_str(f"best {study.best_value:.4g}")
+
+
+def results(search: Search, root: Path) -> list[Measured]:
+    """List the settings of a search, the best first and failed ones last.
+
+    Args:
+        search: What was searched.
+        root: The project's folder.
+    """
+    sign = 1 if search.direction == "minimize" else -1
+    return sorted(
+        _tried(_open(search, root), search),
+        key=lambda one: sign * one.mean if one.values else math.inf,
+    )
+
+
+def experiment(name: str, seed: int | None) -> str:
+    """Name the experiment that measures a setting with a seed."""
+    return name if seed is None else f"{name}-seed{seed}"
+
+
+def _tried(study: optuna.Study, search: Search) -> list[Measured]:
+    """List the settings that were measured; those that failed or were interrupted stay running."""
+    values = study.user_attrs
+    return [
+        Measured(name, _setting(trial.params), values.get(name, []))
+        for trial in study.get_trials(states=(TrialState.COMPLETE, TrialState.RUNNING))
+        for name in [_name(search, trial.number)]
+    ]
+
+
+def _open(search: Search, root: Path) -> optuna.Study:
+    """Open the study, or create it with the setting of params.yaml as its first trial."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    (root / FOLDER).mkdir(parents=True, exist_ok=True)
+    study = optuna.create_study(
+        storage=f"sqlite:///{(root / FOLDER / 'studies.db').absolute()}",
+        study_name=search.name,
+        direction=optuna.study.StudyDirection[search.direction.upper()],
+        load_if_exists=True,
+    )
+    if not study.trials and all(_within(search, name) for name in search.ranges):
+        study.enqueue_trial(search.present)  # its parameters are measured first
+    return study
+
+
+def _within(search: Search, name: str) -> bool:
+    """Whether the value of params.yaml is one that could be proposed."""
+    limits, value = search.ranges[name], search.present[name]
+    if isinstance(limits, optuna.distributions.CategoricalDistribution):
+        return value in limits.choices
+    return limits.low <= value <= limits.high
+
+
+def _check_start(study: optuna.Study, search: Search, repository: Repository) -> None:
+    """Refuse a metric that does not exist, and results that could not be compared."""
+    head = repository.head()
+    if not head:
+        raise SearchError("the repository has no commit: experiments start from one")
+    try:
+        storage.entry(
+            dvc.api.metrics_show(repo=str(repository.root)), search.metric, "dvc metrics show"
+        )
+    except KeyError as error:
+        raise SearchError(error.args[0]) from error
+    changes = repository.run("diff", "HEAD", "--", *DECIDING)
+    start = {
+        "commit": head,
+        "uncommitted changes": hashlib.sha256(changes).hexdigest(),
+        "metric": search.metric,
+        "direction": search.direction,
+        "ranges": {name: repr(limits) for name, limits in search.ranges.items()},
+        "seeds": list(search.seeds),
+    }
+    before = study.user_attrs.get("start", start)
+    changed = [what for what, value in start.items() if before[what] != value]
+    if changed:
+        raise SearchError(
+            f"the search {search.name} began with another value of: {', '.join(changed)}; its "
+            "results would not be comparable. Undo the change, or begin a search with --name"
+        )
+    study.set_user_attr("start", start)
+
+
+def _proposals(study: optuna.Study, search: Search) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield the numbers and settings of trials until enough settings were tried."""
+    for trial in study.get_trials(states=(TrialState.RUNNING,)):
+        if trial.params.keys() == search.ranges.keys():
+            yield trial.number, _setting(trial.params)  # failed or was interrupted
+        else:
+            study.tell(trial.number, state=TrialState.FAIL)  # killed while it was proposed
+    repeats = 0
+    while len(tried := _tried(study, search)) < search.trials and repeats < MAX_REPEATS:
+        # Seeded by the trial: the proposals are the same, interrupted or not.
+        study.sampler = optuna.samplers.TPESampler(seed=len(study.trials))
+        proposed = study.ask(dict(search.ranges))
+        setting = _setting(proposed.params)
+        if setting in [one.setting for one in tried]:
+            study.tell(proposed, state=TrialState.FAIL)
+            repeats += 1
+        else:
+            yield proposed.number, setting
+            repeats = 0
+
+
+def _measure(
+    search: Search,
+    name: str,
+    setting: dict[str, Any],
+    seed: int | None,
+    repository: Repository,
+    lock: IO,
+) -> float:
+    """Run an experiment, unless it was run before, and read its metric."""
+    name = experiment(name, seed)
+    expected = setting if seed is None else setting | {"seed": seed}
+    if _find(repository, name) is None:
+        _run_dvc(name, expected, repository.root, lock)
+    found = _find(repository, name)
+    if found is None:
+        raise ExperimentError(f"{name} was not saved: see {FOLDER / name}.log")
+    params = storage.parse_yaml(found.read("params.yaml") or b"")
+    if any(storage.entry(params, key, name) != value for key, value in expected.items()):
+        raise SearchError(
+            f"the experiment {name} exists and has other parameters: run 'dvc exp remove {name}', "
+            "or begin a search with --name"
+        )
+    metrics = dvc.api.metrics_show(repo=str(repository.root), rev=found.commit)
+    try:
+        value = storage.entry(metrics, search.metric, name)
+    except KeyError as error:
+        raise ExperimentError(error.args[0]) from error
+    if not isinstance(value, int | float) or not math.isfinite(value):
+        raise ExperimentError(f"{name}: {search.metric} is {value}")
+    return float(value)
+
+
+def _find(repository: Repository, name: str) -> Commit | None:
+    """Find an experiment that started from the checked-out commit."""
+    own = repository.experiments(repository.head())
+    return next((one for one in own if one.experiment == name), None)
+
+
+def _run_dvc(name: str, expected: dict[str, Any], root: Path, lock: IO) -> None:
+    """Run an experiment in a copy of the project, up to the stages that write metrics."""
+    stages = storage.read_yaml(root / "dvc.yaml")["stages"]
+    command = [sys.executable, "-m", "dvc", "--wait-for-lock", "exp", "run", "--temp"]
+    command += ["--name", name, *(stage for stage in stages if stages[stage].get("metrics"))]
+    for key, value in expected.items():
+        command += ["--set-param", f"{key}={json.dumps(value)}"]
+    log = root / FOLDER / f"{name}.log"
+    with log.open("wb") as file:
+        # In a new session: Ctrl-C reaches only this process, which then ends DVC and its stage. If
+        # this process is killed, DVC finishes the experiment and holds the lock as long.
+        process = subprocess.Popen(
+            command,
+            cwd=root,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            pass_fds=[lock.fileno()],
+            start_new_session=True,
+        )
+        try:
+            status = process.wait()
+        except BaseException:
+            _end(process)
+            raise
+    if status:
+        last = log.read_text(errors="replace").strip().splitlines()[-3:]
+        raise ExperimentError("\n  ".join([f"{name}, see {FOLDER / log.name}", *last]))
+
+
+def _end(process: subprocess.Popen) -> None:
+    """Interrupt DVC and its stage; DVC removes the copy of the project."""
+    for number in (signal.SIGINT, signal.SIGKILL):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(STOP_TIMEOUT)
+
+
+@contextlib.contextmanager
+def _exclusive(search: Search, root: Path) -> Iterator[IO]:
+    """Let one process run a search."""
+    (root / FOLDER).mkdir(parents=True, exist_ok=True)
+    with (root / FOLDER / f"{search.name}.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise SearchError(
+                f"the search {search.name} is running in another process, or a killed one has left "
+                "its last experiment running: wait until it ends, then run this again"
+            ) from error
+        yield lock
+
+
+def _setting(params: dict[str, Any]) -> dict[str, Any]:
+    """Round the numbers of a proposal."""
+    return {
+        name: float(f"{value:.{SIGNIFICANT}g}") if isinstance(value, float) else value
+        for name, value in params.items()
+    }
+
+
+def _name(search: Search, number: int) -> str:
+    return f"{search.name}-{number:03}"
