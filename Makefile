@@ -9,7 +9,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c '$(SUPPORTED)' 2>/dev/null && echo $$p && break; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help install repro repair results ui plots notebooks demo serve check test test-scale bench bench-scale verify kill sample readme lock clean
+.PHONY: help install repro repair results ui diff plots notebooks demo serve check test test-scale bench bench-scale verify kill sample readme lock clean
 
 help:
 	@awk 'BEGIN {FS = ":.*## *"} /^##@/ {printf "\n%s\n", substr($$0, 5)} \
@@ -75,6 +75,13 @@ results: install  ## show the results of the last `make repro`
 
 ui: install  ## open the runs in MLflow: http://127.0.0.1:5000
 	python -m rakuten ui
+
+# The branch to compare with; `make BASE=v1.0 diff` overrides.
+BASE ?= $(shell git rev-parse --quiet --verify origin/main > /dev/null && echo origin/main || echo main)
+
+diff: install  ## compare metrics and parameters with the branch main, in Markdown
+	@echo "### Validation metrics"; echo; dvc metrics diff --md "$(BASE)"
+	@echo "### Parameters"; echo; dvc params diff --md "$(BASE)"
 
 plots: install  ## write the plots of dvc.yaml as a web page, also usable offline: dvc_plots/
 	-python -m rakuten plots
