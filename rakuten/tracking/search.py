@@ -73,7 +73,7 @@ class ExperimentError(RuntimeError):
     """An experiment failed, or has no such metric."""
 
 
-def run(search: Search, root: Path) -> None:
+def run(search: Search, root: Path) -> bool:
     """Measure settings until the search's number of trials is reached.
 
     The first setting is that of params.yaml, if it is within the ranges.
@@ -81,6 +81,9 @@ def run(search: Search, root: Path) -> None:
     Args:
         search: What to search.
         root: The project's folder.
+
+    Returns:
+        Whether anything was left to measure.
 
     Raises:
         SearchError: If the search cannot run, or several experiments fail in a row.
@@ -90,7 +93,7 @@ def run(search: Search, root: Path) -> None:
         study = _open(search, root)
         measured = study.get_trials(states=(TrialState.COMPLETE,))
         if len(measured) >= search.trials:
-            return
+            return False
         _check_start(study, search, repository)
         seeds: list[int | None] = list(search.seeds) or [None]
         failures = 0
@@ -121,6 +124,7 @@ def run(search: Search, root: Path) -> None:
                     study.tell(number, statistics.fmean(values))
                     failures = 0
                     bar.set_postfix_str(f"best {study.best_value:.4g}")
+    return True
 
 
 def results(search: Search, root: Path) -> list[Measured]:

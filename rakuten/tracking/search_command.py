@@ -33,7 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         params = storage.read_yaml(root / "params.yaml")
         declared = read(given.file, params, given.name)
-        search.run(declared, root)
+        is_new = search.run(declared, root)
     except (SearchError, GitError, FileNotFoundError) as error:
         sys.stderr.write(f"error: {error}\n")
         return 2
@@ -41,7 +41,8 @@ def main(arguments: list[str] | None = None) -> int:
         sys.stderr.write("interrupted: run the same command again to continue\n")
         return 130
     measured = search.results(declared, root)
-    command.main(["sync"])  # stages log their runs; those taken from the run cache are added here
+    if is_new:  # stages log their runs; results from the run cache are added here
+        command.main(["sync"])
     print(report(declared, measured, params["seed"]))
     return 0
 

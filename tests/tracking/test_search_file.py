@@ -106,5 +106,5 @@ def test_a_file_that_holds_no_entries_is_an_error(tmp_path, content):
 
 
 def test_a_missing_file_is_an_error(tmp_path):
-    with pytest.raises(search_file.SearchError, match="cannot be read: .*No such file"):
+    with pytest.raises(search_file.SearchError, match=r"cannot be read: .*No such file"):
         search_file.read(tmp_path / "absent.yaml", PARAMS)
