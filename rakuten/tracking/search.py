@@ -91,10 +91,12 @@ def run(search: Search, root: Path) -> bool:
     """
     with _exclusive(search, root) as lock, Repository(root) as repository:
         study = _open(search, root)
+        _check_same(study, search, _declared(search))
         measured = study.get_trials(states=(TrialState.COMPLETE,))
         if len(measured) >= search.trials:
             return False
-        _check_start(study, search, repository)
+        _check_metric(search, root)
+        _check_same(study, search, _state(repository))
         seeds: list[int | None] = list(search.seeds) or [None]
         failures = 0
         with stage_log.progress(
@@ -161,13 +163,13 @@ def _open(search: Search, root: Path) -> optuna.Study:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     (root / FOLDER).mkdir(parents=True, exist_ok=True)
     study = optuna.create_study(
-        storage=f"sqlite:///{(root / FOLDER / 'studies.db').absolute()}",
+        storage=f"sqlite:///{(root / FOLDER / f'{search.name}.db').absolute()}",
         study_name=search.name,
         direction=optuna.study.StudyDirection[search.direction.upper()],
         load_if_exists=True,
     )
     if not study.trials and all(_within(search, name) for name in search.ranges):
-        study.enqueue_trial(search.present)  # its parameters are measured first
+        study.enqueue_trial(search.present)
     return study
 
 
@@ -176,37 +178,50 @@ def _within(search: Search, name: str) -> bool:
     limits, value = search.ranges[name], search.present[name]
     if isinstance(limits, optuna.distributions.CategoricalDistribution):
         return value in limits.choices
-    return limits.low <= value <= limits.high
+    steps = (value - limits.low) / limits.step if limits.step else 0
+    return limits.low <= value <= limits.high and math.isclose(steps, round(steps), abs_tol=1e-6)
 
 
-def _check_start(study: optuna.Study, search: Search, repository: Repository) -> None:
-    """Refuse a metric that does not exist, and results that could not be compared."""
+def _check_metric(search: Search, root: Path) -> None:
+    """Refuse a metric that the project does not have."""
+    try:
+        metrics = dvc.api.metrics_show(repo=str(root))
+        storage.entry(metrics, search.metric, "dvc metrics show")
+    except KeyError as error:
+        raise SearchError(error.args[0]) from error
+    except FileNotFoundError as error:
+        raise SearchError(f"{error.filename} does not exist: run 'dvc repro' first") from error
+
+
+def _declared(search: Search) -> dict[str, Any]:
+    """Describe what was searched."""
+    ranges = {name: repr(limits) for name, limits in search.ranges.items()}
+    seeds = list(search.seeds)
+    return {
+        "metric": search.metric, "direction": search.direction, "ranges": ranges, "seeds": seeds
+    }  # fmt: skip
+
+
+def _state(repository: Repository) -> dict[str, Any]:
+    """Describe the code, the data and the other parameters."""
     head = repository.head()
     if not head:
         raise SearchError("the repository has no commit: experiments start from one")
-    try:
-        storage.entry(
-            dvc.api.metrics_show(repo=str(repository.root)), search.metric, "dvc metrics show"
-        )
-    except KeyError as error:
-        raise SearchError(error.args[0]) from error
-    changes = repository.run("diff", "HEAD", "--", *DECIDING)
-    start = {
-        "commit": head,
-        "uncommitted changes": hashlib.sha256(changes).hexdigest(),
-        "metric": search.metric,
-        "direction": search.direction,
-        "ranges": {name: repr(limits) for name, limits in search.ranges.items()},
-        "seeds": list(search.seeds),
-    }
-    before = study.user_attrs.get("start", start)
-    changed = [what for what, value in start.items() if before[what] != value]
+    changes = repository.run("diff", "--no-ext-diff", "HEAD", "--", *DECIDING)
+    return {"commit": head, "uncommitted changes": hashlib.sha256(changes).hexdigest()}
+
+
+def _check_same(study: optuna.Study, search: Search, values: dict[str, Any]) -> None:
+    """Refuse results that could not be compared with those of the study."""
+    before = study.user_attrs
+    changed = [what for what, value in values.items() if before.get(what, value) != value]
     if changed:
         raise SearchError(
             f"the search {search.name} began with another value of: {', '.join(changed)}; its "
             "results would not be comparable. Undo the change, or begin a search with --name"
         )
-    study.set_user_attr("start", start)
+    for what in values.keys() - before.keys():
+        study.set_user_attr(what, values[what])
 
 
 def _proposals(study: optuna.Study, search: Search) -> Iterator[tuple[int, dict[str, Any]]]:

@@ -12,6 +12,8 @@ import signal
 import sys
 from pathlib import Path
 
+from dvc.exceptions import DvcException
+
 from rakuten import storage
 from rakuten.tracking import command, results, search
 from rakuten.tracking.git import GitError
@@ -34,7 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
         params = storage.read_yaml(root / "params.yaml")
         declared = read(given.file, params, given.name)
         is_new = search.run(declared, root)
-    except (SearchError, GitError, FileNotFoundError) as error:
+    except (SearchError, GitError, DvcException, FileNotFoundError) as error:
         sys.stderr.write(f"error: {error}\n")
         return 2
     except KeyboardInterrupt:

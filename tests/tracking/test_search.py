@@ -224,7 +224,7 @@ def test_a_search_ends_if_every_setting_fails(repository):
 def test_what_is_not_comparable_is_refused(repository):
     declare(repository, trials=1)
     search(repository)
-    declare(repository, trials=2, ranges={"text.dropout": {"low": 0.1, "high": 0.8}})
+    declare(repository, trials=1, ranges={"text.dropout": {"low": 0.1, "high": 0.8}})
     assert "another value of: ranges" in search(repository, status=2)[1]
     declare(repository, trials=2)
     (repository / "params.yaml").write_text("seed: 1\ntext: {dropout: 0.5, hidden_units: 9}\n")
