@@ -90,13 +90,14 @@ def run(search: Search, root: Path) -> bool:
         KeyboardInterrupt: After Ctrl-C or SIGTERM, when the experiment has ended.
     """
     with _exclusive(search, root) as lock, Repository(root) as repository:
+        _check_metric(search, root)
+        declared, state = _declared(search), _state(repository)
         study = _open(search, root)
-        _check_same(study, search, _declared(search))
+        _check_same(study, search, declared)
         measured = study.get_trials(states=(TrialState.COMPLETE,))
         if len(measured) >= search.trials:
             return False
-        _check_metric(search, root)
-        _check_same(study, search, _state(repository))
+        _check_same(study, search, state)
         seeds: list[int | None] = list(search.seeds) or [None]
         failures = 0
         with stage_log.progress(

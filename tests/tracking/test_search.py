@@ -231,14 +231,17 @@ def test_what_is_not_comparable_is_refused(repository):
     assert "another value of: uncommitted changes" in search(repository, status=2)[1]
     run("git commit -qam other", repository)
     assert "another value of: commit" in search(repository, status=2)[1]
-    declare(repository, metric="text.validation.loss")
-    shutil.rmtree(repository / ".dvc/tmp/search")
+
+
+@pytest.mark.slow(minutes=1)
+def test_a_corrected_file_is_not_compared_with_the_refused_one(repository):
+    declare(repository, metric="text.validation.loss", direction="maximize")
     assert "no entry 'text.validation.loss': it has log_loss" in search(repository, status=2)[1]
-    declare(repository)
-    run(
-        ["dvc", "exp", "run", "--temp", "-n", "s-000", "-S", "text.dropout=0.2", "text"], repository
-    )
+    declare(repository, trials=1)
+    run("dvc exp run --temp -n s-000 -S text.dropout=0.2 text", repository)
     assert "s-000 exists and has other parameters" in search(repository, status=2)[1]
+    run(["dvc", "exp", "remove", "s-000"], repository)
+    assert "0.0580" in search(repository)[0]
 
 
 @pytest.mark.slow(minutes=3)
