@@ -52,25 +52,23 @@ def parse(content: bytes, source: str) -> tuple[pd.DataFrame, list[Problem]]:
         remedy = f"expected {', '.join(COLUMNS)}, received {', '.join(map(str, frame.columns))}"
         return _empty(), [Problem(f"columns missing from {source}", missing, remedy)]
     fields = pd.DataFrame({name: frame[name].fillna("").str.strip() for name in COLUMNS})
-    fields = fields[fields["corrected"] != ""]
-    readable = fields["id"].str.fullmatch(INTEGER)
+    reviewed = fields["corrected"] != ""
+    readable = fields["id"].str.fullmatch(INTEGER) | ~reviewed
     problems = []
     if not readable.all():
-        wrong = fields["id"][~readable]
-        rows = tuple(
-            f"row {row + 1} {text!r}" for row, text in zip(wrong.index, wrong, strict=True)
-        )
+        unreadable = zip(np.flatnonzero(~readable) + 1, fields["id"][~readable], strict=True)
+        rows = tuple(f"row {row} {text!r}" for row, text in unreadable)
         remedy = "expected digits only; rows are counted from the first below the header"
         problems.append(Problem(f"rows of {source} whose id is not an integer", rows, remedy))
     known = fields[["given", "corrected"]].isin([str(code) for code in categories.CODES])
     for name, valid in known.items():
-        wrong = fields[readable & ~valid]
+        wrong = fields[reviewed & readable & ~valid]
         if len(wrong):
             pairs = zip(wrong["id"], wrong[name], strict=True)
             names = tuple(f"id {id_} has {text!r}" for id_, text in pairs)
             remedy = f"expected one of the {categories.NUM_CATEGORIES} codes of rakuten.categories"
             problems.append(Problem(f"rows of {source} with an unknown {name} code", names, remedy))
-    return fields[readable & known.all(axis=1)].astype("int64"), problems
+    return fields[reviewed & readable & known.all(axis=1)].astype("int64"), problems
 
 
 def apply(codes: pd.DataFrame, rows: pd.DataFrame) -> tuple[pd.DataFrame, list[Problem]]:
