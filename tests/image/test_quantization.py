@@ -3,7 +3,7 @@
 import numpy as np
 import onnx
 import pytest
-from backbone_cases import cosines, extractor, vgg16_weights
+from backbone_cases import cosines, extractor
 from onnx import numpy_helper
 from onnxruntime.quantization import CalibrationDataReader
 
@@ -15,11 +15,6 @@ pytestmark = pytest.mark.tensorflow
 
 SIZE = 48
 VGG16 = backbones.BACKBONES["vgg16"]
-
-
-@pytest.fixture(scope="module")
-def weights():
-    return {key: array.astype(np.float32) for key, array in vgg16_weights().items()}
 
 
 @pytest.fixture(scope="module")

@@ -4,17 +4,12 @@ import hashlib
 
 import numpy as np
 import pytest
-from backbone_cases import SIZE, cosines, extractor, vgg16_weights
+from backbone_cases import SIZE, cosines, extractor
 
 from rakuten.image import vgg16_encoder
 from rakuten.image.encoder import ImageEncoder
 
 pytestmark = pytest.mark.tensorflow
-
-
-@pytest.fixture(scope="module")
-def weights():
-    return {key: array.astype(np.float32) for key, array in vgg16_weights().items()}
 
 
 @pytest.fixture(scope="module")
