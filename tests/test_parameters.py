@@ -133,4 +133,4 @@ def test_a_stage_ends_at_once_and_names_the_parameter(tmp_path, stage, section, 
         check=False,
     )
     assert done.returncode == 1
-    assert f"{section}.{name} is {value!r}: expected a number in" in done.stderr
+    assert f"{section}.{name} is {value!r}: expected a number " in done.stderr
