@@ -36,6 +36,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m demo", description=__doc__)
     parser.add_argument("--address", default="127.0.0.1", help="where to listen (%(default)s)")
     parser.add_argument("--port", type=int, default=8501, help="(%(default)s)")
+    parser.add_argument(
+        "--review", action="store_true",
+        help="let everybody who can open the page correct labels, in corrections/",
+    )  # fmt: skip
     given = parser.parse_args()
     try:
         console.check_port(given.address, given.port, "python -m demo")
@@ -58,7 +62,8 @@ def main() -> None:
 
     for latest in (shared.BUILD, shared.RESULTS):  # before a rebuild, and before the first visitor
         threading.Thread(target=latest.refresh, daemon=True).start()
-    cli.main(["run", app, *flags], prog_name="streamlit")
+    passed = ["--", shared.REVIEW] if given.review else []
+    cli.main(["run", app, *flags, *passed], prog_name="streamlit")
 
 
 if __name__ == "__main__":

@@ -5,11 +5,11 @@ from textwrap import shorten
 
 import streamlit as st
 
-from demo import components, heatmap, view_models
+from demo import components, heatmap, page_review, view_models
 from demo.builds import Build
 from demo.catalogue import Catalogue, data_url
 from demo.engine import Answer, Engine
-from demo.shared import failures_shown, heading, language, t
+from demo.shared import failures_shown, heading, language, reviews, t
 from demo.translations import number, percent
 from rakuten.category_names import category
 from rakuten.image import preprocessing
@@ -154,6 +154,8 @@ def _show_truth(request: Request, opened: Build) -> None:
         evaluated = t(f"evaluated_{kind}", category=category(code, language()), **figures)
         text = f"{text} {evaluated}"
     st.html(components.note(text, kind=kind))
+    if reviews():
+        page_review.form(request.example, opened.catalogue)
 
 
 def _show_words(answer: Answer, engine: Engine) -> None:

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import streamlit as st
 
-from demo import catalogue, components, page_classify, page_compare, page_confusions
+from demo import catalogue, components, page_classify, page_compare, page_confusions, page_review
 from demo.paths import DATASET
-from demo.shared import language, t
+from demo.shared import language, reviews, t
 from demo.translations import LANGUAGES
 from rakuten.reports.readme import SAMPLE
 
@@ -25,6 +25,7 @@ KEPT = {
     "chosen_model",
     "chosen_group",
     "reliable_models",
+    "review_page",
 }
 """Widgets that keep their values when the visitor changes the tab."""
 
@@ -77,13 +78,14 @@ def _set_language() -> None:
 def _show_tabs() -> None:
     """Draw the chosen tab only; it stays chosen when the language changes."""
     state = st.session_state
-    labels = [t(key) for key in PAGES]
+    pages = PAGES | ({"tab_review": page_review.show} if reviews() else {})
+    labels = [t(key) for key in pages]
     if state.get("tabs_language") != language():  # a changed default would undo clicks
         state.tabs_language, state.first_tab = language(), state.get("chosen_tab", 0)
     tabs = st.tabs(
         labels, default=labels[state.first_tab], key=f"tabs-{language()}", on_change="rerun"
     )
-    for number, (tab, show) in enumerate(zip(tabs, PAGES.values(), strict=True)):
+    for number, (tab, show) in enumerate(zip(tabs, pages.values(), strict=True)):
         if tab.open:
             state.chosen_tab = number
             with tab:

@@ -15,6 +15,8 @@ PARTS = Path("build/split/parts.parquet")
 ARCHIVE = Path("data/images.zip")
 DATASET = Path("data/dataset.json")
 TABLES = Path("reports/evaluate/tables")
+SUSPECTS = Path("reports/audit/tables/suspect_labels.csv")
+CORRECTIONS = Path("corrections/corrections_demo.csv")
 PREDICTIONS = TABLES / "predictions_late_fusion.csv"
 
 MODELS_NEED = (SUMMARY, VECTORS, FEATURES)

@@ -1,6 +1,7 @@
 """Resources that all visitors share, and helpers for text on the page."""
 
 import logging
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -15,6 +16,9 @@ from rakuten.serving import rebuilds
 BUILD = Latest(Build, (*MODELS_NEED, *PRODUCTS_NEED), name="build", folders=[PACKAGE])
 RESULTS = Latest(Results, REPORTS_NEED, name="results")
 
+REVIEW = "--review"
+"""The option of `python -m demo`, passed on to the page."""
+
 logger = logging.getLogger(__name__)
 
 
@@ -26,6 +30,11 @@ def build() -> Build:
 def results() -> Results:
     """Return the results that the page shows; `complete` opens them."""
     return RESULTS.current()
+
+
+def reviews() -> bool:
+    """Return whether the page was started for reviewers, who may correct labels."""
+    return REVIEW in sys.argv
 
 
 def language() -> str:
@@ -70,13 +79,13 @@ def complete(latest: Latest, key: str) -> bool:
 
 
 @contextmanager
-def failures_shown() -> Iterator[None]:
-    """Show a message if a product cannot be classified."""
+def failures_shown(key: str = "error_other") -> Iterator[None]:
+    """Show a message if a product cannot be classified, or what else the message says."""
     try:
         yield
     except (ValueError, OSError) as error:  # an image that cannot be decoded is a ValueError
-        logger.warning("a product could not be classified", exc_info=error)
-        st.error(t("error_other", reason=str(error)))
+        logger.warning("a product could not be processed", exc_info=error)
+        st.error(t(key, reason=str(error)))
 
 
 @st.fragment(run_every=2)

@@ -24,6 +24,7 @@ TEXTS: dict[str, dict[str, str]] = {
     "tab_classify": {"fr": "Classer", "en": "Classify"},
     "tab_compare": {"fr": "Comparer les modèles", "en": "Compare models"},
     "tab_confusions": {"fr": "Confusions fréquentes", "en": "Frequent confusions"},
+    "tab_review": {"fr": "Vérifier les étiquettes", "en": "Review labels"},
     "missing_build": {
         "fr": "Le modèle n'est pas encore entraîné : il manque {files}. Lancez « make repro » "
         "dans le dossier du projet, puis rechargez cette page.",
@@ -364,6 +365,37 @@ TEXTS: dict[str, dict[str, str]] = {
     "predicted_is": {
         "fr": "Prédite : {category}, {probability}",
         "en": "Predicted: {category}, {probability}",
+    },
+    # review
+    "review": {"fr": "Étiquettes douteuses", "en": "Suspect labels"},
+    "review_note": {
+        "fr": "Produits d'entraînement que des modèles qui ne les ont pas vus classent dans une "
+        "autre catégorie : {count}.",
+        "en": "Training products that models which have not seen them put into another category: "
+        "{count}.",
+    },
+    "review_page": {"fr": "Page, sur {last}", "en": "Page, of {last}"},
+    "given_is": {"fr": "Donnée : {category}", "en": "Given: {category}"},
+    "suggested_is": {
+        "fr": "Suggérée : {category}, {probability}",
+        "en": "Suggested: {category}, {probability}",
+    },
+    "right_category": {"fr": "Bonne catégorie", "en": "Right category"},
+    "save": {"fr": "Enregistrer", "en": "Save"},
+    "corrected": {
+        "fr": "Corrigée : {right} au lieu de {given}.",
+        "en": "Corrected: {right} instead of {given}.",
+    },
+    "review_import": {
+        "fr": "Les corrections sont dans {file}. Elles s'appliquent au prochain import : "
+        "« python -m rakuten import --drops data corrections ».",
+        "en": "The corrections are in {file}. The next import applies them: “python -m rakuten "
+        "import --drops data corrections”.",
+    },
+    "download": {"fr": "Télécharger les corrections", "en": "Download the corrections"},
+    "error_review": {
+        "fr": "La correction n'a pas pu être lue ou enregistrée : {reason}",
+        "en": "The correction could not be read or stored: {reason}",
     },
     "pairs_none": {
         "fr": "Le modèle n'a fait aucune erreur sur le jeu de test.",

@@ -30,6 +30,9 @@ COMMANDS = {
     "import": Command(
         "rakuten.sample.import_command", "check the challenge's files and fill data/"
     ),
+    "corrections": Command(
+        "rakuten.data.corrections_command", "list suspect labels for review, check corrections"
+    ),
     "sample": Command("rakuten.sample.command", "write a synthetic catalogue"),
     "predict": Command(
         "rakuten.serving.predict_command", "predict the category of a product or of a file"

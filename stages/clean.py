@@ -1,7 +1,7 @@
 """Turn titles and descriptions into language, tokens and their number."""
 
 from rakuten import prefetch, stage_log, storage
-from rakuten.data import products
+from rakuten.data import corrections, products
 from rakuten.text import cleaning
 
 
@@ -23,7 +23,8 @@ def main() -> None:
             **settings,
         )
         table = table.assign(**columns)
-        report = {"dataset": storage.read_json("data/dataset.json"), **cleaning.summarize(table)}
+        dataset = corrections.describe(storage.read_json("data/dataset.json"))
+        report = {"dataset": dataset, **cleaning.summarize(table)}
         storage.write_table("build/clean/products.parquet", table)
         storage.write_json("reports/clean.json", report)
         log.wrote(f"{report['distinct_tokens']:,} distinct tokens")

@@ -1,6 +1,7 @@
 """Collect the refitted ensembles, the study's nets and what prediction needs in one folder."""
 
 from rakuten import model_names, stage_log, storage
+from rakuten.data import corrections
 from rakuten.data.examples import join
 from rakuten.serving import package, package_summary, packaging
 
@@ -27,8 +28,9 @@ def main() -> None:
         networks = packaging.write_networks(settings)
         tested = package_summary.predictions(examples, default, parts["group"].to_numpy())
         storage.write_arrays("build/package/test.npz", **tested)
-        dataset = storage.read_json("data/dataset.json") | {"digest": package.digest("data")}
+        data = storage.read_json("data/dataset.json") | {"digest": package.digest("data")}
         fitted_on = storage.read_json("reports/refit/metrics.json")
+        dataset = corrections.describe(data)
         facts = {"dataset": dataset, "fitted_on": fitted_on, "threads": threads}
         summary = package_summary.summarize(
             examples, outputs, **facts, settings=settings | networks

@@ -1,18 +1,19 @@
 """Split the products into train, validation and test parts."""
 
 from rakuten import stage_log, storage
-from rakuten.data import products, splits
+from rakuten.data import corrections, products, splits
 
 
 def main() -> None:
-    """Read cleaned products and image digests; write parts and report."""
+    """Read cleaned products, image digests and first labels; write parts and report."""
     with stage_log.stage("split") as log, storage.ImageArchive("data/images.zip") as archive:
         seed, settings = storage.read_params("seed", "split")
         table = storage.read_table("build/clean/products.parquet")
         names = [f"image_train/{name}" for name in products.image_names(table)]
         digests = [archive.digest(name) if name in archive else "" for name in names]
         log.received(f"{len(table):,} products, {len(archive.names()):,} images")
-        parts, report = splits.split(table, digests, seed=seed, **settings)
+        codes = corrections.first_codes(table, storage.read_json("data/dataset.json"))
+        parts, report = splits.split(table, digests, codes, seed=seed, **settings)
         storage.write_table("build/split/parts.parquet", parts)
         storage.write_json("reports/split.json", report)
         counts = ", ".join(f"{count:,} {part}" for part, count in report["parts"].items())

@@ -40,3 +40,21 @@ def serve(log: Path) -> Iterator[str]:
     finally:
         process.kill()
         process.wait()
+
+
+@contextlib.contextmanager
+def checked_credentials(address: str) -> Iterator[None]:
+    """Let a server refuse unknown credentials, which it accepts otherwise."""
+    _count_unchecked_requests(address, "0")
+    try:
+        yield
+    finally:
+        _count_unchecked_requests(address, "inf")
+
+
+def _count_unchecked_requests(address: str, count: str) -> None:
+    """Set the number of requests before the server checks credentials."""
+    request = urllib.request.Request(
+        f"{address}/moto-api/reset-auth", count.encode(), {"Content-Type": "text/plain"}
+    )
+    urllib.request.urlopen(request).close()

@@ -1,5 +1,6 @@
 """The one command line, `python -m rakuten`."""
 
+import itertools
 import os
 import re
 import subprocess
@@ -83,10 +84,17 @@ sys.exit(command_line.main(sys.argv[1:]))
 """
 
 
+ENDINGS = (">&-", ">&- 2>&-", "<&- >&- 2>&-", "1</dev/null", "| true", "| (exec <&-; sleep 1)")
+QUICK = {(">&-", "1"), ("<&- >&- 2>&-", ""), ("1</dev/null", ""), ("| true", "")}
+
+
 @pytest.mark.parametrize(
-    "ending", [">&-", ">&- 2>&-", "<&- >&- 2>&-", "1</dev/null", "| true", "| (exec <&-; sleep 1)"]
+    ("ending", "unbuffered"),
+    [
+        pytest.param(*case, marks=() if case in QUICK else pytest.mark.slow)
+        for case in itertools.product(ENDINGS, ["", "1"])
+    ],
 )
-@pytest.mark.parametrize("unbuffered", ["", "1"])
 def test_a_prediction_ends_well_if_nobody_reads_standard_output(tmp_path, ending, unbuffered):
     """Cron closes it, and `| head` ends: the file is complete and the status 0."""
     (tmp_path / "x.csv").write_text("designation\nPiscine\n")
@@ -115,7 +123,7 @@ def test_a_prediction_ends_well_if_nobody_reads_standard_output(tmp_path, ending
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 def test_help_may_be_cut_by_the_reader(unbuffered):
     done = subprocess.run(
-        ["bash", "-c", f'"{sys.executable}" -m rakuten readme --help | true'],
+        ["bash", "-c", f'"{sys.executable}" -m rakuten --help | true'],
         cwd=ROOT,
         env=os.environ | {"PYTHONUNBUFFERED": unbuffered},
         capture_output=True,

@@ -76,26 +76,33 @@ def test_a_folder_that_mlflow_cannot_be_used_from_is_refused_before_the_installa
     assert not (folder / ".venv").exists()
 
 
-@pytest.mark.parametrize("branch", ["ours", "theirs"])
-def test_a_lock_file_with_conflicts_is_that_of_the_checked_out_branch(tmp_path, branch):
-    """The next `dvc repro` brings it up to date."""
+def repository(folder, *, lock, stages=""):
+    """Commit dvc.yaml, dvc.lock and a stand-in for DVC; return a function that calls git."""
     for name, content in (
         (".venv/bin/dvc", "#!/bin/sh\n! grep -q '<<<<' dvc.lock\n"),  # DVC refuses the markers
         (".gitignore", ".venv\n"),
-        ("dvc.lock", "size: 0\n"),
+        ("dvc.lock", lock),
+        ("dvc.yaml", stages),
     ):
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text(content)
-    (tmp_path / ".venv" / "bin" / "dvc").chmod(0o755)
-    shutil.copy(ROOT / "Makefile", tmp_path)
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(content)
+    (folder / ".venv" / "bin" / "dvc").chmod(0o755)
+    shutil.copy(ROOT / "Makefile", folder)
 
     def git(*words, check=True):
         identity = ("-c", "user.name=Test", "-c", "user.email=test@example.org")
-        subprocess.run(["git", *identity, *words], cwd=tmp_path, check=check, capture_output=True)
+        subprocess.run(["git", *identity, *words], cwd=folder, check=check, capture_output=True)
 
     git("init", "-q")
     git("add", ".")
     git("commit", "-qm", "start")
+    return git
+
+
+@pytest.mark.parametrize("branch", ["ours", "theirs"])
+def test_a_lock_file_with_conflicts_is_that_of_the_checked_out_branch(tmp_path, branch):
+    """The next `dvc repro` brings it up to date."""
+    git = repository(tmp_path, lock="size: 0\n")
     for name in ("ours", "theirs"):
         git("switch", "-qC", name, "HEAD" if name == "ours" else "HEAD~")
         (tmp_path / "dvc.lock").write_text(f"size: {name}\n")
@@ -105,3 +112,40 @@ def test_a_lock_file_with_conflicts_is_that_of_the_checked_out_branch(tmp_path, 
     assert "<<<<" in (tmp_path / "dvc.lock").read_text()
     subprocess.run(["make", "repair"], cwd=tmp_path, check=True, capture_output=True)
     assert (tmp_path / "dvc.lock").read_text() == f"size: {branch}\n"
+
+
+def locked(*stages):
+    """The content of dvc.lock, a stage in seven lines, and of dvc.yaml."""
+    lock = "".join(
+        f"  {name}:\n    cmd: run {name}\n    deps:\n    - path: a\n      md5: 0\n"
+        f"    outs:\n    - path: {name}\n"
+        for name in stages
+    )
+    return "schema: '2.0'\nstages:\n" + lock, "".join(f"  {name}:\n" for name in stages)
+
+
+def repaired(folder):
+    subprocess.run(["make", "repair"], cwd=folder, check=True, capture_output=True)
+    return (folder / "dvc.lock").read_text()
+
+
+@pytest.mark.parametrize("lines", [0, 1, 2, 3, 7, 8, 9, 10])
+def test_a_lock_file_cut_at_the_end_of_a_line_is_restored(tmp_path, lines):
+    lock, stages = locked("clean", "split")
+    repository(tmp_path, lock=lock, stages=stages)
+    (tmp_path / "dvc.lock").write_text("".join(lock.splitlines(keepends=True)[:lines]))
+    assert repaired(tmp_path) == lock
+
+
+def test_new_and_removed_stages_are_no_damage(tmp_path):
+    lock, stages = locked("clean", "split")
+    repository(tmp_path, lock=lock, stages=stages)
+    for names, declared in (
+        (("clean", "split", "new"), ("clean", "split", "new")),
+        (("clean", "split"), ("clean", "split", "new")),  # not run yet
+        (("split",), ("split",)),
+    ):
+        lock, _ = locked(*names)
+        (tmp_path / "dvc.lock").write_text(lock)
+        (tmp_path / "dvc.yaml").write_text(locked(*declared)[1])
+        assert repaired(tmp_path) == lock

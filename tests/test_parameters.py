@@ -118,7 +118,7 @@ def test_other_parameters_have_no_limits(name):
 
 @pytest.mark.parametrize(
     ("stage", "section", "name", "value"),
-    [("evaluate", "evaluate", "confidence", 1.5), ("text", "text", "dropout", "abc")],
+    [("evaluate", "evaluate", "confidence", 1.5), ("late_fusion", "late_fusion", "bias_l2", "abc")],
 )
 def test_a_stage_ends_at_once_and_names_the_parameter(tmp_path, stage, section, name, value):
     """There is no input in the folder: the parameter is reported first."""
@@ -133,4 +133,4 @@ def test_a_stage_ends_at_once_and_names_the_parameter(tmp_path, stage, section, 
         check=False,
     )
     assert done.returncode == 1
-    assert f"{section}.{name} is {value!r}: expected a number in" in done.stderr
+    assert f"{section}.{name} is {value!r}: expected a number " in done.stderr

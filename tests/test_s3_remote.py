@@ -20,6 +20,8 @@ BUCKET = "rakuten-dvc"
 FILES = ["X_train.csv", "Y_train.csv", "dataset.json", "images.zip"]
 
 IMPORT_DROPS = ("rakuten", "import", "--drops", "drops/1", "drops/2", "--name", "two drops")
+STAGES = ("clean", "extract", "encode_text")
+OUTPUTS = ("extract/features.npz", "extract/images.parquet")
 
 
 @pytest.fixture(scope="module")
@@ -43,17 +45,20 @@ def bucket(tmp_path_factory):
         yield address, objects
 
 
-def call(folder, *words):
-    """Run a module of Python or git, with the credentials of the bucket."""
+def call(folder, *words, status=0, credentials=s3_server.CREDENTIALS):
+    """Run a module of Python or git, with the credentials of the bucket; return its output."""
     command = ["git"] if words[0] == "git" else [sys.executable, "-m", words[0]]
     removed = ("DVC_", "MLFLOW_", "AWS_")
     clean = {k: v for k, v in os.environ.items() if not k.startswith(removed)}
-    environment = clean | s3_server.CREDENTIALS
+    home = {"HOME": str(folder), "AWS_EC2_METADATA_DISABLED": "true"}  # no other credentials
+    identity = {f"GIT_{who}_{what}": f"test@{what.lower()}" for who in ("AUTHOR", "COMMITTER")
+                for what in ("NAME", "EMAIL")}  # fmt: skip
+    environment = clean | home | identity | credentials
     done = subprocess.run(
         [*command, *words[1:]], cwd=folder, env=environment, text=True, check=False,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     )  # fmt: skip
-    assert done.returncode == 0, f"{words}:\n{done.stdout[-4000:]}"
+    assert done.returncode == status, f"{words}:\n{done.stdout[-4000:]}"
     return done.stdout
 
 
@@ -99,6 +104,12 @@ def test_pushed_data_are_pulled_in_whole_or_in_part(bucket, origin, tmp_path):
     assert f"{package.digest(other / 'data')}.dir" == tracked
 
 
+def cached(folder):
+    """The names of the objects in a clone's cache, as dvc.lock spells them."""
+    files = (folder / ".dvc/cache/files/md5").glob("*/*")
+    return {path.parent.name + path.name for path in files}
+
+
 def cut(data, folder, rows):
     """Write some rows of a catalogue, with their images, as a delivery of files."""
     table = pd.read_csv(data / "X_train.csv", dtype=str, keep_default_na=False).iloc[rows]
@@ -119,56 +130,17 @@ def cut(data, folder, rows):
 
 
 @pytest.mark.scale
-def test_a_second_drop_is_pushed_and_pulled_by_itself(bucket, origin, tmp_path):
-    """The sample in two drops: the second adds its own three files to the bucket, no more."""
-    _, objects = bucket
-    folder = copy_of(origin, tmp_path / "drops")
-    cut(origin / "data", folder / "drops/1", slice(0, 1000))
-    call(folder, "dvc", "add", "--quiet", "drops")
-    call(folder, "dvc", "push", "--quiet", "drops.dvc")
-    before = objects()
-    cut(origin / "data", folder / "drops/2", slice(1000, None))
-    call(folder, "dvc", "add", "--quiet", "drops")
-    call(folder, "dvc", "push", "--quiet", "drops.dvc")
-    call(folder, "git", "add", "drops.dvc", ".gitignore")
-    call(folder, "git", "-c", "user.name=T", "-c", "user.email=t@x.org", "commit", "-qm", "Two")
-    added = {name: size for name, size in objects().items() if name not in before}
-    second = sum(path.stat().st_size for path in (folder / "drops/2").iterdir())
-    (listing,) = (name for name in added if name.endswith(".dir"))
-    assert len(added) == 4  # two tables, an archive, the list of the folder
-    assert sum(added.values()) == second + added[listing]
-
-    other = copy_of(folder, tmp_path / "other")
-    call(other, "dvc", "pull", "--quiet", "drops/2")
-    assert names(other / "drops") == ["2/X_train.csv", "2/Y_train.csv", "2/images.zip"]
-    call(other, "dvc", "pull", "--quiet", "drops.dvc")
-    call(other, *IMPORT_DROPS)
-    data = [folder / "data" for folder in (origin, other)]
-    assert storage.digest(data[0] / "images.zip") == storage.digest(data[1] / "images.zip")
-    pd.testing.assert_frame_equal(*(pd.read_csv(folder / "X_train.csv") for folder in data))
-
-
-STAGES = ("clean", "extract", "encode_text")
-OUTPUTS = ("extract/features.npz", "extract/images.parquet")
-
-
-def build(folder, *words):
-    """Run the stages that process products independently; return what they printed."""
-    for stage in STAGES:
-        yield call(folder, "dvc", "repro", "--single-item", *words, stage)
-
-
-@pytest.mark.scale
-def test_a_second_drop_computes_only_its_own_products(bucket, origin, built_repository, tmp_path):
+def test_a_second_drop_moves_and_computes_only_its_own_products(
+    bucket, origin, built_repository, tmp_path
+):
     """From the bucket to features and vectors, on a machine that has those of the first drop."""
-    first, second = slice(0, 300), slice(300, 450)
+    _, objects = bucket
+    first, second = slice(0, 170), slice(170, 200)
     folder = copy_of(origin, tmp_path / "drops")
     settings = (folder / "params.yaml").read_text()
     quick = re.sub(r"\n  size: 224 ", "\n  size: 96 ", settings)
     assert quick != settings
     (folder / "params.yaml").write_text(quick)
-    for name in ("user.name", "user.email"):
-        call(folder, "git", "config", name, "t@example.org")
 
     def deliver(number, rows):
         cut(origin / "data", folder / f"drops/{number}", rows)
@@ -182,22 +154,85 @@ def test_a_second_drop_computes_only_its_own_products(bucket, origin, built_repo
     shutil.copytree(built_repository / "build/resources", other / "build/resources")
     call(other, "dvc", "pull", "--quiet", "drops/1")
     call(other, "rakuten", "import", "drops/1", "--name", "one drop")
-    list(build(other))
+    call(other, "dvc", "repro", "--single-item", *STAGES)
 
+    before = objects()
     deliver(2, second)
+    added = {name: size for name, size in objects().items() if name not in before}
+    size = sum(path.stat().st_size for path in (folder / "drops/2").iterdir())
+    (listing,) = (name for name in added if name.endswith(".dir"))
+    assert len(added) == 4  # two tables, an archive, the list of the folder
+    assert sum(added.values()) == size + added[listing]
+
     call(other, "git", "pull", "--quiet")
+    shutil.rmtree(other / "drops")
     call(other, "dvc", "pull", "--quiet", "drops/2")
+    assert names(other / "drops") == ["2/X_train.csv", "2/Y_train.csv", "2/images.zip"]
+    call(other, "dvc", "pull", "--quiet", "drops.dvc")
     call(other, *IMPORT_DROPS)
-    _, extracted, encoded = build(other)
-    taken, total = map(int, re.search(r"features: .*?\| (\d+)/(\d+) ", extracted).groups())
-    assert 280 < taken <= 300  # the distinct images of the first drop
-    assert 430 < total <= 450
-    batches = re.search(r"encode: .*? 0/(\d+) ", encoded)
-    assert int(batches[1]) <= 2  # batches of 256 of at most 2 x 150 new texts
+    shown = call(other, "dvc", "repro", "--single-item", *STAGES)
+    taken, total = map(int, re.search(r"features: .*?\| (\d+)/(\d+) ", shown).groups())
+    assert 160 < taken <= 170  # the distinct images of the first drop
+    assert 190 < total <= 200
+    assert re.search(r"encode: .*? 0/1 ", shown)  # batches of 256 texts
 
     built = [other / "build" / name for name in (*OUTPUTS, "encode_text/vectors.npz")]
     digests = [storage.digest(path) for path in built]
     shutil.rmtree(other / "build/scratch")
-    from_nothing = list(build(other, "--force", "--no-run-cache"))
-    assert re.search(r"features: .*?\| 0/(\d+) ", from_nothing[1])
+    forced = ("dvc", "repro", "--single-item", "--force", "--no-run-cache")
+    shown = call(other, *forced, *STAGES[1:])
+    assert re.search(r"features: .*?\| 0/(\d+) ", shown)
+    assert re.search(r"encode: .*? 0/2 ", shown)
     assert [storage.digest(path) for path in built] == digests
+
+
+@pytest.mark.scale
+def test_one_stage_one_file_or_the_package_is_pulled_alone(
+    bucket, origin, built_repository, tmp_path
+):
+    """The package, pulled without the data, predicts."""
+    _, objects = bucket
+    folder = copy_of(origin, tmp_path / "built")
+    cache = call(built_repository, "dvc", "cache", "dir").strip()
+    call(folder, "dvc", "cache", "dir", "--local", str(built_repository / cache))
+    for name in ("dvc.lock", "dvc.yaml"):
+        shutil.copy(built_repository / name, folder)
+    before = set(objects())
+    call(folder, "dvc", "push", "--quiet", "split", "package")
+    locked = storage.read_yaml(folder / "dvc.lock")["stages"]
+    (parts,), (package_out,) = (locked[stage]["outs"][:1] for stage in ("split", "package"))
+    assert len(set(objects()) - before) == 1 + package_out["nfiles"] + 1  # and its list of files
+    call(folder, "git", "commit", "--quiet", "--allow-empty", "-am", "Keep two stages in S3")
+
+    other = copy_of(folder, tmp_path / "other")
+    call(other, "dvc", "pull", "--quiet", "split")
+    assert names(other / "build") == ["split/parts.parquet"]
+    assert cached(other) == {parts["md5"]}
+    call(other, "dvc", "pull", "--quiet", "build/package/package.json")
+    assert names(other / "build") == ["package/package.json", "split/parts.parquet"]
+    assert cached(other) == {
+        parts["md5"], package_out["md5"], storage.digest(other / "build/package/package.json")
+    }  # fmt: skip
+    call(other, "dvc", "pull", "--quiet", "build/package")
+    assert f"{package.digest(other / 'build/package')}.dir" == package_out["md5"]
+    assert not (other / "data").exists()
+    assert "2583" in call(other, "rakuten", "predict", "--title", "Piscine hors sol ronde")
+
+
+@pytest.mark.scale
+@pytest.mark.parametrize(
+    ("credentials", "reason"),
+    [
+        ({}, "Unable to locate credentials"),
+        (s3_server.CREDENTIALS, r"failed to connect to s3 \(rakuten-dvc/products.*Forbidden"),
+    ],
+    ids=["missing", "wrong"],
+)
+def test_credentials_that_do_not_work_are_named(bucket, origin, tmp_path, credentials, reason):
+    address, _ = bucket
+    other = copy_of(origin, tmp_path / "other")
+    with s3_server.checked_credentials(address):
+        shown = call(other, "dvc", "pull", "data.dvc", status=1, credentials=credentials)
+    assert re.search(f"ERROR: .*({reason})", shown)
+    assert not (other / "data").exists()
+    call(other, "dvc", "pull", "--quiet", "data.dvc")

@@ -16,13 +16,10 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from rakuten import storage
-from rakuten.data.sources import TABLES
+from rakuten.data.sources import DATASET, TABLES
 
 IMAGES = "images.zip"
 """The archive in data/: not compressed, members image_{train,test}/<name>, sorted."""
-
-DATASET = "dataset.json"
-"""The name of the data in reports and in MLflow: {"name": ...}."""
 
 NEW = "new"
 """The folder within the staging folder in which the new data/ is built."""

@@ -6,19 +6,21 @@ at once.
 
 import hashlib
 import io
+import json
 import re
 import stat
 import struct
 import zipfile
 import zlib
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from PIL import Image, UnidentifiedImageError
 
-from rakuten import prefetch, stage_log, storage
-from rakuten.data import products
+from rakuten import categories, prefetch, stage_log, storage
+from rakuten.data import corrections, products
 from rakuten.data.archives import MAX_IMAGE, READ_FAULTS, Entry, Faults
 from rakuten.data.sources import ImageFile, Key
 
@@ -128,6 +130,59 @@ def parse_tables(
     return tables, codes
 
 
+def correct(
+    codes: pd.DataFrame, found: list[Entry], faults: Faults, *, drops: bool
+) -> pd.DataFrame:
+    """Correct labels by the files of corrections.
+
+    Args:
+        codes: Typed rows of Y.
+        found: The files, in the order in which they were given.
+        faults: Collects what is wrong.
+        drops: Whether corrections may be applied; otherwise the files are a fault.
+
+    Returns:
+        The rows of Y with corrected codes.
+    """
+    tables = []
+    for entry in found:
+        try:
+            content = entry.read(MAX_TABLE)
+        except READ_FAULTS as error:
+            faults.add(
+                "tables that cannot be read", [f"{entry.place} ({error})"], "copy them again"
+            )
+            continue
+        table, problems = corrections.parse(content, entry.place)
+        faults.extend(problems)
+        tables.append(table)
+    if not drops:
+        remedy = "pass --drops to apply them, or leave them out"
+        faults.add("corrected labels without --drops", [one.place for one in found], remedy)
+    if not tables or not len(codes):
+        return codes
+    codes, problems = corrections.apply(codes, pd.concat(tables))
+    faults.extend(problems)
+    return codes
+
+
+def read_descriptions(found: Iterable[Entry]) -> list[dict[str, Any]]:
+    """Read the descriptions of data that an import has written; other JSON files are ignored."""
+    descriptions = []
+    for entry in found:
+        try:
+            described = json.loads(entry.read(MAX_TABLE))
+        except (*READ_FAULTS, ValueError):
+            continue
+        if isinstance(described, dict) and isinstance(described.get("name"), str):
+            codes = described.get(corrections.RELABELLED, {})
+            if isinstance(codes, dict) and all(
+                id_.isdecimal() and code in categories.CODES for id_, code in codes.items()
+            ):
+                descriptions.append(described)
+    return descriptions
+
+
 def select_rows(content: bytes, ids: np.ndarray) -> bytes:
     """Select rows of a table that `parse_tables` has found to be correct.
 
@@ -142,6 +197,23 @@ def select_rows(content: bytes, ids: np.ndarray) -> bytes:
     kept = frame[frame[products.UNNAMED].astype("int64").isin(ids)]
     kept = kept.rename(columns={products.UNNAMED: ""})
     return kept.to_csv(index=False, lineterminator="\r\n").encode()
+
+
+def relabel(content: bytes, codes: pd.DataFrame) -> bytes:
+    """Write other codes into Y_train.csv, which `parse_tables` has found to be correct.
+
+    Args:
+        content: The table as CSV.
+        codes: int64 columns id and prdtypecode, the same ids in any order.
+
+    Returns:
+        The table as CSV, in the order of its rows.
+    """
+    frame = pd.read_csv(io.BytesIO(content), **products.CSV_FORMAT)
+    ids = frame[products.UNNAMED]
+    frame["prdtypecode"] = codes.set_index("id")["prdtypecode"].loc[ids.astype("int64")].to_numpy()
+    frame = frame.rename(columns={products.UNNAMED: ""})
+    return frame.to_csv(index=False, lineterminator="\n").encode()
 
 
 def keys(part: str, table: pd.DataFrame) -> list[Key]:

@@ -15,10 +15,9 @@ import numpy as np
 import pandas as pd
 
 from rakuten import storage
-from rakuten.data import import_checks, products
+from rakuten.data import corrections, import_checks, products
 from rakuten.data.archives import Faults
 from rakuten.data.data_folder import (
-    DATASET,
     IMAGES,
     NEW,
     DataError,
@@ -27,7 +26,10 @@ from rakuten.data.data_folder import (
     staging_folder,
 )
 from rakuten.data.shares import Share
-from rakuten.data.sources import Key, Sources
+from rakuten.data.sources import DATASET, Key, Sources
+
+NAME = "imported data"
+"""The name of data that were not given another."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,8 @@ class Summary:
         unused_images: Images given that no row names; they were checked and left out.
         of_products: Labelled products of the catalogue of which a share was imported, None if all
             were imported.
+        relabelled: Labelled products whose code was corrected by this import, None if no
+            corrections were given.
     """
 
     products: int
@@ -58,15 +62,18 @@ class Summary:
     without_image: int
     unused_images: int
     of_products: int | None = None
+    relabelled: int | None = None
 
     def __str__(self) -> str:
         test = "" if self.test_products is None else f", {self.test_products} products to predict"
         of = "" if self.of_products is None else f" of {self.of_products}"
+        relabelled = "" if self.relabelled is None else f"\ncorrected labels: {self.relabelled}"
         return (
             f"{self.products}{of} products in {self.categories} categories{test}, "
             f"{self.images} images ({self.image_bytes / 1e6:.1f} MB)\n"
             f"missing: {self.without_title} titles ({self.without_text} products have no text), "
             f"{self.without_image} images; left out: {self.unused_images} images that no row names"
+            f"{relabelled}"
         )
 
 
@@ -74,7 +81,7 @@ def import_data(
     paths: Iterable[str | Path],
     root: str | Path = ".",
     *,
-    name: str = "imported data",
+    name: str | None = None,
     allow_missing: Collection[str] = (),
     drops: bool = False,
     share: Share | None = None,
@@ -84,13 +91,16 @@ def import_data(
 
     Args:
         paths: Folders, archives, or single files that hold X_train*.csv, Y_train*.csv, the images,
-            and X_test*.csv if wanted; at any depth, in archives within archives too.
+            and X_test*.csv if wanted; at any depth, in archives within archives too. An earlier
+            data/ is such a folder.
         root: The repository's root, where data/ and data.dvc are.
-        name: The name of the data in reports and MLflow.
+        name: The name of the data in reports and MLflow; None for "imported data", or that of an
+            earlier data/.
         allow_missing: "images" accepts products without an image if they have a text, "titles"
             those without a title if they have an image or a description.
         drops: Whether different tables of one name are drops of one catalogue, to be joined in the
-            order of `paths`; otherwise they are a fault.
+            order of `paths`, and files corrections*.csv correct their labels; otherwise they are a
+            fault.
         share: Import this part of the labelled products, without X_test. All rows are checked, and
             the images of this part.
         track: Called with `root` when data/ is in place, to update data.dvc.
@@ -111,7 +121,9 @@ def import_data(
             if not contents.keys() >= import_checks.CHALLENGE_NAMES.keys():
                 remedy = "save them as CSV in UTF-8, with commas"
                 sources.faults.add("tables of another format", sources.other_tables, remedy)
-            tables, codes = import_checks.parse_tables(contents, sources.faults)
+            tables, given = import_checks.parse_tables(contents, sources.faults)
+            codes = import_checks.correct(given, sources.corrections, sources.faults, drops=drops)
+            earlier = import_checks.read_descriptions(sources.descriptions)
             wanted = _match_images(tables, sources)
             for part, table in tables.items():
                 import_checks.check_modalities(
@@ -124,8 +136,12 @@ def import_data(
             import_checks.check_image_names(tables, places, sources.faults)
             jobs = import_checks.image_jobs(sources.images, wanted)
             whole = len(tables.get("train", ()))
+            if not sources.faults.problems() and not codes.equals(given):
+                contents["Y_train.csv"] = import_checks.relabel(contents["Y_train.csv"], codes)
             if share and not sources.faults.problems():
-                ids = _choose(share, tables["train"], codes, jobs)
+                first = {corrections.RELABELLED: corrections.relabelled(earlier, given, codes)}
+                known = codes.assign(prdtypecode=corrections.first_codes(codes, first))
+                ids = _choose(share, tables["train"], known, jobs)
                 contents = {
                     table_name: import_checks.select_rows(content, ids)
                     for table_name, content in contents.items()
@@ -137,7 +153,13 @@ def import_data(
             images, image_bytes = _write_images(jobs, staging / NEW, sources.faults)
         for table_name, content in contents.items():
             storage.write_bytes(staging / NEW / table_name, content)
-        storage.write_json(staging / NEW / DATASET, _describe(name, share, len(codes), whole))
+        only = len(sources.tables["X_train.csv"]) == 1  # the tables are those of earlier data
+        described = dict(earlier[0]) if only and len(earlier) == 1 else {}
+        described.pop(corrections.RELABELLED, None)
+        described |= _describe(name or described.get("name", NAME), share, len(codes), whole)
+        if relabelled := corrections.relabelled(earlier, given, codes):
+            described[corrections.RELABELLED] = relabelled
+        storage.write_json(staging / NEW / DATASET, described)
         replace_data(root, staging, track)
     rows = pd.concat(tables.values())
     return Summary(
@@ -151,6 +173,7 @@ def import_data(
         without_image=int((~rows["has_image"]).sum()),
         unused_images=sum(not member for member, _ in jobs),
         of_products=whole if share else None,
+        relabelled=len(corrections.relabelled([], given, codes)) if sources.corrections else None,
     )
 
 

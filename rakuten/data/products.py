@@ -345,6 +345,8 @@ def _check_ids(table: pd.DataFrame, source: str) -> list[Problem]:
     """List the ids that occur more than once."""
     twice = table.loc[table["id"].duplicated(), "id"].drop_duplicates()
     remedy = "the index names each product once, remove the repeated rows"
+    if "prdtypecode" in table:
+        remedy += ", and pass corrected labels as a file corrections.csv"
     problem = Problem(f"ids repeated in {source}", tuple(twice.astype("str")), remedy)
     return [problem] if problem.names else []
 

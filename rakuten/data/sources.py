@@ -19,12 +19,18 @@ IMAGE_SUFFIXES = (
 )
 """Suffixes of images; those without a name of the challenge are only shown in messages."""
 
+CORRECTIONS = "corrections"
+"""First letters of the names of files with corrected labels."""
+
+DATASET = "dataset.json"
+"""The file in data/ that describes the data: name, share, first codes of relabelled products."""
+
 TABLE_SUFFIXES = (".tsv", ".tab", ".txt", ".xls", ".xlsx", ".ods", ".parquet", ".json", ".jsonl")
 """Suffixes of tables that are not CSV; those with a name of the challenge are only reported."""
 
 ARCHIVE, OTHER_ARCHIVE = "archive", "archive of another kind"
 IMAGE, OTHER_IMAGE = "image", "image of another name"
-OTHER_TABLE = "table of another format"
+OTHER_TABLE, OTHER_CORRECTIONS = "table of another format", "corrections of another format"
 UNUSED = (OTHER_IMAGE, OTHER_TABLE)
 """Kinds of files that an import does not use, and only shows in messages."""
 
@@ -66,6 +72,8 @@ class Sources:
         images: The product images found.
         other_images: Places of images that are not named as the challenge names its images.
         other_tables: Places of tables that are named as the challenge's, and are not CSV.
+        corrections: The files of corrected labels found.
+        descriptions: The files `DATASET` found.
         faults: The faults found so far.
     """
 
@@ -74,6 +82,8 @@ class Sources:
         self.images: list[ImageFile] = []
         self.other_images: list[str] = []
         self.other_tables: list[str] = []
+        self.corrections: list[Entry] = []
+        self.descriptions: list[Entry] = []
         self.faults = Faults()
         self._scratch = scratch
         self._open = ExitStack()
@@ -131,6 +141,13 @@ class Sources:
                 self.other_images.append(entry.place)
             elif kind == OTHER_TABLE:
                 self.other_tables.append(entry.place)
+            elif kind == OTHER_CORRECTIONS:
+                remedy = "save them as CSV in UTF-8"
+                self.faults.add("corrections of another format", [entry.place], remedy)
+            elif kind == CORRECTIONS:
+                self.corrections.append(entry)
+            elif kind == DATASET:
+                self.descriptions.append(entry)
             elif image := products.parse_image_name(entry.name):
                 folders = PART.findall(entry.place)
                 part = folders[-1].lower() if folders else ""
@@ -152,6 +169,10 @@ def _kind(name: str) -> str:
         return IMAGE
     if lower.endswith(IMAGE_SUFFIXES):
         return OTHER_IMAGE
+    if lower == DATASET:
+        return DATASET
+    if lower.startswith(CORRECTIONS) and lower.endswith((".csv", *TABLE_SUFFIXES)):
+        return CORRECTIONS if lower.endswith(".csv") else OTHER_CORRECTIONS
     tables = [table for start, table in TABLES.items() if lower.startswith(start)]
     if tables and lower.endswith(".csv"):
         return tables[0]

@@ -26,6 +26,7 @@ TOLERANCE = 1e-9
 def split(
     products: pd.DataFrame,
     digests: Sequence[str],
+    first_codes: np.ndarray | None = None,
     *,
     test_share: float,
     validation_share: float,
@@ -37,6 +38,8 @@ def split(
     Args:
         products: Columns id, tokens, prdtypecode; n rows, unique ids, in any order.
         digests: Digests of the n images' bytes, "" where there is none.
+        first_codes: int64 (n,), the codes before corrections, to stratify by: a corrected label
+            moves no product to another part. Those of `products` if None.
         test_share: As for `assign_parts`.
         validation_share: As for `assign_parts`.
         keep_duplicates_together: If False, each product is assigned independently.
@@ -56,10 +59,12 @@ def split(
     assign = functools.partial(
         assign_parts, test_share=test_share, validation_share=validation_share, seed=seed
     )
-    by_row = assign(ids, codes, ids)
+    first_codes = codes if first_codes is None else first_codes
+    by_row = assign(ids, first_codes, ids)
     parts = by_row
     if keep_duplicates_together:
-        first = pd.Series(assign(ids, codes, _first_groups(ids, texts, digests)), index=ids)
+        oldest = _first_groups(ids, texts, digests)
+        first = pd.Series(assign(ids, first_codes, oldest), index=ids)
         parts = first.loc[groups].to_numpy(str)  # the part of the group's oldest product
     shared = {"text": _count_sharing(texts), "image": _count_sharing(digests)}
     report = {

@@ -38,7 +38,9 @@ def main(arguments: list[str]) -> int:
     )
     parser.add_argument("paths", nargs="+", metavar="PATH", help="folder or archive, any depth")
     parser.add_argument(
-        "--name", default="imported data", help="name of the data in reports and MLflow"
+        "--name",
+        help=f'name of the data in reports and MLflow (default: "{importing.NAME}", or as before '
+        "if data/ itself is imported again)",
     )
     parser.add_argument(
         "--share", type=_share, default=1.0, metavar="SHARE",
@@ -54,7 +56,8 @@ def main(arguments: list[str]) -> int:
     parser.add_argument(
         "--drops",
         action="store_true",
-        help="join several deliveries of one catalogue, in the given order (docs/scale.md)",
+        help="join several deliveries of one catalogue, in the given order (docs/scale.md), and "
+        "apply their corrections*.csv (docs/extending.md)",
     )
     options = vars(parser.parse_args(arguments))
     size = options.pop("share")

@@ -1,5 +1,6 @@
 """Visits of the tab "Classify" that last longer than a build, without a browser."""
 
+import sys
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 
@@ -11,6 +12,8 @@ from demo import page_classify, shared
 from demo.builds import Latest
 from demo.engine import Answer
 from demo.examples import Example
+from demo.paths import CORRECTIONS
+from rakuten.data import corrections
 from rakuten.serving.interface import Choice, Prediction, Prepared, Probabilities
 from rakuten.serving.package import OutdatedError
 
@@ -145,6 +148,18 @@ def test_an_example_that_a_rebuild_replaced_is_dropped(disk, clicked, after):
     assert "Piscine ronde" not in text(page)
     assert page.session_state.request.example == next(iter(after))
     assert "Un livre" in text(page)
+
+
+def test_a_reviewer_corrects_the_label_of_an_example(disk, monkeypatch):
+    disk.write(build(POOL))
+    assert not [one for one in open_page().selectbox if one.key == "right-1-2583"]
+    monkeypatch.setattr(sys, "argv", ["app.py", shared.REVIEW])
+    page = open_page()
+    page.selectbox(key="right-1-2583").set_value(10)
+    page.button(key="save-1").click().run()
+    assert not page.exception
+    assert corrections.read(CORRECTIONS).to_numpy().tolist() == [[1, 2583, 10]]
+    assert "Corrigée" in text(page)
 
 
 def test_a_form_with_an_example_that_a_rebuild_replaced_can_be_sent(disk):

@@ -27,15 +27,16 @@ def resnet50_convolutions() -> Iterator[tuple[str, int, int, int]]:
             channels = 4 * width
 
 
-def vgg16_weights() -> dict[str, np.ndarray]:
+def vgg16_weights(*, width: int = 512) -> dict[str, np.ndarray]:
+    """Draw float32 weights of VGG16, with at most `width` channels before the last layer."""
     generator, arrays, channels = np.random.default_rng(0), {}, 3
     for layer in conversion.VGG16_LAYERS:
-        out = min(64 * 2 ** (int(layer[5]) - 1), 512)
+        out = min(64 * 2 ** (int(layer[5]) - 1), 512 if layer == "block5_conv3" else width)
         scale = np.sqrt(2 / (9 * channels))
         arrays[f"{layer}/kernel"] = generator.normal(0, scale, (3, 3, channels, out))
         arrays[f"{layer}/bias"] = generator.normal(0, 0.1, out)
         channels = out
-    return arrays
+    return {key: array.astype(np.float32) for key, array in arrays.items()}
 
 
 def resnet50_weights() -> dict[str, np.ndarray]:

@@ -44,6 +44,13 @@ def test_a_share_is_named_in_the_data_card_the_model_card_and_the_results(report
     assert name in readme.data_line(part.values["clean"], part.values["split"])
 
 
+def test_corrected_labels_are_counted(reports):
+    changed = renamed(reports, "mine")
+    assert "corrected" not in cards.data_card(changed).partition("## Columns")[0]
+    changed.values["clean"]["dataset"]["relabelled"] = 1
+    assert "Labels corrected by reviewers: 1 product. Each stays in" in cards.data_card(changed)
+
+
 def test_sizes_are_listed_beside_the_challenges(reports):
     shown = section(cards.data_card(reports), "Categories")
     for row in reports.tables["explore/tables/balance"].itertuples():

@@ -12,10 +12,12 @@ from repository import ROOT
 
 from rakuten import storage
 from rakuten.categories import CODES, NUM_CATEGORIES
+from rakuten.data import products
 from rakuten.image import encoder as image_encoder
 from rakuten.image import extraction, preprocessing
 from rakuten.model_names import MAIN
 from rakuten.models import image_ensemble, text_ensemble
+from rakuten.serving.interface import Product
 from rakuten.text import encoder as text_encoder
 
 SECTION = {"views": ["original", "flip"], "crops": ["product", "whole"], "border_tolerance": 16}
@@ -79,6 +81,22 @@ def write_package(folder):
     _write_image(folder / "image", settings["image_ensemble"])
     _write_nets(folder / "study")
     return folder
+
+
+def raw_test_products(root):
+    """Read the products of the test part from raw rows and image files.
+
+    Returns the product table, the rows of the test part in it, and the products.
+    """
+    table = storage.read_table(root / "build/clean/products.parquet")
+    parts = storage.read_table(root / "build/split/parts.parquet")
+    rows = np.flatnonzero(parts["part"] == "test")
+    texts = table[["designation", "description"]].iloc[rows].fillna("").to_numpy().tolist()
+    with storage.ImageArchive(root / "data/images.zip") as archive:
+        names = [f"image_train/{name}" for name in products.image_names(table.iloc[rows])]
+        contents = [archive.read(name) for name in names]
+    pairs = zip(texts, contents, strict=True)
+    return table, rows, [Product(*pair, content) for pair, content in pairs]
 
 
 def _write_text(folder, section):

@@ -9,13 +9,21 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from package_cases import IMAGE_SPEC, LABELS, SECTION, colour, jpeg, title, write_package
+from package_cases import (
+    IMAGE_SPEC,
+    LABELS,
+    SECTION,
+    colour,
+    jpeg,
+    raw_test_products,
+    title,
+    write_package,
+)
 from repository import ROOT
 
 from rakuten import onnx_models, storage
 from rakuten.categories import CODES
 from rakuten.category_names import category
-from rakuten.data import products
 from rakuten.evaluation import metrics
 from rakuten.image import preprocessing
 from rakuten.model_names import MAIN
@@ -317,15 +325,7 @@ def test_the_classifier_reproduces_the_refitted_ensembles(built_repository):
     """From raw rows and image files; the ensembles read the features that the stages computed."""
     build = built_repository / "build"
     loaded = ProductClassifier.load(build / "package")
-    table = storage.read_table(build / "clean/products.parquet")
-    parts = storage.read_table(build / "split/parts.parquet")
-    rows = np.flatnonzero(parts["part"] == "test")
-    test = table.iloc[rows]
-    texts = test[["designation", "description"]].fillna("").to_numpy().tolist()
-    with storage.ImageArchive(built_repository / "data/images.zip") as archive:
-        names = [f"image_train/{name}" for name in products.image_names(test)]
-        contents = [archive.read(name) for name in names]
-    raw = [Product(*pair, content) for pair, content in zip(texts, contents, strict=True)]
+    table, rows, raw = raw_test_products(built_repository)
     found = loaded.probabilities([loaded.prepare(product) for product in raw])
 
     settings = text_ensemble.Settings(**loaded.summary["text_ensemble"])
@@ -337,7 +337,7 @@ def test_the_classifier_reproduces_the_refitted_ensembles(built_repository):
     text = by_text.probabilities(all_texts.take(rows))
     image = by_image.probabilities(image_ensemble.views(features, rows))
     fused = late_fusion.fuse(calibration.read(build / "late_fusion"), text, image)
-    labels = test["label"].to_numpy()
+    labels = table["label"].to_numpy()[rows]
     for ours, expected in ((found.text, text), (found.image, image), (found.fused, fused)):
         measured, wanted = metrics.measure(labels, ours), metrics.measure(labels, expected)
         assert measured == pytest.approx(wanted, abs=2e-6)

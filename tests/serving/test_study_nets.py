@@ -7,13 +7,22 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from package_cases import BACKBONE, EXTRACT, LABELS, colour, jpeg, title, write_package
+from package_cases import (
+    BACKBONE,
+    EXTRACT,
+    LABELS,
+    colour,
+    jpeg,
+    raw_test_products,
+    title,
+    write_package,
+)
 from repository import ROOT
 from scipy import sparse
 
 from rakuten import storage
 from rakuten.categories import CODES
-from rakuten.data import examples, products
+from rakuten.data import examples
 from rakuten.evaluation import metrics
 from rakuten.image import extraction, preprocessing
 from rakuten.models import numpy_nets
@@ -227,15 +236,7 @@ def test_the_fusion_net_predicts_without_tensorflow(written):
 def test_the_packaged_nets_reproduce_the_evaluation(built_repository):
     """From raw rows and image files; the stages computed features with TensorFlow."""
     build = built_repository / "build"
-    table = storage.read_table(build / "clean/products.parquet")
-    parts = storage.read_table(build / "split/parts.parquet")
-    rows = np.flatnonzero(parts["part"] == "test")
-    test = table.iloc[rows]
-    texts = test[["designation", "description"]].fillna("").to_numpy().tolist()
-    with storage.ImageArchive(built_repository / "data/images.zip") as archive:
-        names = [f"image_train/{name}" for name in products.image_names(test)]
-        contents = [archive.read(name) for name in names]
-    raw = [Product(*pair, content) for pair, content in zip(texts, contents, strict=True)]
+    table, rows, raw = raw_test_products(built_repository)
     loaded = ProductClassifier.load(build / "package", model="fusion")
     found = loaded.probabilities(prepare(loaded, raw))
     served = {"text": found.text, "image": found.image, "fusion": found.fused}
@@ -255,7 +256,7 @@ def test_the_packaged_nets_reproduce_the_evaluation(built_repository):
         expected = storage.read_arrays(build / name / "outputs.npz")["probabilities"][rows]
         np.testing.assert_allclose(probabilities, expected, atol=1e-4)
         np.testing.assert_array_equal(probabilities.argmax(axis=1), expected.argmax(axis=1))
-        measured = metrics.measure(test["label"].to_numpy(), probabilities)
+        measured = metrics.measure(table["label"].to_numpy()[rows], probabilities)
         assert measured == pytest.approx(evaluated[name]["test"], abs=2e-6)
         model = ProductClassifier.load(build / "package", model=name)
         sides = ("text", "image") if name == "fusion" else (name,)

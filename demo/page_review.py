@@ -1,0 +1,105 @@
+"""The tab "Review labels": suspect labels of the audit, and corrections of them."""
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from demo import components
+from demo.catalogue import Catalogue
+from demo.paths import CORRECTIONS, SUSPECTS
+from demo.shared import BUILD, build, complete, failures_shown, heading, language, t
+from demo.translations import percent
+from rakuten import storage
+from rakuten.categories import CODES
+from rakuten.category_names import category
+from rakuten.data import corrections
+
+PER_PAGE = 10
+
+
+def show() -> None:
+    """Draw the tab."""
+    if not complete(BUILD, "missing_build"):
+        return
+    products = build().catalogue
+    suspects = _suspects(products)
+    heading("review", t("review_note", count=len(suspects)))
+    if suspects:
+        last = (len(suspects) - 1) // PER_PAGE + 1
+        page = st.number_input(t("review_page", last=last), 1, last, key="review_page")
+        for suspect in suspects[(page - 1) * PER_PAGE : page * PER_PAGE]:
+            left, right = st.columns([1, 1], gap="large", vertical_alignment="center")
+            left.html(components.cards([_card(suspect, products)]))
+            with right:
+                form(suspect["id"], products)
+    _show_file()
+
+
+def form(product: int, products: Catalogue) -> None:
+    """Draw the choice of a product's right category; store it when it is saved.
+
+    Args:
+        product: The product's id.
+        products: The catalogue.
+    """
+    given = products.code(product)
+    with failures_shown("error_review"):
+        right = _corrected(product, given)
+        chosen = st.selectbox(
+            t("right_category"),
+            CODES,
+            index=CODES.index(right),
+            format_func=_name,
+            key=f"right-{product}-{given}",
+        )
+        if st.button(t("save"), key=f"save-{product}"):
+            corrections.record(CORRECTIONS, product, given, chosen)
+            right = chosen
+        if right != given:
+            text = t("corrected", given=_name(given), right=_name(right))
+            st.html(components.note(text, kind="right"))
+
+
+def _suspects(products: Catalogue) -> Sequence[dict]:
+    """Read the suspect labels, without those of other data than the catalogue's."""
+    if not SUSPECTS.exists():
+        return []
+    table = storage.read_csv(SUSPECTS)
+    codes = table["id"].map(products.table["prdtypecode"])
+    return table[codes == table["given"]].to_dict("records")
+
+
+def _corrected(product: int, given: int) -> int:
+    """Look up the corrected code of a product that has the code `given`."""
+    rows = corrections.read(CORRECTIONS)
+    found = rows.loc[(rows["id"] == product) & (rows["given"] == given), "corrected"]
+    return int(found.iloc[-1]) if len(found) else given
+
+
+def _card(suspect: dict, products: Catalogue) -> components.Card:
+    """Show a product with its given and its suggested category."""
+    probability = percent(suspect["probability_suggested"], language(), digits=0)
+    return components.Card(
+        products.thumbnail(suspect["id"]),
+        t("no_image"),
+        products.title(suspect["id"]) or t("no_title"),
+        (
+            t("given_is", category=_name(suspect["given"])),
+            t("suggested_is", category=_name(suspect["suggested"]), probability=probability),
+        ),
+    )
+
+
+def _show_file() -> None:
+    """Offer the file of all corrections, and name the command that applies them."""
+    if not CORRECTIONS.exists():
+        return
+    st.divider()
+    st.html(components.note(t("review_import", file=CORRECTIONS)))
+    content = storage.read_bytes(CORRECTIONS)
+    st.download_button(t("download"), content, CORRECTIONS.name, "text/csv")
+
+
+def _name(code: int) -> str:
+    """Name a category with its code."""
+    return f"{category(int(code), language())} ({code})"
