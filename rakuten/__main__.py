@@ -34,6 +34,9 @@ COMMANDS = {
     "predict": Command(
         "rakuten.serving.predict_command", "predict the category of a product or of a file"
     ),
+    "drift": Command(
+        "rakuten.reports.drift_command", "compare new products with the training data"
+    ),
     "ray": Command("rakuten.distributed.command", "clean, encode or predict on a Ray cluster"),
     "sync": Command(
         "rakuten.tracking.command", "restore missing runs and the champion in MLflow", ("sync",)
