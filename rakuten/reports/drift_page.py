@@ -73,7 +73,9 @@ def typical(kind: str, value: float | str) -> str:
     """Format the typical value of a measurement: a median, a share or the most frequent value."""
     if kind == "flag":
         return formats.percent(float(value))
-    return f"{value:,.3g}" if isinstance(value, float) and value < 1000 else f"{value}"
+    if isinstance(value, str):
+        return value
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def p_value(value: float) -> str:
