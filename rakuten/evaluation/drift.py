@@ -217,8 +217,12 @@ def _count_numbers(reference: np.ndarray, new: np.ndarray) -> tuple[tuple[str, .
         np.bincount(np.searchsorted(edges, values), minlength=len(edges) + 1)
         for values in (reference, new)
     ]
-    names = [f"below {low:.3g}", *(f"to {edge:.3g}" for edge in edges[1:]), f"above {high:.3g}"]
-    return tuple(names), np.array(counts)
+    upper = [f"to {_number(edge)}" for edge in edges[1:]]
+    return (f"below {_number(low)}", *upper, f"above {_number(high)}"), np.array(counts)
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.4g}"
 
 
 def _count_flags(reference: np.ndarray, new: np.ndarray) -> tuple[tuple[str, ...], np.ndarray]:

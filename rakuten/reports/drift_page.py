@@ -51,8 +51,8 @@ def lines(report: Mapping[str, Any]) -> str:
     rows = [header] + [
         (
             one["title"],
-            typical(one["kind"], one["reference"]),
-            typical(one["kind"], one["new"]),
+            typical(one, "reference"),
+            typical(one, "new"),
             f"{one['psi']:.3f}",
             p_value(one["p_value"]),
             _verdict(one),
@@ -69,13 +69,23 @@ def lines(report: Mapping[str, Any]) -> str:
     return "\n".join(shown) + "\n"
 
 
-def typical(kind: str, value: float | str) -> str:
-    """Format the typical value of a measurement: a median, a share or the most frequent value."""
-    if kind == "flag":
-        return formats.percent(float(value))
-    if isinstance(value, str):
-        return value
-    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+def typical(one: Mapping[str, Any], side: str) -> str:
+    """Format the typical value of a measurement: a median, a share, or what is most frequent.
+
+    Args:
+        one: The measurement.
+        side: "reference" or "new".
+
+    Returns:
+        Such as `65`, `33.0 %`, `fr 83 %`.
+    """
+    value = one[side]
+    if one["kind"] == "flag":
+        return formats.percent(value)
+    if one["kind"] == "number":
+        return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+    shares = {bin["name"]: bin[side] for bin in one["bins"]}
+    return f"{value} {formats.percent(shares[value], 0)}" if value in shares else value
 
 
 def p_value(value: float) -> str:
