@@ -18,8 +18,6 @@ from rakuten.text.language import detect_language
 
 DRAWS, DRAWN, CHANGED = 20, 500, 300
 
-pytestmark = pytest.mark.slow(minutes=4)
-
 
 @pytest.fixture(scope="module")
 def fresh(tmp_path_factory):
@@ -53,6 +51,7 @@ def run(built_repository, tmp_path, monkeypatch):
     return compare
 
 
+@pytest.mark.slow(minutes=3)
 def test_draws_like_the_sample_raise_no_alarm_and_a_missing_category_does(
     built_repository, fresh, tmp_path
 ):
@@ -77,6 +76,7 @@ def test_draws_like_the_sample_raise_no_alarm_and_a_missing_category_does(
     assert (one.name, one.missing) == ("category", (str(code),))
 
 
+@pytest.mark.slow(minutes=1)
 def test_english_titles_are_found(run, fresh, drop):
     titles = storage.read_csv(fresh / "X_train_update.csv")["designation"]
     english = titles[titles.map(detect_language).eq("en")].to_numpy()
@@ -86,12 +86,14 @@ def test_english_titles_are_found(run, fresh, drop):
     assert "language" in found
 
 
+@pytest.mark.slow(minutes=1)
 def test_missing_descriptions_are_found(run, fresh, drop):
     status, found = run(drop.assign(description=""), fresh / "images.zip")
     assert status == 1
     assert "missing_description" in found
 
 
+@pytest.mark.slow(minutes=1)
 def test_grey_images_are_found(run, fresh, drop, tmp_path):
     names = set(products.image_names(drop))
     with (

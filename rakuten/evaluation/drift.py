@@ -247,7 +247,7 @@ def _count_languages(reference: np.ndarray, new: np.ndarray) -> tuple[tuple[str,
 def _count(reference: np.ndarray, new: np.ndarray, names: Sequence[str]) -> np.ndarray:
     """Count values by name: int64 (2, number of names)."""
     tables = [pd.Series(_names(values)).value_counts() for values in (reference, new)]
-    return np.array([table.reindex(names, fill_value=0).to_numpy() for table in tables])
+    return np.array([table.reindex(list(names), fill_value=0).to_numpy() for table in tables])
 
 
 _BINS = {

@@ -8,6 +8,21 @@ import pandas as pd
 from rakuten.categories import CODES
 from rakuten.image.preprocessing import Facts
 
+MAX_PRODUCTS = 20_000
+"""Maximum number of products to measure; more would hardly change a comparison."""
+
+
+def choose(count: int) -> np.ndarray:
+    """Choose the products to measure.
+
+    Args:
+        count: Number of products.
+
+    Returns:
+        int64 (n,), ascending positions: all, or `MAX_PRODUCTS` of them, evenly spaced.
+    """
+    return np.linspace(0, count - 1, min(count, MAX_PRODUCTS)).round().astype(np.int64)
+
 
 def measure_texts(
     titles: Sequence[str],

@@ -2,7 +2,8 @@
 
 Compared are the categories that the model predicts and how sure it is, language, lengths, missing
 texts and images, unknown terms, white border, brightness and colour. The package carries the
-measurements of the training data, without texts. Written are index.html, drift.json and, unless
+measurements of the training data, without texts. Of more than 20,000 products, 20,000 are compared,
+evenly spaced. Written are index.html, drift.json and, unless
 predictions are given, predictions.csv. MLflow gets a run. Limits: section drift of params.yaml.
 
 Do not compare products that the model was trained on: it is too sure of them.

@@ -24,7 +24,7 @@ from rakuten.serving.product_images import (
     check_matches,
     first_match,
 )
-from rakuten.serving.product_tables import Row, check_format, open_table, read_rows
+from rakuten.serving.product_tables import Row, Table, check_format, open_table, read_rows
 from rakuten.text import cleaning
 
 COLUMNS = ("index", "prdtypecode", "probability", "text_contribution", "image_contribution")
@@ -42,7 +42,7 @@ def measure(
     *,
     progress: Callable[..., Iterable],
 ) -> tuple[pd.DataFrame, bool]:
-    """Measure every product of a file.
+    """Measure the products of a file, or enough of them.
 
     Args:
         source: The products, CSV or Parquet.
@@ -52,16 +52,18 @@ def measure(
         progress: Makes a progress bar, as `stage_log.progress` does.
 
     Returns:
-        Columns of `rakuten.evaluation.drift.MEASURES`, one row per product; none of images without
-        `images`. And whether the products were predicted from text alone.
+        Columns of `rakuten.evaluation.drift.MEASURES`, one row for each product of
+        `product_measures.choose`; none of images without `images`. And whether the products were
+        predicted from text alone.
 
     Raises:
         InputError: If a file cannot be used, or the predictions are of other products.
     """
     summary, study = package.read_summary(folder), folder / package.STUDY
     table = open_table(source)
-    rows = list(read_rows(table))
-    predicted, text_alone = _read_predictions(predictions, rows)
+    chosen = frozenset(product_measures.choose(table.rows).tolist())
+    rows = [row for row in read_rows(table) if row.position in chosen]
+    predicted, text_alone = _read_predictions(predictions, table, rows)
     tables = [predicted]
     if images:
         check_image_columns(table)
@@ -85,8 +87,10 @@ def measure(
     return pd.concat(tables, axis="columns"), text_alone
 
 
-def _read_predictions(path: Path, rows: Sequence[Row]) -> tuple[pd.DataFrame, bool]:
-    """Read category and confidence of each row, and whether all are predicted from text alone."""
+def _read_predictions(
+    path: Path, products: Table, rows: Sequence[Row]
+) -> tuple[pd.DataFrame, bool]:
+    """Read category and confidence of rows, and whether all are predicted from text alone."""
     check_format(path, "the predictions")
     remedy = "pass the file that 'python -m rakuten predict' wrote for these products"
     try:
@@ -99,8 +103,11 @@ def _read_predictions(path: Path, rows: Sequence[Row]) -> tuple[pd.DataFrame, bo
             f"{path} has no column {absent[0]}: expected {','.join(COLUMNS)}, received "
             f"{','.join(map(str, table))[:200]}; {remedy}, without --submission"
         )
-    if len(table) != len(rows):
-        raise InputError(f"{path} has {len(table)} predictions of {len(rows)} products: {remedy}")
+    if len(table) != products.rows:
+        raise InputError(
+            f"{path} has {len(table)} predictions of {products.rows} products: {remedy}"
+        )
+    table = table.iloc[[row.position for row in rows]].reset_index(drop=True)
     indices = pd.to_numeric(table["index"], errors="coerce").tolist()
     for row, index in zip(rows, indices, strict=True):
         if isinstance(row.index, int) and index != row.index:

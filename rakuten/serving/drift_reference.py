@@ -20,9 +20,6 @@ from rakuten.serving import package
 FILE = "reference.parquet"
 """The file of a package."""
 
-MAX_ROWS = 20_000
-"""Maximum number of products in the reference; more would not change a comparison."""
-
 ALONE = "_from_text"
 """Suffix of the columns of predictions from text alone."""
 
@@ -48,8 +45,8 @@ def build(
         vocabulary: The terms of the stage `vectorize`.
 
     Returns:
-        At most `MAX_ROWS` rows, evenly spaced, with the columns of `drift.MEASURES`, and those of
-        predictions also for text alone.
+        A row for each product of `product_measures.choose`: the columns of `drift.MEASURES`, and
+        those of predictions also for text alone.
 
     Raises:
         ValueError: If the ids differ.
@@ -73,8 +70,7 @@ def build(
         tables.append(found.add_suffix(suffix))
     table = pd.concat(tables, axis="columns")
     table.loc[parts["part"].eq("train").to_numpy(), list(HELD_OUT)] = np.nan
-    rows = np.linspace(0, len(table) - 1, min(len(table), MAX_ROWS)).round().astype(int)
-    return table.iloc[rows].reset_index(drop=True)
+    return table.iloc[product_measures.choose(len(table))].reset_index(drop=True)
 
 
 def read(folder: str | Path) -> pd.DataFrame:

@@ -11,7 +11,7 @@ from prediction_cases import challenge_rows, write_csv
 
 from rakuten import stage_log
 from rakuten.data.products import image_name
-from rakuten.evaluation import drift
+from rakuten.evaluation import drift, product_measures
 from rakuten.serving import drift_input
 from rakuten.serving.errors import InputError
 
@@ -82,6 +82,13 @@ def test_without_images_nothing_about_them_is_measured(folder, source, predicted
     assert set(drift.MEASURES) - set(found) == {
         "missing_image", "border_share", "brightness", "colour"
     }  # fmt: skip
+
+
+def test_a_large_file_is_thinned_evenly(folder, source, predicted, monkeypatch):
+    monkeypatch.setattr(product_measures, "MAX_PRODUCTS", 3)
+    found, _ = measure(folder, source, predicted)
+    assert found["category"].tolist() == [10, 50, 10]
+    assert found["missing_description"].tolist() == [True, False, False]
 
 
 def test_predictions_in_parquet_are_read(folder, source, predicted, tmp_path):
