@@ -37,6 +37,9 @@ COMMANDS = {
     "predict": Command(
         "rakuten.serving.predict_command", "predict the category of a product or of a file"
     ),
+    "drift": Command(
+        "rakuten.reports.drift_command", "compare new products with the training data"
+    ),
     "ray": Command("rakuten.distributed.command", "clean, encode or predict on a Ray cluster"),
     "search": Command(
         "rakuten.tracking.search_command", "search for parameters by a validation metric"

@@ -104,13 +104,16 @@ LIMITS: dict[str, Interval | Choice] = {
     "audit.hash_distance": Interval(0, 64, "[]", whole=True),
     "audit.min_structure": Interval(0, 32, "[]", whole=True),
     "robust_*.products": COUNT,
+    "drift.psi": POSITIVE,
+    "drift.missing": SHARE,
+    "drift.alpha": Interval(0, 1, "()"),
 }
 """Limits by the name of the parameter; * stands for any characters."""
 
 SECTIONS = (
     *("clean", "split", "explore", "vectorize", "encode_text", "encode_image", "extract"),
     *("text", "image", "fusion", "text_ensemble", "image_ensemble", "late_fusion", "refit"),
-    *("evaluate", "audit", "robust_text", "robust_image"),
+    *("evaluate", "audit", "robust_text", "robust_image", "drift"),
     *("*.training", "*.baselines", "*.out_of_fold", "fusion.start"),
 )
 """Names that hold other parameters; * stands for any characters."""

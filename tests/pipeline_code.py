@@ -22,6 +22,9 @@ OBSERVERS = (
     "rakuten.tracking",
 )
 
+# Sections of params.yaml that commands read, and no stage.
+COMMAND_SECTIONS = {"drift"}
+
 
 @functools.cache
 def import_graph(*, observers: bool = False) -> grimp.ImportGraph:

@@ -9,6 +9,7 @@ import yaml
 from dvc.config import Config
 from dvc.utils.hydra import apply_overrides
 from pipeline_code import (
+    COMMAND_SECTIONS,
     DVC,
     OBSERVERS,
     PARAMS,
@@ -98,9 +99,10 @@ def test_params_read_are_exactly_the_params_declared(name):
     assert read_params_calls(name) == set(STAGES[name].get("params", []))
 
 
-def test_every_param_belongs_to_a_stage():
+def test_every_param_belongs_to_a_stage_or_a_command():
     declared = {param for stage in STAGES.values() for param in stage.get("params", [])}
-    assert {param.split(".")[0] for param in declared} == set(PARAMS)
+    assert {param.split(".")[0] for param in declared} == set(PARAMS) - COMMAND_SECTIONS
+    assert set(PARAMS) >= COMMAND_SECTIONS
 
 
 @pytest.mark.parametrize("name", STAGES)

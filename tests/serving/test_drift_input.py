@@ -1,0 +1,129 @@
+"""Measuring a file of new products."""
+
+import io
+
+import numpy as np
+import pandas as pd
+import pytest
+from package_cases import jpeg, write_package
+from PIL import Image
+from prediction_cases import challenge_rows, write_csv
+
+from rakuten import stage_log
+from rakuten.data.products import image_name
+from rakuten.evaluation import drift, product_measures
+from rakuten.serving import drift_input
+from rakuten.serving.errors import InputError
+
+COUNT = 5
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return write_package(tmp_path_factory.mktemp("drift") / "package")
+
+
+@pytest.fixture
+def source(tmp_path):
+    return write_csv(tmp_path / "new.csv", challenge_rows(COUNT))
+
+
+@pytest.fixture
+def predicted():
+    """What `predict` writes for these products."""
+    return pd.DataFrame(
+        {
+            "index": [row[0] for row in challenge_rows(COUNT)],
+            "prdtypecode": [10, 40, 50, 60, 10],
+            "probability": [0.9, 0.8, 0.7, 0.6, 0.5],
+            "text_contribution": 1.0,
+            "image_contribution": [0.5, None, None, None, None],
+        }
+    )
+
+
+@pytest.fixture
+def images(tmp_path):
+    """The images of the first three products: red, grey, damaged."""
+    target = tmp_path / "images"
+    target.mkdir()
+    grey = io.BytesIO()
+    Image.new("L", (20, 20), 100).save(grey, "JPEG")
+    contents = [jpeg((200, 30, 30)), grey.getvalue(), b"damaged"]
+    for row, content in zip(challenge_rows(COUNT), contents, strict=False):
+        (target / image_name(row[4], row[3])).write_bytes(content)
+    return target
+
+
+def measure(folder, source, table, images=None):
+    path = source.with_name("predictions.csv")
+    table.to_csv(path, index=False)
+    return drift_input.measure(source, path, images, folder, progress=stage_log.progress)
+
+
+def test_every_measurement_is_made(folder, source, predicted, images):
+    found, text_alone = measure(folder, source, predicted, images)
+    assert not text_alone
+    assert set(found) == set(drift.MEASURES)
+    assert len(found) == COUNT
+    assert found["category"].tolist() == [10, 40, 50, 60, 10]
+    assert found["missing_description"].tolist() == [True, False, False, True, False]
+    assert found["missing_image"].tolist() == [False, False, True, True, True]
+    assert found["colour"][0] > 100
+    assert found["colour"][1] == 0
+    np.testing.assert_allclose(found["brightness"][1], 100, atol=2)
+    assert found["unknown_terms"].eq(1).all()  # the package knows produit0 to produit26
+
+
+def test_without_images_nothing_about_them_is_measured(folder, source, predicted):
+    alone = predicted.assign(image_contribution=np.nan)
+    found, text_alone = measure(folder, source, alone)
+    assert text_alone
+    assert set(drift.MEASURES) - set(found) == {
+        "missing_image", "border_share", "brightness", "colour"
+    }  # fmt: skip
+
+
+def test_a_large_file_is_thinned_evenly(folder, source, predicted, monkeypatch):
+    monkeypatch.setattr(product_measures, "MAX_PRODUCTS", 3)
+    found, _ = measure(folder, source, predicted)
+    assert found["category"].tolist() == [10, 50, 10]
+    assert found["missing_description"].tolist() == [True, False, False]
+
+
+def test_predictions_in_parquet_are_read(folder, source, predicted, tmp_path):
+    predicted.to_parquet(tmp_path / "p.parquet")
+    found, _ = drift_input.measure(
+        source, tmp_path / "p.parquet", None, folder, progress=stage_log.progress
+    )
+    assert found["category"].tolist() == [10, 40, 50, 60, 10]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (lambda p: p.drop(columns="probability"), "no column probability.* without --submission"),
+        (lambda p: p.head(2), "2 predictions of 5 products: pass the file that"),
+        (lambda p: p.assign(index=p["index"] + 1), "expected index 84916 in row 1, received 84917"),
+        (lambda p: p.assign(text_contribution=np.nan), "default model.* without --model"),
+    ],
+)
+def test_predictions_of_something_else_are_refused(folder, source, predicted, wrong, message):
+    with pytest.raises(InputError, match=message):
+        measure(folder, source, wrong(predicted))
+
+
+def test_a_file_that_is_no_table_is_refused(folder, source, tmp_path):
+    (tmp_path / "p.parquet").write_bytes(b"no table")
+    with pytest.raises(InputError, match=r"cannot be read .*: pass the file that"):
+        drift_input.measure(
+            source, tmp_path / "p.parquet", None, folder, progress=stage_log.progress
+        )
+
+
+def test_images_of_other_products_are_refused_at_once(folder, source, predicted, tmp_path):
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "image_1_product_2.jpg").write_bytes(jpeg())
+    with pytest.raises(InputError, match="holds none of the images"):
+        measure(folder, source, predicted, other)
