@@ -3,7 +3,7 @@
 from rakuten import model_names, stage_log, storage
 from rakuten.data import corrections
 from rakuten.data.examples import join
-from rakuten.serving import drift_reference, package, package_summary, packaging
+from rakuten.serving import package, package_summary, packaging
 
 SECTIONS = ("encode_text", "encode_image", "text_ensemble", "clean", "vectorize", "extract")
 
@@ -28,14 +28,13 @@ def main() -> None:
         networks = packaging.write_networks(settings)
         tested = package_summary.predictions(examples, default, parts["group"].to_numpy())
         storage.write_arrays("build/package/test.npz", **tested)
-        images = storage.read_table("build/extract/images.parquet")
-        terms = storage.read_json("build/vectorize/vocabulary.json")
-        reference = drift_reference.build(table, parts, images, outputs, terms)
-        storage.write_table("build/package/reference.parquet", reference)
+        packaging.write_reference(table, parts, outputs)
         data = storage.read_json("data/dataset.json") | {"digest": package.digest("data")}
-        fitted_on = storage.read_json("reports/refit/metrics.json")
-        dataset = corrections.describe(data)
-        facts = {"dataset": dataset, "fitted_on": fitted_on, "threads": threads}
+        facts = {
+            "dataset": corrections.describe(data),
+            "fitted_on": storage.read_json("reports/refit/metrics.json"),
+            "threads": threads,
+        }
         summary = package_summary.summarize(
             examples, outputs, **facts, settings=settings | networks
         )

@@ -4,10 +4,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from rakuten import model_names, storage
 from rakuten.image import encoder as image_encoder
 from rakuten.image import vgg16_encoder
-from rakuten.serving import package
+from rakuten.serving import drift_reference, package
 from rakuten.text import encoder as text_encoder
 
 NLTK = Path("build/resources/nltk")
@@ -36,6 +38,19 @@ def copy_models(folder: str | Path = package.FOLDER) -> int:
     for target, source in files.items():
         storage.copy(source, Path(folder) / target)
     return len(files)
+
+
+def write_reference(
+    products: pd.DataFrame,
+    parts: pd.DataFrame,
+    outputs: Mapping[str, Mapping[str, Any]],
+    folder: str | Path = package.FOLDER,
+) -> None:
+    """Write the measurements of the training data, see `drift_reference.build`."""
+    images = storage.read_table("build/extract/images.parquet")
+    vocabulary = storage.read_json("build/vectorize/vocabulary.json")
+    reference = drift_reference.build(products, parts, images, outputs, vocabulary)
+    storage.write_table(Path(folder) / drift_reference.FILE, reference)
 
 
 def write_networks(
