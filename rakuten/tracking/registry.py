@@ -392,7 +392,7 @@ def _log(mirror: Mirror, run_id: str, folder: Path, tags: dict[str, str]) -> str
                 code_paths=[str(requirements.LIBRARY)],
                 signature=SIGNATURE,
                 input_example=EXAMPLE,
-                pip_requirements=requirements.pinned([SERVED, SERVER], lock),
+                pip_requirements=requirements.pinned((SERVED, SERVER), lock),
                 metadata=tags,
             )
     return logged.model_uri

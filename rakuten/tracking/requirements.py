@@ -3,7 +3,7 @@
 import ast
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
@@ -16,7 +16,7 @@ LIBRARY = Path(__file__).parents[1]
 """The folder of the package `rakuten`."""
 
 
-def pinned(scripts: Iterable[Path], lock: Path) -> list[str]:
+def pinned(scripts: Sequence[Path], lock: Path) -> list[str]:
     """Select the packages of a lock file that scripts need.
 
     Args:
@@ -30,7 +30,6 @@ def pinned(scripts: Iterable[Path], lock: Path) -> list[str]:
     Raises:
         ValueError: If a package that they import is not in the lock file.
     """
-    scripts = list(scripts)
     versions, needed_by = _parse(storage.read_text(lock))
     installed = packages_distributions()
     waiting: set[str] = {

@@ -49,6 +49,8 @@ def main(arguments: list[str]) -> int:
         console.check_port(given.host, given.port, "python -m rakuten serve")
         if given.model is None:
             given.model = _champion()
+        if given.model is None:
+            return 2
         _check(given.model)
         if not _runs_code_of(given.model):
             _start_with_code_of(given.model, arguments)
@@ -121,14 +123,17 @@ def serve(given: argparse.Namespace, key: str | None) -> None:
         key: What clients must send, None if everyone may ask.
 
     Raises:
+        ServeError: If the model cannot be loaded.
+        package.OutdatedError: If another version of the library wrote its package.
         KeyboardInterrupt: After Ctrl-C.
     """
-    import uvicorn  # slow, with MLflow: the options are checked before
+    identity = identify(given.model)
+    import uvicorn  # here, because MLflow is slow and the options are checked before
+    from mlflow.exceptions import MlflowException
     from mlflow.pyfunc import load_model
 
     from rakuten.tracking import server
 
-    identity = identify(given.model)
     application = server.create(identity, key=key, max_body=given.max_body * MIB)
     if key is None:
         print(f"{KEY} is not set: everyone who reaches the port can send requests", flush=True)
@@ -150,7 +155,10 @@ def serve(given: argparse.Namespace, key: str | None) -> None:
         )
         loading.add_done_callback(stop_without_model)
         running.run()
-    loading.result()
+    try:
+        loading.result()
+    except (MlflowException, OSError) as error:
+        raise ServeError(f"the model in {given.model} cannot be loaded: {error}") from error
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -185,19 +193,25 @@ def _positive(text: str) -> int:
     return int(text)
 
 
-def _champion() -> Path:
-    """Show the champion and download its model, if the store is not on this computer."""
+def _champion() -> Path | None:
+    """Show the champion and find its files; None after an error message."""
     from rakuten.tracking import command  # slow; a model in a folder needs no registry
 
     if command.main(["champion"]):
-        raise ServeError("there is no champion to serve")
+        return None
     import mlflow
+    from mlflow.exceptions import MlflowException
 
     from rakuten.tracking import addresses, registry, results
 
     mlflow.set_tracking_uri(addresses.resolve(addresses.configured(), results.root()))
     address = f"models:/{registry.NAME}@{registry.CHAMPION}"
-    return Path(mlflow.artifacts.download_artifacts(address))
+    try:
+        return Path(mlflow.artifacts.download_artifacts(address))
+    except (MlflowException, OSError) as error:
+        raise ServeError(
+            f"the files of the champion cannot be read from MLflow: {addresses.mask(str(error))}"
+        ) from error
 
 
 def _check(model: Path) -> None:
@@ -223,5 +237,6 @@ def _start_with_code_of(model: Path, arguments: list[str]) -> None:
     sys.stdout.flush()
     paths = [str((model / CODE).resolve()), os.environ.get("PYTHONPATH", "")]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
-    command = [sys.executable, "-P", "-m", "rakuten", "serve", *arguments, "--model", str(model)]
+    command = [sys.executable, "-P", "-B"]  # no working directory, no compiled code in the store
+    command += ["-m", "rakuten", "serve", *arguments, "--model", str(model)]
     os.execve(sys.executable, command, environment)
