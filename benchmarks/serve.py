@@ -1,11 +1,18 @@
-"""Measure the server of the packaged classifier: its first image, and requests in parallel."""
+"""Measure the server of the packaged classifier: latency, parallel requests, memory in a flood.
+
+`python -m benchmarks.serve flood` measures the memory alone.
+"""
 
 import base64
+import http.client
 import json
 import socket
+import sys
+import threading
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -15,34 +22,48 @@ import psutil
 
 from benchmarks import measure
 from rakuten import prefetch, storage
-from rakuten.tracking import registry, served
+from rakuten.tracking import registry, serve_command, served
 
 REQUESTS, REPEATS = 48, 3
 PACKAGE = measure.ROOT / "build/package"
 ARCHIVE = measure.ROOT / "data/images.zip"
+CLIENTS = 16
+"""Clients that send large bodies at the same time."""
+
+LARGEST = serve_command.MAX_BODY << 20
+OURS = ("-m", "rakuten", "serve", "--model")
+MLFLOW = ("-m", "mlflow", "models", "serve", "--env-manager", "local", "--model-uri")
+
+
+def save(folder: Path) -> Path:
+    """Save the classifier with MLflow, as a registered version is."""
+    mlflow.pyfunc.save_model(
+        folder / "model", python_model=str(registry.SERVED), signature=served.SIGNATURE,
+        artifacts={"package": str(PACKAGE)}, code_paths=[str(measure.ROOT / "rakuten")],
+        pip_requirements=[],
+    )  # fmt: skip
+    return folder / "model"
 
 
 @contextmanager
-def server(folder: Path) -> Iterator[tuple[str, psutil.Process]]:
-    """Start MLflow's server as `make serve` does; yield its address when it is ready."""
-    mlflow.pyfunc.save_model(
-        folder / "model", python_model=str(registry.SERVED), signature=served.SIGNATURE,
-        artifacts={"package": str(PACKAGE)}, pip_requirements=[],
-    )  # fmt: skip
+def server(
+    model: Path, command: Sequence[str] = OURS, path: str = "/readyz"
+) -> Iterator[tuple[str, psutil.Process]]:
+    """Start a server as `make serve` does, or MLflow's; yield its address when it is ready."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    command = measure.python("-m", "mlflow", "models", "serve", "-m", str(folder / "model"))
-    command += ["--env-manager", "local", "--port", str(port)]
-    with (folder / "server.log").open("w") as log:
-        process = psutil.Popen(command, cwd=measure.ROOT, stdout=log, stderr=log)
+    arguments = measure.python(*command, str(model), "--port", str(port))
+    log = model.parent / "server.log"
+    with log.open("w") as output:
+        process = psutil.Popen(arguments, cwd=measure.ROOT, stdout=output, stderr=output)
     address = f"http://127.0.0.1:{port}"
     try:
         while process.poll() is None:
-            with suppress(OSError), urllib.request.urlopen(f"{address}/ping"):
+            with suppress(OSError), urllib.request.urlopen(address + path):
                 break
             time.sleep(0.1)
         else:
-            raise RuntimeError((folder / "server.log").read_text())
+            raise RuntimeError(log.read_text())
         yield address, process
     finally:
         for child in [*process.children(recursive=True), process]:
@@ -67,12 +88,74 @@ def cpu_seconds(process: psutil.Process) -> float:
     return sum(one.user + one.system for one in times)
 
 
-def main() -> None:
+def memory(process: psutil.Process) -> float:
+    """MiB in use by a process and its children."""
+    both = (process, *process.children(recursive=True))
+    return sum(one.memory_info().rss for one in both) / 2**20
+
+
+def flood(address: str, process: psutil.Process, body: bytes) -> tuple[float, Counter]:
+    """Send a body from all clients at the same time; return the peak in MiB, and the statuses."""
+    ended, peak = threading.Event(), 0.0
+
+    def send(_: int) -> int:
+        connection = http.client.HTTPConnection(address.removeprefix("http://"), timeout=600)
+        connection.request("POST", "/invocations", body, {"Content-Type": "application/json"})
+        return connection.getresponse().status
+
+    with ThreadPoolExecutor(CLIENTS) as clients:
+        answers = [clients.submit(send, number) for number in range(CLIENTS)]
+        while not all(answer.done() for answer in answers):
+            peak = max(peak, memory(process))
+            ended.wait(0.02)
+    return peak, Counter(answer.result() for answer in answers)
+
+
+def body_of(products: int) -> bytes:
+    """Write a request with the largest accepted body."""
+    text = "x " * (LARGEST // products // 2)
+    while True:
+        body = json.dumps({"dataframe_records": [{"title": text}] * products}).encode()
+        if len(body) <= LARGEST:
+            return body
+        text = text[: -1 - (len(body) - LARGEST) // products]
+
+
+def measure_flood(model: Path) -> list[measure.Row]:
+    """Compare the peak memory with that of MLflow's server, and with that of an idle one."""
+    bodies = {
+        "256 long texts": body_of(256),
+        "a million rows": b'{"dataframe_records": [' + b'{"title":""},' * (LARGEST // 13 - 3)
+        + b'{"title":""}]}',
+    }  # fmt: skip
+    rows = []
+    for name, body in {**bodies, "too large": b" " * (4 * LARGEST)}.items():
+        peaks, notes = {}, []
+        for server_name, command in (("ours", OURS), ("naive", MLFLOW)):
+            if (name, server_name) == ("too large", "naive"):
+                continue  # MLflow has no limit
+            with server(model, command, "/ping") as (address, process):
+                idle = memory(process)
+                peaks[server_name], statuses = flood(address, process, body)
+            answers = ", ".join(f"{count} x {status}" for status, count in statuses.items())
+            notes.append(f"{server_name} idle {idle:.0f} MiB, answers {answers}")
+        ours, naive = measure.median([peaks["ours"]]), peaks.get("naive")
+        rows.append(
+            measure.Row(
+                f"peak memory, {name}", ours, "MiB", naive and measure.median([naive]),
+                naive and measure.median([naive / ours]),
+                f"{CLIENTS} parallel bodies of {len(body) / 2**20:.0f} MiB; {'; '.join(notes)}",
+            )
+        )  # fmt: skip
+    return rows
+
+
+def measure_latency(model: Path) -> list[measure.Row]:
     """Measure the first answer, then requests one after another and in parallel."""
     with storage.ImageArchive(ARCHIVE) as archive:
         images = [archive.read(name) for name in archive.names()[:REQUESTS]]
     clients = 2 * prefetch.available_cpus()
-    with measure.scratch("serve") as folder, server(folder) as (address, process):
+    with server(model) as (address, process):
         begun = time.perf_counter()
         post(address, images[0])
         first = time.perf_counter() - begun
@@ -91,7 +174,7 @@ def main() -> None:
         ways = {"ours": in_parallel, "naive": one_by_one}
         turns = measure.in_turns(ways, repeats=REPEATS)
     note = f"{clients} clients, one image per request; naive: one client"
-    rows = [
+    return [
         measure.Row("first served image", measure.median([first]), "s", note="once the server says "
                     "that it is ready"),
         measure.rate("served images", "requests", turns["ours"], REQUESTS, note,
@@ -99,7 +182,17 @@ def main() -> None:
         measure.Row("cores in use", measure.median(cpus), "cores", note="by the server meanwhile: "
                     "CPU time / elapsed time"),
     ]  # fmt: skip
-    measure.keep("serve", rows)
+
+
+def main() -> None:
+    """Measure what the command line names, by default everything."""
+    with measure.scratch("serve") as folder:
+        model = save(folder)
+        memory_rows = measure_flood(model)
+        if sys.argv[1:] == ["flood"]:
+            print(measure.table([row.__dict__ for row in memory_rows]))
+            return
+        measure.keep("serve", [*measure_latency(model), *memory_rows])
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ is JSON in the form of MLflow's errors, see `rakuten.tracking.served`.
 
 import asyncio
 import hmac
+import json
 import time
 from collections.abc import Mapping
 from functools import partial
@@ -36,9 +37,6 @@ from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from rakuten.categories import CODES
-
-MAX_BODY = 32 << 20
-"""Default bound on the bytes of a request body: 256 products with images of 90 KB."""
 
 BODIES = 2
 """Bodies of the largest size that may be in memory at the same time; smaller ones add up."""
@@ -161,9 +159,7 @@ class CountedModel:
         return table
 
 
-def create(
-    identity: Mapping[str, Any], *, key: str | None = None, max_body: int = MAX_BODY
-) -> Starlette:
+def create(identity: Mapping[str, Any], *, key: str | None, max_body: int) -> Starlette:
     """Create the server's application. It is not ready before `serve_model`.
 
     Args:
@@ -269,10 +265,12 @@ class _LimitBodies:
         size = size if size > SMALL else 0  # of which the sum counts
         await self._hold(size)
         try:
-            body: list[Message] = [await self._read(Request(scope, receive))]
+            body = await self._read(Request(scope, receive))
+            await asyncio.to_thread(_check_content, headers.get("Content-Type", ""), body)
+            given: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
             async def receive_body() -> Message:
-                return body.pop() if body else await receive()
+                return given.pop() if given else await receive()
 
             await self._app(scope, receive_body, send)
         finally:
@@ -280,8 +278,7 @@ class _LimitBodies:
                 self._held -= size
                 self._released.notify_all()
 
-    async def _read(self, request: Request) -> Message:
-        """Read a body into one message, so that MLflow need not wait for the client."""
+    async def _read(self, request: Request) -> bytes:
         chunks, received = [], 0
         try:
             async with asyncio.timeout(PATIENCE):
@@ -295,7 +292,7 @@ class _LimitBodies:
             ) from error
         except ClientDisconnect as error:
             raise HTTPException(499, "the client left") from error  # for the log and the metrics
-        return {"type": "http.request", "body": b"".join(chunks), "more_body": False}
+        return b"".join(chunks)
 
     def _check(self, size: int) -> None:
         if size > self._max_body:
@@ -317,6 +314,17 @@ class _LimitBodies:
             raise _busy() from error
         finally:
             self._waiting -= 1
+
+
+def _check_content(kind: str, body: bytes) -> None:
+    """Refuse malformed text, which MLflow would repeat in an answer several times as large."""
+    try:
+        if kind.startswith(scoring_server.CONTENT_TYPE_JSON):
+            json.loads(body)
+        elif kind.startswith(scoring_server.CONTENT_TYPE_CSV):
+            body.decode()
+    except (ValueError, RecursionError) as error:
+        raise HTTPException(400, f"malformed {kind}: {error}") from error
 
 
 def _busy() -> HTTPException:

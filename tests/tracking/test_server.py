@@ -74,9 +74,9 @@ class Client:
 
 
 @contextmanager
-def running(*, ready=True, **options):
+def running(*, ready=True, key=None, max_body=1 << 20):
     """Run a server in a thread."""
-    application, model = server.create(IDENTITY, **options), Model()
+    application, model = server.create(IDENTITY, key=key, max_body=max_body), Model()
     if ready:
         server.serve_model(application, model)
     listening = socket.create_server(("127.0.0.1", 0))
@@ -113,6 +113,22 @@ def test_the_paths_of_mlflow_stay(client):
     assert [client.ask("GET", path)[0] for path in ("/ping", "/health", "/version")] == [200] * 3
     status, content, _ = client.ask("GET", "/absent")
     assert (status, refusal(content)) == (404, ("ENDPOINT_NOT_FOUND", "Not Found"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "message"),
+    [
+        ("application/json", b'{"dataframe_records": [', "Expecting value"),
+        ("application/json", b"[" * 200_000, "recursion"),
+        ("application/json", b"\xff" * 9_000, "can't decode byte 0xff"),
+        ("text/csv", b"title\n" + b"\xff" * 9_000, "can't decode byte 0xff"),
+    ],
+)
+def test_malformed_content_is_not_repeated_in_the_answer(client, kind, body, message):
+    status, content, _ = client.ask("POST", "/invocations", body, Content_Type=kind)
+    assert status == 400
+    assert message in refusal(content)[1]
+    assert len(content) < 500
 
 
 def test_the_server_is_alive_before_it_is_ready():
