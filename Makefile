@@ -100,9 +100,7 @@ demo: $(VENV)/installed-demo  ## classify products in a browser: http://127.0.0.
 	@python -m demo
 
 serve: install  ## serve the champion: POST to http://127.0.0.1:5001/invocations
-	@python -m rakuten champion
-	MLFLOW_TRACKING_URI=$${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db} mlflow models serve --model-uri \
-		models:/rakuten-product-classifier@champion --env-manager local --port 5001
+	@python -m rakuten serve
 
 ##@ Check
 

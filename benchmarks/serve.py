@@ -1,13 +1,20 @@
-"""Measure the server of the packaged classifier: its first image, and requests in parallel."""
+"""Measure the server of the packaged classifier: latency, parallel requests, memory in a flood.
+
+`python -m benchmarks.serve flood` measures the memory alone.
+"""
 
 import base64
+import http.client
 import json
 import socket
+import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from dataclasses import asdict
 from pathlib import Path
 
 import mlflow
@@ -15,34 +22,48 @@ import psutil
 
 from benchmarks import measure
 from rakuten import prefetch, storage
-from rakuten.tracking import registry, served
+from rakuten.tracking import registry, serve_command, served
 
 REQUESTS, REPEATS = 48, 3
 PACKAGE = measure.ROOT / "build/package"
 ARCHIVE = measure.ROOT / "data/images.zip"
+CLIENTS = 16
+"""Clients that send large bodies at the same time."""
+
+LARGEST = serve_command.MAX_BODY << 20
+OURS = ("-m", "rakuten", "serve", "--model")
+MLFLOW = ("-m", "mlflow", "models", "serve", "--env-manager", "local", "--model-uri")
+
+
+def save(folder: Path) -> Path:
+    """Save the classifier with MLflow, as a registered version is."""
+    mlflow.pyfunc.save_model(
+        folder / "model", python_model=str(registry.SERVED), signature=served.SIGNATURE,
+        artifacts={"package": str(PACKAGE)}, code_paths=[str(measure.ROOT / "rakuten")],
+        pip_requirements=[],
+    )  # fmt: skip
+    return folder / "model"
 
 
 @contextmanager
-def server(folder: Path) -> Iterator[tuple[str, psutil.Process]]:
-    """Start MLflow's server as `make serve` does; yield its address when it is ready."""
-    mlflow.pyfunc.save_model(
-        folder / "model", python_model=str(registry.SERVED), signature=served.SIGNATURE,
-        artifacts={"package": str(PACKAGE)}, pip_requirements=[],
-    )  # fmt: skip
+def server(
+    model: Path, command: Sequence[str] = OURS, path: str = "/readyz"
+) -> Iterator[tuple[str, psutil.Process]]:
+    """Start a server as `make serve` does, or MLflow's; yield its address when it is ready."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    command = measure.python("-m", "mlflow", "models", "serve", "-m", str(folder / "model"))
-    command += ["--env-manager", "local", "--port", str(port)]
-    with (folder / "server.log").open("w") as log:
-        process = psutil.Popen(command, cwd=measure.ROOT, stdout=log, stderr=log)
+    arguments = measure.python(*command, str(model), "--port", str(port))
+    log = model.parent / "server.log"
+    with log.open("w") as output:
+        process = psutil.Popen(arguments, cwd=measure.ROOT, stdout=output, stderr=output)
     address = f"http://127.0.0.1:{port}"
     try:
         while process.poll() is None:
-            with suppress(OSError), urllib.request.urlopen(f"{address}/ping"):
+            with suppress(OSError), urllib.request.urlopen(address + path):
                 break
             time.sleep(0.1)
         else:
-            raise RuntimeError((folder / "server.log").read_text())
+            raise RuntimeError(log.read_text())
         yield address, process
     finally:
         for child in [*process.children(recursive=True), process]:
@@ -67,12 +88,63 @@ def cpu_seconds(process: psutil.Process) -> float:
     return sum(one.user + one.system for one in times)
 
 
-def main() -> None:
+def memory(process: psutil.Process) -> float:
+    """MiB in use by a process and its children."""
+    both = (process, *process.children(recursive=True))
+    return sum(one.memory_info().rss for one in both) / 2**20
+
+
+def flood(address: str, process: psutil.Process, body: bytes) -> tuple[float, Counter]:
+    """Send a body from all clients at the same time; return the peak in MiB, and the statuses."""
+    peak = 0.0
+
+    def send(_: int) -> int:
+        connection = http.client.HTTPConnection(address.removeprefix("http://"), timeout=600)
+        connection.request("POST", "/invocations", body, {"Content-Type": "application/json"})
+        return connection.getresponse().status
+
+    with ThreadPoolExecutor(CLIENTS) as clients:
+        answers = [clients.submit(send, number) for number in range(CLIENTS)]
+        while not all(answer.done() for answer in answers):
+            peak = max(peak, memory(process))
+            time.sleep(0.02)
+    return peak, Counter(answer.result() for answer in answers)
+
+
+def measure_flood(model: Path) -> list[measure.Row]:
+    """Compare the peak memory with that of MLflow's server, and with that of an idle one.
+
+    A million empty products take more memory than images and texts of the same size.
+    """
+    products = b",".join([b'{"title":""}'] * (LARGEST // 13 - 2))
+    products = b'{"dataframe_records":[%b]}' % products
+    rows = []
+    for name, body, commands in (
+        ("largest bodies", products, {"ours": OURS, "naive": MLFLOW}),
+        ("too large bodies", b" " * (4 * LARGEST), {"ours": OURS}),  # MLflow accepts all sizes
+    ):
+        peaks: dict[str, float] = {}
+        notes = [f"{CLIENTS} parallel requests of {len(body) / 2**20:.0f} MiB"]
+        for who, command in commands.items():
+            with server(model, command, "/ping") as (address, process):
+                idle = memory(process)
+                peaks[who], statuses = flood(address, process, body)
+            answers = ", ".join(f"{count} x {status}" for status, count in statuses.items())
+            notes.append(f"{who}: idle {idle:.0f} MiB, answers {answers}")
+        ours, naive = peaks["ours"], peaks.get("naive")
+        values = [measure.median([ours]), "MiB"]
+        if naive:
+            values += [measure.median([naive]), measure.median([naive / ours])]
+        rows.append(measure.Row(f"peak memory, {name}", *values, note="; ".join(notes)))
+    return rows
+
+
+def measure_latency(model: Path) -> list[measure.Row]:
     """Measure the first answer, then requests one after another and in parallel."""
     with storage.ImageArchive(ARCHIVE) as archive:
         images = [archive.read(name) for name in archive.names()[:REQUESTS]]
     clients = 2 * prefetch.available_cpus()
-    with measure.scratch("serve") as folder, server(folder) as (address, process):
+    with server(model) as (address, process):
         begun = time.perf_counter()
         post(address, images[0])
         first = time.perf_counter() - begun
@@ -91,7 +163,7 @@ def main() -> None:
         ways = {"ours": in_parallel, "naive": one_by_one}
         turns = measure.in_turns(ways, repeats=REPEATS)
     note = f"{clients} clients, one image per request; naive: one client"
-    rows = [
+    return [
         measure.Row("first served image", measure.median([first]), "s", note="once the server says "
                     "that it is ready"),
         measure.rate("served images", "requests", turns["ours"], REQUESTS, note,
@@ -99,7 +171,16 @@ def main() -> None:
         measure.Row("cores in use", measure.median(cpus), "cores", note="by the server meanwhile: "
                     "CPU time / elapsed time"),
     ]  # fmt: skip
-    measure.keep("serve", rows)
+
+
+def main() -> None:
+    """Measure what the command line names, by default everything."""
+    with measure.scratch("serve") as folder:
+        model = save(folder)
+        if sys.argv[1:] == ["flood"]:
+            print(measure.table([asdict(row) for row in measure_flood(model)]))
+        else:
+            measure.keep("serve", [*measure_latency(model), *measure_flood(model)])
 
 
 if __name__ == "__main__":

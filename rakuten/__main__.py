@@ -55,6 +55,7 @@ COMMANDS = {
         "rakuten.tracking.command", "make a version the champion if it is better", ("promote",)
     ),
     "champion": Command("rakuten.tracking.command", "show the champion", ("champion",)),
+    "serve": Command("rakuten.tracking.serve_command", "serve the champion over HTTP"),
     "readme": Command(
         "rakuten.reports.readme", "show the results, write or check the tables of README.md"
     ),

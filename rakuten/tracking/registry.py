@@ -36,7 +36,7 @@ RECORD = Path("reports/champion.json")
 PROMOTED = "promoted.clone"
 """The tag of a version with the clone of the repository that made it the champion."""
 
-SERVED = Path(__file__).with_name("served.py")
+SERVED, SERVER = (Path(__file__).with_name(name) for name in ("served.py", "server.py"))
 
 
 class RegistryError(RuntimeError):
@@ -78,7 +78,7 @@ def register(mirror: Mirror, repository: Path) -> tuple[int, bool]:
         run_id = _run_of(mirror, summary, tags)
         mirror.log(run_id, metrics=versions.metrics(summary, "test/"))
         mirror.log_dataset(run_id, summary["dataset"])
-        logged = _log(mirror, run_id, folder)
+        logged = _log(mirror, run_id, folder, tags)
         mirror.call("set_terminated", run_id, "FINISHED")
         with _default_store(mirror):
             version = mlflow.register_model(logged, NAME, tags=tags)
@@ -376,7 +376,7 @@ def _summary(folder: Path) -> dict:
     return storage.read_json(folder / package.SUMMARY)
 
 
-def _log(mirror: Mirror, run_id: str, folder: Path) -> str:
+def _log(mirror: Mirror, run_id: str, folder: Path, tags: dict[str, str]) -> str:
     """Log a package and the library's source files, without pickle; return the model's address."""
     from rakuten.tracking.served import EXAMPLE, SIGNATURE  # slow; only registration needs it
 
@@ -392,7 +392,8 @@ def _log(mirror: Mirror, run_id: str, folder: Path) -> str:
                 code_paths=[str(requirements.LIBRARY)],
                 signature=SIGNATURE,
                 input_example=EXAMPLE,
-                pip_requirements=requirements.pinned(SERVED, lock),
+                pip_requirements=requirements.pinned((SERVED, SERVER), lock),
+                metadata=tags,
             )
     return logged.model_uri
 

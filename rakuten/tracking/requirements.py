@@ -1,9 +1,9 @@
-"""Select the locked packages that a script needs: those it imports, and their dependencies."""
+"""Select the locked packages that scripts need: those they import, and their dependencies."""
 
 import ast
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
@@ -16,11 +16,11 @@ LIBRARY = Path(__file__).parents[1]
 """The folder of the package `rakuten`."""
 
 
-def pinned(script: Path, lock: Path) -> list[str]:
-    """Select the packages of a lock file that a script needs.
+def pinned(scripts: Sequence[Path], lock: Path) -> list[str]:
+    """Select the packages of a lock file that scripts need.
 
     Args:
-        script: A Python file.
+        scripts: Python files.
         lock: A requirements.txt written by `make lock`, where "# via" names the packages that
             require a package.
 
@@ -28,18 +28,19 @@ def pinned(script: Path, lock: Path) -> list[str]:
         `name==version`, sorted, for the running Python version.
 
     Raises:
-        ValueError: If a package that the script imports is not in the lock file.
+        ValueError: If a package that they import is not in the lock file.
     """
     versions, needed_by = _parse(storage.read_text(lock))
     installed = packages_distributions()
     waiting: set[str] = {
         canonicalize_name(distribution)
-        for module in _third_party(_reached(script))
+        for module in _third_party(_reached(scripts))
         for distribution in installed.get(module, [module])
     }
     if unknown := sorted(waiting - set(versions)):
+        names = " and ".join(script.name for script in scripts)
         raise ValueError(
-            f"{script.name} needs {', '.join(unknown)}, which {lock.name} does not pin: add it to "
+            f"{names} need {', '.join(unknown)}, which {lock.name} does not pin: add it to "
             "requirements/base.in and run 'make lock'"
         )
     selected: set[str] = set()
@@ -67,9 +68,10 @@ def _parse(text: str) -> tuple[dict[str, str], dict[str, set[str]]]:
     return versions, needed_by
 
 
-def _reached(script: Path) -> set[Path]:
-    """List a script and the files of the library that it imports, directly or indirectly."""
-    waiting, seen = {script}, set()
+def _reached(scripts: Iterable[Path]) -> set[Path]:
+    """List scripts and the files of the library that they import, directly or indirectly."""
+    waiting: set[Path] = set(scripts)
+    seen: set[Path] = set()
     while waiting:
         path = waiting.pop()
         seen.add(path)

@@ -5,7 +5,9 @@ import json
 import re
 import shutil
 import sys
+from pathlib import Path
 
+import mlflow
 import numpy as np
 import pytest
 from package_cases import IMAGE_SPEC, SECTION
@@ -16,7 +18,7 @@ from rakuten.categories import CODES
 from rakuten.evaluation.published import PUBLISHED
 from rakuten.model_names import MAIN
 from rakuten.serving import package
-from rakuten.tracking import git, registry
+from rakuten.tracking import git, registry, serve_command
 from rakuten.tracking.command import main
 from rakuten.tracking.mirror import KEY, SYNC_TIME_LIMIT, Mirror
 from rakuten.tracking.sync import sync
@@ -114,6 +116,24 @@ def test_a_package_is_registered_once(packaged, mirror, monkeypatch):
     assert sync(mirror, packaged)["created"] == 1 + len(PUBLISHED)
     assert len(before) == 0  # a package is not a measured model
     assert len(shown(mirror)) == 1
+
+
+def test_the_files_of_a_version_say_which_it_is(packaged, mirror, monkeypatch):
+    """The server reports it, also where it has neither git nor MLflow's store."""
+    assert main(["promote"]) == 0
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", mirror.address)
+    folder = mlflow.artifacts.download_artifacts(f"models:/{registry.NAME}@{registry.CHAMPION}")
+    assert serve_command.identify(Path(folder)) == {
+        "model": registry.NAME,
+        "version": "1",
+        "package": package.digest(packaged / "build/package"),
+        "commit": git.head(packaged),
+        "dataset": "tiny",
+        "dataset_digest": "abc",
+        "fitted_on": "all",
+        "products": 200,
+        "models": ["late_fusion"],
+    }
 
 
 def test_a_killed_registration_is_continued(packaged, mirror):

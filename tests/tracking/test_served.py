@@ -379,9 +379,16 @@ def test_two_requests_are_classified_at_the_same_time_on_two_cpus(model, monkeyp
 # Over HTTP, with the package of the sample.
 
 
-@pytest.fixture(scope="module")
-def address(built_repository, tmp_path_factory):
-    """`mlflow models serve` with the built package as champion of a separate store."""
+CHAMPION = f"models:/{registry.NAME}@{registry.CHAMPION}"
+SERVERS = {
+    "mlflow": ["mlflow", "models", "serve", "-m", CHAMPION, "--env-manager", "local"],
+    "rakuten": ["python", "-m", "rakuten", "serve", "--max-body", "64"],
+}
+
+
+@pytest.fixture(scope="module", params=SERVERS)
+def address(request, built_repository, tmp_path_factory):
+    """MLflow's server or ours with the built package as champion of a separate store."""
     root = tmp_path_factory.mktemp("store")
     (root / "build").mkdir()
     (root / "build/package").symlink_to(built_repository / "build/package")
@@ -389,18 +396,19 @@ def address(built_repository, tmp_path_factory):
     assert "is now the champion" in run(command, built_repository, DVC_ROOT=str(root))
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    command = ["mlflow", "models", "serve", "-m", f"models:/{registry.NAME}@{registry.CHAMPION}"]
-    command += ["--env-manager", "local", "--port", str(port)]
+    command = [*SERVERS[request.param], "--port", str(port)]
     folder = built_repository / ".venv/bin"
     environment = os.environ | {
+        "DVC_ROOT": str(root),
         "MLFLOW_TRACKING_URI": f"sqlite:///{root / 'mlflow.db'}",
         "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}",
     }
-    command[0] = str(folder / "mlflow")
+    command[0] = str(folder / command[0])
     with (root / "server.log").open("w") as log:
         process = subprocess.Popen(
-            command, cwd=root, env=environment, start_new_session=True, stdout=log, stderr=log
-        )
+            command, cwd=built_repository, env=environment, start_new_session=True, stdout=log,
+            stderr=log,
+        )  # fmt: skip
     found = f"http://127.0.0.1:{port}"
     try:
         for _ in range(600):
@@ -540,6 +548,16 @@ def test_the_server_answers_as_the_classifier_after_any_request(built_repository
         for body in large:
             assert post(url, body)[0] == 400
     assert memory(process) < settled + 300  # MB; twelve requests of 50 MB were answered
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("address", ["rakuten"], indirect=True)
+def test_the_server_says_which_version_it_serves(built_repository, address):
+    with urllib.request.urlopen(f"{address[0]}/info") as answer:
+        info = json.load(answer)
+    assert (info["model"], info["version"]) == (registry.NAME, "1")
+    assert info["package"] == package.digest(built_repository / "build/package")
+    assert info["models"] == list(MAIN)
 
 
 @pytest.mark.slow
