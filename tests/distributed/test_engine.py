@@ -38,6 +38,7 @@ STORE = 200 << 20  # bytes of Ray's shared memory
 def cluster():
     """Start a node on this machine; tests may add others."""
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    os.environ["RAY_worker_niceness"] = "0"  # 15 by default: too nice on a busy machine
     import ray
     from ray.cluster_utils import Cluster
 
@@ -180,9 +181,7 @@ def test_features_of_a_killed_and_a_failed_run_are_those_of_one_process(cluster,
     append_faulty_rows(tmp_path)
     out, images = tmp_path / "out", tmp_path / "images"
     views = section("original", "flip")
-    transform = ToyEncoding(
-        str(tmp_path), SPEC, views, 2, chunk=4, partition=8
-    )  # two threads: one actor
+    transform = ToyEncoding(str(tmp_path), SPEC, views, chunk=4, partition=8)
     request = engine.Request(str(source), str(out), str(images))
     (tmp_path / "crash").touch()
     (tmp_path / "fail").touch()
@@ -234,7 +233,7 @@ def test_each_actor_gets_one_gpu_if_there_are_any(cluster, tmp_path):
     source = catalogue(tmp_path, 96, every=1)
     node = cluster.add_node(num_cpus=4, num_gpus=2, object_store_memory=STORE)
     try:
-        transform = ToyEncoding(str(tmp_path), SPEC, section("original"), 1, chunk=4, partition=4)
+        transform = ToyEncoding(str(tmp_path), SPEC, section("original"), chunk=4, partition=4)
         images = str(tmp_path / "images")
         engine.run(engine.Request(str(source), str(tmp_path / "out"), images), transform)
     finally:
@@ -247,9 +246,11 @@ def test_each_actor_gets_one_gpu_if_there_are_any(cluster, tmp_path):
 
 @pytest.mark.scale
 def test_rows_that_always_end_their_process_are_left_out(cluster, tmp_path):
-    """One row ends the actors and another the tasks: the other partitions are written."""
+    """One row ends the process when it is computed, another when it is prepared."""
     source = catalogue(tmp_path, 16)
-    source.write_bytes(source.read_bytes() + b"7,Crash,,,\n8,a,,,\n9,b,,,\n10,Crash in tasks,,,\n")
+    source.write_bytes(
+        source.read_bytes() + b"7,Crash,,,\n8,a,,,\n9,b,,,\n10,Crash in preparation,,,\n"
+    )
     out = tmp_path / "out"
     transform = ToyPrediction(str(tmp_path), 3, chunk=2, partition=2)
     with pytest.raises(
