@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import threading
 import time
@@ -11,6 +12,7 @@ from dataclasses import replace
 import distributed_cases
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from distributed_cases import (
     SPEC,
@@ -24,12 +26,17 @@ from distributed_cases import (
     digest,
     section,
 )
+from repository import ROOT
 
+from rakuten import categories, storage
 from rakuten.distributed import engine
+from rakuten.distributed.output import Output
+from rakuten.distributed.partitions import Partition
 from rakuten.image import extraction, preprocessing
 from rakuten.serving import batch_prediction, prediction_files
 from rakuten.serving.errors import InputError
 from rakuten.serving.product_tables import open_table, read_rows
+from rakuten.text import tfidf
 
 STORE = 200 << 20  # bytes of Ray's shared memory
 
@@ -38,15 +45,14 @@ STORE = 200 << 20  # bytes of Ray's shared memory
 def cluster():
     """Start a node on this machine; tests may add others."""
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    os.environ["RAY_worker_niceness"] = "0"  # 15 by default: too nice on a busy machine
     import ray
     from ray.cluster_utils import Cluster
 
     ray.cloudpickle.register_pickle_by_value(distributed_cases)
     node = {"object_store_memory": STORE, "include_dashboard": False}
-    quick = {"health_check_period_ms": 500, "health_check_failure_threshold": 4}
+    settings = {"worker_niceness": 0}  # 15 by default: too nice on a busy machine
     nodes = Cluster(
-        initialize_head=True, head_node_args=node | {"num_cpus": 2, "_system_config": quick}
+        initialize_head=True, head_node_args=node | {"num_cpus": 2, "_system_config": settings}
     )
     ray.init(address=nodes.address, log_to_driver=False, logging_level="ERROR")
     yield nodes
@@ -301,3 +307,29 @@ def test_no_row_is_lost_or_repeated_when_a_process_and_a_machine_die(
     assert len(killed) == 2
     assert summary == expected[2]
     check(out, expected)
+
+
+@pytest.mark.scale
+def test_the_training_example_of_the_documentation_runs(cluster, tmp_path, monkeypatch):
+    """Run the example of docs/scale.md on a catalogue of two words per category."""
+    document = (ROOT / "docs/scale.md").read_text()
+    (code,) = re.findall(r"## Training on.*?```python\n(.*?)```", document, re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    ids = np.random.default_rng(0).permutation(540)
+    codes = [categories.CODES[i % 27] for i in ids]
+    tokens = [f"mot{i % 27} autre{i % 5}" for i in ids]
+    vocabulary, idf = tfidf.fit(tokens, max_features=99, min_df=1, max_df=1.0, ngram_max=1)
+    storage.write_json("build/vectorize/vocabulary.json", vocabulary)
+    storage.write_array("build/vectorize/idf.npy", idf)
+    storage.write_csv("data/Y_train.csv", pd.DataFrame({"": ids[9:], "prdtypecode": codes[9:]}))
+    output = Output(str(tmp_path / "cleaned"), "texts")
+    for first in range(0, 540, 100):
+        part = slice(first, first + 100)
+        table = pa.table({"index": ids[part], "tokens": tokens[part]})
+        output.write(Partition(first, len(table), 0, first), table, [], 0)
+    names = {}
+    exec(code, names)
+    found = names["model"].predict(
+        tfidf.transform(tokens, vocabulary, idf, ngram_max=1, sublinear_tf=False)
+    )
+    assert (found == ids % 27).mean() > 0.95
