@@ -14,8 +14,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import psutil
-
 from benchmarks import measure
 from benchmarks.scale_tools import (
     COST,
@@ -23,6 +21,7 @@ from benchmarks.scale_tools import (
     Simulated,
     cluster,
     cpu_seconds,
+    ray_seconds,
     repeat,
     started,
     texts,
@@ -195,7 +194,7 @@ def scheduled(table: Path, count: int, width: int = 0) -> measure.Row:
             before = cpu_seconds()
             engine.run(engine.Request(str(products), f"{name}/out", None), recorded)
             driver = cpu_seconds() - before
-            rays = {p.name(): cpu_seconds(p) for p in psutil.Process().children(recursive=True)}
+            head = ray_seconds()
         seconds, computed = recorded.between()
         found = started(str(begun))
     rate, ideal = computed / seconds, count / COST * CHUNK
@@ -203,7 +202,7 @@ def scheduled(table: Path, count: int, width: int = 0) -> measure.Row:
     per = 1e6 / total
     note = f"naive: {COST} s a chunk; {found} started; CPU seconds per million products: "
     note += f"driver {driver * per:.1f}, workers {recorded.cpu() * per:.1f}, "
-    note += f"Ray's head {(rays.get('raylet', 0) + rays.get('gcs_server', 0)) * per:.1f}"
+    note += f"raylet and GCS {head * per:.1f}"
     what = f", {4 * width / 1000:.0f} kB a product" if width else ""
     return measure.Row(
         f"{count} simulated workers{what}", float(f"{rate:.3g}"), "products/s",

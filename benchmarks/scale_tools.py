@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -44,6 +44,16 @@ class Mark(NamedTuple):
 def cpu_seconds(process: psutil.Process | None = None) -> float:
     """Return the CPU seconds of a process so far, of this one if None."""
     return sum((process or psutil.Process()).cpu_times()[:2])
+
+
+def ray_seconds() -> float:
+    """Return the CPU seconds of Ray's own processes that this process has started."""
+    total = 0.0
+    for process in psutil.Process().children(recursive=True):
+        with suppress(psutil.Error):
+            if process.name() in ("raylet", "gcs_server"):
+                total += cpu_seconds(process)
+    return total
 
 
 class Recorded:

@@ -6,9 +6,10 @@ partition whose process has died `ATTEMPTS` times is left out.
 """
 
 import contextlib
+import gc
 import logging
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 
 from rakuten import stage_log
@@ -98,7 +99,10 @@ def _cluster(address: str | None) -> Iterator[Ray]:
     """Connect to a cluster, or start one on this machine; a connection that exists is kept."""
     ray = import_ray()
     if ray.is_initialized():
-        yield ray
+        try:
+            yield ray
+        finally:
+            gc.collect()  # Ray Data keeps actors in cycles of references: they would hold CPUs
         return
     # None would mean RAY_ADDRESS or any cluster that runs on this machine.
     try:
@@ -152,8 +156,11 @@ def _run(ray: Ray, transform: Transform, inputs: Inputs, output: Output) -> dict
     partitions = plan(inputs.tables, transform.partition)
     done: dict[Partition, Done] = {}
     total = sum(partition.rows for partition in partitions)
-    with stage_log.progress((), total=total, unit="product", description=transform.name) as bar:
-        for result in _compute(ray, transform, inputs, output, partitions):
+    with (
+        stage_log.progress((), total=total, unit="product", description=transform.name) as bar,
+        contextlib.closing(_compute(ray, transform, inputs, output, partitions)) as results,
+    ):
+        for result in results:
             if result["problem"]:
                 raise InputError(result["problem"])
             partition = Partition(*(result[name] for name in Partition._fields))
@@ -174,7 +181,7 @@ def _run(ray: Ray, transform: Transform, inputs: Inputs, output: Output) -> dict
 
 def _compute(
     ray: Ray, transform: Transform, inputs: Inputs, output: Output, partitions: Sequence[Partition]
-) -> Iterator[dict]:
+) -> Generator[dict, None, None]:
     """Compute and write partitions; what `Worker` returns of them arrives in any order."""
     context = ray.data.DataContext.get_current().copy()
     context.enable_progress_bars = False
