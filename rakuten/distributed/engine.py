@@ -6,7 +6,6 @@ partition whose process has died `ATTEMPTS` times is left out.
 """
 
 import contextlib
-import gc
 import logging
 import tempfile
 from collections.abc import Generator, Iterator, Sequence
@@ -99,10 +98,7 @@ def _cluster(address: str | None) -> Iterator[Ray]:
     """Connect to a cluster, or start one on this machine; a connection that exists is kept."""
     ray = import_ray()
     if ray.is_initialized():
-        try:
-            yield ray
-        finally:
-            gc.collect()  # Ray Data keeps actors in cycles of references: they would hold CPUs
+        yield ray
         return
     # None would mean RAY_ADDRESS or any cluster that runs on this machine.
     try:

@@ -5,6 +5,7 @@ import hashlib
 import io
 import os
 import signal
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -174,6 +175,23 @@ class ToyPrediction(RayPrediction):
             return prepare(row, images)
 
         return Steps(crash, compute)
+
+
+@dataclass(frozen=True)
+class ListingPrediction(RayPrediction):
+    """Predicts with a packaged classifier and lists the modules that the process has imported."""
+
+    folder: str = ""
+
+    def load(self):
+        prepare, compute = super().load()
+
+        def listing(prepared_rows):
+            table = compute(prepared_rows)
+            Path(self.folder, f"{os.getpid()}.modules").write_text("\n".join(sys.modules))
+            return table
+
+        return Steps(prepare, listing)
 
 
 @dataclass(frozen=True)
