@@ -70,7 +70,7 @@ def compare(what: str, products: Path, images: Path | None, turns: int) -> list[
     classifier = ProductClassifier.load(BUILD / "package")
     classifier.warm_up()
     transform = Prediction(str(BUILD / "package"), TOP, partition=(4 if images else 32) * CHUNK)
-    one, many, busy, starts = [], [], [], []
+    one, many, busy, starts, loads = [], [], [], [], []
     for turn in range(turns):
         begun, spent = time.perf_counter(), cpu_seconds()
         count = 0
@@ -86,7 +86,9 @@ def compare(what: str, products: Path, images: Path | None, turns: int) -> list[
         recorded = ray(transform, products, images, folder / f"out{turn}")
         many.append(recorded.rate())
         busy.append(recorded.cpu() / spent - 1)
-        starts.append(min(marks[0].when for marks in recorded.marks()) - begun)
+        first = min((marks[0] for marks in recorded.marks()), key=lambda mark: mark.when)
+        starts.append(first.when - begun)
+        loads += [marks[0].spent for marks in recorded.marks()]
     shares = [1 - b / a for a, b in zip(one, many, strict=True)]
     listed = ", ".join(f"{share:.1%}" for share in shares)
     written = folder / "out0/predictions"
@@ -107,6 +109,8 @@ def compare(what: str, products: Path, images: Path | None, turns: int) -> list[
             f"from the command to the loaded classifier, {what}", measure.median(starts), "s",
             note="start of a cluster and listing the products included",
         ),
+        measure.Row(f"start of a worker, {what}", measure.median(loads), "CPU seconds",
+                    note="from its first instruction to the loaded classifier"),
         measure.Row(f"predictions written, {what}", round(size), "bytes/product",
                     note=f"{TOP} choices each"),
     ]  # fmt: skip

@@ -8,7 +8,7 @@ import pyarrow as pa
 from rakuten.distributed.transform import Steps, versions
 from rakuten.serving import batch_prediction, prediction_files
 from rakuten.serving.batch_prediction import CHUNK, PreparedRow
-from rakuten.serving.classifier import ProductClassifier
+from rakuten.serving.classifier import Product, ProductClassifier
 from rakuten.serving.product_images import ImageReader
 from rakuten.serving.product_tables import Row
 from rakuten.serving.remote_files import locate
@@ -50,8 +50,9 @@ class Prediction:
         return ProductClassifier.load(self.package, threads=self.threads)
 
     def load(self) -> Steps:
-        """Load the classifier."""
+        """Load the classifier, and its text networks with a first product."""
         classifier = self.classifier()
+        classifier.classify([classifier.prepare(Product("a"))], top=1)
 
         def prepare(row: Row, images: ImageReader | None) -> PreparedRow:
             return batch_prediction.prepare_row(row, classifier, images)
