@@ -110,7 +110,7 @@ test: check $(VENV)/installed-scale  ## run `make check`, the slow tests, and th
 		&& rm -rf "$$folder"
 
 test-scale: $(VENV)/installed-scale  ## run the tests with Ray, Spark (needs Java) and an S3 server
-	python -m pytest -m scale -rs
+	python -m pytest -m scale -rs -n 0
 
 bench: $(VENV)/installed-dev  ## measure speed and memory: reports/benchmarks.md (minutes)
 	python -m benchmarks
