@@ -111,16 +111,20 @@ check: $(VENV)/installed-dev  ## lint, check import layers and types, run the qu
 	mypy
 	python -m pytest
 
-test: check  ## run `make check`, then the slow tests
-	python -m pytest -m slow -rs -n 3 --dist load --maxschedchunk 1
+# The tests at scale use the clone that the slow tests have built.
+test: check $(VENV)/installed-scale  ## run `make check`, the slow tests, and those at scale
+	folder=$$(mktemp -d) && python -m pytest -m slow -rs -n 3 --dist load --maxschedchunk 1 \
+		--basetemp "$$folder/tests" && \
+		BUILT_REPOSITORY="$$folder/tests/built here/rakuten" $(MAKE) --no-print-directory test-scale \
+		&& rm -rf "$$folder"
 
-test-scale: $(VENV)/installed-scale  ## run the tests with Ray, Spark and an S3 server (minutes)
+test-scale: $(VENV)/installed-scale  ## run the tests with Ray, Spark (needs Java) and an S3 server
 	python -m pytest -m scale -rs -n 0
 
 bench: $(VENV)/installed-dev  ## measure speed and memory: reports/benchmarks.md (minutes)
 	python -m benchmarks
 
-bench-scale: $(VENV)/installed-scale  ## measure Ray; estimate the cost of 100 million products (45 minutes)
+bench-scale: $(VENV)/installed-scale  ## measure Ray; estimate the cost of 100 million products (20 minutes)
 	python -m benchmarks.scale
 	python -m benchmarks.cost
 

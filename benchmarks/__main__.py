@@ -5,7 +5,7 @@ import subprocess
 from benchmarks import measure
 
 SUBJECTS = (
-    "sample", "clean", "vectorize", "extract", "parity", "nets", "training", "predict", "serve",
+    "sample", "clean", "vectorize", "extract", "parity", "nets", "predict", "serve",
     "overhead", "repro",
 )  # fmt: skip
 

@@ -1,15 +1,13 @@
 """Estimate the cost of 100 million products from measured rates: `python -m benchmarks.cost`.
 
-Writes the table of benchmarks/scale.md. Core-hours are those of the machine that measured.
+Writes the table of docs/scale_cost.md. Core-hours are those of the machine that measured.
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from benchmarks import measure
 from rakuten import storage
 from rakuten.reports import readme
-
-PRECISIONS = ("float32", "int8")
 
 PRODUCTS = 100_000_000
 CORES = 64
@@ -18,42 +16,56 @@ CORES = 64
 IMAGE = 2.2e9 / 84_916
 """Bytes of an average image of the challenge."""
 
-NODE_CORES, NODE_RATE = 16, 3_000
-"""A machine with a large GPU: what its cores prepare a second, estimated in benchmarks/notes.md."""
-
-DOCUMENT = measure.ROOT / "benchmarks/scale.md"
+DOCUMENT = measure.ROOT / "docs/scale_cost.md"
 
 
-@dataclass(frozen=True)
-class Work:
+class Work(NamedTuple):
     """What is computed once for every product.
 
     Attributes:
         what: Its name.
-        core_hours: Time of one core.
-        driver: Hours of the process that writes.
-        read: Bytes read from the store.
-        written: Bytes written to it.
+        subject: The measurement.
+        rate: The row of its products per second.
+        size: The row of the bytes that it writes per product.
+        text: Whether it reads texts.
+        image: Whether it reads images.
     """
 
     what: str
-    core_hours: float
-    driver: float
-    read: float
-    written: float
+    subject: str
+    rate: str
+    size: str
+    text: bool
+    image: bool
 
-    @property
-    def hours(self) -> float:
-        """Return the hours on `CORES`, or those of the driver if they are more."""
-        return max(self.core_hours / CORES, self.driver)
+
+WORKS = (
+    Work("clean texts", "clean", "clean by Ray", "clean, written", True, False),
+    Work(
+        "predict from text", "text", "prediction from text by Ray", "predictions written, text",
+        True, False,
+    ),
+    Work(
+        "predict from text and image", "images", "prediction from text and image by Ray",
+        "predictions written, text and image", True, True,
+    ),
+    Work(
+        "encode images for the image ensemble", "images", "encode_image by Ray",
+        "encode_image, written", False, True,
+    ),
+    Work(
+        "extract features for the study's nets", "images", "extract by Ray", "extract, written",
+        False, True,
+    ),
+)  # fmt: skip
 
 
 def measured(subject: str, what: str) -> tuple[float, int]:
     """Look up a measured value.
 
     Args:
-        subject: Name of the file in reports/benchmarks.
-        what: Start of the row's name.
+        subject: Name of the file in reports/benchmarks without "scale_".
+        what: Name of the row.
 
     Returns:
         The value, and the cores of the machine.
@@ -61,81 +73,28 @@ def measured(subject: str, what: str) -> tuple[float, int]:
     Raises:
         KeyError: If it has not been measured.
     """
-    kept = storage.read_json(measure.KEPT / f"{subject}.json")
+    kept = storage.read_json(measure.KEPT / f"scale_{subject}.json")
     for row in kept["rows"]:
-        if row["what"].startswith(what):
+        if row["what"] == what:
             return row["value"], int(kept["machine"].split()[0])
     raise KeyError(
-        f"reports/benchmarks/{subject}.json has no row {what!r}: run 'python -m benchmarks."
-        f"{subject.replace('_', ' ')}'"
+        f"reports/benchmarks/scale_{subject}.json has no row {what!r}: run 'python -m "
+        f"benchmarks.scale {subject}'"
     )
-
-
-def core_hours(subject: str, what: str) -> float:
-    """Convert products per second to core-hours for all products."""
-    rate, cores = measured(subject, what)
-    return PRODUCTS * cores / rate / 3600
-
-
-def works() -> list[Work]:
-    """Estimate each kind of work."""
-    text, prediction = (
-        PRODUCTS * measured("scale_prediction", what)[0]
-        for what in ("text read", "predictions written")
-    )
-    tokens = PRODUCTS * measured("scale_cleaning", "cleaned texts written")[0]
-    of_texts, of_features, of_predictions = (
-        PRODUCTS / measured(subject, "the driver")[0] / 3600
-        for subject in ("scale_cleaning", "scale_features", "scale_capacity")
-    )
-    images, cores = PRODUCTS * IMAGE, f"{measured_on()} processors"
-    features = {
-        precision: PRODUCTS * measured("scale_overhead", f"features written, {precision}")[0]
-        for precision in PRECISIONS
-    }
-    gpus = PRODUCTS / NODE_RATE / 3600 * NODE_CORES
-    from_text = core_hours("scale_prediction", f"prediction from text, {cores}")
-    both = "prediction from text and image"
-    return [
-        Work(
-            "clean text", core_hours("scale_cleaning", f"cleaning, {cores}"), of_texts, text, tokens
-        ),
-        *(
-            Work(
-                f"features, {precision} on CPUs",
-                core_hours("scale_overhead", f"extraction by Ray, {precision}"),
-                of_features,
-                images,
-                written,
-            )
-            for precision, written in features.items()
-        ),
-        Work(
-            "features on GPU machines (estimated)", gpus, of_features, images, features["float32"]
-        ),
-        Work("predict from text", from_text, of_predictions, text, prediction),
-        Work(
-            "predict from text and image on CPUs",
-            core_hours("scale_prediction", both),
-            of_predictions,
-            text + images,
-            prediction,
-        ),
-    ]
-
-
-def measured_on() -> int:
-    """Return the cores of the machine on which prediction was measured."""
-    return measured("scale_prediction", "text read")[1]
 
 
 def table() -> str:
     """Format the estimates as a Markdown table."""
-    header = f"|  | core-hours | hours of the driver | hours on {CORES} cores | read | written |"
-    lines = [header, "| --- | ---: | ---: | ---: | ---: | ---: |"]
-    for work in works():
-        hours = map(format_hours, (work.core_hours, work.driver, work.hours))
-        cells = [work.what, *hours, *map(size, (work.read, work.written))]
+    header = f"|  | core-hours | hours on {CORES} cores | read | written |"
+    lines = [header, "| --- | ---: | ---: | ---: | ---: |"]
+    text = measured("text", "text read")[0]
+    for work in WORKS:
+        rate, cores = measured(work.subject, work.rate)
+        hours = PRODUCTS * cores / rate / 3600
+        read = text * work.text + IMAGE * work.image
+        written = measured(work.subject, work.size)[0]
+        cells = [work.what, format_hours(hours), format_hours(hours / CORES)]
+        cells += [size(PRODUCTS * each) for each in (read, written)]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 

@@ -1,438 +1,249 @@
 """Compare Ray with one process; measure its scheduling and its memory.
 
-`python -m benchmarks.scale` runs all measurements, `python -m benchmarks.scale overhead` one. It
-needs requirements/scale.txt and the outputs of the last `dvc repro`. Rates exclude the start: time
-counts from the moment when the networks are loaded.
+`python -m benchmarks.scale` runs all measurements, `python -m benchmarks.scale text` one. It needs
+requirements/scale.txt and the outputs of the last `dvc repro`. Rates count from the moment when the
+networks are loaded. `--short` measures less, prints it and keeps nothing.
 """
 
 import argparse
-import os
 import statistics
 import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
-
-import numpy as np
-import pandas as pd
-import psutil
 
 from benchmarks import measure
 from benchmarks.scale_tools import (
     COST,
-    ProgressRecorder,
+    Recorded,
     Simulated,
-    Timed,
     cluster,
-    recorded,
-    run,
+    cpu_seconds,
+    ray_seconds,
+    repeat,
     started,
+    texts,
+    watch_memory,
+    with_images,
 )
 from rakuten import storage
-from rakuten.data import products
-from rakuten.distributed import engine, transforms
-from rakuten.image import extraction
+from rakuten.distributed import engine
+from rakuten.distributed.cleaning import Cleaning
+from rakuten.distributed.features import Encoding, Extraction
+from rakuten.distributed.prediction import Prediction
+from rakuten.distributed.transform import Transform
+from rakuten.image import encoder, extraction
 from rakuten.prefetch import available_cpus
-from rakuten.sample.catalogue import write_sample
-from rakuten.serving import product_tables
+from rakuten.serving import batch_prediction, package
 from rakuten.serving.batch_prediction import CHUNK
+from rakuten.serving.classifier import ProductClassifier
+from rakuten.serving.prediction_files import Options
 
-BUILD = measure.ROOT / "build"
-PROCESSORS = available_cpus()
-IMAGES = {"int8": 8 * CHUNK, "float32": 4 * CHUNK}
-TURNS = {"int8": 2, "float32": 1}
-WITH_IMAGES = 2 * CHUNK
-TITLES = 40 * CHUNK
-CLEANED = 300_000
-FEW, MANY = (2, 4, 8, 16), (32, 64)
+BUILD, PARAMS = measure.ROOT / "build", measure.ROOT / "params.yaml"
+CPUS = available_cpus()
+ROWS = 32 * CHUNK
+"""Rows of a file without images, and of a partition of it."""
+
+TURNS = 3
+WORKERS = (2, 4, 8, 16, 32, 64)
 TOP = 5
 """Categories per product, the default of the command."""
-
-SMALL_STORE = 160 << 20
-"""Small, so that little is prepared before all simulated actors have started."""
-
-SCHEDULED = 1200
-"""Maximum number of chunks of a run; fewer if they would take longer than `LASTS` seconds."""
-
-LASTS = 15
-"""Seconds that a run with simulated actors may take."""
 
 WIDTH = 512
 """float32 values per product, as many as the features of VGG16: 2 kB."""
 
-STREAM = 500_000
+
+def ray(transform: Transform, products: Path, images: Path | None, out: Path) -> Recorded:
+    """Compute a transform with Ray on all CPUs, into an empty folder."""
+    recorded = Recorded(transform, Path(tempfile.mkdtemp(dir=out.parent)) / "marks")
+    request = engine.Request(str(products), str(out), images and str(images), restart=True)
+    with cluster(CPUS):
+        engine.run(request, recorded)
+    return recorded
 
 
-def settings(precision: str) -> tuple[int, extraction.Settings]:
-    """Read threads and settings of the stage, in another precision."""
-    threads, section = storage.read_params("threads", "extract", path=measure.ROOT / "params.yaml")
-    return threads, extraction.Settings(**section | {"precision": precision})
-
-
-def weights() -> Path:
-    """Return the file of the backbone's weights."""
-    return BUILD / "resources/vgg16.npz"
-
-
-def with_images(folder: Path, count: int) -> tuple[Path, Path]:
-    """Generate products, each with another image; return the table and the archive."""
-    write_sample(folder, products=count * 5 // 4, processes=PROCESSORS)
-    source, images = folder / "X_train_update.csv", folder / "images.zip"
-    with storage.ImageArchive(images) as archive:
-        found = extraction.find_images(names(source), archive)
-    rows = np.unique(found.rows, return_index=True)[1][:count]
-    assert len(rows) == count
-    table = folder / "products.csv"
-    pd.read_csv(source, dtype=str, index_col=0).iloc[rows].to_csv(table)
-    return table, images
-
-
-def names(source: Path) -> list[str]:
-    """Name the images of products as in the generated archive."""
-    table = products.join(storage.read_csv(source, **products.CSV_FORMAT))
-    return [f"images/image_train/{name}" for name in products.image_names(table)]
-
-
-def texts(folder: Path, count: int) -> Path:
-    """Generate products without images; beyond 50,000 they repeat."""
-    distinct = min(count, 50_000)
-    write_sample(folder, products=distinct, quality=None, processes=PROCESSORS)
-    table = pd.read_csv(folder / "X_train_update.csv", dtype=str, keep_default_na=False)
-    path = folder / "products.csv"
-    table.rename(columns={products.UNNAMED: ""}).to_csv(path, index=False)
-    with path.open("a", encoding="utf-8", newline="") as file:
-        for start in range(distinct, count, distinct):
-            table.head(count - start).to_csv(file, index=False, header=False)
-    return path
-
-
-def overhead() -> list[measure.Row]:
-    """Extract the same images with Ray and in one process, in turns, on the same CPUs."""
-    from rakuten import determinism  # TensorFlow: the other measurements do not need it
-    from rakuten.image import backbones
-
-    rows = []
-    with measure.scratch("scale") as folder:
-        table, images = with_images(folder / "sample", max(IMAGES.values()))
-        for precision, count in IMAGES.items():
-            source = folder / f"{precision}.csv"
-            pd.read_csv(table, dtype=str, index_col=0).head(count).to_csv(source)
-            threads, chosen = settings(precision)
-            determinism.configure(seed=0, threads=threads)
-            begun = time.perf_counter()
-            network = backbones.Extractor(
-                "vgg16",
-                storage.read_arrays(weights()),
-                size=chosen.size,
-                precision=precision,
-                batch_size=chosen.batch_size,
-            )
-            loading = time.perf_counter() - begun
-
-            def local(source=source, chosen=chosen, network=network) -> ProgressRecorder:
-                with storage.ImageArchive(images) as archive:
-                    found = extraction.find_images(names(source), archive)
-                    recorder = ProgressRecorder()
-                    way = {"preparation": chosen.preparation, "progress": recorder}
-                    extraction.extract(
-                        found, archive, network, None, batch_size=chosen.batch_size, **way
-                    )
-                return recorder
-
-            def far(turn: int, source=source, threads=threads, chosen=chosen):
-                request = engine.Request(str(source), str(folder / "out"), str(images))
-                with cluster(PROCESSORS) as started:
-                    transform = transforms.Extraction(str(weights()), chosen, threads)
-                    timed = Timed(transform, folder / f"{chosen.precision}{turn}")
-                    run(timed, request)
-                return started, timed
-
-            results = [(local(), far(turn)) for turn in range(TURNS[precision])]
-            one = [recorder.rate() for recorder, _ in results]
-            many = [timed.rate() for _, (_, timed) in results]
-            shares = [1 - b / a for a, b in zip(one, many, strict=True)]
-            note = f"{count:,} images, {PROCESSORS} processors, turns: {TURNS[precision]}"
-            rows.append(
-                measure.Row(
-                    f"extraction by Ray, {precision}", measure.median(many), "images/s",
-                    measure.median(one), ratio(many, one), f"{note}; naive: one process, no Ray",
-                )
+def compare(what: str, products: Path, images: Path | None, turns: int) -> list[measure.Row]:
+    """Predict the same products with Ray and in one process, in turns, on the same CPUs."""
+    folder = products.parent.parent
+    classifier = ProductClassifier.load(BUILD / "package")
+    classifier.warm_up()
+    transform = Prediction(str(BUILD / "package"), TOP, partition=(4 if images else 32) * CHUNK)
+    one, many, busy, starts, loads = [], [], [], [], []
+    for turn in range(turns):
+        begun, spent = time.perf_counter(), cpu_seconds()
+        count = 0
+        for number, source in enumerate(sorted(products.glob("*.csv"))):
+            options = Options(
+                source, folder / f"{number}.parquet", images, BUILD / "package",
+                package.DEFAULT_MODEL, TOP, False, True,
             )  # fmt: skip
-            listed = ", ".join(f"{100 * share:.1f} %" for share in shares)
-            rows.append(
-                measure.Row(
-                    f"overhead of Ray, {precision}", percent(statistics.median(shares)), "%",
-                    note=f"of the time of one process; turn by turn {listed}",
-                )
-            )  # fmt: skip
-            starts = [started for _, (started, _) in results]
-            loads = [timed.loaded() for _, (_, timed) in results]
-            rows += [
-                measure.Row("start of the cluster", measure.median(starts), "s", note=precision),
-                measure.Row("from there to the loaded network", measure.median(loads), "s",
-                            note=f"{precision}; {loading:.2g} s of it in a process that has "
-                            "TensorFlow"),
-            ]  # fmt: skip
-            written = sum(p.stat().st_size for p in (folder / "out/features").iterdir()) / count
-            rows.append(
-                measure.Row(f"features written, {precision}", round(written), "bytes/product")
-            )
-    return rows
-
-
-def ratio(ours: list[float], others: list[float]) -> float:
-    """Divide medians."""
-    return float(f"{statistics.median(ours) / statistics.median(others):.3g}")
-
-
-def percent(share: float) -> float:
-    """Convert a share to percent with one decimal."""
-    return round(100 * share, 1)
-
-
-@contextmanager
-def only(processors: int) -> Iterator[None]:
-    """Restrict this process and its children to some of the CPUs."""
-    before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, sorted(before)[:processors])
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, before)
-
-
-def on_processors(
-    what: str, unit: str, source: Path, make, images=None, numbers=(1, PROCESSORS)
-) -> list[measure.Row]:
-    """Compute a transform on several numbers of CPUs.
-
-    Args:
-        what: Name of the row.
-        unit: What is counted.
-        source: The products.
-        make: Makes the transform from the number of threads.
-        images: The images.
-        numbers: Numbers of CPUs.
-    """
-    rates, notes = {}, {}
-    for processors in sorted({*numbers}):
-        with only(processors), cluster(processors):
-            out = source.with_name("out")
-            timed = Timed(make(processors), source.with_name(f"times{processors}"))
-            run(timed, engine.Request(str(source), str(out), images))
-            rates[processors] = timed.rate()
-            notes[processors] = f"{timed.count():,} products, one run"
-            if len(rates) > 1:
-                notes[processors] += f"; {rates[processors] / rates[min(rates)]:.2f} times as fast"
+            count += batch_prediction.predict_file(options, lambda _: classifier).products
+        one.append(count / (time.perf_counter() - begun))
+        spent = cpu_seconds() - spent
+        begun = time.time()
+        recorded = ray(transform, products, images, folder / f"out{turn}")
+        many.append(recorded.rate())
+        busy.append(recorded.cpu() / spent - 1)
+        first = min((marks[0] for marks in recorded.marks()), key=lambda mark: mark.when)
+        starts.append(first.when - begun)
+        loads += [marks[0].spent for marks in recorded.marks()]
+    shares = [1 - b / a for a, b in zip(one, many, strict=True)]
+    listed = ", ".join(f"{share:.1%}" for share in shares)
+    written = folder / "out0/predictions"
+    size = sum(path.stat().st_size for path in written.iterdir()) / count
+    note = f"{count:,} products, {CPUS} CPUs, turns: {turns}"
     return [
         measure.Row(
-            f"{what}, {number_of(processors)}", float(f"{rate:.3g}"), f"{unit}/s",
-            note=notes[processors],
-        )
-        for processors, rate in rates.items()
+            f"prediction from {what} by Ray", measure.median(many), "products/s",
+            measure.median(one), float(f"{statistics.median(many) / statistics.median(one):.3g}"),
+            f"{note}; naive: `python -m rakuten predict`, loaded",
+        ),
+        measure.Row(
+            f"overhead of Ray, {what}", round(100 * statistics.median(shares), 1), "%",
+            note=f"of the rate of one process; turn by turn {listed}; the workers took "
+            f"{statistics.median(busy):+.1%} CPU seconds",
+        ),
+        measure.Row(
+            f"from the command to the loaded classifier, {what}", measure.median(starts), "s",
+            note="start of a cluster and listing the products included",
+        ),
+        measure.Row(f"start of a worker, {what}", measure.median(loads), "CPU seconds",
+                    note="from its first instruction to the loaded classifier"),
+        measure.Row(f"predictions written, {what}", round(size), "bytes/product",
+                    note=f"{TOP} choices each"),
     ]  # fmt: skip
 
 
-def number_of(processors: int) -> str:
-    """Format a number of CPUs."""
-    return "1 processor" if processors == 1 else f"{processors} processors"
-
-
-def extraction_speed() -> list[measure.Row]:
-    """Extract on one CPU and on all."""
+def text(short: bool) -> list[measure.Row]:
+    """Compare prediction from text."""
     with measure.scratch("scale") as folder:
-        table, images = with_images(folder / "sample", 4 * CHUNK)
-
-        def make(threads: int) -> transforms.Extraction:
-            return transforms.Extraction(str(weights()), settings("int8")[1], threads)
-
-        return on_processors("extraction, int8", "images", table, make, str(images))
-
-
-@dataclass(frozen=True)
-class OnThreads(transforms.Prediction):
-    """A prediction with a given number of threads."""
-
-    processors: int = 1
-
-    @property
-    def threads(self) -> int:
-        """Threads of an actor."""
-        return self.processors
+        table = texts(folder, ROWS // (4 if short else 1))
+        size = round(table.stat().st_size / (ROWS // (4 if short else 1)))
+        products = repeat(table, 2 * CPUS)
+        rows = compare("text", products, None, 1 if short else TURNS)
+        return [*rows, measure.Row("text read", size, "bytes/product")]
 
 
-def prediction_speed() -> list[measure.Row]:
-    """Predict on one CPU and on all."""
-
-    def make(threads: int) -> transforms.Prediction:
-        return OnThreads(str(BUILD / "package"), TOP, processors=threads)
-
+def images(short: bool) -> list[measure.Row]:
+    """Compare prediction from text and image; compute the features of the same images."""
+    count = (2 if short else 8) * CHUNK
     with measure.scratch("scale") as folder:
-        plain = texts(folder / "text", TITLES)
-        table, images = with_images(folder / "sample", WITH_IMAGES)
-        rows = on_processors("prediction from text", "products", plain, make)
-        written = list((folder / "text/out/predictions").iterdir())
-        size = sum(path.stat().st_size for path in written) / TITLES
-        what = "prediction from text and image"
-        return [
-            *rows,
-            *on_processors(what, "products", table, make, str(images), (PROCESSORS,)),
-            measure.Row("text read", round(plain.stat().st_size / TITLES), "bytes/product"),
-            measure.Row("images read", round(images.stat().st_size / WITH_IMAGES),
-                        "bytes/product", note="of the generated catalogue"),
-            measure.Row("predictions written", round(size), "bytes/product",
-                        note=f"{TOP} choices each"),
-        ]  # fmt: skip
+        table, archive = with_images(folder / "products", count)
+        rows = compare("text and image", table.parent, archive, 1 if short else TURNS)
+        path, spec = encoder.read(measure.ROOT / encoder.USED)
+        section = storage.read_params("encode_image", path=PARAMS)
+        del section["encoder"], section["precision"]
+        threads, extract = storage.read_params("threads", "extract", path=PARAMS)
+        settings = extraction.Settings(**extract)
+        weights = str(BUILD / "resources" / settings.weights)
+        for name, transform in {
+            "encode_image": Encoding(str(path.absolute()), spec, section),
+            "extract": Extraction(weights, settings, threads),
+        }.items():
+            rows += rate_and_size(name, transform, table, archive, folder / name)
+        return rows
 
 
-def cleaning_speed() -> list[measure.Row]:
-    """Clean on one CPU and on all; measure the CPU time of the driver."""
-    options = storage.read_params("clean", path=measure.ROOT / "params.yaml")
-
-    def make(_: int) -> transforms.Cleaning:
-        return transforms.Cleaning(str(BUILD / "resources"), options)
-
+def clean(short: bool) -> list[measure.Row]:
+    """Measure cleaning."""
+    transform = Cleaning(str(BUILD / "resources"), storage.read_params("clean", path=PARAMS))
     with measure.scratch("scale") as folder:
-        source = texts(folder, CLEANED)
-        rows = on_processors("cleaning", "products", source, make)
-        with cluster(PROCESSORS):
-            recorder = run(make(0), engine.Request(str(source), str(folder / "out"), None))
-        size = sum(path.stat().st_size for path in (folder / "out/texts").iterdir()) / CLEANED
+        products = repeat(texts(folder, ROWS), (1 if short else 8) * CPUS)
+        return rate_and_size("clean", transform, products, None, folder / "out")
+
+
+def rate_and_size(
+    what: str, transform: Transform, products: Path, images: Path | None, out: Path
+) -> list[measure.Row]:
+    """Measure the products per second of a transform, and the bytes that it writes."""
+    recorded = ray(transform, products, images, out)
+    count = sum(mark.products for marks in recorded.marks() for mark in marks)
+    written = sum(path.stat().st_size for path in (out / transform.name).iterdir())
     return [
-        *rows,
-        driver([recorder.written_by_one_processor()], "cleaned texts"),
-        measure.Row("cleaned texts written", round(size), "bytes/product"),
-    ]
+        measure.Row(f"{what} by Ray", float(f"{recorded.rate():.3g}"), "products/s",
+                    note=f"{count:,} products, {CPUS} CPUs, one run"),
+        measure.Row(f"{what}, written", round(written / count), "bytes/product"),
+    ]  # fmt: skip
 
 
-def driver(rates: Sequence[float], what: str) -> measure.Row:
-    """Make a row of the rate at which the driver alone could write."""
-    note = "in seconds that its processor was busy, scheduling and writing"
-    return measure.Row(f"the driver, {what}", measure.median(rates), "products/s", note=note)
-
-
-def capacity() -> list[measure.Row]:
-    """Measure scheduling with few simulated actors of a fixed cost."""
+def workers(short: bool) -> list[measure.Row]:
+    """Measure scheduling with simulated workers of a fixed cost."""
     with measure.scratch("scale") as folder:
-        source = texts(folder, SCHEDULED * CHUNK)
-        begun = time.perf_counter()
-        table = product_tables.open_table(source)
-        planned = [time.perf_counter() - begun]
-        note = "one process reads each CSV file once to count its rows"
-        found = [scheduled(source, folder, workers) for workers in FEW]
-        return [
-            measure.rate("planning", "products", planned, table.rows, note),
-            *(row for row, _ in found),
-            driver([rate for _, rate in found], "predictions"),
-        ]
+        table = texts(folder, ROWS)
+        found = [scheduled(table, count) for count in ((2, 16) if short else WORKERS)]
+        return found if short else [*found, scheduled(table, 16, WIDTH)]
 
 
-def many() -> list[measure.Row]:
-    """Measure scheduling with many simulated actors of a fixed cost, up to its limit."""
-    with measure.scratch("scale") as folder:
-        source = texts(folder, SCHEDULED * CHUNK)
-        return [scheduled(source, folder, workers)[0] for workers in MANY]
-
-
-def features() -> list[measure.Row]:
-    """Measure how many results of the size of features the driver can write."""
-    with measure.scratch("scale") as folder:
-        row, rate = scheduled(texts(folder, SCHEDULED // 4 * CHUNK), folder, 8, WIDTH)
-        return [row, driver([rate], "features")]
-
-
-def scheduled(
-    source: Path, folder: Path, workers: int, width: int = 0
-) -> tuple[measure.Row, float]:
-    """Measure the products per second of simulated actors after all have started.
+def scheduled(table: Path, count: int, width: int = 0) -> measure.Row:
+    """Measure the products per second of simulated workers while all of them compute.
 
     Args:
-        source: The products.
-        folder: An empty folder.
-        workers: Number of actors.
+        table: A file of `ROWS` products, alone in its folder or with links to it.
+        count: Number of workers.
         width: Numbers per product; 0 for predictions.
-
-    Returns:
-        The row, and products per CPU second of the driver.
     """
-    ideal = workers / COST
-    count = int(min(LASTS * ideal, SCHEDULED // (4 if width else 1))) * CHUNK
-    head(source, folder / "part.csv", count)
-    request = engine.Request(str(folder / "part.csv"), str(folder / "out"), None)
-    partition = (4 if width else 64) * CHUNK
-    with tempfile.TemporaryDirectory(dir=folder) as begun:
-        simulated = Simulated(
-            "", 1, partition=partition, width=width, folder=begun, workers=workers
-        )
-        with cluster(workers, (4 if width else 1) * SMALL_STORE):
-            recorder = run(simulated, request)
-        found = started(begun)
-    seconds, done, own = recorder.between(count // 3, count * 9 // 10)
-    rate = done / seconds
+    for path in table.parent.glob("*.csv"):
+        if path != table:
+            path.unlink()
+    rows = (4 if width else 32) * CHUNK
+    products = repeat(table, max(1, 4 * count * rows // ROWS))
+    with tempfile.TemporaryDirectory(dir=table.parent.parent) as name:
+        begun = Path(name, "begun")
+        begun.mkdir()
+        simulated = Simulated("", 1, rows, width=width, folder=str(begun), workers=count)
+        recorded = Recorded(simulated, Path(name, "marks"))
+        with cluster(count):
+            before = cpu_seconds()
+            engine.run(engine.Request(str(products), f"{name}/out", None), recorded)
+            driver = cpu_seconds() - before
+            head = ray_seconds()
+        seconds, computed = recorded.between()
+        found = started(str(begun))
+    rate, ideal = computed / seconds, count / COST * CHUNK
+    total = len(list(table.parent.glob("*.csv"))) * ROWS
+    per = 1e6 / total
+    note = f"naive: {COST} s a chunk; {found} started; CPU seconds per million products: "
+    note += f"driver {driver * per:.1f}, workers {recorded.cpu() * per:.1f}, "
+    note += f"raylet and GCS {head * per:.1f}"
     what = f", {4 * width / 1000:.0f} kB a product" if width else ""
-    note = f"{found} started; {rate / CHUNK:.3g} of {ideal:.3g} chunks/s; the driver was busy for "
-    note += f"{own / seconds:.0%} of the time: one processor writes {done / own:,.0f} products/s"
-    row = measure.Row(
-        f"scheduling, {workers} workers{what}", float(f"{rate:.3g}"), "products/s",
-        ideal * CHUNK, float(f"{rate / CHUNK / ideal:.3g}"), f"naive: {COST} s a chunk; {note}",
+    return measure.Row(
+        f"{count} simulated workers{what}", float(f"{rate:.3g}"), "products/s",
+        ideal, float(f"{rate / ideal:.3g}"), note,
     )  # fmt: skip
-    return row, done / own
 
 
-def head(source: Path, target: Path, count: int) -> None:
-    """Copy the first products of a file."""
-    table = pd.read_csv(source, dtype=str, keep_default_na=False, nrows=count)
-    table.rename(columns={products.UNNAMED: ""}).to_csv(target, index=False)
-
-
-def memory() -> list[measure.Row]:
-    """Stream a long catalogue through a simulated actor; watch the memory of all processes."""
-    rows = []
+def memory(short: bool) -> list[measure.Row]:
+    """Stream a long catalogue through simulated workers; watch the memory of all processes."""
+    files = 16 if short else 128
+    seen: list = []
     with measure.scratch("scale") as folder:
-        source = texts(folder, STREAM)
-        seen: list[tuple[int, float, float, float]] = []
-        with cluster(PROCESSORS), recorded() as recorder:
-            done = threading.Event()
-            watcher = threading.Thread(target=watch_memory, args=(recorder, seen, done))
-            watcher.start()
-            request = engine.Request(str(source), str(folder / "out"), None)
-            engine.run(request, Simulated("", 1, cost=0))
+        products = repeat(texts(folder, ROWS), files)
+        done = threading.Event()
+        out = folder / "out"
+        watching = threading.Thread(target=watch_memory, args=(seen, done, out / "predictions"))
+        with cluster(CPUS):
+            watching.start()
+            engine.run(engine.Request(str(products), str(out), None),
+                       Simulated("", 1, 32 * CHUNK, cost=0))  # fmt: skip
             done.set()
-            watcher.join()
+            watching.join()
+    rows = []
     for share in (0.25, 0.5, 1.0):
-        lines = [line for line in seen if abs(line[0] / STREAM - share) <= 0.05]
-        for what, column in (("driver", 1), ("workers and Ray's own", 2), ("shared memory", 3)):
-            value = statistics.median(line[column] for line in lines) / 2**20
-            note = f"of {STREAM:,} products; {recorder.rate():,.0f} products/s with the start"
-            rows.append(measure.Row(f"{what} after {share:.0%}", round(value), "MiB", note=note))
+        lines = [line for line in seen if abs(line[0] / files - share) <= 0.1]
+        for what, column in (("driver", 1), ("workers and Ray's own", 2)):
+            value = statistics.median(line[column] for line in lines) if lines else float("nan")
+            rows.append(measure.Row(f"{what} after {share:.0%}", round(value), "MiB",
+                                    note=f"of {files * ROWS:,} products"))  # fmt: skip
     return rows
 
 
-def watch_memory(recorder: ProgressRecorder, seen: list, done: threading.Event) -> None:
-    """Record products, and bytes of the driver, its children and the store, every second."""
-    driver, before = psutil.Process(), psutil.disk_usage("/dev/shm").used
-    while not done.wait(1):
-        others = 0
-        for process in driver.children(recursive=True):
-            with suppress(psutil.Error):
-                others += process.memory_full_info().uss
-        store = psutil.disk_usage("/dev/shm").used - before
-        count = recorder.times[-1][1] if recorder.times else 0
-        seen.append((count, driver.memory_full_info().uss, others, store))
-
-
-PIECES = {
-    "overhead": overhead,
-    "extraction": extraction_speed,
-    "prediction": prediction_speed,
-    "cleaning": cleaning_speed,
-    "capacity": capacity,
-    "many": many,
-    "features": features,
+PIECES: dict[str, Callable[[bool], list[measure.Row]]] = {
+    "text": text,
+    "images": images,
+    "clean": clean,
+    "workers": workers,
     "memory": memory,
 }
 
@@ -441,12 +252,18 @@ def main() -> None:
     """Run one measurement, or all, each in a new process."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.scale", description=__doc__)
     parser.add_argument("piece", nargs="?", choices=PIECES)
-    piece = parser.parse_args().piece
-    if piece:
-        measure.keep(f"scale_{piece}", PIECES[piece]())
+    parser.add_argument("--short", action="store_true", help="measure less and keep nothing")
+    given = parser.parse_args()
+    if not given.piece:
+        for name in PIECES:
+            command = measure.python("-m", "benchmarks.scale", name, *["--short"] * given.short)
+            subprocess.run(command, cwd=measure.ROOT, check=True)
         return
-    for name in PIECES:
-        subprocess.run(measure.python("-m", "benchmarks.scale", name), cwd=measure.ROOT, check=True)
+    rows = PIECES[given.piece](given.short)
+    if given.short:
+        print(measure.table([vars(row) for row in rows]))
+    else:
+        measure.keep(f"scale_{given.piece}", rows)
 
 
 if __name__ == "__main__":

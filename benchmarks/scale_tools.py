@@ -1,141 +1,127 @@
-"""Tools of the benchmarks of Ray: timed and simulated transforms, clusters, progress."""
+"""Tools of the benchmarks of Ray: recorded and simulated transforms, clusters, catalogues."""
 
-import logging
 import os
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 import psutil
 import pyarrow as pa
-import pytest
 
-from rakuten import stage_log
-from rakuten.distributed import engine, transforms
-from rakuten.distributed.transforms import Compute, Transform
-from rakuten.distributed.workers import import_ray
-from rakuten.serving import batch_prediction, prediction_files, product_tables
+from rakuten import storage
+from rakuten.data import products
+from rakuten.distributed.prediction import Prediction
+from rakuten.distributed.transform import Steps, Transform
+from rakuten.distributed.worker import import_ray
+from rakuten.image import extraction
+from rakuten.prefetch import available_cpus
+from rakuten.sample.catalogue import write_sample
+from rakuten.serving import batch_prediction, prediction_files
 from rakuten.serving.batch_prediction import CHUNK, PreparedRow
 from rakuten.serving.classifier import Prepared
 
-STORE = 1 << 30
-"""Bytes of Ray's shared memory."""
-
 COST = 0.2
-"""Seconds that a simulated actor takes per chunk, less than the classifier for text alone."""
+"""Seconds that a simulated worker takes per chunk, as one CPU takes for text alone."""
 
 STARTS = 240
-"""Seconds that simulated actors wait for each other."""
+"""Seconds that simulated workers wait for each other."""
 
 
-class ProgressRecorder:
-    """A progress bar that records products, time and CPU time of this process."""
+class Mark(NamedTuple):
+    """A moment in a process: seconds since 1970, its CPU seconds so far, products just computed."""
 
-    def __init__(self):
-        self.times: list[tuple[float, int, float]] = []
-        self.began, self._spent = time.perf_counter(), spent()
-
-    def __call__(self, *_, **__) -> "ProgressRecorder":
-        """Replace `stage_log.progress`."""
-        return self
-
-    def __enter__(self) -> "ProgressRecorder":
-        return self
-
-    def __exit__(self, *_) -> None:
-        pass
-
-    def update(self, count: int) -> None:
-        """Record that `count` more products are finished."""
-        before = self.times[-1][1] if self.times else 0
-        self.times.append((time.perf_counter(), before + count, spent()))
-
-    def between(self, first: int, last: int) -> tuple[float, int, float]:
-        """Return seconds, products and CPU seconds between two numbers of finished products."""
-        start = next(mark for mark in self.times if mark[1] >= first)
-        stop = next(mark for mark in self.times if mark[1] >= last)
-        return tuple(b - a for a, b in zip(start, stop, strict=True))
-
-    def rate(self) -> float:
-        """Return products per second since the start."""
-        when, count, _ = self.times[-1]
-        return count / (when - self.began)
-
-    def written_by_one_processor(self) -> float:
-        """Return products per CPU second of this process, which takes results and writes them."""
-        _, count, spent = self.times[-1]
-        return count / (spent - self._spent)
+    when: float
+    spent: float
+    products: int
 
 
-class Timed:
-    """Time the chunks of a transform in the process that computes them.
+def cpu_seconds(process: psutil.Process | None = None) -> float:
+    """Return the CPU seconds of a process so far, of this one if None."""
+    return sum((process or psutil.Process()).cpu_times()[:2])
 
-    Nothing is prepared before the networks are loaded, so that all work is measured.
+
+def ray_seconds() -> float:
+    """Return the CPU seconds of Ray's own processes that this process has started."""
+    total = 0.0
+    for process in psutil.Process().children(recursive=True):
+        with suppress(psutil.Error):
+            if process.name() in ("raylet", "gcs_server"):
+                total += cpu_seconds(process)
+    return total
+
+
+class Recorded:
+    """Record when a transform is loaded and when it has computed each chunk.
 
     Args:
         transform: What is computed.
-        folder: A new folder for the times.
+        folder: A new folder for the records.
     """
 
     def __init__(self, transform: Transform, folder: Path):
-        folder.mkdir()
-        self._transform, self._folder, self._began = transform, folder, time.time()
-        self._ready = False
-        self.name, self.threads = transform.name, transform.threads
-        self.takes_gpu, self.identity = transform.takes_gpu, transform.identity
-        self.chunk, self.partition = transform.chunk, transform.partition
+        folder.mkdir(parents=True)
+        self._transform, self._folder = transform, folder
+        self.name, self.threads, self.takes_gpu = "", 1, False
+        for name in ("name", "threads", "takes_gpu", "chunk", "partition", "identity"):
+            setattr(self, name, getattr(transform, name))
 
-    def prepare(self, row: product_tables.Row, images) -> PreparedRow:
-        """Prepare a row after an actor has started."""
-        while not self._ready:
-            self._ready = any(self._folder.glob("*.loaded"))
-            time.sleep(0 if self._ready else 0.05)
-        return self._transform.prepare(row, images)
+    def load(self) -> Steps:
+        """Load the transform."""
+        prepare, compute = self._transform.load()
+        path = self._folder / str(os.getpid())
 
-    def load(self) -> Compute:
-        """Load the networks of the transform."""
-        compute = self._transform.load()
-        (self._folder / f"{os.getpid()}.loaded").write_text(f"{time.time()} 0\n")
+        def mark(count: int) -> None:
+            with path.open("a") as file:
+                file.write(f"{time.time()} {cpu_seconds()} {count}\n")
 
-        def timed(prepared_rows: Sequence[PreparedRow]) -> pa.Table:
+        def recorded(prepared_rows: Sequence[PreparedRow]) -> pa.Table:
             table = compute(prepared_rows)
-            with (self._folder / f"{os.getpid()}.done").open("a") as file:
-                file.write(f"{time.time()} {len(prepared_rows)}\n")
+            mark(len(prepared_rows))
             return table
 
-        return timed
+        mark(0)
+        return Steps(prepare, recorded)
 
-    def loaded(self) -> float:
-        """Return the seconds until the first actor had loaded its networks."""
-        return min(when for when, _ in self._times("loaded"))
-
-    def count(self) -> int:
-        """Return the number of computed products."""
-        return sum(count for _, count in self._times("done"))
+    def marks(self) -> list[list[Mark]]:
+        """Read the marks of each process; the first is that of loading."""
+        return [
+            [Mark(float(a), float(b), int(c)) for a, b, c in map(str.split, text.splitlines())]
+            for text in (path.read_text() for path in self._folder.iterdir())
+        ]
 
     def rate(self) -> float:
-        """Return products per second from then on."""
-        return self.count() / (max(when for when, _ in self._times("done")) - self.loaded())
+        """Return products per second from the first loading to the last chunk."""
+        every = [mark for marks in self.marks() for mark in marks]
+        seconds = max(mark.when for mark in every) - min(mark.when for mark in every)
+        return sum(mark.products for mark in every) / seconds
 
-    def _times(self, kind: str) -> list[tuple[float, int]]:
-        lines = [
-            line for p in self._folder.glob(f"*.{kind}") for line in p.read_text().splitlines()
-        ]
-        return [(float(when) - self._began, int(count)) for when, count in map(str.split, lines)]
+    def cpu(self) -> float:
+        """Return the CPU seconds of the processes since they were loaded."""
+        return sum(marks[-1].spent - marks[0].spent for marks in self.marks())
+
+    def between(self) -> tuple[float, int]:
+        """Return the seconds in which all processes computed, and the products computed in them."""
+        start = max(marks[1].when for marks in self.marks())
+        stop = min(marks[-1].when for marks in self.marks())
+        inside = [m for marks in self.marks() for m in marks if start < m.when <= stop]
+        return stop - start, sum(mark.products for mark in inside)
 
 
 @dataclass(frozen=True)
-class Simulated(transforms.Prediction):
-    """A prediction that sleeps instead of computing.
+class Simulated(Prediction):
+    """A prediction, or features, that sleeps instead of computing.
 
     Attributes:
         cost: Seconds per chunk.
-        width: Numbers per product, as features have; 0 for a prediction.
-        folder: Where actors record that they have started.
-        workers: Number of actors that wait for each other.
+        width: float32 values per product, as features have; 0 for a prediction.
+        folder: Where workers record that they have started.
+        workers: Number of workers that wait for each other.
     """
 
     cost: float = COST
@@ -143,18 +129,11 @@ class Simulated(transforms.Prediction):
     folder: str = ""
     workers: int = 0
 
-    threads = 1
-    takes_gpu = False
-
     def identity(self) -> dict:
         """Return nothing: every run writes a new folder."""
         return {}
 
-    def prepare(self, row: product_tables.Row, images) -> PreparedRow:
-        """Take the texts without change."""
-        return PreparedRow(row, Prepared(row.title, row.description, None), row.faults, False)
-
-    def load(self) -> Compute:
+    def load(self) -> Steps:
         """Load nothing."""
         # Two of five are 0, as in the features of the sample, so that they compress equally well.
         values = np.random.default_rng(0).normal(0.2, 1, CHUNK * self.width)
@@ -167,67 +146,91 @@ class Simulated(transforms.Prediction):
             while self.workers and started(self.folder) < self.workers and time.monotonic() < late:
                 time.sleep(0.1)
             time.sleep(self.cost)
+            index = [prepared_row.row.index for prepared_row in prepared_rows]
             if self.width:
-                own = pa.array(values[: len(prepared_rows) * self.width])
-                columns = {
-                    "index": pa.array([prepared_row.row.index for prepared_row in prepared_rows])
-                }
-                columns["features"] = pa.FixedSizeListArray.from_arrays(own, self.width)
-                return pa.table(columns)
-            rows = [
-                [prepared_row.row.index, 10, "Livres pour adultes", 0.5, 1.0, None]
-                for prepared_row in prepared_rows
-            ]
+                own = pa.array(values[: len(index) * self.width])
+                features = pa.FixedSizeListArray.from_arrays(own, self.width)
+                return pa.table({"index": index, "features": features})
+            rows = [[number, 10, "Livres pour adultes", 0.5, 1.0, None] for number in index]
             return prediction_files.tabulate(batch_prediction.columns_of(1), rows)
 
-        return compute
+        return Steps(_prepare, compute)
 
 
-def spent() -> float:
-    """Return the CPU seconds of this process so far."""
-    return sum(psutil.Process().cpu_times()[:2])
+def _prepare(row: Any, images: Any) -> PreparedRow:
+    return PreparedRow(row, Prepared(row.title, row.description, None), row.faults, False)
 
 
 def started(folder: str) -> int:
-    """Count the simulated actors that have started."""
+    """Count the simulated workers that have started."""
     return sum(1 for _ in Path(folder).iterdir())
 
 
 @contextmanager
-def cluster(processors: int, store: int = STORE) -> Iterator[float]:
-    """Start Ray on this machine with a number of CPUs, real or declared.
-
-    Yields:
-        The seconds of the start.
-    """
+def cluster(cpus: int) -> Iterator[None]:
+    """Start Ray on this machine with a number of CPUs, real or declared."""
     ray = import_ray()
-    start = time.perf_counter()
     ray.init(
         address="local",
-        num_cpus=processors,
-        object_store_memory=store,
+        num_cpus=cpus,
+        object_store_memory=256 << 20,
         include_dashboard=False,
         log_to_driver=False,
         logging_level="ERROR",
     )
-    logging.getLogger("ray.data").setLevel(logging.CRITICAL)
     try:
-        yield time.perf_counter() - start
+        yield
     finally:
         ray.shutdown()
 
 
-@contextmanager
-def recorded() -> Iterator[ProgressRecorder]:
-    """Record the progress of the engine."""
-    with pytest.MonkeyPatch.context() as patch:
-        recorder = ProgressRecorder()
-        patch.setattr(stage_log, "progress", recorder)
-        yield recorder
+def texts(folder: Path, count: int) -> Path:
+    """Generate products without images in a folder that holds nothing else; return their table."""
+    write_sample(folder / "sample", products=count, quality=None, processes=available_cpus())
+    table = pd.read_csv(folder / "sample/X_train_update.csv", dtype=str, keep_default_na=False)
+    (folder / "products").mkdir()
+    path = folder / "products/00000.csv"
+    table.rename(columns={products.UNNAMED: ""}).to_csv(path, index=False)
+    return path
 
 
-def run(transform: Transform | Timed, request: engine.Request) -> ProgressRecorder:
-    """Compute a transform into an empty folder."""
-    with recorded() as recorder:
-        engine.run(replace(request, restart=True), transform)
-    return recorder
+def repeat(table: Path, count: int) -> Path:
+    """Link a table until its folder holds `count` of them; return the folder."""
+    for number in range(1, count):
+        path = table.with_name(f"{number:05d}.csv")
+        if not path.exists():
+            os.link(table, path)
+    return table.parent
+
+
+def with_images(folder: Path, count: int) -> tuple[Path, Path]:
+    """Generate products, each with another image; return the table and the archive."""
+    write_sample(folder, products=count * 5 // 4, processes=available_cpus())
+    source, images = folder / "X_train_update.csv", folder / "images.zip"
+    table = products.join(storage.read_csv(source, **products.CSV_FORMAT))
+    names = [f"images/image_train/{name}" for name in products.image_names(table)]
+    with storage.ImageArchive(images) as archive:
+        found = extraction.find_images(names, archive)
+    rows = np.unique(found.rows, return_index=True)[1][:count]
+    path = folder / "products.csv"
+    pd.read_csv(source, dtype=str, index_col=0).iloc[rows].to_csv(path)
+    return path, images
+
+
+def watch_memory(seen: list[tuple[float, float]], done: Any, written: Path) -> None:
+    """Record files written, and MiB of this process and of its children, every second."""
+    driver = psutil.Process()
+    while not done.wait(1):
+        sizes = map(partial(_unshared, driver.pid), [driver, *driver.children(recursive=True)])
+        own, others = (sum(part) for part in zip(*sizes, strict=True))
+        files = len(list(written.glob("*.parquet")))
+        seen.append((files, own / 2**20, others / 2**20))
+
+
+def _unshared(driver: int, process: psutil.Process) -> tuple[int, int]:
+    """Return the bytes that a process shares with no other, as the driver's or another's."""
+    try:
+        size = process.memory_full_info().uss
+    except psutil.Error:
+        size = 0
+    return (size, 0) if process.pid == driver else (0, size)

@@ -1,4 +1,4 @@
 """Large catalogues on several machines: Ray Data around the functions of `rakuten.serving`.
 
-Only `engine` imports Ray, and only when it runs: everything else works without it.
+Ray is imported when a run starts: everything else works without it.
 """

@@ -10,7 +10,7 @@ The errors of a partition are written before it: a partition that exists is fini
 import hashlib
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import pyarrow as pa
@@ -47,30 +47,36 @@ class Done(NamedTuple):
     bad_rows: int
 
 
-class Output:
-    """The output folder, new or continued."""
+class Output(NamedTuple):
+    """The output folder.
 
-    def __init__(self, address: str, kind: str, manifest: dict, *, restart: bool):
-        """Create or continue a folder.
+    Attributes:
+        address: A path or a URI.
+        kind: The name of the folder of partitions.
+    """
+
+    address: str
+    kind: str
+
+    def open(self, manifest: Mapping, *, restart: bool) -> None:
+        """Create or continue the folder.
 
         Args:
-            address: A path or a URI.
-            kind: The name of the folder of partitions.
             manifest: Everything that the results depend on.
             restart: Whether to delete earlier results.
 
         Raises:
             InputError: If the folder belongs to another command, or holds other files.
         """
-        self._root, self._kind, self._manifest = locate(address), kind, manifest
-        kept = self._root / MANIFEST
-        if self._root.info().is_file:
+        root, address = locate(self.address), self.address
+        kept = root / MANIFEST
+        if root.info().is_file:
             raise InputError(f"{address} is a file: name a folder with -o")
-        if self._root.files() and not kept.exists():
+        if root.files() and not kept.exists():
             raise InputError(f"{address} holds other files: name a new folder with -o")
         if kept.exists():
-            before = self._depended_on(kept)
-            names = [n for n in before | manifest if before.get(n) != manifest.get(n)]
+            before = _depended_on(kept)
+            names = [n for n in {**before, **manifest} if before.get(n) != manifest.get(n)]
             if names and not restart:
                 raise InputError(
                     f"{address} holds the results of another command ({', '.join(names)} differ): "
@@ -78,31 +84,32 @@ class Output:
                 )
             if restart:
                 for name in (*KINDS, "errors"):
-                    (self._root / name).delete()
-        self._write_manifest({"complete": False})
+                    (root / name).delete()
+        _write_manifest(root, manifest, {"complete": False})
 
-    def _depended_on(self, manifest: RemotePath) -> dict:
+    def find(self, partition: Partition) -> Done | None:
+        """Read a partition that an earlier run wrote.
+
+        Args:
+            partition: The partition.
+
+        Returns:
+            What it holds; None if it is missing, damaged or without its errors.
+        """
+        root = locate(self.address)
+        file = root / self.kind / partition.name
+        if not file.exists():
+            return None
+        content = file.read()
         try:
-            return json.loads(manifest.read())["depends_on"]
-        except (ValueError, KeyError, TypeError) as error:
-            raise InputError(
-                f"{manifest.path} cannot be read ({error}): remove that folder, or name another"
-            ) from error
-
-    def finished(self, partitions: Sequence[Partition]) -> dict[str, Done]:
-        """Find the finished partitions, by name."""
-        present, errors = (
-            {info.base_name for info in (self._root / name).files()}
-            for name in (self._kind, "errors")
-        )
-        found = {}
-        for partition in partitions:
-            done = self._check(partition) if partition.name in present else None
-            if done and (not done.bad_rows or partition.name in errors):
-                found[partition.name] = done
-            elif partition.name in errors:  # the run was killed before it wrote the partition
-                (self._root / "errors" / partition.name).delete()
-        return found
+            with pq.ParquetFile(io.BytesIO(content)) as parquet:
+                notes, rows = parquet.schema_arrow.metadata, parquet.metadata.num_rows
+                numbers = {k: int(notes[k.encode()]) for k in ("missing_images", "bad_rows")}
+        except (OSError, pa.ArrowException, KeyError, TypeError):
+            return None
+        done = Done(hashlib.sha256(content).hexdigest(), **numbers)
+        whole = not done.bad_rows or (root / "errors" / partition.name).exists()
+        return done if whole and rows == partition.rows else None
 
     def write(
         self, partition: Partition, table: pa.Table, errors: Sequence[tuple], missing_images: int
@@ -126,51 +133,60 @@ class Output:
                 f"the input changed while it was read: expected {partition.rows} rows from row "
                 f"{partition.first} on, received {len(table)}; run this again with --restart"
             )
+        root = locate(self.address)
+        faulty = root / "errors" / partition.name
         if errors:
             columns = [list(column) for column in zip(*errors, strict=True)]
             arrays = [pa.array(c, t) for c, t in zip(columns, ERRORS.types, strict=True)]
-            bad = pa.Table.from_arrays(arrays, schema=ERRORS)
-            (self._root / "errors" / partition.name).write(_parquet(bad))
+            faulty.write(_parquet(pa.Table.from_arrays(arrays, schema=ERRORS)))
+        else:
+            faulty.delete()  # of a run that was killed before it wrote the partition
         rows = pa.array(range(partition.first, partition.first + partition.rows), pa.int64())
         notes = {"missing_images": str(missing_images), "bad_rows": str(len(errors))}
-        table = table.add_column(0, "row", rows).replace_schema_metadata(notes)
-        content = _parquet(table)
-        (self._root / self._kind / partition.name).write(content)
+        content = _parquet(table.add_column(0, "row", rows).replace_schema_metadata(notes))
+        (root / self.kind / partition.name).write(content)
         return Done(hashlib.sha256(content).hexdigest(), missing_images, len(errors))
 
-    def complete(self, partitions: Sequence[Partition], done: dict[str, Done]) -> None:
-        """Write the manifest of a finished run."""
+    def close(self, manifest: Mapping, done: Mapping[Partition, Done]) -> None:
+        """Write the manifest of a finished run, and delete files that killed processes left.
+
+        Args:
+            manifest: Everything that the results depend on.
+            done: All partitions in the order of the rows.
+        """
+        root = locate(self.address)
+        for name in (self.kind, "errors"):
+            for info in (root / name).files():
+                if info.base_name.startswith("."):
+                    RemotePath(root.filesystem, info.path).delete()
         listed = [
-            {"file": f"{self._kind}/{p.name}", "first_row": p.first, "rows": p.rows}
-            | {"errors": done[p.name].bad_rows, "sha256": done[p.name].digest}
-            for p in partitions
+            {"file": f"{self.kind}/{p.name}", "first_row": p.first, "rows": p.rows}
+            | {"errors": d.bad_rows, "sha256": d.digest}
+            for p, d in done.items()
         ]
-        digests = "".join(done[p.name].digest for p in partitions)
-        self._write_manifest(
-            {
-                "complete": True,
-                "rows": sum(p.rows for p in partitions),
-                "sha256": hashlib.sha256(digests.encode()).hexdigest(),
-                "partitions": listed,
-            }
-        )
+        digests = "".join(d.digest for d in done.values())
+        state = {
+            "complete": True,
+            "rows": sum(partition.rows for partition in done),
+            "sha256": hashlib.sha256(digests.encode()).hexdigest(),
+            "partitions": listed,
+        }
+        _write_manifest(root, manifest, state)
 
-    def _write_manifest(self, state: dict) -> None:
-        text = json.dumps(state | {"depends_on": self._manifest}, indent=2)
-        (self._root / MANIFEST).write(f"{text}\n".encode())
 
-    def _check(self, partition: Partition) -> Done | None:
-        """Read a partition's file; None if it is damaged."""
-        content = (self._root / self._kind / partition.name).read()
-        try:
-            with pq.ParquetFile(io.BytesIO(content)) as file:
-                notes, rows = file.schema_arrow.metadata, file.metadata.num_rows
-                numbers = {k: int(notes[k.encode()]) for k in ("missing_images", "bad_rows")}
-        except (OSError, pa.ArrowException, KeyError, TypeError):
-            return None
-        if rows != partition.rows:
-            return None
-        return Done(hashlib.sha256(content).hexdigest(), **numbers)
+def _depended_on(manifest: RemotePath) -> dict:
+    """Read what earlier results depend on."""
+    try:
+        return json.loads(manifest.read())["depends_on"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"{manifest.path} cannot be read ({error}): remove that folder, or name another"
+        ) from error
+
+
+def _write_manifest(root: RemotePath, manifest: Mapping, state: Mapping) -> None:
+    text = json.dumps({**state, "depends_on": manifest}, indent=2)
+    (root / MANIFEST).write(f"{text}\n".encode())
 
 
 def _parquet(table: pa.Table) -> bytes:

@@ -2,12 +2,12 @@
 
 The values of a network depend on which products are computed together, in the last bits. A
 partition is therefore a whole number of the chunks of `rakuten.serving.batch_prediction`.
+
+Ray Data's readers of CSV and Parquet are not used: they give neither the position nor the line of a
+row, and refuse a file for a row with a field too many or bytes that are not UTF-8.
 """
 
-import itertools
-from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -96,48 +96,19 @@ def plan(tables: Sequence[Table], size: int) -> list[Partition]:
     return found
 
 
-def group_by_reader(
-    partitions: Sequence[Partition], tables: Sequence[Table]
-) -> list[list[Partition]]:
-    """Group partitions that one process reads in sequence.
+def read_partition(partition: Partition, table: Table) -> Iterator[Row]:
+    """Read the rows of a partition.
 
     Args:
-        partitions: Some partitions in order.
-        tables: The files.
-
-    Returns:
-        The partitions of each CSV file, and those that begin in each Parquet row group.
-    """
-
-    def reader(partition: Partition) -> tuple[int, int]:
-        return partition.file, bisect_right(tables[partition.file].groups, partition.start)
-
-    return [list(group) for _, group in itertools.groupby(partitions, reader)]
-
-
-def read_partitions(partitions: Sequence[Partition], table: Table) -> Iterator[list[Row]]:
-    """Read partitions of one file in sequence.
-
-    Args:
-        partitions: Partitions of the file, in order.
-        table: The file.
+        partition: The partition.
+        table: Its file.
 
     Yields:
-        The rows of each partition. Their positions count from the first row of the catalogue; so
-        do their indices if no column holds the index.
+        The rows. Their positions count from the first row of the catalogue; so do their indices if
+        no column holds the index.
     """
     numbered = "index" not in table.columns and table.numbers == range(table.rows)
-    position = partitions[0].start
-    with closing(read_rows(table, position)) as rows:
-        for partition in partitions:
-            start = partition.start - position
-            position = partition.start + partition.rows
-            before = partition.first - partition.start
-            yield [
-                replace(
-                    row,
-                    position=row.position + before,
-                    index=row.position + before if numbered else row.index,
-                )
-                for row in itertools.islice(rows, start, start + partition.rows)
-            ]
+    for position, row in enumerate(
+        read_rows(table, partition.start, partition.rows), partition.first
+    ):
+        yield replace(row, position=position, index=position if numbered else row.index)

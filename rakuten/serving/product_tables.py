@@ -29,6 +29,7 @@ KNOWN = ("designation", "description", "productid", "imageid", "image")
 FORMATS = (".csv", ".parquet")
 MAX_FIELD = 16 << 20  # characters in CSV, bytes in Parquet
 BATCH = 256  # rows of a Parquet file that are read at once
+GROUP = 1024  # rows of a CSV file between two positions at which reading can start
 BUFFER = 1 << 20  # bytes read at once from a remote file
 INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
 ID = re.compile(products.INTEGER)
@@ -68,7 +69,10 @@ class Table:
         rows: Number of rows.
         numbers: Index of each row, used if no column holds it.
         filesystem: The filesystem that holds the file, None for a local path.
-        groups: Positions of the first rows of the Parquet row groups; (0,) for CSV.
+        groups: Positions of the rows at which reading can start: the first of each Parquet row
+            group, or every `GROUP`-th row of a CSV file.
+        marks: For each of these rows of a CSV file after the first, its position in the text and
+            the number of lines before it; () for Parquet.
     """
 
     path: Path
@@ -77,6 +81,7 @@ class Table:
     numbers: range
     filesystem: fs.FileSystem | None = None
     groups: tuple[int, ...] = (0,)
+    marks: tuple[tuple[int, int], ...] = ()
 
 
 def open_table(path: Path, filesystem: fs.FileSystem | None = None) -> Table:
@@ -96,7 +101,8 @@ def open_table(path: Path, filesystem: fs.FileSystem | None = None) -> Table:
     check_format(path, "the input")
     if filesystem is None and not path.is_file():
         raise InputError(f"{path} is not a file: pass the path of a CSV or Parquet file")
-    groups: tuple[int, ...] = (0,)
+    groups: tuple[int, ...]
+    marks: list[tuple[int, int]] = []
     try:
         with _open_file(path, filesystem) as file:
             if _is_parquet(path):
@@ -106,10 +112,15 @@ def open_table(path: Path, filesystem: fs.FileSystem | None = None) -> Table:
                     groups = _row_groups(parquet)
                 columns = tuple(n for n in _normalized(header) if n in ("index", *KNOWN))
             else:
-                records = _csv_records(file, path)
+                text = _open_text(file)
+                reader = csv.reader(iter(text.readline, ""))
+                records, count = _csv_records(reader, path), 0
                 header = tuple(next(records, (0, []))[1])
-                count = sum(1 for _ in records)
+                for count, _ in enumerate(records, 1):
+                    if count % GROUP == 0:
+                        marks.append((text.tell(), reader.line_num))
                 columns, numbers = _normalized(header), range(count)
+                groups = tuple(range(0, len(marks) * GROUP + 1, GROUP))
     except (OSError, pa.ArrowException) as error:
         raise InputError(
             f"{path} cannot be read ({one_line(error)}): export the file again"
@@ -117,7 +128,7 @@ def open_table(path: Path, filesystem: fs.FileSystem | None = None) -> Table:
     _check_columns(path, columns, header)
     if not count:
         raise InputError(f"{path} has no rows below its header: pass the whole file")
-    return Table(path, columns, count, numbers, filesystem, groups)
+    return Table(path, columns, count, numbers, filesystem, groups, tuple(marks))
 
 
 def read_rows(table: Table, first: int = 0, count: int | None = None) -> Generator[Row, None, None]:
@@ -125,8 +136,8 @@ def read_rows(table: Table, first: int = 0, count: int | None = None) -> Generat
 
     Args:
         table: A table from `open_table`.
-        first: Position of the first row to read. A Parquet file is read from its row group on, a
-            CSV file from its beginning.
+        first: Position of the first row to read. Reading starts at the last of the table's groups
+            before it.
         count: Maximum number of rows to read, None for all that follow.
 
     Yields:
@@ -136,12 +147,7 @@ def read_rows(table: Table, first: int = 0, count: int | None = None) -> Generat
         if _is_parquet(table.path):
             records = _parquet_records(file, table, first)
         else:
-            records = (
-                (line, fields, "")
-                for line, fields in itertools.islice(
-                    _csv_records(file, table.path), 1 + first, None
-                )
-            )
+            records = ((line, fields, "") for line, fields in _csv_rows(file, table, first))
         for position, (line, fields, fault) in enumerate(itertools.islice(records, count), first):
             row = _parse(position, line, fields, fault, table.columns)
             if "index" not in table.columns and position < table.rows:
@@ -229,13 +235,24 @@ def _check_columns(path: Path, columns: tuple[str, ...], header: tuple[str, ...]
     )
 
 
-def _csv_records(file: BinaryIO, path: Path) -> Iterator[tuple[int, list[str]]]:
+def _open_text(file: BinaryIO) -> io.TextIOWrapper:
+    return io.TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape", newline="")
+
+
+def _csv_rows(file: BinaryIO, table: Table, first: int) -> Iterator[tuple[int, list[str]]]:
+    """Yield first line and fields of each row from `first` on."""
+    text, group = _open_text(file), bisect_right(table.groups, first) - 1
+    place, lines = table.marks[group - 1] if group else (0, 0)
+    text.seek(place)
+    records = _csv_records(csv.reader(iter(text.readline, "")), table.path, lines)
+    return itertools.islice(records, first - table.groups[group] + (not group), None)
+
+
+def _csv_records(reader: Any, path: Path, lines: int = 0) -> Iterator[tuple[int, list[str]]]:
     """Yield first line and fields of each record, the header included; blank lines are skipped."""
     csv.field_size_limit(MAX_FIELD)  # for the whole process: the csv module has no other setting
-    text = io.TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape", newline="")
-    reader = csv.reader(text)
     while True:
-        line = reader.line_num + 1
+        line = lines + reader.line_num + 1
         try:
             fields = next(reader)
         except StopIteration:

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import uuid
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
@@ -56,8 +57,10 @@ class RemotePath(NamedTuple):
 
     def write(self, content: bytes) -> None:
         """Write the file; it appears when it is complete."""
-        self.filesystem.create_dir(str(PurePosixPath(self.path).parent), recursive=True)
-        unfinished = f"{self.path}.tmp"
+        path = PurePosixPath(self.path)
+        self.filesystem.create_dir(str(path.parent), recursive=True)
+        # Readers of a folder pass over hidden files; two processes may write the same file.
+        unfinished = str(path.with_name(f".{path.name}.{uuid.uuid4().hex}"))
         with self.filesystem.open_output_stream(unfinished) as file:
             file.write(content)
         self.filesystem.move(unfinished, self.path)

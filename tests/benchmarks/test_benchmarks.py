@@ -45,39 +45,20 @@ def test_the_report_is_written_from_what_was_kept(tmp_path, monkeypatch):
 
 def test_costs_are_estimated_from_measurements(tmp_path, monkeypatch):
     """Rates of 10 a second on 4 cores, and 1,000 bytes a product."""
-    rates = ("cleaning, 4 processors", "extraction by Ray, float32", "extraction by Ray, int8",
-             "prediction from text, 4 processors",
-             "prediction from text and image, 4 processors")  # fmt: skip
-    sizes = (
-        "text read",
-        "features written, float32",
-        "features written, int8",
-        "predictions written",
-        "cleaned texts written",
-    )
-    rows = [{"what": what, "value": 10.0} for what in rates]
-    rows += [{"what": what, "value": 1000} for what in sizes]
-    rows += [{"what": "the driver, of anything", "value": 100.0}]
+    rows = [{"what": "text read", "value": 1000}]
+    for work in cost.WORKS:
+        rows += [{"what": work.rate, "value": 10.0}, {"what": work.size, "value": 1000}]
     monkeypatch.setattr(measure, "KEPT", tmp_path)
-    for piece in ("cleaning", "overhead", "prediction", "features", "capacity"):
-        storage.write_json(
-            tmp_path / f"scale_{piece}.json", {"machine": "4 cores, x", "rows": rows}
-        )
-    works = {work.what: work for work in cost.works()}
-    assert works["clean text"].core_hours == pytest.approx(100e6 * 4 / 10 / 3600)
-    assert works["clean text"].read == works["clean text"].written == 100e9
-    gpus = next(work for what, work in works.items() if "GPU" in what)
-    assert gpus.core_hours == pytest.approx(100e6 / 3000 / 3600 * 16)
-    assert gpus.read == pytest.approx(100e6 * 25_908, rel=1e-3)
-    assert gpus.hours == gpus.driver == pytest.approx(100e6 / 100 / 3600)
-    line = "| clean text | 11,000 | 280 | 280 | 100 GB | 100 GB |"
-    assert line in cost.table().splitlines()
-    assert "| 2.6 TB | 100 GB |" in cost.table()
-    (tmp_path / "scale_cleaning.json").write_text('{"machine": "4 cores", "rows": []}')
-    with pytest.raises(
-        KeyError, match=r"no row 'cleaned .*: run 'python -m benchmarks\.scale clea"
-    ):
-        cost.works()
+    for piece in scale.PIECES:
+        kept = {"machine": "4 cores, x", "rows": rows}
+        storage.write_json(tmp_path / f"scale_{piece}.json", kept)
+    lines = cost.table().splitlines()
+    assert lines[2] == "| clean texts | 11,000 | 170 | 100 GB | 100 GB |"
+    assert lines[4] == "| predict from text and image | 11,000 | 170 | 2.7 TB | 100 GB |"
+    assert lines[5] == "| encode images for the image ensemble | 11,000 | 170 | 2.6 TB | 100 GB |"
+    (tmp_path / "scale_clean.json").write_text('{"machine": "4 cores", "rows": []}')
+    with pytest.raises(KeyError, match=r"no row 'clean .*: run 'python -m benchmarks\.scale clea"):
+        cost.table()
 
 
 def test_the_documentation_shows_the_costs():
@@ -85,37 +66,21 @@ def test_the_documentation_shows_the_costs():
     assert readme.fill(text, {"cost": cost.table()}) == text, "run 'python -m benchmarks.cost'"
 
 
-def test_the_progress_recorder_knows_the_rate_of_a_run_and_its_parts(monkeypatch):
-    clock, spent = iter([0.0, 30.0, 40.0, 50.0, 52.0]), iter([7.0, 8.0, 9.0, 10.0, 11.0])
-    monkeypatch.setattr(scale_tools.time, "perf_counter", lambda: next(clock))
-    monkeypatch.setattr(scale_tools, "spent", lambda: next(spent))
-    recorder = scale_tools.ProgressRecorder()
-    with recorder(total=9) as bar:
-        for count in (scale_tools.CHUNK, scale_tools.CHUNK, scale_tools.CHUNK, 8):
-            bar.update(count)
-    assert recorder.rate() == (3 * scale_tools.CHUNK + 8) / 52
-    assert recorder.written_by_one_processor() == (3 * scale_tools.CHUNK + 8) / 4
-    assert recorder.between(scale_tools.CHUNK, 2 * scale_tools.CHUNK) == (
-        10.0,
-        scale_tools.CHUNK,
-        1.0,
-    )
-
-
-def test_a_timed_transform_computes_and_measures(tmp_path, monkeypatch):
-    clock = iter([100.0, 120.0, 130.0, 140.0, 150.0])
+def test_a_recorded_transform_computes_and_measures(tmp_path, monkeypatch):
+    clock = iter([100.0, 120.0, 130.0, 140.0])
     monkeypatch.setattr(scale_tools.time, "time", lambda: next(clock))
     transform = scale_tools.Simulated("", 1, cost=0)
-    timed = copy.deepcopy(scale_tools.Timed(transform, tmp_path / "times"))  # copied as Ray does
-    assert (timed.chunk, timed.threads, timed.identity()) == (transform.chunk, 1, {})
+    recorded = scale_tools.Recorded(transform, tmp_path / "marks")
+    copied = copy.deepcopy(recorded)  # as Ray does
+    assert (copied.chunk, copied.threads, copied.identity()) == (transform.chunk, 1, {})
     rows = [Row(n, n, n, "a", "", None, ()) for n in range(20)]
-    compute = timed.load()
+    steps = copied.load()
     for count in (20, 20, 10):
-        prepared_rows = [timed.prepare(row, None) for row in rows[:count]]
-        assert compute(prepared_rows)["index"].to_pylist() == list(range(count))
-    assert timed.loaded() == 20
-    assert timed.count() == 50
-    assert timed.rate() == 50 / 30
+        table = steps.compute([steps.prepare(row, None) for row in rows[:count]])
+        assert table["index"].to_pylist() == list(range(count))
+    assert recorded.rate() == 50 / 40
+    assert recorded.between() == (20.0, 30)
+    assert recorded.cpu() >= 0
 
 
 def test_functions_are_timed_in_alternation():

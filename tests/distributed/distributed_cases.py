@@ -5,6 +5,7 @@ import hashlib
 import io
 import os
 import signal
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,9 +18,11 @@ from PIL import Image
 
 from rakuten import categories
 from rakuten.category_names import category
-from rakuten.distributed import transforms
+from rakuten.distributed.features import Encoding
+from rakuten.distributed.prediction import Prediction as RayPrediction
+from rakuten.distributed.transform import Steps
 from rakuten.image import encoder, extraction, preprocessing
-from rakuten.serving import batch_prediction, prediction_files, product_tables
+from rakuten.serving import product_tables
 from rakuten.serving.classifier import Choice, Prediction, Prepared
 
 FIELDS = b",designation,description,productid,imageid\n"
@@ -127,6 +130,9 @@ class ToyClassifier:
             image = preprocessing.prepare(product.image, preparation)
         return Prepared(product.title, product.description, image)
 
+    def encode_image(self, prepared):
+        return prepared
+
     def classify(self, prepared, *, top):
         time.sleep(self.pause)
         (self.folder / f"{os.getpid()}.actor").touch()
@@ -149,36 +155,50 @@ class ToyClassifier:
 
 
 @dataclass(frozen=True)
-class ToyPrediction(transforms.Prediction):
-    """Predicts with the small classifier; some titles end the process."""
+class ToyPrediction(RayPrediction):
+    """Predicts with the small classifier; a title ends the process while it is prepared."""
 
     pause: float = 0.0
-
-    threads = 1
-    takes_gpu = False
 
     def identity(self):
         return {"toy": True}
 
-    def prepare(self, row, images):
-        if row.title == "Crash in tasks":
-            os.kill(os.getpid(), signal.SIGKILL)
-        return batch_prediction.prepare_row(row, ToyClassifier(self.package), images)
+    def classifier(self):
+        return ToyClassifier(self.package, self.pause)
 
     def load(self):
-        classifier = ToyClassifier(self.package, self.pause)
+        prepare, compute = super().load()
 
-        def compute(prepared_rows):
-            rows, _ = batch_prediction.classify_chunk(prepared_rows, classifier, self.top)
-            return prediction_files.tabulate(batch_prediction.columns_of(self.top), rows)
+        def crash(row, images):
+            if row.title == "Crash in preparation":
+                os.kill(os.getpid(), signal.SIGKILL)
+            return prepare(row, images)
 
-        return compute
+        return Steps(crash, compute)
 
 
 @dataclass(frozen=True)
-class ToyEncoding(transforms.Encoding):
+class ListingPrediction(RayPrediction):
+    """Predicts with a packaged classifier and lists the modules that the process has imported."""
+
+    folder: str = ""
+
+    def load(self):
+        prepare, compute = super().load()
+
+        def listing(prepared_rows):
+            table = compute(prepared_rows)
+            Path(self.folder, f"{os.getpid()}.modules").write_text("\n".join(sys.modules))
+            return table
+
+        return Steps(prepare, listing)
+
+
+@dataclass(frozen=True)
+class ToyEncoding(Encoding):
     """Computes features without a network; the file `crash` ends the process once."""
 
+    threads = 2
     batch_size = 2
     takes_gpu = True
 

@@ -1,5 +1,8 @@
 """Tests of the output folder of a distributed run."""
 
+import json
+
+import pandas as pd
 import pytest
 
 from rakuten.distributed.output import Output
@@ -14,38 +17,51 @@ TABLE = prediction_files.tabulate(
 )
 
 
-def test_a_damaged_partition_is_missing(tmp_path):
-    output = Output(str(tmp_path), "predictions", {"input": 1}, restart=False)
+@pytest.fixture
+def output(tmp_path):
+    opened = Output(str(tmp_path), "predictions")
+    opened.open({"input": 1}, restart=False)
+    return opened
+
+
+def test_a_damaged_partition_is_missing(output, tmp_path):
     written = output.write(PART, TABLE, ERRORS, 1)
-    assert output.finished([PART]) == {PART.name: written}
+    assert output.find(PART) == written
     with pytest.raises(
         InputError, match=r"changed while it was read: expected 2 rows .*received 1"
     ):
         output.write(PART, TABLE.slice(1), [], 0)
     file = tmp_path / "predictions" / PART.name
     file.write_bytes(file.read_bytes()[:-1])
-    assert output.finished([PART]) == {}
+    assert output.find(PART) is None
     with pytest.raises(InputError, match=r"another command \(input differ\)"):
-        Output(str(tmp_path), "predictions", {"input": 2}, restart=False)
+        output.open({"input": 2}, restart=False)
 
 
-def test_errors_and_their_partition_belong_together(tmp_path):
+def test_errors_and_their_partition_belong_together(output, tmp_path):
     """A kill may leave errors without their partition; a partition without them is unfinished."""
-    output = Output(str(tmp_path), "predictions", {"input": 1}, restart=False)
     errors, file = tmp_path / "errors" / PART.name, tmp_path / "predictions" / PART.name
     output.write(PART, TABLE, ERRORS, 1)
     errors.unlink()
-    assert output.finished([PART]) == {}
+    assert output.find(PART) is None
     output.write(PART, TABLE, ERRORS, 1)
     file.unlink()
-    assert output.finished([PART]) == {}
-    assert not errors.exists()
+    assert output.find(PART) is None
     written = output.write(PART, TABLE, [], 0)  # the rows have no faults any more
-    assert output.finished([PART]) == {PART.name: written}
+    assert not errors.exists()
+    assert output.find(PART) == written
 
 
-def test_a_damaged_manifest_is_an_error_with_a_remedy(tmp_path):
-    Output(str(tmp_path), "predictions", {"input": 1}, restart=False)
+def test_files_of_killed_processes_are_not_read_and_are_deleted_in_the_end(output, tmp_path):
+    done = output.write(PART, TABLE, [], 0)
+    (tmp_path / "predictions" / f".{PART.name}.1f").write_bytes(b"PAR1")
+    assert len(pd.read_parquet(tmp_path / "predictions")) == 2
+    output.close({"input": 1}, {PART: done})
+    assert [path.name for path in (tmp_path / "predictions").iterdir()] == [PART.name]
+    assert json.loads((tmp_path / "manifest.json").read_text())["rows"] == 2
+
+
+def test_a_damaged_manifest_is_an_error_with_a_remedy(output, tmp_path):
     (tmp_path / "manifest.json").write_text('{"complete"')
     with pytest.raises(InputError, match="remove that folder, or name another"):
-        Output(str(tmp_path), "predictions", {"input": 1}, restart=False)
+        output.open({"input": 1}, restart=False)

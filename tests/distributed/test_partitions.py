@@ -1,27 +1,25 @@
 """Tests of dividing a catalogue into partitions and reading them."""
 
 import os
+from dataclasses import replace
 
 import pandas as pd
 import pytest
 from distributed_cases import append_faulty_rows, catalogue
 
 from rakuten.distributed import partitions
+from rakuten.serving import product_tables
 from rakuten.serving.product_tables import open_table, read_rows
 
 
-def read_all(parts, table):
-    return [
-        row
-        for group in partitions.group_by_reader(parts, [table])
-        for rows in partitions.read_partitions(group, table)
-        for row in rows
-    ]
+def read_all(parts, tables):
+    return [row for part in parts for row in partitions.read_partition(part, tables[part.file])]
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])
 @pytest.mark.parametrize("size", [1, 4, 7, 100])
-def test_partitions_hold_the_rows_of_the_whole_file(tmp_path, suffix, size):
+def test_partitions_hold_the_rows_of_the_whole_file(tmp_path, monkeypatch, suffix, size):
+    monkeypatch.setattr(product_tables, "GROUP", 4)
     source = catalogue(tmp_path, 23)
     if suffix == ".parquet":
         pd.read_csv(source).to_parquet(source.with_suffix(suffix), row_group_size=5)
@@ -29,28 +27,32 @@ def test_partitions_hold_the_rows_of_the_whole_file(tmp_path, suffix, size):
         append_faulty_rows(tmp_path)
     path = source.with_suffix(suffix)
     table, identity = partitions.open_one(str(path), str(path))
+    assert len(table.groups) >= 5
     assert identity["size"] == path.stat().st_size
     parts = partitions.plan([table], size)
     assert len({part.name for part in parts}) == len(parts) == -(-table.rows // size)
-    rows = list(read_rows(open_table(path)))
-    assert read_all(parts, table) == rows
+    rows = list(read_rows(replace(table, groups=(0,))))
+    assert read_all(parts, [table]) == rows
     some = parts[1::2]  # those that an interrupted run left
     expected = [row for part in some for row in rows[part.first : part.first + part.rows]]
-    assert read_all(some, table) == expected
+    assert read_all(some, [table]) == expected
 
 
-def test_a_reader_reads_a_csv_file_or_a_row_group(tmp_path):
-    frame = pd.DataFrame({"designation": list("abcdefghij")})
-    frame.to_csv(tmp_path / "a.csv")
-    frame.to_parquet(tmp_path / "b.parquet", row_group_size=4)
-    paths = partitions.list_tables(str(tmp_path))
-    tables = [partitions.open_one(str(tmp_path), path)[0] for path in paths]
-    groups = partitions.group_by_reader(partitions.plan(tables, 3), tables)
-    starts = [[(part.file, part.start) for part in group] for group in groups]
-    assert starts == [
-        [(0, 0), (0, 3), (0, 6), (0, 9)],
-        [(1, 0), (1, 3)], [(1, 6)], [(1, 9)],
+def test_a_csv_file_is_read_from_the_row_before_a_partition(tmp_path, monkeypatch):
+    """A byte order mark, blank lines, line ends of all kinds, also within fields, broken UTF-8."""
+    monkeypatch.setattr(product_tables, "GROUP", 2)
+    text = b'\xef\xbb\xbfid,designation\r\n1,"a\r\nb"\r\n\n2,\xe9\n3,d\r\xef\xbb\xbf4,e\r\n'
+    text += b'5,"f\rg\n"\r6,h'
+    path = tmp_path / "x.csv"
+    path.write_bytes(text)
+    table = open_table(path)
+    rows = list(read_rows(replace(table, groups=(0,))))
+    assert [(row.line, row.title) for row in rows] == [
+        (2, "a\r\nb"), (5, "\ufffd"), (6, "d"), (7, "e"), (8, "f\rg"), (11, "h"),
     ]  # fmt: skip
+    assert table.groups == (0, 2, 4, 6)
+    for first in range(6):
+        assert list(read_rows(table, first)) == rows[first:]
 
 
 def test_rows_of_several_files_are_numbered_consecutively(tmp_path):
@@ -59,12 +61,7 @@ def test_rows_of_several_files_are_numbered_consecutively(tmp_path):
     paths = partitions.list_tables(str(tmp_path))
     tables = [partitions.open_one(str(tmp_path), path)[0] for path in paths]
     parts = partitions.plan(tables, 2)
-    rows = [
-        row
-        for group in partitions.group_by_reader(parts, tables)
-        for found in partitions.read_partitions(group, tables[group[0].file])
-        for row in found
-    ]
+    rows = read_all(parts, tables)
     assert [(row.position, row.index, row.title) for row in rows] == [
         (i, i, f"{name} {i % 3}") for i, name in enumerate(["a.csv"] * 3 + ["b.csv"] * 3)
     ]

@@ -25,9 +25,8 @@ pytest.importorskip("moto", reason="make test-scale installs it")
 
 FILES, ROWS = 6, 12  # a partition never spans two files
 NODE = ["--num-cpus", "2", "--object-store-memory", str(200 << 20), "--disable-usage-stats"]
-QUICK = {"RAY_health_check_period_ms": "500", "RAY_health_check_failure_threshold": "4"}
 ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-ENVIRONMENT |= CREDENTIALS | QUICK | {"RAY_AUTH_MODE": "token"}
+ENVIRONMENT |= CREDENTIALS | {"RAY_AUTH_MODE": "token", "RAY_worker_niceness": "0"}
 
 LOCAL = """
 import functools, sys

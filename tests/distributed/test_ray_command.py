@@ -40,6 +40,14 @@ def test_nothing_imports_ray_before_a_run():
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
 
 
+def test_a_worker_that_predicts_imports_neither_networks_of_training_nor_nltk():
+    """They take longer to import than the classifier takes to load."""
+    code = "import sys; import rakuten.distributed.worker, rakuten.distributed.prediction; "
+    code += "print({'tensorflow', 'keras', 'sklearn', 'nltk', 'langid'} & set(sys.modules))"
+    found = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True)
+    assert found.stdout == b"set()\n"
+
+
 @pytest.mark.parametrize("arguments", [[], ["predict"], ["predict", "x", "-o", "y", "--top", "28"]])
 def test_wrong_arguments_end_with_2(arguments):
     with pytest.raises(SystemExit) as end:

@@ -264,7 +264,7 @@ import sys
 from rakuten.serving import predict_command
 words = ["--title", {title!r}, "--image", {image!r}, "--package", {package!r}]
 assert predict_command.main(words) == 0
-import demo.engine, rakuten.distributed.transforms, rakuten.serving.batch_prediction
+import demo.engine, rakuten.distributed.prediction, rakuten.serving.batch_prediction
 import rakuten.serving.explanation, rakuten.tracking.served
 assert not {{"tensorflow", "keras"}} & set(sys.modules)
 """

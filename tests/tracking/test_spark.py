@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 
@@ -28,6 +29,15 @@ except Exception as error:
     print("REFUSED", error)
 """
 """What follows it here: the same without on_error, where a bad product fails the job."""
+
+LIBRARIES = """
+import sys
+import pandas as pd
+model = mlflow.pyfunc.load_model("models:/rakuten-product-classifier@champion")
+model.predict(pd.DataFrame({"title": ["Piscine"], "description": [""]}))
+print("LOADED", *sorted({"onnxruntime", "tensorflow", "keras"} & set(sys.modules)))
+"""
+"""What a worker does: it loads the model and predicts."""
 
 PRODUCTS = 12
 FILES = 2
@@ -79,10 +89,15 @@ def submit(code, folder):
 
 
 @pytest.mark.scale
+@pytest.mark.skipif(
+    shutil.which("java") is None and "CI" not in os.environ,
+    reason="Spark needs Java 17: apt-get install default-jre-headless",
+)
 def test_spark_answers_as_the_classifier_does(built_repository, folder):
     root, products = folder
-    done = submit(CODE + STRICT, root)
+    done = submit(CODE + STRICT + LIBRARIES, root)
     assert done.returncode == 0, done.stdout[-6000:]
+    assert re.search("^LOADED onnxruntime$", done.stdout, re.MULTILINE)
     refused = done.stdout.partition("REFUSED")[2]
     assert re.search(r"row \d: title, description and image are all missing", refused)
     assert not (root / "refused/_SUCCESS").exists()

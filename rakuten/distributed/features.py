@@ -1,126 +1,26 @@
-"""What is computed for every product: cleaned text, image features, or a prediction.
-
-A transform is sent to the processes that run it: `prepare` is called in tasks, `load` in actors.
-"""
+"""Compute the features of products' images on Ray."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import lru_cache
-from importlib.metadata import version
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
 from rakuten import storage
+from rakuten.distributed.transform import Steps, indices, versions
 from rakuten.image import encoder, extraction, preprocessing
 from rakuten.image.preprocessing import Preparation
-from rakuten.serving import batch_prediction, prediction_files
+from rakuten.serving import batch_prediction
 from rakuten.serving.batch_prediction import PreparedRow
-from rakuten.serving.classifier import Prepared, ProductClassifier
+from rakuten.serving.classifier import Prepared
 from rakuten.serving.errors import one_line
 from rakuten.serving.product_images import ImageReader
 from rakuten.serving.product_tables import Row
 from rakuten.serving.remote_files import locate
-from rakuten.text import cleaning
-
-Compute = Callable[[Sequence[PreparedRow]], pa.Table]
-"""Computes a table, a row per product, from prepared products."""
 
 ENCODER_LIBRARIES = ("onnxruntime", "onnxruntime-extensions", "pillow", "numpy")
 BACKBONE_LIBRARIES = ("tensorflow", "keras", "onnxruntime", "pillow", "numpy")
-
-
-@dataclass(frozen=True)
-class Cleaning:
-    """Extract language and tokens of every product's text, as the stage `clean` does.
-
-    Attributes:
-        resources: Folder of NLTK's data, on every machine.
-        settings: The section `clean` of params.yaml.
-        chunk: Products that are cleaned together; the result does not depend on it.
-        partition: Rows of a partition, a multiple of `chunk`.
-    """
-
-    resources: str
-    settings: dict
-    chunk: int = cleaning.BATCH
-    partition: int = 8 * cleaning.BATCH
-
-    name = "texts"
-    threads = 1
-    takes_gpu = False
-
-    def identity(self) -> dict:
-        """Identify everything that the results depend on, except the products."""
-        nltk = (locate(self.resources) / "nltk").digests()
-        software = _versions("beautifulsoup4", "langid", "nltk")
-        return {"resources": {"nltk": nltk}, "settings": self.settings, "software": software}
-
-    def prepare(self, row: Row, images: ImageReader | None) -> PreparedRow:
-        """Take the texts of a row without change."""
-        return PreparedRow(row, Prepared(row.title, row.description, None), row.faults, False)
-
-    def load(self) -> Compute:
-        """Load NLTK's data."""
-        cleaner = cleaning.Cleaner(Path(self.resources, "nltk"), **self.settings)
-
-        def compute(prepared_rows: Sequence[PreparedRow]) -> pa.Table:
-            products = [prepared_row.prepared for prepared_row in prepared_rows]
-            columns = cleaner.clean([p.title for p in products], [p.description for p in products])
-            return pa.table({"index": _indices(prepared_rows), **columns})
-
-        return compute
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """Predict every product with a packaged classifier.
-
-    Attributes:
-        package: Folder of the classifier, on every machine.
-        top: Number of categories per product.
-        chunk: Products that are classified together.
-        partition: Rows of a partition, a multiple of `chunk`.
-    """
-
-    package: str
-    top: int
-    chunk: int = batch_prediction.CHUNK
-    partition: int = 32 * batch_prediction.CHUNK
-
-    name = "predictions"
-    takes_gpu = False
-
-    def identity(self) -> dict:
-        """Identify everything that the results depend on, except products and images."""
-        package = locate(self.package).digests()
-        return {
-            "package": package,
-            "top": self.top,
-            "chunk": self.chunk,
-            "software": _versions(*ENCODER_LIBRARIES),
-        }
-
-    @property
-    def threads(self) -> int:
-        """Threads of the networks, as in training."""
-        return _classifier(self.package).summary["threads"]
-
-    def prepare(self, row: Row, images: ImageReader | None) -> PreparedRow:
-        """Prepare a row as the prediction of a file does."""
-        return batch_prediction.prepare_row(row, _classifier(self.package), images)
-
-    def load(self) -> Compute:
-        """Load the classifier."""
-        classifier = ProductClassifier.load(self.package)
-
-        def compute(prepared_rows: Sequence[PreparedRow]) -> pa.Table:
-            rows, _ = batch_prediction.classify_chunk(prepared_rows, classifier, self.top)
-            return prediction_files.tabulate(batch_prediction.columns_of(self.top), rows)
-
-        return compute
 
 
 class ImageFeatures(ABC):
@@ -142,7 +42,22 @@ class ImageFeatures(ABC):
     def network(self) -> extraction.Extractor:
         """Load the network."""
 
-    def prepare(self, row: Row, images: ImageReader | None) -> PreparedRow:
+    def load(self) -> Steps:
+        """Load the network."""
+        network = self.network()
+
+        def compute(prepared_rows: Sequence[PreparedRow]) -> pa.Table:
+            present = [r.prepared.image for r in prepared_rows if r.prepared.image]
+            found = {}
+            if present:
+                found = extraction.compute_features(
+                    iter(present), len(present), network, self.batch_size, lambda _: None
+                )
+            return self._table(prepared_rows, found, network)
+
+        return Steps(self._prepare, compute)
+
+    def _prepare(self, row: Row, images: ImageReader | None) -> PreparedRow:
         """Find and decode the image of a row."""
         content, fault = batch_prediction.find_image(row, images)
         faults = [*row.faults, *([fault] if fault else [])]
@@ -155,27 +70,12 @@ class ImageFeatures(ABC):
         missing = content is None and not fault
         return PreparedRow(row, Prepared("", "", image), tuple(faults), missing)
 
-    def load(self) -> Compute:
-        """Load the network."""
-        network, size = self.network(), self.batch_size
-
-        def compute(prepared_rows: Sequence[PreparedRow]) -> pa.Table:
-            present = [r.prepared.image for r in prepared_rows if r.prepared.image]
-            found = {}
-            if present:
-                found = extraction.compute_features(
-                    iter(present), len(present), network, size, lambda _: None
-                )
-            return self._table(prepared_rows, found, network)
-
-        return compute
-
     def _table(
         self, prepared_rows: Sequence[PreparedRow], found: Mapping, network: extraction.Extractor
     ) -> pa.Table:
         """Make a table of features, null where there is no image; views are concatenated."""
         has = np.array([bool(r.prepared.image) for r in prepared_rows])
-        columns = {"index": _indices(prepared_rows), "has_image": pa.array(has)}
+        columns = {"index": indices(prepared_rows), "has_image": pa.array(has)}
         views = self.preparation.views
         for kind, width in network.widths.items():
             values = found[kind].ravel() if found else np.zeros(0, network.dtype)
@@ -200,18 +100,17 @@ class Encoding(ImageFeatures):
         path: The encoder's ONNX file, on every machine.
         spec: How it is used.
         section: The section `encode_image` of params.yaml without the encoder and its precision.
-        threads: Images that are encoded at the same time; the result does not depend on it.
-        chunk: Products that are sent to an actor together; the result does not depend on it.
+        chunk: Products that are encoded together; the result does not depend on it.
         partition: Rows of a partition, a multiple of `chunk`.
     """
 
     path: str
     spec: encoder.EncoderSpec
     section: dict
-    threads: int
     chunk: int = batch_prediction.CHUNK
     partition: int = 4 * batch_prediction.CHUNK
 
+    threads = 1
     takes_gpu = False
     batch_size = encoder.BATCH
 
@@ -226,7 +125,7 @@ class Encoding(ImageFeatures):
             "weights": locate(self.path).digest(),
             "encoder": self.spec.to_json(),
             "settings": self.section,
-            "software": _versions(*ENCODER_LIBRARIES),
+            "software": versions(*ENCODER_LIBRARIES),
         }
 
     def network(self) -> extraction.Extractor:
@@ -242,7 +141,7 @@ class Extraction(ImageFeatures):
         weights: File of the backbone's weights, on every machine.
         settings: The section `extract` of params.yaml.
         threads: Threads of the network; the last bits of the features depend on them.
-        chunk: Products that are sent to an actor together; the result does not depend on it.
+        chunk: Products whose images are processed together; the result does not depend on it.
         partition: Rows of a partition, a multiple of `chunk`.
     """
 
@@ -273,7 +172,7 @@ class Extraction(ImageFeatures):
             "weights": locate(self.weights).digest(),
             "settings": asdict(self.settings),
             "threads": self.threads,
-            "software": _versions(*BACKBONE_LIBRARIES),
+            "software": versions(*BACKBONE_LIBRARIES),
         }
 
     def network(self) -> extraction.Extractor:
@@ -289,22 +188,3 @@ class Extraction(ImageFeatures):
             precision=self.settings.precision,
             batch_size=self.settings.batch_size,
         )
-
-
-Transform = Cleaning | Encoding | Extraction | Prediction
-
-
-def _versions(*libraries: str) -> dict[str, str]:
-    return {name: version(name) for name in libraries}
-
-
-def _indices(prepared_rows: Sequence[PreparedRow]) -> pa.Array:
-    """List the indices of the challenge, null where there is no number."""
-    numbers = [r.row.index if isinstance(r.row.index, int) else None for r in prepared_rows]
-    return pa.array(numbers, pa.int64())
-
-
-@lru_cache(maxsize=1)
-def _classifier(package: str) -> ProductClassifier:
-    """Open the package once per process; `prepare` does not load its networks."""
-    return ProductClassifier.load(Path(package))

@@ -1,0 +1,65 @@
+"""What a computation must offer to be run on Ray."""
+
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
+from typing import NamedTuple, Protocol
+
+import pyarrow as pa
+
+from rakuten.serving.batch_prediction import PreparedRow
+from rakuten.serving.product_images import ImageReader
+from rakuten.serving.product_tables import Row
+
+
+class Steps(NamedTuple):
+    """The two steps of a computation, in the process that has loaded it.
+
+    Attributes:
+        prepare: Reads what a row names, independently of other rows; thread-safe. Takes a row and
+            the images, None for text alone.
+        compute: Computes a table, a row per product, from a chunk of prepared rows.
+    """
+
+    prepare: Callable[[Row, ImageReader | None], PreparedRow]
+    compute: Callable[[Sequence[PreparedRow]], pa.Table]
+
+
+class Transform(Protocol):
+    """A computation; it is sent to the processes that run it, and so are the paths it names."""
+
+    @property
+    def name(self) -> str:
+        """Name of the folder of its results."""
+
+    @property
+    def threads(self) -> int:
+        """CPUs that a process uses."""
+
+    @property
+    def takes_gpu(self) -> bool:
+        """Whether a process uses a GPU if the cluster has any."""
+
+    @property
+    def chunk(self) -> int:
+        """Rows that are computed together."""
+
+    @property
+    def partition(self) -> int:
+        """Rows of a partition, a multiple of `chunk`."""
+
+    def identity(self) -> dict:
+        """Identify everything that the results depend on, except products and images."""
+
+    def load(self) -> Steps:
+        """Load the networks."""
+
+
+def indices(prepared_rows: Sequence[PreparedRow]) -> pa.Array:
+    """List the challenge's indices of rows as int64 (n,), null where there is no number."""
+    numbers = [r.row.index if isinstance(r.row.index, int) else None for r in prepared_rows]
+    return pa.array(numbers, pa.int64())
+
+
+def versions(*libraries: str) -> dict[str, str]:
+    """Look up the installed versions of libraries."""
+    return {name: version(name) for name in libraries}
