@@ -143,6 +143,7 @@ def _open(folder: Path) -> _Package:
 def _predict(options: argparse.Namespace) -> Path:
     """Predict the products; an interrupted run continues."""
     path = options.out / "predictions.csv"
+    is_interrupted = path.with_name(f"{path.name}.partial").exists() and not path.exists()
     batch_prediction.predict_file(
         Options(
             source=options.products,
@@ -152,7 +153,7 @@ def _predict(options: argparse.Namespace) -> Path:
             model=package.DEFAULT_MODEL,
             top=1,
             submission=False,
-            restart=path.exists(),  # of an earlier comparison
+            restart=not is_interrupted,  # what is there is of an earlier comparison
         ),
         ProductClassifier.load,
     )
