@@ -1,10 +1,10 @@
 """Compare the measurements of new products with those of the training data.
 
-A measurement drifts if its distribution changed much and the change is no chance: its population
-stability index (PSI) is above a limit, and the p-value of a test is below one. With few products
-the test decides, with many the index. The PSI of two samples from one distribution is on average
-(bins - 1) * (1/n + 1/m), see B. Yurdakul, "Statistical properties of population stability index",
-2018; this is subtracted.
+A measurement drifts if its distribution changed much, and significantly: its population stability
+index (PSI) is above a limit, and the p-value of a test is below one. With few products the test
+decides, with many the index. The PSI of two samples from one distribution is on average
+(bins - 1) * (1/n + 1/m), which is subtracted. Source: B. Yurdakul, "Statistical properties of
+population stability index", 2018.
 """
 
 from collections.abc import Sequence

@@ -1,12 +1,12 @@
 """Compare a file of new products with the training data: is this catalogue still like it?
 
-Compared are the categories that the model predicts and how sure it is, language, lengths, missing
-texts and images, unknown terms, white border, brightness and colour. The package carries the
-measurements of the training data, without texts. Of more than 20,000 products, 20,000 are compared,
-evenly spaced. Written are index.html, drift.json and, unless
-predictions are given, predictions.csv. MLflow gets a run. Limits: section drift of params.yaml.
+It compares predicted categories, confidence, language, lengths, missing texts and images, unknown
+terms, white border, brightness and colour. The package carries these measurements of the training
+data, without texts. Of a file with more than 20,000 products, 20,000 are compared, evenly spaced.
 
-Do not compare products that the model was trained on: it is too sure of them.
+It writes index.html, drift.json and, unless predictions are given, predictions.csv, and logs a run
+to MLflow. The limits are in the section drift of params.yaml. Do not compare products that the
+model was fitted on: it is too confident about them.
 
 Exit status: 0 no drift; 1 drift; 2 failed; 130 interrupted.
 """
@@ -143,6 +143,7 @@ def _open(folder: Path) -> _Package:
 def _predict(options: argparse.Namespace) -> Path:
     """Predict the products; an interrupted run continues."""
     path = options.out / "predictions.csv"
+    is_interrupted = path.with_name(f"{path.name}.partial").exists() and not path.exists()
     batch_prediction.predict_file(
         Options(
             source=options.products,
@@ -152,7 +153,7 @@ def _predict(options: argparse.Namespace) -> Path:
             model=package.DEFAULT_MODEL,
             top=1,
             submission=False,
-            restart=path.exists(),  # of an earlier comparison
+            restart=not is_interrupted,  # what is there is of an earlier comparison
         ),
         ProductClassifier.load,
     )

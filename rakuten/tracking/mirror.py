@@ -45,7 +45,8 @@ EXPERIMENT_TAGS = {
         "The column `data` says what a run was measured on. Results on different data cannot be "
         "compared.\n\nRuns tagged `source=measured` were measured by this project, by default on a "
         "synthetic sample. Runs tagged `source=published` repeat what the original study published "
-        "for the real data of Rakuten France."
+        "for the real data of Rakuten France. Runs tagged `source=drift` compare new products with "
+        "the training data."
     ),
     "mlflow.experimentKind": "custom_model_development",  # opens the list of trainings
 }

@@ -99,6 +99,23 @@ def test_a_comparison_can_be_repeated_after_the_file_has_changed(workplace):
     assert len(pd.read_csv("build/drift/predictions.csv")) == 54
 
 
+def test_an_interrupted_prediction_continues(workplace, monkeypatch, capsys):
+    write_csv(workplace / "new.csv", rows(300))
+    classify, seen = batch_prediction.ProductClassifier.classify, []
+
+    def interrupted(self, products, **options):
+        seen.append(len(products))
+        if len(seen) == 2:
+            raise KeyboardInterrupt
+        return classify(self, products, **options)
+
+    monkeypatch.setattr(batch_prediction.ProductClassifier, "classify", interrupted)
+    assert run("new.csv") == 130
+    assert "run the same command again to continue" in capsys.readouterr().err
+    assert run("new.csv") == 0
+    assert seen == [256, 44, 44]
+
+
 def test_a_store_that_cannot_be_used_costs_one_warning(workplace, monkeypatch, capsys):
     write_csv(workplace / "new.csv", rows())
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://user:secret@127.0.0.1:9")
