@@ -100,7 +100,7 @@ def test_odd_products_are_cleaned(cleaner, naive):
 @pytest.mark.filterwarnings("ignore::bs4.MarkupResemblesLocatorWarning")
 @pytest.mark.filterwarnings("ignore::bs4.XMLParsedAsHTMLWarning")
 def test_clean_equals_naive_row_by_row(small_folder, naive, options):
-    titles, descriptions = random_lines(120, WORDS), random_lines(120, WORDS + TAGS[:14], seed=3)
+    titles, descriptions = random_lines(60, WORDS), random_lines(60, WORDS + TAGS[:14], seed=3)
     cleaner = cleaning.Cleaner(small_folder, **options)
     columns = cleaner.clean(titles, descriptions)
     expected = [naive.clean(*row, **options) for row in zip(titles, descriptions, strict=True)]
@@ -111,7 +111,7 @@ def test_clean_equals_naive_row_by_row(small_folder, naive, options):
 def test_tokens_equal_nltk_sentence_by_sentence(small_folder, naive):
     """No stop words, no lemmas, no least length: every token that NLTK finds is kept."""
     options = {"min_token_length": 1, "lemmatize": False, "remove_stopwords": False}
-    lines = [" ".join(line.split()) for line in random_lines(2000, WORDS, seed=5)]
+    lines = [" ".join(line.split()) for line in random_lines(800, WORDS, seed=5)]
     columns = cleaning.Cleaner(small_folder, **options).clean(lines, [""] * len(lines))
     for line, code, tokens in zip(lines, columns["language"], columns["tokens"], strict=True):
         words = naive.word_tokenize(naive.plain(line), cleaning.LANGUAGES.get(code))
