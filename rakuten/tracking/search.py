@@ -123,7 +123,7 @@ def run(search: Search, root: Path) -> bool:
                             "then run this again"
                         ) from error
                 else:
-                    study.set_user_attr(name, values)
+                    study.set_user_attr(str(number), values)
                     study.tell(number, statistics.fmean(values))
                     failures = 0
                     bar.set_postfix_str(f"best {study.best_value:.4g}")
@@ -153,9 +153,8 @@ def _tried(study: optuna.Study, search: Search) -> list[Measured]:
     """List the settings that were measured; those that failed or were interrupted stay running."""
     values = study.user_attrs
     return [
-        Measured(name, _setting(trial.params), values.get(name, []))
-        for trial in study.get_trials(states=(TrialState.COMPLETE, TrialState.RUNNING))
-        for name in [_name(search, trial.number)]
+        Measured(_name(search, one.number), _setting(one.params), values.get(str(one.number), []))
+        for one in study.get_trials(states=(TrialState.COMPLETE, TrialState.RUNNING))
     ]
 
 
