@@ -1,28 +1,28 @@
 """Run a transform over a catalogue with Ray Data.
 
 Each item of the dataset is a partition. Actors read it, compute it in chunks and write it; this
-process sees their counts alone. Ray repeats what is lost when a process or a machine dies. A
-partition whose process has died `ATTEMPTS` times is left out.
+process sees their counts alone. Ray repeats what is lost when a process or a machine dies; it would
+repeat a partition that ends every process without end, so such a partition is left out.
 """
 
 import contextlib
+import gc
 import logging
 import tempfile
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from rakuten import stage_log
 from rakuten.distributed.output import Done, Output
 from rakuten.distributed.partitions import Partition, list_tables, open_one, plan
 from rakuten.distributed.transform import Transform
-from rakuten.distributed.worker import Inputs, Ray, Worker, import_ray
+from rakuten.distributed.worker import ATTEMPTS, Attempts, Inputs, Ray, Worker, import_ray
 from rakuten.serving import image_index, product_images
 from rakuten.serving.errors import InputError, one_line
 from rakuten.serving.image_index import ImageIndex
 from rakuten.serving.prediction_files import Summary
 from rakuten.serving.product_images import check_image_columns
-
-ATTEMPTS = 3  # processes that a partition may end
 
 READERS = 4
 """Minimum number of threads of an actor that read images, so that it computes while they wait."""
@@ -85,7 +85,7 @@ def run(request: Request, transform: Transform) -> Summary:
             )
         except ray.exceptions.RayError as error:
             cause = error.cause if isinstance(getattr(error, "cause", None), Exception) else error
-            if isinstance(cause, InputError):  # of a task that opens a file
+            if isinstance(cause, InputError):
                 raise cause from error
             raise InputError(
                 f"the run failed: {one_line(cause)}; the same command continues with what is "
@@ -98,6 +98,7 @@ def _cluster(address: str | None) -> Iterator[Ray]:
     """Connect to a cluster, or start one on this machine; a connection that exists is kept."""
     ray = import_ray()
     if ray.is_initialized():
+        gc.collect()  # ends the actors of a run that failed: Ray Data holds them in cycles
         yield ray
         return
     # None would mean RAY_ADDRESS or any cluster that runs on this machine.
@@ -157,11 +158,10 @@ def _run(ray: Ray, transform: Transform, inputs: Inputs, output: Output) -> dict
         contextlib.closing(_compute(ray, transform, inputs, output, partitions)) as results,
     ):
         for result in results:
-            if result["problem"]:
-                raise InputError(result["problem"])
             partition = Partition(*(result[name] for name in Partition._fields))
-            done[partition] = Done(*(result[name] for name in Done._fields))
-            bar.update(partition.rows)
+            if result["digest"]:
+                done[partition] = Done(*(result[name] for name in Done._fields))
+                bar.update(partition.rows)
     lost = [partition for partition in partitions if partition not in done]
     if lost:
         first = lost[0]
@@ -182,28 +182,36 @@ def _compute(
     context = ray.data.DataContext.get_current().copy()
     context.enable_progress_bars = False
     context.print_on_execution_start = False
-    context.max_errored_blocks = -1  # continue when a partition has ended its last process
+    context.raise_original_map_exception = True
     resources = ray.cluster_resources()
     cpus = int(resources.get("CPU", 1))
     largest = max(int(node["Resources"].get("CPU", 0)) for node in ray.nodes() if node["Alive"])
     gpus = int(resources.get("GPU", 0)) if inputs.images and transform.takes_gpu else 0
     threads = 1 if gpus else max(1, min(transform.threads, largest))
     actors = gpus or max(1, cpus // threads)
+    readers, attempts = max(READERS, cpus // actors), _start_attempts(ray)
     with ray.data.DataContext.current(context):
         items = ray.data.from_items(
             [partition._asdict() for partition in partitions], override_num_blocks=len(partitions)
         )
         results = items.map(
             Worker,
-            fn_constructor_args=(transform, ray.put(inputs), output, max(READERS, cpus // actors)),
+            fn_constructor_args=(transform, ray.put(inputs), output, attempts, readers),
             compute=ray.data.ActorPoolStrategy(
                 min_size=1,
                 max_size=actors,
                 initial_size=min(actors, len(partitions)),
-                max_tasks_in_flight_per_actor=1,  # those that wait would lose an attempt, too
+                max_tasks_in_flight_per_actor=2,  # one is computed, the other waits
             ),
             num_cpus=threads,
             num_gpus=min(gpus, 1),
-            max_task_retries=ATTEMPTS - 1,
         )
         yield from results.iter_rows()
+
+
+def _start_attempts(ray: Ray) -> Any:
+    """Start the actor that counts attempts on this machine: if it is lost, the run ends anyway."""
+    here = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(
+        ray.get_runtime_context().get_node_id(), soft=False
+    )
+    return ray.remote(Attempts).options(num_cpus=0, scheduling_strategy=here).remote()

@@ -2,6 +2,7 @@
 
 import itertools
 import os
+from collections import Counter
 from collections.abc import Generator
 from contextlib import closing
 from functools import cached_property
@@ -14,10 +15,12 @@ from rakuten.distributed.partitions import Partition, read_partition
 from rakuten.distributed.transform import Steps, Transform
 from rakuten.prefetch import map_in_order
 from rakuten.serving.batch_prediction import BUFFER, PreparedRow
-from rakuten.serving.errors import InputError, one_line
+from rakuten.serving.errors import InputError
 from rakuten.serving.image_index import ImageIndex
 from rakuten.serving.product_images import ProductImages
 from rakuten.serving.product_tables import Row, Table
+
+ATTEMPTS = 3  # processes that a partition may end
 
 Ray = Any  # the module: it has no usable types, and may be missing
 
@@ -53,6 +56,21 @@ def import_ray() -> Ray:
     return ray
 
 
+class Attempts:
+    """Counts how often a process began a partition. It runs where the run was started.
+
+    Ray counts its own attempts, but each call of a machine that has just died is one of them.
+    """
+
+    def __init__(self) -> None:
+        self._begun: Counter = Counter()
+
+    def begin(self, partition: int) -> bool:
+        """Count an attempt; return whether it is allowed."""
+        self._begun[partition] += 1
+        return self._begun[partition] <= ATTEMPTS
+
+
 class Worker:
     """Computes partitions; the networks are loaded with the first that is not finished.
 
@@ -60,12 +78,15 @@ class Worker:
         transform: What to compute.
         inputs: Reference of the `Inputs`, of which a machine holds one copy.
         output: Where to write.
+        attempts: The actor `Attempts`.
         readers: Threads that read and decode images.
     """
 
-    def __init__(self, transform: Transform, inputs: Any, output: Output, readers: int):
+    def __init__(
+        self, transform: Transform, inputs: Any, output: Output, attempts: Any, readers: int
+    ):
         self._transform, self._output, self._readers = transform, output, readers
-        self._inputs: Inputs = import_ray().get(inputs)
+        self._attempts, self._inputs = attempts, import_ray().get(inputs)
         images = self._inputs.images
         self._images = ProductImages(*images) if images else None
 
@@ -76,20 +97,13 @@ class Worker:
             item: The fields of the partition.
 
         Returns:
-            The same fields, those of `Done`, and what went wrong, "" if nothing did.
+            The same fields and those of `Done`, the latter None after too many attempts.
         """
-        partition, done, problem = Partition(**item), Done("", 0, 0), ""
-        try:
-            done = self._output.find(partition) or self._compute(partition)
-        except InputError as error:
-            problem = str(error)
-        # Raised here, any other error would look to Ray Data like the end of a process.
-        except Exception as error:
-            problem = (
-                f"the run failed: {one_line(error)}; the same command continues with what is "
-                "missing"
-            )
-        return {**partition._asdict(), **done._asdict(), "problem": problem}
+        partition = Partition(**item)
+        done = self._output.find(partition)
+        if not done and import_ray().get(self._attempts.begin.remote(partition.first)):
+            done = self._compute(partition)
+        return {**item, **(done._asdict() if done else dict.fromkeys(Done._fields))}
 
     @cached_property
     def _steps(self) -> Steps:
