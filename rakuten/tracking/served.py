@@ -231,8 +231,9 @@ def parse_csv(csv_input: IO[str], schema: Schema | None = None) -> pd.DataFrame:
 
 def _note_unknown_columns(parse: Callable) -> Callable:
     """Let a function that parses requests note the columns that the model does not have."""
-    if hasattr(parse, "notes_unknown_columns"):  # another model of this process was loaded before
+    if getattr(parse, "noted_in", None) is _unknown_columns:  # a model was loaded before
         return parse
+    parse = getattr(parse, "__wrapped__", parse)  # MLflow has loaded another copy of this module
 
     @functools.wraps(parse)
     def parse_and_note(*arguments: Any, **options: Any) -> Any:
@@ -242,7 +243,7 @@ def _note_unknown_columns(parse: Callable) -> Callable:
         _unknown_columns.set(tuple(str(name) for name in named if name not in known))
         return parsed
 
-    vars(parse_and_note)["notes_unknown_columns"] = True
+    vars(parse_and_note)["noted_in"] = _unknown_columns
     return parse_and_note
 
 

@@ -5,6 +5,7 @@ import contextlib
 import io
 import json
 import os
+import re
 import signal
 import socket
 import struct
@@ -558,6 +559,14 @@ def test_the_server_says_which_version_it_serves(built_repository, address):
     assert (info["model"], info["version"]) == (registry.NAME, "1")
     assert info["package"] == package.digest(built_repository / "build/package")
     assert info["models"] == list(MAIN)
+    _, answer = post(address[0], records(GOOD))
+    with urllib.request.urlopen(f"{address[0]}/metrics") as counted:
+        series = counted.read().decode()
+    (code,) = [row["prdtypecode"] for row in answer["predictions"]]
+    (count,) = re.findall(
+        rf'^rakuten_predictions_total{{prdtypecode="{code}"}} (.+)$', series, re.M
+    )
+    assert float(count) > 0
 
 
 @pytest.mark.slow
