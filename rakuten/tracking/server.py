@@ -265,12 +265,10 @@ class _LimitBodies:
         size = size if size > SMALL else 0  # of which the sum counts
         await self._hold(size)
         try:
-            body = await self._read(Request(scope, receive))
-            await asyncio.to_thread(_check_content, headers.get("Content-Type", ""), body)
-            given: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+            body = [await self._read(Request(scope, receive))]  # emptied when MLflow reads it
 
             async def receive_body() -> Message:
-                return given.pop() if given else await receive()
+                return body.pop() if body else await receive()
 
             await self._app(scope, receive_body, send)
         finally:
@@ -278,7 +276,7 @@ class _LimitBodies:
                 self._held -= size
                 self._released.notify_all()
 
-    async def _read(self, request: Request) -> bytes:
+    async def _read(self, request: Request) -> Message:
         chunks, received = [], 0
         try:
             async with asyncio.timeout(PATIENCE):
@@ -292,7 +290,9 @@ class _LimitBodies:
             ) from error
         except ClientDisconnect as error:
             raise HTTPException(499, "the client left") from error  # for the log and the metrics
-        return b"".join(chunks)
+        body = b"".join(chunks)
+        await asyncio.to_thread(_check_content, request.headers.get("Content-Type", ""), body)
+        return {"type": "http.request", "body": body, "more_body": False}
 
     def _check(self, size: int) -> None:
         if size > self._max_body:
@@ -324,7 +324,7 @@ def _check_content(kind: str, body: bytes) -> None:
         elif kind.startswith(scoring_server.CONTENT_TYPE_CSV):
             body.decode()
     except (ValueError, RecursionError) as error:
-        raise HTTPException(400, f"malformed {kind}: {error}") from error
+        raise HTTPException(400, f"malformed {kind.partition(';')[0]}: {error}") from error
 
 
 def _busy() -> HTTPException:
