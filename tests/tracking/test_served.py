@@ -553,7 +553,7 @@ def test_the_server_answers_as_the_classifier_after_any_request(built_repository
 
 @pytest.mark.slow
 @pytest.mark.parametrize("address", ["rakuten"], indirect=True)
-def test_the_server_says_which_version_it_serves(built_repository, address):
+def test_the_server_names_its_version_and_counts_its_predictions(built_repository, address):
     with urllib.request.urlopen(f"{address[0]}/info") as answer:
         info = json.load(answer)
     assert (info["model"], info["version"]) == (registry.NAME, "1")
