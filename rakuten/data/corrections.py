@@ -41,7 +41,7 @@ def parse(content: bytes, source: str) -> tuple[pd.DataFrame, list[Problem]]:
     try:
         frame = pd.read_csv(
             io.BytesIO(content), sep=separator, dtype="str", keep_default_na=False,
-            encoding="utf-8-sig",
+            encoding="utf-8-sig", usecols=COLUMNS.__contains__, index_col=False,
         )  # fmt: skip
     except ValueError as error:  # not UTF-8, no columns, an unclosed quote
         reason = f"{source} ({error})".replace("\n", " ")
@@ -49,7 +49,8 @@ def parse(content: bytes, source: str) -> tuple[pd.DataFrame, list[Problem]]:
         return _empty(), [Problem("corrections that are not CSV in UTF-8", (reason,), remedy)]
     missing = tuple(repr(name) for name in COLUMNS if name not in frame.columns)
     if missing:
-        remedy = f"expected {', '.join(COLUMNS)}, received {', '.join(map(str, frame.columns))}"
+        received = header.decode("utf-8-sig", "replace").strip()
+        remedy = f"expected {','.join(COLUMNS)}, received {received[:100]!r}"
         return _empty(), [Problem(f"columns missing from {source}", missing, remedy)]
     fields = pd.DataFrame({name: frame[name].fillna("").str.strip() for name in COLUMNS})
     reviewed = fields["corrected"] != ""
@@ -74,7 +75,7 @@ def parse(content: bytes, source: str) -> tuple[pd.DataFrame, list[Problem]]:
 def apply(codes: pd.DataFrame, rows: pd.DataFrame) -> tuple[pd.DataFrame, list[Problem]]:
     """Correct labels.
 
-    Corrections that the labels have already are accepted, so that a file can be applied twice.
+    Corrections that were applied before are accepted: a file can be applied twice.
 
     Args:
         codes: int64 columns id and prdtypecode, unique ids, in any order.

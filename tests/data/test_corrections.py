@@ -42,10 +42,16 @@ def test_reviewed_rows_are_read_and_the_others_left_out():
     assert semicolons.equals(table)
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_trailing_comma_moves_no_field():
+    table, problems = corrections.parse(b"id,given,corrected\n7,10,40,\n9,60,60,\n", "c.csv")
+    assert (table.to_numpy().tolist(), problems) == ([[7, 10, 40], [9, 60, 60]], [])
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("id,corrected\n1,10\n", "columns missing from c.csv (1): 'given': expected id, given"),
+        ("id,corrected\n1,10\n", "columns missing from c.csv (1): 'given': expected id,given"),
         (f"{HEADER}1,10,40.0\n", "rows of c.csv with an unknown corrected code (1): id 1 has '40"),
         (f"{HEADER}1,11,40\n", "rows of c.csv with an unknown given code (1): id 1 has '11': exp"),
         (f"{HEADER}2,10,\nx,10,40\n", "rows of c.csv whose id is not an integer (1): row 2 'x': "),
