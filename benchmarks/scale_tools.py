@@ -1,5 +1,6 @@
 """Tools of the benchmarks of Ray: recorded and simulated transforms, clusters, catalogues."""
 
+import logging
 import os
 import time
 from collections.abc import Iterator, Sequence
@@ -178,6 +179,7 @@ def cluster(cpus: int) -> Iterator[None]:
         log_to_driver=False,
         logging_level="ERROR",
     )
+    logging.getLogger("ray.data").setLevel(logging.CRITICAL)
     try:
         yield
     finally:
