@@ -160,7 +160,8 @@ def test_a_second_drop_moves_and_computes_only_its_own_products(
     shutil.copytree(built_repository / "build/resources", other / "build/resources")
     call(other, "dvc", "pull", "--quiet", "drops/1")
     call(other, "rakuten", "import", "drops/1", "--name", "one drop")
-    call(other, "dvc", "repro", "--single-item", *STAGES)
+    for stage in STAGES:
+        call(other, f"stages.{stage}")
     stored = stored_texts(other)
     assert 60 < stored <= 120
 
@@ -187,8 +188,7 @@ def test_a_second_drop_moves_and_computes_only_its_own_products(
     built = [other / "build" / name for name in (*OUTPUTS, "encode_text/vectors.npz")]
     digests = [storage.digest(path) for path in built]
     shutil.rmtree(other / "build/scratch")
-    forced = ("dvc", "repro", "--single-item", "--force", "--no-run-cache")
-    shown = call(other, *forced, *STAGES[1:])
+    shown = "".join(call(other, f"stages.{stage}") for stage in STAGES[1:])
     assert re.search(r"features: .*?\| 0/(\d+) ", shown)
     assert [storage.digest(path) for path in built] == digests
 
