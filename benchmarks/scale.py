@@ -200,12 +200,12 @@ def scheduled(table: Path, count: int, width: int = 0) -> measure.Row:
             driver = cpu_seconds() - before
             head = ray_seconds()
         seconds, computed = recorded.between()
-        found = started(str(begun))
+        found, busy = started(str(begun)), recorded.cpu()
     rate, ideal = computed / seconds, count / COST * CHUNK
     total = len(list(table.parent.glob("*.csv"))) * ROWS
     per = 1e6 / total
     note = f"naive: {COST} s a chunk; {found} started; CPU seconds per million products: "
-    note += f"driver {driver * per:.1f}, workers {recorded.cpu() * per:.1f}, "
+    note += f"driver {driver * per:.1f}, workers {busy * per:.1f}, "
     note += f"raylet and GCS {head * per:.1f}"
     what = f", {4 * width / 1000:.0f} kB a product" if width else ""
     return measure.Row(
