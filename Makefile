@@ -81,12 +81,12 @@ results: install  ## show the results of the last `make repro`
 ui: install  ## open the runs in MLflow: http://127.0.0.1:5000
 	python -m rakuten ui
 
-# The branch to compare with; `make BASE=v1.0 diff` overrides.
-BASE ?= $(shell git rev-parse --quiet --verify origin/main > /dev/null && echo origin/main || echo main)
-
+# `make BASE=v1.0 diff` compares with another branch. The shell reads the name, make does not: it could
+# hold a command.
 diff: install  ## compare metrics and parameters with the branch main, in Markdown
-	@echo "### Validation metrics"; echo; dvc metrics diff --md "$(BASE)"
-	@echo "### Parameters"; echo; dvc params diff --md "$(BASE)"
+	@base=$${BASE:-$$(git rev-parse --quiet --verify origin/main > /dev/null && echo origin/main || echo main)}; \
+		echo "### Validation metrics" && echo && dvc metrics diff --md "$$base" && \
+		echo "### Parameters" && echo && dvc params diff --md "$$base"
 
 plots: install  ## write the plots of dvc.yaml as a web page, also usable offline: dvc_plots/
 	-python -m rakuten plots
