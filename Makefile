@@ -84,7 +84,7 @@ ui: install  ## open the runs in MLflow: http://127.0.0.1:5000
 # `make BASE=v1.0 diff` compares with another branch. The shell reads the name, make does not: it could
 # hold a command.
 diff: install  ## compare metrics and parameters with the branch main, in Markdown
-	@base=$${BASE:-$$(git rev-parse --quiet --verify origin/main > /dev/null && echo origin/main || echo main)}; \
+	@base=$${BASE:-$$(git rev-parse --quiet --verify origin/main > /dev/null && echo origin/)main}; \
 		echo "### Validation metrics" && echo && dvc metrics diff --md "$$base" && \
 		echo "### Parameters" && echo && dvc params diff --md "$$base"
 
