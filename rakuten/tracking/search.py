@@ -87,6 +87,7 @@ def run(search: Search, root: Path) -> bool:
 
     Raises:
         SearchError: If the search cannot run, or several experiments fail in a row.
+        GitError, DvcException: If git or DVC cannot read the repository.
         KeyboardInterrupt: After Ctrl-C or SIGTERM, when the experiment has ended.
     """
     with _exclusive(search, root) as lock, Repository(root) as repository:
@@ -136,6 +137,9 @@ def results(search: Search, root: Path) -> list[Measured]:
     Args:
         search: What was searched.
         root: The project's folder.
+
+    Returns:
+        The settings; failed ones have no values.
     """
     sign = 1 if search.direction == "minimize" else -1
     return sorted(
