@@ -59,13 +59,14 @@ repro: install repair  ## run the whole pipeline, log it to MLflow, show the res
 # DVC writes dvc.lock and its list of files in use in place: a kill at that moment truncates them.
 # If that is at the end of a line, stages of git's dvc.lock are missing, or the outputs of the last one.
 STAGE := ^  [^ ]*:$$
-LOST = git show HEAD:dvc.lock 2> /dev/null | grep '$(STAGE)' | grep -vxFf dvc.lock | grep -xFf dvc.yaml; \
+LOST = git show HEAD:./dvc.lock 2> /dev/null | grep '$(STAGE)' | grep -vxFf dvc.lock | grep -xFf dvc.yaml; \
 	test $$(grep -c '$(STAGE)' dvc.lock) -eq $$(grep -c '^    outs:$$' dvc.lock) || echo outputs
 repair:  ## restore dvc.lock if a killed run has truncated it, or a merge has left conflicts in it
 	@reason=$$(LC_ALL=C git rev-parse --git-dir 2>&1) || { echo "$$reason"; case "$$reason" in \
 		*"not a git repository"*) echo "DVC needs one: clone the project with git, or run 'git init" \
 		"&& git add -A && git commit -m start'.";; esac; exit 1; }
-	@test -z "$$(tail -c 1 dvc.lock)" && dvc stage list > /dev/null 2>&1 && test -z "$$($(LOST))" || \
+	@test ! -e dvc.lock || { test -z "$$(tail -c 1 dvc.lock)" && dvc stage list > /dev/null 2>&1 && \
+		test -z "$$($(LOST))"; } || \
 		git checkout $$(git ls-files --unmerged dvc.lock | sed -n '1s/.*/--ours/p') dvc.lock
 	@test ! -e .dvc/tmp/rwlock || python -m json.tool .dvc/tmp/rwlock > /dev/null 2>&1 \
 		|| rm .dvc/tmp/rwlock
@@ -80,12 +81,12 @@ results: install  ## show the results of the last `make repro`
 ui: install  ## open the runs in MLflow: http://127.0.0.1:5000
 	python -m rakuten ui
 
-# The branch to compare with; `make BASE=v1.0 diff` overrides.
-BASE ?= $(shell git rev-parse --quiet --verify origin/main > /dev/null && echo origin/main || echo main)
-
+# `make BASE=v1.0 diff` compares with another branch. The shell reads the name, make does not: it could
+# hold a command.
 diff: install  ## compare metrics and parameters with the branch main, in Markdown
-	@echo "### Validation metrics"; echo; dvc metrics diff --md "$(BASE)"
-	@echo "### Parameters"; echo; dvc params diff --md "$(BASE)"
+	@base=$${BASE:-$$(git rev-parse --quiet --verify origin/main > /dev/null && echo origin/)main}; \
+		echo "### Validation metrics" && echo && dvc metrics diff --md "$$base" && \
+		echo "### Parameters" && echo && dvc params diff --md "$$base"
 
 plots: install  ## write the plots of dvc.yaml as a web page, also usable offline: dvc_plots/
 	-python -m rakuten plots

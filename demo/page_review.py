@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import pandas as pd
 import streamlit as st
 
 from demo import components
@@ -70,10 +71,11 @@ def _suspects(products: Catalogue) -> Sequence[dict]:
 
 
 def _corrected(product: int, given: int) -> int:
-    """Look up the corrected code of a product that has the code `given`."""
+    """Look up the code that an import would give to a product that has the code `given`."""
     rows = corrections.read(CORRECTIONS)
-    found = rows.loc[(rows["id"] == product) & (rows["given"] == given), "corrected"]
-    return int(found.iloc[-1]) if len(found) else given
+    codes = pd.DataFrame({"id": [product], "prdtypecode": [given]})
+    corrected, _ = corrections.apply(codes, rows[rows["id"] == product])
+    return int(corrected["prdtypecode"].iloc[0])
 
 
 def _card(suspect: dict, products: Catalogue) -> components.Card:

@@ -137,6 +137,26 @@ def test_a_lock_file_cut_at_the_end_of_a_line_is_restored(tmp_path, lines):
     assert repaired(tmp_path) == lock
 
 
+def test_a_project_in_a_folder_of_a_repository_is_repaired(tmp_path):
+    lock, stages = locked("clean", "split")
+    git = repository(tmp_path / "project", lock=lock, stages=stages)
+    shutil.move(tmp_path / "project/.git", tmp_path)
+    git("add", "-A", ":/")
+    git("commit", "-qm", "move")
+    (tmp_path / "project/dvc.lock").write_text(locked("clean")[0])
+    assert repaired(tmp_path / "project") == lock
+
+
+def test_a_removed_lock_file_stays_removed(tmp_path):
+    """DVC then runs every stage."""
+    lock, stages = locked("clean", "split")
+    repository(tmp_path, lock=lock, stages=stages)
+    (tmp_path / "dvc.lock").unlink()
+    done = subprocess.run(["make", "repair"], cwd=tmp_path, capture_output=True, check=True)
+    assert done.stderr == b""
+    assert not (tmp_path / "dvc.lock").exists()
+
+
 def test_new_and_removed_stages_are_no_damage(tmp_path):
     lock, stages = locked("clean", "split")
     repository(tmp_path, lock=lock, stages=stages)

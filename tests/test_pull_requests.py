@@ -54,6 +54,9 @@ def test_diff_shows_changed_metrics_and_parameters_alone(tmp_path):
         ["fusion.dropout", "0.25"],
     ]
     assert "0.25" not in run("make -o install --silent diff BASE=HEAD", folder)
+    run("git branch '`>made`'", folder)
+    run("BASE='`>made`' make -o install --silent diff", folder)
+    assert not (folder / "made").exists()
     missing = run("make -o install --silent diff BASE=no-such || echo failed", folder)
     assert "unknown Git revision 'no-such'" in missing
     assert missing.endswith("failed\n")

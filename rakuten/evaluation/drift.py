@@ -169,7 +169,7 @@ def _compare(name: str, reference: np.ndarray, new: np.ndarray, limits: _Limits)
     elif kind == "flag":
         p_value = stats.fisher_exact(counts).pvalue
     else:
-        p_value = stats.chi2_contingency(counts[:, counts.any(axis=0)]).pvalue
+        p_value = stats.chi2_contingency(_pool_rare(counts)).pvalue
     lost: list[str] = []
     if name == "category":
         fewer = np.flatnonzero(shares[1] < limits.missing * shares[0]).tolist()
@@ -185,6 +185,13 @@ def _compare(name: str, reference: np.ndarray, new: np.ndarray, limits: _Limits)
         missing=tuple(lost),
         drift=bool((index > limits.psi and p_value < limits.level) or lost),
     )
+
+
+def _pool_rare(counts: np.ndarray) -> np.ndarray:
+    """Pool bins with less than one expected new product: the chi-squared test would alarm often."""
+    rare = counts.sum(axis=0) * (counts[1].sum() / counts.sum()) < 1
+    pooled = np.column_stack([counts[:, ~rare], counts[:, rare].sum(axis=1)])
+    return pooled[:, pooled.any(axis=0)]
 
 
 def _loss(counts: np.ndarray, column: int) -> float:

@@ -89,6 +89,11 @@ def _parser() -> argparse.ArgumentParser:
         "-o", "--out", type=Path, default=FOLDER, help="folder to write (default: %(default)s)"
     )
     parser.add_argument(
+        "--restart",
+        action="store_true",
+        help="predict from the start, do not continue an interrupted comparison",
+    )
+    parser.add_argument(
         "--package",
         type=Path,
         default=package.FOLDER,
@@ -153,7 +158,8 @@ def _predict(options: argparse.Namespace) -> Path:
             model=package.DEFAULT_MODEL,
             top=1,
             submission=False,
-            restart=not is_interrupted,  # what is there is of an earlier comparison
+            # Finished predictions are those of an earlier comparison.
+            restart=options.restart or not is_interrupted,
         ),
         ProductClassifier.load,
     )

@@ -123,6 +123,8 @@ def _read_predictions(
         )
     columns = {"prdtypecode": "category", "probability": "confidence"}
     predicted = table[list(columns)].rename(columns=columns).astype(np.float32)
+    empty = table[["text_contribution", "image_contribution"]].isna().all(axis="columns")
+    predicted[empty] = np.nan  # as in the reference: nothing was there to predict from
     return predicted, bool(table["image_contribution"].isna().all())
 
 

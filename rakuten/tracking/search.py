@@ -36,7 +36,7 @@ MAX_FAILURES = 3
 """Experiments that may fail in a row: more, and the fault is not in the setting."""
 
 MAX_REPEATS = 100
-"""Proposals in a row that were measured before: more, and every setting of the ranges was."""
+"""Proposals in a row that were measured before: then the search ends early."""
 
 STOP_TIMEOUT = 30.0
 """Seconds that DVC and its stage may take to end after an interruption."""
@@ -87,6 +87,7 @@ def run(search: Search, root: Path) -> bool:
 
     Raises:
         SearchError: If the search cannot run, or several experiments fail in a row.
+        GitError, DvcException: If git or DVC cannot read the repository.
         KeyboardInterrupt: After Ctrl-C or SIGTERM, when the experiment has ended.
     """
     with _exclusive(search, root) as lock, Repository(root) as repository:
@@ -136,6 +137,9 @@ def results(search: Search, root: Path) -> list[Measured]:
     Args:
         search: What was searched.
         root: The project's folder.
+
+    Returns:
+        The settings; failed ones have no values.
     """
     sign = 1 if search.direction == "minimize" else -1
     return sorted(
@@ -233,8 +237,10 @@ def _proposals(study: optuna.Study, search: Search) -> Iterator[tuple[int, dict[
             study.tell(trial.number, state=TrialState.FAIL)  # killed while it was proposed
     repeats = 0
     while len(tried := _tried(study, search)) < search.trials and repeats < MAX_REPEATS:
-        # Seeded by the trial: the proposals are the same, interrupted or not.
-        study.sampler = optuna.samplers.TPESampler(seed=len(study.trials))
+        # Seeded by the trial: the proposals are the same, interrupted or not. TPE alone would
+        # propose the best of a few choices again and again, and never some of the others.
+        sampler = optuna.samplers.RandomSampler if repeats else optuna.samplers.TPESampler
+        study.sampler = sampler(seed=len(study.trials))
         proposed = study.ask(dict(search.ranges))
         setting = _setting(proposed.params)
         if setting in [one.setting for one in tried]:

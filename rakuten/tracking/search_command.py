@@ -72,7 +72,7 @@ def report(declared: Search, measured: list[search.Measured], seed: int) -> str:
         setting = "  ".join(f"{name}={value}" for name, value in one.setting.items())
         lines.append(f"  {one.name:<{width}}  {figures}  {setting}")
     if len(measured) < declared.trials:
-        lines.append(f"{len(measured)} settings are all that the ranges contain")
+        lines.append(f"{len(measured)} settings seem to be all that the ranges contain")
     best = measured[0]
     if not best.values:
         return "\n".join([*lines, f"no setting was measured: see the logs in {search.FOLDER}"])

@@ -129,6 +129,11 @@ def _distribution(name: str, limits: Any, present: Any, path: str) -> Range:
         parameters.check(name, value, path)
     if "choices" in given:
         return CategoricalDistribution(values)
+    numbers = [present, *(limits[key] for key in given - {"log"})]
+    if not all(isinstance(number, int | float) for number in numbers):
+        raise ValueError("expected numbers; list other values as choices")
+    if not isinstance(limits.get("log", False), bool):
+        raise ValueError("expected log: true or false")
     if all(isinstance(value, int) for value in (present, *values)):
         return IntDistribution(**limits)
     return FloatDistribution(**limits)

@@ -33,6 +33,11 @@ def labels():
     return pd.DataFrame({"id": [1, 2, 3], "prdtypecode": [10, 40, 50]}, dtype="int64")
 
 
+def test_a_file_without_rows_corrects_nothing():
+    table, problems = corrections.parse(HEADER.encode(), "corrections.csv")
+    assert (len(table), problems) == (0, [])
+
+
 def test_reviewed_rows_are_read_and_the_others_left_out():
     text = "\ufefftitle,id,given,corrected\r\nété,7,10, 40 \r\n,8,50,\r\n,9,60,60\r\n"
     table, problems = corrections.parse(text.encode(), "corrections.csv")
@@ -56,6 +61,7 @@ def test_a_trailing_comma_moves_no_field():
         (f"{HEADER}1,11,40\n", "rows of c.csv with an unknown given code (1): id 1 has '11': exp"),
         (f"{HEADER}2,10,\nx,10,40\n", "rows of c.csv whose id is not an integer (1): row 2 'x': "),
         (f'{HEADER}1,10,"40\n', "corrections that are not CSV in UTF-8 (1): c.csv (Error token"),
+        (f"{HEADER}1,10,40,\n", "corrections that are not CSV in UTF-8 (1): c.csv (its rows have "),
         ("", "corrections that are not CSV in UTF-8 (1): c.csv (No columns"),
     ],
 )

@@ -96,6 +96,14 @@ def test_two_sessions_correct_withdraw_and_download(folder):
     assert download.proto.label == "Télécharger les corrections"
 
 
+def test_a_label_that_was_corrected_back_is_shown_as_the_import_leaves_it(folder):
+    for step in ((0, 10, 2905), (0, 2905, 10)):
+        corrections.record(CORRECTIONS, *step)
+    page = open_page()
+    assert page.selectbox(key="right-0-10").value == 10
+    assert "Corrigée" not in text(page)
+
+
 def test_a_damaged_file_is_a_message_and_stays(folder):
     storage.write_text(CORRECTIONS, "id,given\n")
     page = open_page()

@@ -48,6 +48,16 @@ def test_products_like_the_reference_raise_no_alarm(count):
     assert [drifted(catalogue(count, seed)) for seed in range(1, 21)] == [[]] * 20
 
 
+def test_few_products_with_rare_languages_raise_no_more_alarms_than_alpha():
+    names, shares = list("abcdefgh"), [0.8, 0.08, 0.04, 0.02, 0.02, 0.015, 0.015, 0.01]
+    draws = np.random.default_rng(0)
+    reference, *news = (
+        pd.DataFrame({"language": draws.choice(names, count, p=shares)})
+        for count in [3000] + 500 * [10]
+    )
+    assert sum(len(drifted(new, reference)) for new in news) <= 500 * LIMITS["alpha"]
+
+
 @pytest.mark.parametrize(
     ("name", "changed"),
     [

@@ -115,6 +115,14 @@ def test_an_interrupted_prediction_continues(workplace, monkeypatch, capsys):
     assert run("new.csv") == 0
     assert seen == [256, 44, 44]
 
+    seen.clear()
+    shutil.rmtree("build/drift")
+    assert run("new.csv") == 130
+    write_csv(workplace / "other.csv", rows(40))
+    assert run("other.csv") == 2
+    assert "pass --restart" in capsys.readouterr().err
+    assert run("other.csv", "--restart") == 0
+
 
 def test_a_store_that_cannot_be_used_costs_one_warning(workplace, monkeypatch, capsys):
     write_csv(workplace / "new.csv", rows())

@@ -75,6 +75,14 @@ def test_every_measurement_is_made(folder, source, predicted, images):
     assert found["unknown_terms"].eq(1).all()  # the package knows produit0 to produit26
 
 
+def test_products_without_anything_to_predict_from_have_no_category(folder, source, predicted):
+    table = predicted.assign(text_contribution=[1.0, None, None, None, 1.0])
+    table["image_contribution"] = [None, 0.5, None, None, None]
+    found, _ = measure(folder, source, table)
+    assert found["category"].isna().tolist() == [False, False, True, True, False]
+    assert found["confidence"].isna().tolist() == [False, False, True, True, False]
+
+
 def test_without_images_nothing_about_them_is_measured(folder, source, predicted):
     alone = predicted.assign(image_contribution=np.nan)
     found, text_alone = measure(folder, source, alone)

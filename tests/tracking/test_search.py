@@ -205,11 +205,21 @@ def test_a_failed_setting_is_last_and_is_tried_again(repository):
         ("0.0580", "8"),
         ("failed", "13"),
     ]
-    assert "2 settings are all that the ranges contain" in output
+    assert "2 settings seem to be all that the ranges contain" in output
     assert "the best setting is that of params.yaml" in output
     output, _ = search(repository, FIXED="1")
     assert "failed" not in output
     assert "0.0630" in output
+
+
+@pytest.mark.slow(minutes=1)
+def test_every_one_of_a_few_choices_is_measured(repository):
+    """More than the ten with which TPE starts at random."""
+    units = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]
+    declare(repository, ranges={"text.hidden_units": {"choices": units}}, trials=len(units))
+    output, _ = search(repository)
+    found = re.findall(r"^  s-\d+  \S+  text.hidden_units=(\d+)$", output, re.MULTILINE)
+    assert list(map(int, found)) == units
 
 
 @pytest.mark.slow(minutes=1)

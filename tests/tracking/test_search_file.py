@@ -91,6 +91,9 @@ def test_a_wrong_entry_is_named(tmp_path, changes, message):
         ("fusion", {"choices": [1, 2]}, "expected a section"),
         ("encode_image.crops", {"choices": [["product"]]}, "a list of single values"),
         ("fusion.dropout", {"choices": []}, "choices"),
+        ("fusion.dropout", {"low": 0.1, "high": 0.7, "step": "a"}, "expected numbers"),
+        ("fusion.dropout", {"low": 0.1, "high": 0.7, "log": "yes"}, "expected log: true or false"),
+        ("extract.backbone", {"low": 1, "high": 2}, "expected numbers; list other values"),
     ],
 )
 def test_a_wrong_range_is_named(tmp_path, name, limits, message):
