@@ -43,8 +43,6 @@ def parse(content: bytes, source: str) -> tuple[pd.DataFrame, list[Problem]]:
             io.BytesIO(content), sep=separator, dtype="str", keep_default_na=False,
             encoding="utf-8-sig", usecols=COLUMNS.__contains__, index_col=False,
         )  # fmt: skip
-        if not isinstance(frame.index, pd.RangeIndex):  # pandas took the first field for an index
-            raise ValueError("its rows have more fields than its header")
     except ValueError as error:  # not UTF-8, no columns, an unclosed quote
         reason = f"{source} ({error})".replace("\n", " ")
         remedy = "save them as CSV in UTF-8"
