@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from rakuten import storage
 from rakuten.categories import NUM_CATEGORIES, SIZES
@@ -21,7 +20,7 @@ from rakuten.data import products, resources
 from rakuten.evaluation.published import PUBLISHED, TEST_ROWS, recall_table
 from rakuten.evaluation.robustness import NONE
 from rakuten.model_names import BY_NAME, BY_STAGE, ENSEMBLES, MAIN, named, title
-from rakuten.reports import formats, readme
+from rakuten.reports import formats, readme, rendering
 from rakuten.reports.report_tables import read_table
 
 MODEL_CARD, DATA_CARD = "docs/model_card.md", "docs/data_card.md"
@@ -228,17 +227,11 @@ def data_card(reports: Reports) -> str:
 
 def _render(name: str, reports: Reports, **figures: object) -> str:
     """Fill a template; a name it misses is an error."""
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent / "templates"),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=False,  # Markdown
-    )
-    for filter_ in (formats.percent, formats.points, formats.decimal, formats.count,
-                    formats.number_of, formats.listing, margin, category, group):  # fmt: skip
-        environment.filters[filter_.__name__] = filter_
+    environment = rendering.environment(
+        formats.percent, formats.points, formats.decimal, formats.count, formats.number_of,
+        formats.listing, margin, category, group,
+        escape=False,
+    )  # fmt: skip
     data = reports.values["clean"]["dataset"]["name"]
     return environment.get_template(name).render(
         data=data,

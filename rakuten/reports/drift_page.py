@@ -1,13 +1,10 @@
 """The page and the lines in the terminal that show a comparison with the training data."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
 from rakuten.category_names import category
-from rakuten.reports import formats
+from rakuten.reports import formats, rendering
 
 
 def render(report: Mapping[str, Any]) -> str:
@@ -22,17 +19,10 @@ def render(report: Mapping[str, Any]) -> str:
     Returns:
         HTML; measurements that drift come first.
     """
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent / "templates"),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=True,
-    )
-    for filter_ in (formats.count, formats.listing, formats.number_of, formats.percent,
-                    p_value, label):  # fmt: skip
-        environment.filters[filter_.__name__] = filter_
+    environment = rendering.environment(
+        formats.count, formats.listing, formats.number_of, formats.percent, p_value, label,
+        escape=True,
+    )  # fmt: skip
     environment.globals["typical"] = typical
     ordered = sorted(report["measurements"], key=lambda one: (not one["drift"], -one["psi"]))
     return environment.get_template("drift.html.j2").render(report, ordered=ordered)
