@@ -244,7 +244,7 @@ class _BearerKey(AuthenticationBackend):
 
 
 class _LimitBodies:
-    """Reads bodies, as many at a time as memory allows, and refuses those that are too large.
+    """Limits the bodies of requests for predictions: their size, and their sum in memory.
 
     The limit of Starlette is not used, because it always answers with text.
     """
@@ -255,7 +255,8 @@ class _LimitBodies:
         self._released = asyncio.Condition()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["method"] != "POST":
+        # Others, some of which need no key, must not take memory: MLflow does not read their bodies.
+        if scope["type"] != "http" or (scope["method"], scope["path"]) != ("POST", SCORING):
             await self._app(scope, receive, send)
             return
         headers, size = Headers(scope=scope), self._max_body

@@ -1,5 +1,6 @@
 """The server's own paths, limits and key, over HTTP; the model is replaced by one that waits."""
 
+import contextlib
 import http.client
 import json
 import socket
@@ -212,6 +213,20 @@ def test_with_the_key_and_for_health_checks_requests_are_answered(locked):
     for scheme in ("Bearer", "bearer"):
         assert locked.post(ROWS, Authorization=f"{scheme} a-key")[0] == 200
     assert locked.metrics(Authorization="Bearer a-key")["rakuten_requests_total", "401"] > 0
+
+
+def test_bodies_sent_to_a_health_check_take_no_memory(locked):
+    """Health checks need no key: their bodies must not block the requests of clients with one."""
+    body = json.dumps(ROWS).encode().ljust(1 << 20)
+    start = f"POST /ping HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n "
+    with contextlib.ExitStack() as stack:
+        for _ in range(server.BODIES):
+            address = ("127.0.0.1", locked.port)
+            connection = stack.enter_context(socket.create_connection(address, timeout=60))
+            connection.sendall(start.encode())
+            assert connection.recv(20).startswith(b"HTTP/1.1 405 ")
+        key = {"Authorization": "Bearer a-key"}
+        assert locked.ask("POST", "/invocations", body, **key)[0] == 200
 
 
 MAX_BODY = 200_000
