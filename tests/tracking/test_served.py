@@ -34,7 +34,7 @@ from rakuten.image.preprocessing import ImageError
 from rakuten.model_names import MAIN
 from rakuten.serving import package
 from rakuten.serving.classifier import Choice, Prediction, Prepared, Product, ProductClassifier
-from rakuten.tracking import registry, served
+from rakuten.tracking import registry, serve_command, served
 from rakuten.tracking.served import ServedClassifier
 
 
@@ -404,6 +404,7 @@ def address(request, built_repository, tmp_path_factory):
         "MLFLOW_TRACKING_URI": f"sqlite:///{root / 'mlflow.db'}",
         "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}",
     }
+    environment.pop(serve_command.KEY, None)
     command[0] = str(folder / command[0])
     with (root / "server.log").open("w") as log:
         process = subprocess.Popen(
