@@ -73,6 +73,7 @@ def run(request: Request, transform: Transform) -> Summary:
                 "images": inputs.images
                 and {"address": request.images, "sha256": inputs.images[1].digest},
                 transform.name: identity,
+                "partition": transform.partition,
             }
             output = Output(request.out, transform.name)
             output.open(manifest, restart=request.restart)

@@ -83,6 +83,8 @@ class Output(NamedTuple):
                     "run that one, name another folder, or pass --restart"
                 )
             if restart:
+                # If this is killed meanwhile, the manifest must not call the folder complete.
+                _write_manifest(root, before, {"complete": False})
                 for name in (*KINDS, "errors"):
                     (root / name).delete()
         _write_manifest(root, manifest, {"complete": False})

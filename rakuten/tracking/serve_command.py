@@ -82,14 +82,14 @@ def read_key(environment: Mapping[str, str]) -> str | None:
     key = environment.get(KEY)
     if key is not None and not (key and key.isascii() and key.isprintable() and " " not in key):
         raise ServeError(
-            f"{KEY} is {'empty' if not key else 'no key'}: expected printable ASCII characters "
-            "without spaces; unset it to let everyone ask"
+            f"{KEY} is {'invalid' if key else 'empty'}: expected printable ASCII characters "
+            "without spaces; unset it to serve without a key"
         )
     return key
 
 
 def identify(model: Path) -> dict[str, Any]:
-    """Say which model a folder holds.
+    """Identify the model in a folder.
 
     Args:
         model: The folder of a model, as `mlflow artifacts download` writes it.
@@ -98,6 +98,9 @@ def identify(model: Path) -> dict[str, Any]:
         model and version in the registry, package (its digest), commit, dataset, dataset_digest,
         fitted_on ("all" or "train"), models (the names that a request can choose), products (how
         many the ensembles were fitted on). What is not known is "" or None.
+
+    Raises:
+        package.OutdatedError: If another version of the library wrote its package.
     """
     meta = model / "registered_model_meta"
     registered = storage.read_yaml(meta) if meta.exists() else {}
@@ -124,7 +127,7 @@ def serve(given: argparse.Namespace, key: str | None) -> None:
 
     Args:
         given: host, port, max_body in MiB, and model, its folder.
-        key: What clients must send, None if everyone may ask.
+        key: What clients must send, None if no key is required.
 
     Raises:
         ServeError: If the model cannot be loaded.

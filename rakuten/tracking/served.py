@@ -28,7 +28,7 @@ from rakuten.serving import package
 from rakuten.serving.classifier import Prediction, Product, ProductClassifier
 
 MAX_ROWS = 256
-"""Products in a request. MLflow gives up a request after 60 seconds. The ensembles stay well below:
+"""Products in a request. MLflow cancels a request after 60 seconds. The ensembles stay well below:
 they take a tenth of a second per image. The study's nets that use images take a third of a second
 of CPU time: docs/serving.md advises a hundred images at most. Spark, which waits, may send more."""
 
@@ -291,7 +291,9 @@ def _read(number: int, row: dict) -> tuple[Product, list[Problem]]:
 
 def _or_empty(value: Any) -> Any:
     """Replace None, NaN and pandas' NA by ""."""
-    return "" if value is None or value is pd.NA or value != value else value
+    if value is None or value is pd.NA or (isinstance(value, float) and value != value):
+        return ""
+    return value
 
 
 def _decode(text: Any) -> bytes | None:

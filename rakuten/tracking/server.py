@@ -39,21 +39,21 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from rakuten.categories import CODES
 
 BODIES = 2
-"""Bodies of the largest size that may be in memory at the same time; smaller ones add up."""
+"""All bodies in memory may together have as many bytes as this number of the largest ones."""
 
 SMALL = 64 << 10
-"""Bytes of a body that need not wait for memory: uvicorn has received as much in any case."""
+"""Bytes of a body that does not count: uvicorn buffers as many before the request is handled."""
 
 MAX_WAITING = 64
 """Requests that may wait until there is memory for their body. Further ones are refused."""
 
-PATIENCE = 30.0
-"""Seconds that a request waits for memory, and that its client may take to send the body."""
+BODY_TIMEOUT = 30.0
+"""Seconds that a request waits for memory, and seconds that its client has to send the body."""
 
 SCORING = "/invocations"
 """The path of predictions, which the metrics count."""
 
-OPEN = ("/livez", "/readyz", "/ping", "/health")
+WITHOUT_KEY = ("/livez", "/readyz", "/ping", "/health")
 """The health checks, which need no key."""
 
 SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
@@ -164,7 +164,7 @@ def create(identity: Mapping[str, Any], *, key: str | None, max_body: int) -> St
 
     Args:
         identity: What `/info` returns. Its texts are also labels of the metrics.
-        key: What clients must send as `Authorization: Bearer KEY`; None if everyone may ask.
+        key: What clients must send as `Authorization: Bearer KEY`; None if no key is required.
         max_body: Largest accepted request body, in bytes.
 
     Returns:
@@ -199,7 +199,7 @@ def serve_model(application: Starlette, model: PyFuncModel) -> None:
         application: What `create` returned.
         model: A loaded `rakuten.tracking.served.ServedClassifier`.
     """
-    counted: Any = CountedModel(model, application.state.metrics)  # MLflow needs nothing else of it
+    counted: Any = CountedModel(model, application.state.metrics)  # MLflow uses nothing else
     scoring = scoring_server.init(counted)
     scoring.add_exception_handler(HTTPException, _refuse)
     application.state.scoring = scoring
@@ -235,7 +235,7 @@ class _BearerKey(AuthenticationBackend):
         self._key = key.encode()
 
     async def authenticate(self, conn: HTTPConnection) -> None:
-        if conn.scope["path"] in OPEN:  # not conn.url, which contains the header Host
+        if conn.scope["path"] in WITHOUT_KEY:  # not conn.url, which contains the header Host
             return
         scheme, _, given = conn.headers.get("Authorization", "").partition(" ")
         is_right = hmac.compare_digest(given.strip().encode(), self._key)
@@ -244,7 +244,7 @@ class _BearerKey(AuthenticationBackend):
 
 
 class _LimitBodies:
-    """Reads bodies, as many at a time as memory allows, and refuses those that are too large.
+    """Limits the bodies of requests for predictions: their size, and their sum in memory.
 
     The limit of Starlette is not used, because it always answers with text.
     """
@@ -255,14 +255,15 @@ class _LimitBodies:
         self._released = asyncio.Condition()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["method"] != "POST":
+        # Other requests, some of which need no key, take no memory: MLflow ignores their bodies.
+        if scope["type"] != "http" or (scope["method"], scope["path"]) != ("POST", SCORING):
             await self._app(scope, receive, send)
             return
         headers, size = Headers(scope=scope), self._max_body
         if "Transfer-Encoding" not in headers:  # uvicorn checks the length, and takes 0 without one
             size = int(headers.get("Content-Length", 0))
         self._check(size)
-        size = size if size > SMALL else 0  # of which the sum counts
+        size = size if size > SMALL else 0
         await self._hold(size)
         try:
             body = [await self._read(Request(scope, receive))]  # emptied when MLflow reads it
@@ -279,17 +280,17 @@ class _LimitBodies:
     async def _read(self, request: Request) -> Message:
         chunks, received = [], 0
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(BODY_TIMEOUT):
                 async for chunk in request.stream():
                     received += len(chunk)
                     self._check(received)
                     chunks.append(chunk)
         except TimeoutError as error:
             raise HTTPException(
-                408, f"the body did not arrive in {PATIENCE:g} seconds: send it again"
+                408, f"the body did not arrive in {BODY_TIMEOUT:g} seconds: send it again"
             ) from error
         except ClientDisconnect as error:
-            raise HTTPException(499, "the client left") from error  # for the log and the metrics
+            raise HTTPException(499, "disconnected") from error  # for the log and the metrics
         body = b"".join(chunks)
         await asyncio.to_thread(_check_content, request.headers.get("Content-Type", ""), body)
         return {"type": "http.request", "body": body, "more_body": False}
@@ -307,7 +308,7 @@ class _LimitBodies:
             raise _busy()
         self._waiting += 1
         try:
-            async with asyncio.timeout(PATIENCE), self._released:
+            async with asyncio.timeout(BODY_TIMEOUT), self._released:
                 await self._released.wait_for(lambda: self._held + size <= BODIES * self._max_body)
                 self._held += size
         except TimeoutError as error:

@@ -177,6 +177,8 @@ def test_the_next_run_computes_only_the_missing_partitions(cluster, tmp_path, mo
     engine.run(request, transform)
     first = check(out, expected)
     assert {path: path.stat().st_mtime_ns for path in before} == before
+    with pytest.raises(InputError, match="partition differ"):  # its files would repeat rows
+        engine.run(request, replace(transform, partition=8))
     engine.run(replace(request, restart=True), transform)
     assert check(out, expected) == first  # the same bytes
 

@@ -9,6 +9,7 @@ from rakuten.distributed.output import Output
 from rakuten.distributed.partitions import Partition
 from rakuten.serving import batch_prediction, prediction_files
 from rakuten.serving.errors import InputError
+from rakuten.serving.remote_files import RemotePath
 
 PART = Partition(0, 2, 0, 0)
 ERRORS = [(1, "x.csv", 3, "1", "bad")]
@@ -59,6 +60,21 @@ def test_files_of_killed_processes_are_not_read_and_are_deleted_in_the_end(outpu
     output.close({"input": 1}, {PART: done})
     assert [path.name for path in (tmp_path / "predictions").iterdir()] == [PART.name]
     assert json.loads((tmp_path / "manifest.json").read_text())["rows"] == 2
+
+
+def test_a_restart_that_is_killed_leaves_no_complete_manifest(output, tmp_path, monkeypatch):
+    output.close({"input": 1}, {PART: output.write(PART, TABLE, ERRORS, 1)})
+
+    def kill(self):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(RemotePath, "delete", kill)
+        output.open({"input": 2}, restart=True)
+    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    assert manifest == {"complete": False, "depends_on": {"input": 1}}
+    output.open({"input": 2}, restart=True)
+    assert output.find(PART) is None
 
 
 def test_a_damaged_manifest_is_an_error_with_a_remedy(output, tmp_path):

@@ -34,7 +34,7 @@ from rakuten.image.preprocessing import ImageError
 from rakuten.model_names import MAIN
 from rakuten.serving import package
 from rakuten.serving.classifier import Choice, Prediction, Prepared, Product, ProductClassifier
-from rakuten.tracking import registry, served
+from rakuten.tracking import registry, serve_command, served
 from rakuten.tracking.served import ServedClassifier
 
 
@@ -271,7 +271,7 @@ def test_problems_name_row_and_column(model):
     rows = [
         {"title": "good", "image": None},
         {"title": 5, "image": "pas du base64 !"},
-        {"title": ["a"], "image": 7},
+        {"title": np.array(["a", "b"]), "image": 7},  # a column of lists in Parquet
         {"title": np.nan, "image": ""},
         {"title": "x" * (served.MAX_TEXT + 1), "image": "A" * (served.MAX_IMAGE_BYTES * 2)},
         {"title": "x", "image": base64_of(bytes(served.MAX_IMAGE_BYTES + 3))},
@@ -284,7 +284,7 @@ def test_problems_name_row_and_column(model):
     reasons = [reason for *_, reason in found]
     assert reasons[0] == "expected text, received int 5"
     assert "expected an image file in base64, received 'pas du base64 !'" in reasons[1]
-    assert "received list ['a']" in reasons[2]
+    assert "received ndarray ['a' 'b']" in reasons[2]
     assert "received int 7" in reasons[3]
     assert "all missing" in reasons[4]
     assert "100,001 characters, the maximum is 100,000" in reasons[5]
@@ -404,6 +404,7 @@ def address(request, built_repository, tmp_path_factory):
         "MLFLOW_TRACKING_URI": f"sqlite:///{root / 'mlflow.db'}",
         "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}",
     }
+    environment.pop(serve_command.KEY, None)
     command[0] = str(folder / command[0])
     with (root / "server.log").open("w") as log:
         process = subprocess.Popen(

@@ -1,5 +1,6 @@
 """The server's own paths, limits and key, over HTTP; the model is replaced by one that waits."""
 
+import contextlib
 import http.client
 import json
 import socket
@@ -207,11 +208,25 @@ def test_the_key_cannot_be_avoided_with_the_address_of_a_health_check(locked):
 
 
 def test_with_the_key_and_for_health_checks_requests_are_answered(locked):
-    for path in server.OPEN:
+    for path in server.WITHOUT_KEY:
         assert locked.ask("GET", path)[0] == 200
     for scheme in ("Bearer", "bearer"):
         assert locked.post(ROWS, Authorization=f"{scheme} a-key")[0] == 200
     assert locked.metrics(Authorization="Bearer a-key")["rakuten_requests_total", "401"] > 0
+
+
+def test_bodies_sent_to_a_health_check_take_no_memory(locked):
+    """Health checks need no key: their bodies must not block the requests of clients with one."""
+    body = json.dumps(ROWS).encode().ljust(1 << 20)
+    start = f"POST /ping HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n "
+    with contextlib.ExitStack() as stack:
+        for _ in range(server.BODIES):
+            address = ("127.0.0.1", locked.port)
+            connection = stack.enter_context(socket.create_connection(address, timeout=60))
+            connection.sendall(start.encode())
+            assert connection.recv(20).startswith(b"HTTP/1.1 405 ")
+        key = {"Authorization": "Bearer a-key"}
+        assert locked.ask("POST", "/invocations", body, **key)[0] == 200
 
 
 MAX_BODY = 200_000
@@ -276,7 +291,7 @@ def test_large_bodies_wait_for_one_another_and_small_requests_do_not_wait(limite
 
 
 def test_a_request_does_not_wait_for_ever(limited, monkeypatch):
-    monkeypatch.setattr(server, "PATIENCE", 0.2)
+    monkeypatch.setattr(server, "BODY_TIMEOUT", 0.2)
     limited.model.go_on.clear()
     while limited.model.running.acquire(blocking=False):
         pass
@@ -300,7 +315,7 @@ def test_a_client_that_leaves_gives_its_memory_back(limited):
 
 
 def test_a_slow_client_is_refused(limited, monkeypatch):
-    monkeypatch.setattr(server, "PATIENCE", 0.2)
+    monkeypatch.setattr(server, "BODY_TIMEOUT", 0.2)
     with socket.create_connection(("127.0.0.1", limited.port), timeout=60) as connection:
         connection.sendall(b"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n1")
         assert connection.recv(20).startswith(b"HTTP/1.1 408 ")
