@@ -116,8 +116,8 @@ check: $(VENV)/installed-dev  ## lint, check import layers and types, run the qu
 test: check $(VENV)/installed-scale  ## run `make check`, the slow tests, and those at scale
 	folder=$$(mktemp -d) && python -m pytest -m slow -rs -n 3 --dist load --maxschedchunk 1 \
 		--basetemp "$$folder/tests" && \
-		BUILT_REPOSITORY="$$folder/tests/built here/rakuten" $(MAKE) --no-print-directory test-scale \
-		&& rm -rf "$$folder"
+		BUILT_REPOSITORY="$${BUILT_REPOSITORY:-$$folder/tests/built here/rakuten}" \
+		$(MAKE) --no-print-directory test-scale && rm -rf "$$folder"
 
 test-scale: $(VENV)/installed-scale  ## run the tests with Ray, Spark (needs Java) and an S3 server
 	python -m pytest -m scale -rs -n 0

@@ -73,7 +73,8 @@ def measured(subject: str, what: str) -> tuple[float, int]:
     Raises:
         KeyError: If it has not been measured.
     """
-    kept = storage.read_json(measure.KEPT / f"scale_{subject}.json")
+    path = measure.KEPT / f"scale_{subject}.json"
+    kept = storage.read_json(path) if path.exists() else {"rows": []}
     for row in kept["rows"]:
         if row["what"] == what:
             return row["value"], int(kept["machine"].split()[0])

@@ -217,7 +217,7 @@ def scheduled(table: Path, count: int, width: int = 0) -> measure.Row:
 def memory(short: bool) -> list[measure.Row]:
     """Stream a long catalogue through simulated workers; watch the memory of all processes."""
     files = 16 if short else 128
-    seen: list = []
+    seen: list[tuple[int, float, float]] = []
     with measure.scratch("scale") as folder:
         products = repeat(texts(folder, ROWS), files)
         done = threading.Event()
@@ -225,10 +225,12 @@ def memory(short: bool) -> list[measure.Row]:
         watching = threading.Thread(target=watch_memory, args=(seen, done, out / "predictions"))
         with cluster(CPUS):
             watching.start()
-            engine.run(engine.Request(str(products), str(out), None),
-                       Simulated("", 1, 32 * CHUNK, cost=0))  # fmt: skip
-            done.set()
-            watching.join()
+            try:
+                engine.run(engine.Request(str(products), str(out), None),
+                           Simulated("", 1, 32 * CHUNK, cost=0))  # fmt: skip
+            finally:
+                done.set()
+                watching.join()
     rows = []
     for share in (0.25, 0.5, 1.0):
         lines = [line for line in seen if abs(line[0] / files - share) <= 0.1]

@@ -219,7 +219,7 @@ def with_images(folder: Path, count: int) -> tuple[Path, Path]:
     return path, images
 
 
-def watch_memory(seen: list[tuple[float, float]], done: Any, written: Path) -> None:
+def watch_memory(seen: list[tuple[int, float, float]], done: Any, written: Path) -> None:
     """Record files written, and MiB of this process and of its children, every second."""
     driver = psutil.Process()
     while not done.wait(1):

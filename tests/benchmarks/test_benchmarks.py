@@ -40,7 +40,7 @@ def test_the_report_is_written_from_what_was_kept(tmp_path, monkeypatch):
     assert set(re.findall(r"^## ([a-z_]+)$", report, re.MULTILINE)) == kept
     pieces = {f"scale_{piece}" for piece in scale.PIECES}
     assert {*everything.SUBJECTS, "pipeline"} <= kept <= {*everything.SUBJECTS, "pipeline", *pieces}
-    assert "`python -m benchmarks.scale overhead` on" in report
+    assert "`python -m benchmarks.scale text` on" in report
 
 
 def test_costs_are_estimated_from_measurements(tmp_path, monkeypatch):
@@ -56,8 +56,12 @@ def test_costs_are_estimated_from_measurements(tmp_path, monkeypatch):
     assert lines[2] == "| clean texts | 11,000 | 170 | 100 GB | 100 GB |"
     assert lines[4] == "| predict from text and image | 11,000 | 170 | 2.7 TB | 100 GB |"
     assert lines[5] == "| encode images for the image ensemble | 11,000 | 170 | 2.6 TB | 100 GB |"
+    message = r"no row 'clean .*: run 'python -m benchmarks\.scale clean'"
     (tmp_path / "scale_clean.json").write_text('{"machine": "4 cores", "rows": []}')
-    with pytest.raises(KeyError, match=r"no row 'clean .*: run 'python -m benchmarks\.scale clea"):
+    with pytest.raises(KeyError, match=message):
+        cost.table()
+    (tmp_path / "scale_clean.json").unlink()
+    with pytest.raises(KeyError, match=message):
         cost.table()
 
 
