@@ -38,12 +38,22 @@ def main(arguments: list[str]) -> int:
         "check the files before 'python -m rakuten import --drops data corrections'.",
     )
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-    export = actions.add_parser("export", help="write the suspect labels of the audit as CSV")
+    export = actions.add_parser(
+        "export",
+        help="write the suspect labels of the audit as CSV",
+        description="Write the suspect labels of the audit as CSV. A reviewer fills the column "
+        "'corrected' with codes.",
+    )
     export.add_argument(
         "file", nargs="?", default=f"{FOLDER}/corrections_suspects.csv", metavar="FILE",
         help="named corrections*.csv, so that the import finds it (%(default)s)",
     )  # fmt: skip
-    check = actions.add_parser("check", help="check files of corrections against data/")
+    check = actions.add_parser(
+        "check",
+        help="check files of corrections against data/",
+        description="Check files of corrections against data/, as the import does. Nothing is "
+        "changed.",
+    )
     check.add_argument("files", nargs="+", metavar="FILE")
     options = parser.parse_args(arguments)
     try:
@@ -109,7 +119,7 @@ def _check(files: list[str]) -> str:
     if problems + faults:
         raise products.InvalidProductsError(problems + faults)
     count = len(corrections.relabelled([], codes, changed))
-    return f"{rows['id'].nunique()} products reviewed, {count} labels would change"
+    return f"reviewed products: {rows['id'].nunique()}, labels that would change: {count}"
 
 
 def _products() -> pd.DataFrame:

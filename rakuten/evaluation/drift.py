@@ -224,12 +224,19 @@ def _count_numbers(reference: np.ndarray, new: np.ndarray) -> tuple[tuple[str, .
         np.bincount(np.searchsorted(edges, values), minlength=len(edges) + 1)
         for values in (reference, new)
     ]
-    upper = [f"to {_number(edge)}" for edge in edges[1:]]
-    return (f"below {_number(low)}", *upper, f"above {_number(high)}"), np.array(counts)
+    *upper, last = _distinct(edges[1:])
+    lowest, bins = _distinct([low])[0], [f"to {text}" for text in (*upper, last)]
+    return (f"below {lowest}", *bins, f"above {last}"), np.array(counts)
 
 
-def _number(value: float) -> str:
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.4g}"
+def _distinct(values: Sequence[float] | np.ndarray) -> list[str]:
+    """Format different numbers with as many digits as they need to look different."""
+    texts: list[str] = []
+    for digits in range(4, 18):
+        texts = [f"{v:,.0f}" if abs(v) >= 100 else f"{v:.{digits}g}" for v in values]
+        if len(set(texts)) == len(texts):
+            break
+    return texts
 
 
 def _count_flags(reference: np.ndarray, new: np.ndarray) -> tuple[tuple[str, ...], np.ndarray]:

@@ -70,6 +70,7 @@ def report(declared: Search, measured: list[search.Measured], seed: int) -> str:
             figures = f"{one.mean:.4f}"
             figures += "" if math.isnan(one.deviation) else f" ± {one.deviation:.4f}"
         setting = "  ".join(f"{name}={value}" for name, value in one.setting.items())
+        setting += "  (params.yaml)" if one.setting == declared.present else ""
         lines.append(f"  {one.name:<{width}}  {figures}  {setting}")
     if len(measured) < declared.trials:
         lines.append(f"{len(measured)} settings seem to be all that the ranges contain")
@@ -80,6 +81,8 @@ def report(declared: Search, measured: list[search.Measured], seed: int) -> str:
         return "\n".join([*lines, "the best setting is that of params.yaml"])
     chosen = (seed if seed in declared.seeds else declared.seeds[0]) if declared.seeds else None
     name = search.experiment(best.name, chosen)
+    if not declared.seeds:
+        lines.append("small differences are chance: list seeds in the file to see the deviation")
     return "\n".join([*lines, "apply the best one:", f"  dvc exp apply {name}", "  dvc repro"])
 
 

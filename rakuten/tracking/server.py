@@ -59,7 +59,7 @@ WITHOUT_KEY = ("/livez", "/readyz", "/ping", "/health")
 SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 """Upper limits of the latency histogram's buckets."""
 
-PROBABILITIES = tuple(tenth / 10 for tenth in range(1, 11))
+PROBABILITIES = (*(tenth / 10 for tenth in range(1, 10)), 0.95, 0.99, 0.999, 1.0)
 """Upper limits of the confidence histogram's buckets."""
 
 ERROR_CODES = {

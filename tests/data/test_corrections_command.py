@@ -46,10 +46,10 @@ def test_suspects_are_exported_reviewed_and_checked(folder, capsys):
     assert written["corrected"].isna().all()
 
     assert corrections_command.main(["check", str(path)]) == 0
-    assert capsys.readouterr().out == "0 products reviewed, 0 labels would change\n"
+    assert capsys.readouterr().out == "reviewed products: 0, labels that would change: 0\n"
     fill(path, id3="2905", id0="10")
     assert corrections_command.main(["check", str(path)]) == 0
-    assert capsys.readouterr().out == "2 products reviewed, 1 labels would change\n"
+    assert capsys.readouterr().out == "reviewed products: 2, labels that would change: 1\n"
     assert corrections_command.main(["export"]) == 1
     assert "exists: name another file, or move it elsewhere" in capsys.readouterr().err
 

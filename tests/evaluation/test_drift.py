@@ -144,3 +144,13 @@ def test_a_comparison_is_written_as_json():
     assert (one["title"], one["kind"], one["drift"]) == ("description missing", "flag", True)
     assert (one["new"], one["new_products"], one["reference_products"]) == (1.0, 500, 3000)
     assert [bin["new"] for bin in one["bins"]] == [0, 1]
+
+
+def test_bins_of_nearly_equal_numbers_have_distinct_names():
+    confidence = 1 - np.logspace(-9, -1, 200)
+    (found,) = drift.compare(
+        pd.DataFrame({"confidence": confidence}),
+        pd.DataFrame({"confidence": confidence[:100]}),
+        psi=0.2, missing=0.5, alpha=0.01,
+    )  # fmt: skip
+    assert len(set(found.bins)) == len(found.bins)

@@ -281,6 +281,7 @@ def test_the_table_of_one_seed_has_no_deviation():
         "text.validation.accuracy; higher is better",
         "  s-001  0.9000  text.dropout=0.2",
         "  s-000  failed  d=1",
+        "small differences are chance: list seeds in the file to see the deviation",
         "apply the best one:",
         "  dvc exp apply s-001",
         "  dvc repro",

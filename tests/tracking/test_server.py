@@ -167,7 +167,10 @@ def test_requests_and_predictions_are_counted(client):
         ("rakuten_unpredicted_total",): 1,
         ("rakuten_confidence_count",): 2,
         **{("rakuten_confidence_bucket", bound): 2 for bound in ("0.6", "0.7", "0.8", "0.9")},
-        **{("rakuten_confidence_bucket", bound): 2 for bound in ("1.0", "+Inf")},
+        **{
+            ("rakuten_confidence_bucket", bound): 2
+            for bound in ("0.95", "0.99", "0.999", "1.0", "+Inf")
+        },
     }
 
 
