@@ -67,7 +67,7 @@ def typical(one: Mapping[str, Any], side: str) -> str:
         side: "reference" or "new".
 
     Returns:
-        Such as `65`, `33.0 %`, `fr 83 %`.
+        Such as `65`, `33.0 %`, `fr (83 %)`.
     """
     value = one[side]
     if one["kind"] == "flag":
@@ -75,7 +75,7 @@ def typical(one: Mapping[str, Any], side: str) -> str:
     if one["kind"] == "number":
         return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
     shares = {bin["name"]: bin[side] for bin in one["bins"]}
-    return f"{value} {formats.percent(shares[value], 0)}" if value in shares else value
+    return f"{value} ({formats.percent(shares[value], 0)})" if value in shares else value
 
 
 def p_value(value: float) -> str:

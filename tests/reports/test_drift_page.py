@@ -65,7 +65,7 @@ def test_the_page_is_complete_and_drift_comes_first(report):
     order = [text.index(title) for title in ("predicted category", "title missing", "title length")]
     assert order == sorted(order)
     assert "missing: 10 Books for adults" in text
-    assert "10 75 %" in text
+    assert "10 (75 %)" in text
     assert "Not measured: brightness and colour." in text
     assert "<b>" not in page
     assert "http" not in page  # it needs no other file
