@@ -85,19 +85,31 @@ def measured(subject: str, what: str) -> tuple[float, int]:
 
 
 def table() -> str:
-    """Format the estimates as a Markdown table."""
+    """Format the estimates as a Markdown table; some may not be measured."""
     header = f"|  | core-hours | hours on {CORES} cores | read | written |"
     lines = [header, "| --- | ---: | ---: | ---: | ---: |"]
-    text = measured("text", "text read")[0]
     for work in WORKS:
-        rate, cores = measured(work.subject, work.rate)
-        hours = PRODUCTS * cores / rate / 3600
-        read = text * work.text + IMAGE * work.image
-        written = measured(work.subject, work.size)[0]
-        cells = [work.what, format_hours(hours), format_hours(hours / CORES)]
-        cells += [size(PRODUCTS * each) for each in (read, written)]
-        lines.append(f"| {' | '.join(cells)} |")
+        try:
+            cells = estimate(work)
+        except KeyError:
+            cells = ["not measured", "", "", ""]
+        lines.append(f"| {' | '.join([work.what, *cells])} |")
     return "\n".join(lines) + "\n"
+
+
+def estimate(work: Work) -> list[str]:
+    """Format the core-hours of a work, its hours on `CORES`, and what it reads and writes.
+
+    Raises:
+        KeyError: If it has not been measured.
+    """
+    rate, cores = measured(work.subject, work.rate)
+    hours = PRODUCTS * cores / rate / 3600
+    text = measured("text", "text read")[0] if work.text else 0
+    read = text + IMAGE * work.image
+    written = measured(work.subject, work.size)[0]
+    times = [format_hours(hours), format_hours(hours / CORES)]
+    return times + [size(PRODUCTS * each) for each in (read, written)]
 
 
 def format_hours(hours: float) -> str:
