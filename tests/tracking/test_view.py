@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+from functools import partial
 
 import pytest
 from repository import ROOT
@@ -68,7 +69,13 @@ def shown(project):
     command = [sys.executable, "-m", "rakuten", "ui", "--port", str(free_port())]
     environment = {name: os.environ[name] for name in os.environ.keys() - DISPLAYS}
     environment |= {"PYTHONPATH": str(ROOT), "http_proxy": "http://127.0.0.1:9"}  # nobody there
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
+    with subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=environment,
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # as from a terminal
+    ) as process:
         found = ""
         while not (match := re.search(r"^MLflow: (http\S+)", found, re.MULTILINE)):
             line = process.stdout.readline()
