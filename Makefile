@@ -112,12 +112,8 @@ check: $(VENV)/installed-dev  ## lint, check import layers and types, run the qu
 	mypy
 	python -m pytest
 
-# The tests at scale use the clone that the slow tests have built.
-test: check $(VENV)/installed-scale  ## run `make check`, the slow tests, and those at scale
-	folder=$$(mktemp -d) && python -m pytest -m slow -rs -n 3 --dist load --maxschedchunk 1 \
-		--basetemp "$$folder/tests" && \
-		BUILT_REPOSITORY="$${BUILT_REPOSITORY:-$$folder/tests/built here/rakuten}" \
-		$(MAKE) --no-print-directory test-scale && rm -rf "$$folder"
+test: check  ## run `make check`, then the slow tests
+	python -m pytest -m slow -rs -n 3 --dist load --maxschedchunk 1
 
 test-scale: $(VENV)/installed-scale  ## run the tests with Ray, Spark (needs Java) and an S3 server
 	python -m pytest -m scale -rs -n 0
