@@ -70,7 +70,6 @@ def report(declared: Search, measured: list[search.Measured], seed: int) -> str:
             figures = f"{one.mean:.4f}"
             figures += "" if math.isnan(one.deviation) else f" ± {one.deviation:.4f}"
         setting = "  ".join(f"{name}={value}" for name, value in one.setting.items())
-        setting += "  (params.yaml)" if one.setting == declared.present else ""
         lines.append(f"  {one.name:<{width}}  {figures}  {setting}")
     if len(measured) < declared.trials:
         lines.append(f"{len(measured)} settings seem to be all that the ranges contain")
