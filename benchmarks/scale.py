@@ -58,9 +58,9 @@ WIDTH = 512
 def ray(transform: Transform, products: Path, images: Path | None, out: Path) -> Recorded:
     """Compute a transform with Ray on all CPUs, into an empty folder."""
     recorded = Recorded(transform, Path(tempfile.mkdtemp(dir=out.parent)) / "marks")
-    request = engine.Request(str(products), str(out), images and str(images), restart=True)
-    with cluster(CPUS):
-        engine.run(request, recorded)
+    read = str(products), str(out), images and str(images)
+    with cluster(CPUS) as address:
+        engine.run(engine.Request(*read, address=address), recorded)
     return recorded
 
 
@@ -194,9 +194,10 @@ def scheduled(table: Path, count: int, width: int = 0) -> measure.Row:
         begun.mkdir()
         simulated = Simulated("", 1, rows, width=width, folder=str(begun), workers=count)
         recorded = Recorded(simulated, Path(name, "marks"))
-        with cluster(count):
+        with cluster(count) as address:
+            request = engine.Request(str(products), f"{name}/out", None, address=address)
             before = cpu_seconds()
-            engine.run(engine.Request(str(products), f"{name}/out", None), recorded)
+            engine.run(request, recorded)
             driver = cpu_seconds() - before
             head = ray_seconds()
         seconds, computed = recorded.between()
@@ -223,10 +224,10 @@ def memory(short: bool) -> list[measure.Row]:
         done = threading.Event()
         out = folder / "out"
         watching = threading.Thread(target=watch_memory, args=(seen, done, out / "predictions"))
-        with cluster(CPUS):
+        with cluster(CPUS) as address:
             watching.start()
             try:
-                engine.run(engine.Request(str(products), str(out), None),
+                engine.run(engine.Request(str(products), str(out), None, address=address),
                            Simulated("", 1, 32 * CHUNK, cost=0))  # fmt: skip
             finally:
                 done.set()

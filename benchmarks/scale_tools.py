@@ -1,6 +1,5 @@
 """Tools of the benchmarks of Ray: recorded and simulated transforms, clusters, catalogues."""
 
-import logging
 import os
 import time
 from collections.abc import Iterator, Sequence
@@ -168,22 +167,17 @@ def started(folder: str) -> int:
 
 
 @contextmanager
-def cluster(cpus: int) -> Iterator[None]:
-    """Start Ray on this machine with a number of CPUs, real or declared."""
-    ray = import_ray()
-    ray.init(
-        address="local",
-        num_cpus=cpus,
-        object_store_memory=256 << 20,
-        include_dashboard=False,
-        log_to_driver=False,
-        logging_level="ERROR",
-    )
-    logging.getLogger("ray.data").setLevel(logging.CRITICAL)
+def cluster(cpus: int) -> Iterator[str]:
+    """Start Ray on this machine with a number of CPUs, real or declared; yield its address."""
+    import_ray()
+    from ray.cluster_utils import Cluster  # an optional package
+
+    node = {"num_cpus": cpus, "object_store_memory": 256 << 20, "include_dashboard": False}
+    nodes = Cluster(initialize_head=True, head_node_args=node)
     try:
-        yield
+        yield nodes.address
     finally:
-        ray.shutdown()
+        nodes.shutdown()
 
 
 def texts(folder: Path, count: int) -> Path:

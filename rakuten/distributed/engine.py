@@ -6,7 +6,6 @@ repeat a partition that ends every process without end, so such a partition is l
 """
 
 import contextlib
-import gc
 import logging
 import tempfile
 from collections.abc import Generator, Iterator, Sequence
@@ -96,12 +95,8 @@ def run(request: Request, transform: Transform) -> Summary:
 
 @contextlib.contextmanager
 def _cluster(address: str | None) -> Iterator[Ray]:
-    """Connect to a cluster, or start one on this machine; a connection that exists is kept."""
+    """Connect to a cluster, or start one on this machine; the end of it ends all actors."""
     ray = import_ray()
-    if ray.is_initialized():
-        gc.collect()  # ends the actors of a run that failed: Ray Data holds them in cycles
-        yield ray
-        return
     # None would mean RAY_ADDRESS or any cluster that runs on this machine.
     try:
         ray.init(

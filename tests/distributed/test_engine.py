@@ -55,10 +55,13 @@ def cluster():
     nodes = Cluster(
         initialize_head=True, head_node_args=node | {"num_cpus": 2, "_system_config": settings}
     )
-    ray.init(address=nodes.address, log_to_driver=False, logging_level="ERROR")
     yield nodes
-    ray.shutdown()
     nodes.shutdown()
+
+
+def run(cluster, request, transform):
+    """Run a transform; the connection, and with it every actor, ends with the run."""
+    return engine.run(replace(request, address=cluster.address), transform)
 
 
 def local(source, folder, monkeypatch, *, images=None):
@@ -116,7 +119,7 @@ def test_faulty_rows_give_the_values_and_errors_of_one_process(
     expected = local(source, tmp_path, monkeypatch, images=images)
     out = tmp_path / "out"
     transform = ToyPrediction(str(tmp_path), 3, chunk=4, partition=8)
-    summary = engine.run(engine.Request(str(source), str(out), str(images)), transform)
+    summary = run(cluster, engine.Request(str(source), str(out), str(images)), transform)
     assert summary == expected[2]
     check(out, expected)
     found = pd.read_parquet(out / "errors").set_index("index")["reason"]
@@ -144,20 +147,20 @@ def test_images_are_found_by_the_rule_of_one_process(cluster, tmp_path, monkeypa
     out = tmp_path / "out"
     transform = ToyPrediction(str(tmp_path), 3, chunk=4, partition=4)
     request = engine.Request(str(source), str(out), str(images))
-    assert engine.run(request, transform) == expected[2]
+    assert run(cluster, request, transform) == expected[2]
     check(out, expected)
 
     changed = next(images.glob("*.JPEG"))
     os.utime(changed, ns=(0, changed.stat().st_mtime_ns + 1))
     with pytest.raises(InputError, match="images differ"):
-        engine.run(request, transform)
+        run(cluster, request, transform)
 
     others = tmp_path / "others"
     others.mkdir()
     (others / "photo.jpg").write_bytes(b"1")
     message = r"none of the images that rows name: the first is image_50_product_0\.jpg, present"
     with pytest.raises(InputError, match=message):
-        engine.run(replace(request, images=str(others), out=str(tmp_path / "b")), transform)
+        run(cluster, replace(request, images=str(others), out=str(tmp_path / "b")), transform)
 
 
 @pytest.mark.scale
@@ -169,17 +172,17 @@ def test_the_next_run_computes_only_the_missing_partitions(cluster, tmp_path, mo
     request = engine.Request(str(source), str(out), None)
     (tmp_path / "fail").touch()
     with pytest.raises(InputError, match=r"a bug.*the same command continues"):
-        engine.run(request, transform)
+        run(cluster, request, transform)
     before = {path: path.stat().st_mtime_ns for path in (out / "predictions").iterdir()}
     assert 0 < len(before) < 6
     assert not json.loads((out / "manifest.json").read_text())["complete"]
     (tmp_path / "fail").unlink()
-    engine.run(request, transform)
+    run(cluster, request, transform)
     first = check(out, expected)
     assert {path: path.stat().st_mtime_ns for path in before} == before
     with pytest.raises(InputError, match="partition differ"):  # its files would repeat rows
-        engine.run(request, replace(transform, partition=8))
-    engine.run(replace(request, restart=True), transform)
+        run(cluster, request, replace(transform, partition=8))
+    run(cluster, replace(request, restart=True), transform)
     assert check(out, expected) == first  # the same bytes
 
 
@@ -195,14 +198,14 @@ def test_features_of_a_killed_and_a_failed_run_are_those_of_one_process(cluster,
     (tmp_path / "crash").touch()
     (tmp_path / "fail").touch()
     with pytest.raises(InputError, match=r"a bug.*the same command continues"):
-        engine.run(request, transform)
+        run(cluster, request, transform)
     assert not (tmp_path / "crash").exists()
     before = {path: path.stat().st_mtime_ns for path in (out / "features").iterdir()}
     assert 0 < len(before) < 6
     (tmp_path / "fail").unlink()
     for file in tmp_path.glob("*.calls"):
         file.unlink()
-    summary = engine.run(request, transform)
+    summary = run(cluster, request, transform)
     assert summary == prediction_files.Summary(products=43, missing_images=23, bad_rows=4)
     assert {path: path.stat().st_mtime_ns for path in before} == before
     computed = {one for file in tmp_path.glob("*.calls") for one in file.read_text().split()}
@@ -244,7 +247,7 @@ def test_each_actor_gets_one_gpu_if_there_are_any(cluster, tmp_path):
     try:
         transform = ToyEncoding(str(tmp_path), SPEC, section("original"), chunk=4, partition=4)
         images = str(tmp_path / "images")
-        engine.run(engine.Request(str(source), str(tmp_path / "out"), images), transform)
+        run(cluster, engine.Request(str(source), str(tmp_path / "out"), images), transform)
     finally:
         cluster.remove_node(node)
     devices = [path.name.split(".")[1] for path in tmp_path.glob("*.device")]
@@ -265,9 +268,8 @@ def test_rows_that_always_end_their_process_are_left_out(cluster, tmp_path):
     with pytest.raises(
         InputError, match=r"2 of 10 partitions could not be computed, the first is "
     ) as error:
-        engine.run(engine.Request(str(source), str(out), None), transform)
+        run(cluster, engine.Request(str(source), str(out), None), transform)
     assert "part-000000000016.parquet: rows 17 to 18 of" in str(error.value)
-    del error  # its traceback holds actors
     names = [path.name for path in sorted((out / "predictions").iterdir())]
     assert names == [
         f"part-{first:012d}.parquet" for first in range(0, 20, 2) if first not in (16, 18)
@@ -277,7 +279,7 @@ def test_rows_that_always_end_their_process_are_left_out(cluster, tmp_path):
     clean = source.read_bytes().replace(b"Crash in", b"Plain in").replace(b"Crash", b"Plain")
     source.write_bytes(clean)
     with pytest.raises(InputError, match="input differ"):
-        engine.run(engine.Request(str(source), str(out), None), transform)
+        run(cluster, engine.Request(str(source), str(out), None), transform)
 
 
 @pytest.mark.scale
@@ -306,7 +308,7 @@ def test_no_row_is_lost_or_repeated_when_a_process_and_a_machine_die(
     killer = threading.Thread(target=kill, daemon=True)
     killer.start()
     transform = ToyPrediction(str(tmp_path), 3, chunk=4, partition=8, pause=0.4)
-    summary = engine.run(engine.Request(str(source), str(out), str(images)), transform)
+    summary = run(cluster, engine.Request(str(source), str(out), str(images)), transform)
     killer.join()
     assert len(killed) == 2
     assert summary == expected[2]
@@ -320,7 +322,7 @@ def test_workers_predict_from_text_and_image_without_tensorflow(
     source, images = catalogue(tmp_path, 6), str(tmp_path / "images")
     package = str(built_repository / "build/package")
     transform = ListingPrediction(package, 3, folder=str(tmp_path))
-    summary = engine.run(engine.Request(str(source), str(tmp_path / "out"), images), transform)
+    summary = run(cluster, engine.Request(str(source), str(tmp_path / "out"), images), transform)
     assert summary.missing_images == 4
     (path,) = tmp_path.glob("*.modules")
     modules = path.read_text().split()

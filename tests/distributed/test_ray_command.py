@@ -26,7 +26,7 @@ def test_a_long_temporary_folder_is_an_error_with_a_remedy(tmp_path, monkeypatch
     def init(**_):
         raise ValueError("validate_socket_filename failed: AF_UNIX path length cannot exceed 107")
 
-    fake = SimpleNamespace(is_initialized=lambda: False, init=init)
+    fake = SimpleNamespace(init=init)
     monkeypatch.setattr(engine, "import_ray", lambda: fake)
     source = catalogue(tmp_path, 2)
     (tmp_path / "nltk").mkdir()
