@@ -112,11 +112,11 @@ check: $(VENV)/installed-dev  ## lint, check import layers and types, run the qu
 	mypy
 	python -m pytest
 
-test: check  ## run `make check`, then the slow tests
-	python -m pytest -m slow -rs -n 3 --dist load --maxschedchunk 1
+test: check $(VENV)/installed-scale  ## run `make check`, then the slow tests and those at scale
+	python -m pytest -m "slow or scale" -rs -n 3 --dist loadgroup --no-loadscope-reorder
 
 test-scale: $(VENV)/installed-scale  ## run the tests with Ray, Spark (needs Java) and an S3 server
-	python -m pytest -m scale -rs -n 0
+	python -m pytest -m scale -rs
 
 bench: $(VENV)/installed-dev  ## measure speed and memory: reports/benchmarks.md (minutes)
 	python -m benchmarks

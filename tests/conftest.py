@@ -1,6 +1,5 @@
 """Fixtures shared by the tests."""
 
-import itertools
 import os
 import shutil
 from pathlib import Path
@@ -21,20 +20,23 @@ CHROMIUM_FLAGS = [
 ]
 
 
+@pytest.hookimpl(trylast=True)  # when other tests are deselected
 def pytest_collection_modifyitems(items):
     """Run the longest tests first, so that no process waits long for another at the end.
 
-    Each process gets two tests at the start: one of the longest, and one of the others.
+    One process builds `built_repository` for its first test. The others begin with the tests that
+    do not need it.
     """
-    items.sort(key=lambda item: -max(_minutes(item)))
-    processes = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
-    longest, others = items[:processes], items[processes : 2 * processes]
-    if len(others) == processes and max(_minutes(items[0])):
-        items[: 2 * processes] = itertools.chain(*zip(longest, reversed(others), strict=True))
+    items.sort(key=lambda item: -_minutes(item))
+    waiting = [item for item in items if "repro_log" in item.fixturenames]
+    others = [item for item in items if "repro_log" not in item.fixturenames]
+    # A process gets two tests at the start: beside the longest, the shortest of the others.
+    items[:] = [*waiting[:1], *others[-1:], *others[:-1], *waiting[1:]] if waiting else others
 
 
 def _minutes(item):
-    return [mark.kwargs.get("minutes", 0) for mark in item.iter_markers("slow")] or [0]
+    marks = [*item.iter_markers("slow"), *item.iter_markers("scale")]
+    return max((mark.kwargs.get("minutes", 0) for mark in marks), default=0)
 
 
 @pytest.fixture(autouse=True)

@@ -16,6 +16,8 @@ from rakuten.sample.catalogue import write_sample
 from rakuten.serving import batch_prediction, drift_input, drift_reference
 from rakuten.text.language import detect_language
 
+pytestmark = pytest.mark.xdist_group("drift")  # its tests share fixtures that take long
+
 DRAWS, DRAWN, CHANGED = 20, 500, 300
 
 

@@ -85,6 +85,7 @@ def follow(project, titles):
     stage("resources", project)
 
 
+@pytest.mark.slow
 def test_encoders_are_added_by_the_recipe(project):
     """Embeddings of the small networks: the mean colour, and the length of the text."""
     write_encoder(project / "models/my_encoder.onnx", size=224, name="image_embeds")

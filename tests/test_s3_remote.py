@@ -16,6 +16,8 @@ from rakuten.serving import package
 
 boto3 = pytest.importorskip("boto3", reason="make test-scale installs it")
 
+pytestmark = pytest.mark.xdist_group("s3")  # its tests share fixtures that take long
+
 BUCKET = "rakuten-dvc"
 FILES = ["X_train.csv", "Y_train.csv", "dataset.json", "images.zip"]
 
@@ -87,7 +89,7 @@ def origin(bucket, tmp_path_factory):
     return folder
 
 
-@pytest.mark.scale
+@pytest.mark.scale(minutes=2)
 def test_pushed_data_are_pulled_in_whole_or_in_part(bucket, origin, tmp_path):
     _, objects = bucket
     tracked = storage.read_yaml(origin / "data.dvc")["outs"][0]["md5"]

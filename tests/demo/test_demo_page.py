@@ -30,6 +30,7 @@ from rakuten import storage
 slow = pytest.mark.slow
 
 
+@pytest.mark.slow
 def test_without_a_build_the_page_says_what_to_run(tmp_path, monkeypatch):
     from streamlit.testing.v1 import AppTest
 

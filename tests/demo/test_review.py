@@ -82,6 +82,7 @@ def test_suspects_are_listed_page_by_page(folder):
     assert "Titre 10" in text(page)
 
 
+@pytest.mark.slow
 def test_two_sessions_correct_withdraw_and_download(folder):
     first, second = open_page(), open_page()
     correct(first, 0, 2905)

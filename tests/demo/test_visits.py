@@ -132,6 +132,7 @@ def text(page):
     return "\n".join(one.proto.body for one in page.get("html"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("clicked", [False, True])
 @pytest.mark.parametrize(
     "after", [BOOK, {1: ("Un livre", "")}], ids=["other ids", "other products with the same ids"]
@@ -162,6 +163,7 @@ def test_a_reviewer_corrects_the_label_of_an_example(disk, monkeypatch):
     assert "Corrigée" in text(page)
 
 
+@pytest.mark.slow
 def test_a_form_with_an_example_that_a_rebuild_replaced_can_be_sent(disk):
     disk.write(build(POOL))
     page = open_page()
@@ -181,6 +183,7 @@ def send(page):
     button.click().run()
 
 
+@pytest.mark.slow
 def test_an_example_with_a_long_description_stays_an_example(disk):
     disk.write(build({1: ("Piscine", "x" * (page_classify.MAX_DESCRIPTION + 1))}))
     page = open_page()
@@ -189,6 +192,7 @@ def test_an_example_with_a_long_description_stays_an_example(disk):
     assert page.session_state.request.example == 1
 
 
+@pytest.mark.slow
 def test_a_model_that_a_rebuilt_package_lacks_is_not_compared(disk):
     disk.write(build(POOL))
     page = open_page()

@@ -39,6 +39,8 @@ from rakuten.serving.errors import InputError
 from rakuten.serving.product_tables import open_table, read_rows
 from rakuten.text import tfidf
 
+pytestmark = pytest.mark.xdist_group("ray engine")  # its tests share fixtures that take long
+
 STORE = 200 << 20  # bytes of Ray's shared memory
 
 
@@ -98,7 +100,7 @@ def check(out, expected):
     return manifest
 
 
-@pytest.mark.scale
+@pytest.mark.scale(minutes=3)
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])
 def test_faulty_rows_give_the_values_and_errors_of_one_process(
     cluster, tmp_path, monkeypatch, suffix

@@ -23,6 +23,8 @@ from rakuten import storage
 pytest.importorskip("ray", reason="make test-scale installs it")
 pytest.importorskip("moto", reason="make test-scale installs it")
 
+pytestmark = pytest.mark.xdist_group("ray cluster")  # its tests share fixtures that take long
+
 FILES, ROWS = 6, 12  # a partition never spans two files
 NODE = ["--num-cpus", "2", "--object-store-memory", str(200 << 20), "--disable-usage-stats"]
 ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
@@ -148,7 +150,7 @@ def actors(node):
     return found
 
 
-@pytest.mark.scale
+@pytest.mark.scale(minutes=5)
 def test_the_classifier_on_s3_and_two_nodes_of_which_one_dies(
     built_repository, catalogue, nodes, tmp_path
 ):

@@ -98,6 +98,7 @@ def naive_resnet50(pixels, weights):
     return x.mean(axis=(1, 2))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_features_equal_a_plain_implementation(name, extractors, all_weights, pixels):
     found = extractors(name)(pixels[:2])
@@ -265,6 +266,7 @@ def test_precision_keeps_the_direction_of_features(pinned_weights, precision):
     assert cosines(exact, quantized).min() > 0.99
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", backbones.PRECISIONS)
 def test_features_depend_on_the_image_alone(all_weights, pixels, precision):
     """Order, position in the batch and the other images do not change a bit."""

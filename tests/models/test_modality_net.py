@@ -39,6 +39,7 @@ def out_of_fold(examples, groups=GROUPS, folds=2):
     return modality_net.out_of_fold(NET, examples, groups, SETTINGS, folds=folds, epochs=3, seed=1)
 
 
+@pytest.mark.slow
 def test_out_of_fold_outputs_come_from_a_net_trained_without_the_row():
     examples = small_examples()
     first = out_of_fold(examples)

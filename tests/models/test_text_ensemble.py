@@ -255,6 +255,7 @@ def test_with_one_fold_out_of_fold_scores_are_constant(scores):
     assert np.isfinite(ensemble.probabilities(products)).all()
 
 
+@pytest.mark.slow
 def test_threads_and_another_run_give_the_same_bytes(tmp_path):
     products, labels, folds = catalogue()
     one, two, again = (

@@ -192,6 +192,7 @@ def test_measuring_the_start_does_not_change_the_epochs():
     pd.testing.assert_frame_equal(*trained)
 
 
+@pytest.mark.slow
 def test_without_validation_rows_the_start_is_not_measured():
     net = NETS["dense"](6)
     settings = training.Settings(**SETTINGS | {"epochs": 2})
@@ -252,6 +253,7 @@ def test_a_refit_equals_the_fit_of_a_new_net(name):
         np.testing.assert_array_equal(first, second)
 
 
+@pytest.mark.slow
 def test_the_start_is_measured_without_dropout_on_validation_rows():
     examples = small_examples()
     net = NETS["fusion"](6)

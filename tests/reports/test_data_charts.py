@@ -66,6 +66,7 @@ def test_charts_neither_change_nor_depend_on_matplotlib_settings(tables):
         assert png(data_charts.languages(tables["languages"], DATA)) == usual
 
 
+@pytest.mark.slow
 def test_equal_tables_give_equal_bytes(tables, charts):
     assert png(data_charts.projection(tables["projection"], DATA)) == png(charts["projection"])
 

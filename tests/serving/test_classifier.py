@@ -270,6 +270,7 @@ assert not {{"tensorflow", "keras"}} & set(sys.modules)
 """
 
 
+@pytest.mark.slow
 def test_a_product_with_text_and_image_is_classified_without_tensorflow(package, tmp_path):
     """On the command line; nor do the server, the demo and Ray import it."""
     (tmp_path / "a.jpg").write_bytes(jpeg(colour(3)))
@@ -304,6 +305,7 @@ def run_script(tmp_path, package, *, first="", as_file):
     )
 
 
+@pytest.mark.slow
 def test_images_are_classified_where_tensorflow_was_imported_first(package, tmp_path):
     """ONNX Runtime would crash this process: another one encodes."""
     expected = run_script(tmp_path, package, as_file=False)
@@ -312,6 +314,7 @@ def test_images_are_classified_where_tensorflow_was_imported_first(package, tmp_
     assert found.stdout == expected.stdout, found.stderr
 
 
+@pytest.mark.slow
 def test_a_script_that_cannot_encode_after_tensorflow_gets_the_reason(package, tmp_path):
     """The other process runs the script's imports again, TensorFlow first."""
     found = run_script(tmp_path, package, first="import tensorflow", as_file=True)

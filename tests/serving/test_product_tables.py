@@ -104,6 +104,7 @@ def test_reading_can_start_at_any_row(tmp_path, suffix):
         assert list(read_rows(table, first, 4)) == rows[first : first + 4]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])
 def test_memory_does_not_grow_with_the_file(tmp_path, suffix):
     frame = pd.DataFrame({"designation": ["a text of some length " * 20] * 20_000})  # 9 MB

@@ -227,6 +227,7 @@ assert not {{"tensorflow", "keras"}} & set(sys.modules)
 """
 
 
+@pytest.mark.slow
 def test_the_fusion_net_predicts_without_tensorflow(written):
     code = CODE.format(package=str(written), image=jpeg())
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)

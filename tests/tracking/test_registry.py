@@ -297,6 +297,7 @@ def test_packages_with_other_test_products_are_not_compared(packaged, mirror, ca
     assert "different categories" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_sync_restores_the_champion(
     packaged, mirror, empty_store, tmp_path_factory, monkeypatch, capsys
 ):
@@ -339,6 +340,7 @@ def test_sync_restores_the_champion(
     assert "reports/champion.json cannot be read" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_champion_that_another_clone_promoted_stays(packaged, mirror, capsys):
     main(["promote"])
     kept = record(packaged)

@@ -21,6 +21,8 @@ from rakuten.tracking import search_command
 from rakuten.tracking.search import Measured
 from rakuten.tracking.search_file import Search
 
+pytestmark = pytest.mark.xdist_group("search")  # its tests share fixtures that take long
+
 STAGE = """
 import json, os, time
 from pathlib import Path

@@ -88,7 +88,7 @@ def submit(code, folder):
     )  # fmt: skip
 
 
-@pytest.mark.scale
+@pytest.mark.scale(minutes=4)
 @pytest.mark.skipif(
     shutil.which("java") is None and "CI" not in os.environ,
     reason="Spark needs Java 17: apt-get install default-jre-headless",

@@ -65,6 +65,7 @@ def write_experiment(project, name, **options):
     git(project, "checkout", "-q", "-")
 
 
+@pytest.mark.slow
 def test_epoch_0_is_logged_beside_the_metrics(project, mirror):
     write_project(project, first_epoch=0)
     commit(project)
