@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from rakuten.data.examples import Examples, side_by_side
+from rakuten.data.examples import Examples
 from rakuten.determinism import keras
 from rakuten.models import calibration, late_fusion
 from rakuten.models.calibration import Calibration
@@ -71,11 +71,12 @@ def add_single_modalities(
 
     Args:
         sides: Outputs of the text net and the image net, each as returned by `held_out`.
-        examples: The same n products.
+        examples: The same n products, with the features of `side_by_side`.
 
     Returns:
-        Both with 2 m more rows, where m train rows have both modalities. The features are those of
-        `side_by_side`, with zeros in place of the missing hidden layer.
+        The present and probabilities of both sides, and the examples, with 2 m more rows, where m
+        train rows have both modalities. The features have zeros in place of the missing hidden
+        layer.
     """
     text, image = (side["present"] for side in sides)
     both = np.flatnonzero((examples.parts == "train") & text & image)
@@ -85,16 +86,20 @@ def add_single_modalities(
     kept[1, n : n + m] = False
     kept[0, n + m :] = False
     extended = [
-        {
-            "ids": side["ids"][rows],
-            "present": side["present"][rows] & keep,
-            "probabilities": side["probabilities"][rows],
-            "hidden": side["hidden"][rows] * keep[:, None],
-        }
+        {"present": side["present"][rows] & keep, "probabilities": side["probabilities"][rows]}
         for side, keep in zip(sides, kept, strict=True)
     ]
-    inputs = side_by_side(*extended)
-    return extended, Examples(**inputs, labels=examples.labels[rows], parts=examples.parts[rows])
+    features = examples.features_of(rows)
+    width = sides[0]["hidden"].shape[1]
+    features[n : n + m, width:] = 0
+    features[n + m :, :width] = 0
+    return extended, Examples(
+        ids=examples.ids[rows],
+        features=features,
+        present=extended[0]["present"] | extended[1]["present"],
+        labels=examples.labels[rows],
+        parts=examples.parts[rows],
+    )
 
 
 def start(
@@ -114,9 +119,10 @@ def start(
 
     Args:
         model: A net of `nets.fusion_net`, not trained; changed in place.
-        sides: Outputs of the text net and the image net, as for `add_single_modalities`.
+        sides: present and probabilities of the text net and the image net, as returned by
+            `add_single_modalities`.
         weights: Weights of the same nets, see `nets.weights`.
-        examples: The same products.
+        examples: The same products, with both hidden layers side by side as features.
         bias_l2: L2 penalty on the category biases, see `calibration.fit`.
 
     Returns:
@@ -142,15 +148,17 @@ def start(
         for side, (_, bias) in zip(sides, heads, strict=True)
     ]
     fitted = calibration.fit(scores, examples.labels[train], bias_l2=bias_l2)
-    x = _set_identity(
-        model.get_layer("input_norm"), side_by_side(*sides)["features"][train], inputs
-    )
+    x = examples.features_of(train)  # a copy; changed in place, since it can be large
+    _set_identity(model.get_layer("input_norm"), x, inputs)
     for name, norm in (("first_hidden", "first_norm"), (HIDDEN, "norm")):
         layer = model.get_layer(name)
         kernel, bias = layer.get_weights()
         kernel[:, :inputs] = np.eye(len(kernel), inputs)
         layer.set_weights([kernel, bias])
-        x = _set_identity(model.get_layer(norm), np.maximum(x @ kernel + bias, 0), inputs)
+        x = x @ kernel
+        x += bias
+        np.maximum(x, 0, out=x)
+        _set_identity(model.get_layer(norm), x, inputs)
     kernel, _ = model.get_layer("probabilities").get_weights()
     kernel[:] = 0
     sums = [weight * head for weight, (head, _) in zip(fitted.weights, heads, strict=True)]
@@ -159,11 +167,14 @@ def start(
     return fitted
 
 
-def _set_identity(layer: keras.Layer, x: np.ndarray, columns: int) -> np.ndarray:
-    """Set a batch normalization to the statistics of x, identity in the first columns."""
+def _set_identity(layer: keras.Layer, x: np.ndarray, columns: int) -> None:
+    """Set a batch normalization to the statistics of x, identity in the first columns; apply it."""
     mean, variance = x.mean(axis=0), x.var(axis=0)
     deviation = np.sqrt(variance + layer.epsilon)
     passed_on = np.arange(x.shape[1]) < columns
     gamma, beta = np.where(passed_on, deviation, 1), np.where(passed_on, mean, 0)
     layer.set_weights([gamma, beta, mean, variance])
-    return (gamma * (x - mean) / deviation + beta).astype(np.float32)
+    x -= mean
+    x *= gamma
+    x /= deviation
+    x += beta
