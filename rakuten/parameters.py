@@ -104,6 +104,7 @@ LIMITS: dict[str, Interval | Choice] = {
     "audit.hash_distance": Interval(0, 64, "[]", whole=True),
     "audit.min_structure": Interval(0, 32, "[]", whole=True),
     "robust_*.products": COUNT,
+    "robust_text.train_products": COUNT,
     "drift.psi": POSITIVE,
     "drift.missing": SHARE,
     "drift.alpha": Interval(0, 1, "()"),

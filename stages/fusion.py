@@ -18,13 +18,14 @@ def main() -> None:
         parts = storage.read_table("build/split/parts.parquet")
         weights = [storage.read_arrays(f"build/{name}/weights.npz") for name in NETS]
         known = parts["part"].to_numpy(dtype=str)
-        outputs = (storage.read_arrays(f"build/{name}/outputs.npz") for name in NETS)
-        sides = [fusion.held_out(side, known) for side in outputs]
-        examples = join(products, parts, **side_by_side(*sides))
+        read = (storage.read_arrays(f"build/{name}/outputs.npz") for name in NETS)
+        sides = [fusion.held_out(side, known) for side in read]
+        hidden = side_by_side(*sides)
+        examples = join(products, parts, **hidden)
         log.received(f"{len(examples.rows('train')):,} train rows with text or image")
         baselines = fusion.net_ensemble(sides, examples, **start)
         storage.write_arrays("build/fusion/baselines.npz", **baselines)
-        model = nets.fusion_net(examples.features.shape[1], **net, seed=seed)
+        model = nets.fusion_net(hidden["features"].shape[1], **net, seed=seed)
         sides, augmented = fusion.add_single_modalities(sides, examples)
         fusion.start(model, sides, weights, augmented, **start)
         with runs.live_run("fusion") as run, log.timed("fit_seconds"):

@@ -19,7 +19,7 @@ def main() -> None:
         stored = image_ensemble.read("build/image_ensemble")
         fusion = calibration.read("build/late_fusion")
         examples = join(table, parts, features["ids"], features["present"], None)
-        rows = robustness.choose(examples, max_products=options["products"], seed=seed)
+        rows = robustness.choose(examples, "test", max_products=options["products"], seed=seed)
         log.received(f"{len(rows):,} test products with an image")
 
         names = products.image_names(table.iloc[rows])

@@ -21,12 +21,13 @@ def main() -> None:
         stored = text_ensemble.read("build/text_ensemble", text_ensemble.Settings(**section))
         fusion = calibration.read("build/late_fusion")
         examples, texts = text_ensemble.join(products, parts, vectors)
-        rows = robustness.choose(examples, max_products=options["products"], seed=seed)
+        rows = robustness.choose(examples, "test", max_products=options["products"], seed=seed)
         log.received(f"{len(rows):,} test products with text")
 
-        groups, copies = parts["group"].to_numpy(), options["augmented_copies"]
+        groups = parts["group"].to_numpy()
+        limits = {"copies": options["augmented_copies"], "max_products": options["train_products"]}
         trained = text_trainings(
-            stored, texts, examples, groups, copies=copies, seed=seed, threads=threads
+            stored, texts, examples, groups, **limits, seed=seed, threads=threads
         )
         encode_texts = partial(encoder.encode, encoder.find(encode["encoder"]), threads=threads)
         by_image = late_fusion.masked(image, examples, rows)

@@ -21,18 +21,19 @@ Models = dict[tuple[str, str], Callable[[str], np.ndarray]]
 probabilities float32 (n, 27) of the perturbed products."""
 
 
-def choose(examples: Examples, *, max_products: int, seed: int) -> np.ndarray:
-    """Draw test products that have a modality.
+def choose(examples: Examples, part: str, *, max_products: int, seed: int) -> np.ndarray:
+    """Draw products of a part that have a modality.
 
     Args:
         examples: n products.
+        part: One of `PARTS`.
         max_products: Maximum number of products.
         seed: Seed of the draw.
 
     Returns:
         int64 (m,), positions, ascending.
     """
-    rows = examples.rows("test")
+    rows = examples.rows(part)
     return np.sort(np.random.default_rng(seed).permutation(rows)[:max_products])
 
 

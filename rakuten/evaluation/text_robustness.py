@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 
 from rakuten.data import splits
 from rakuten.data.examples import Examples
+from rakuten.evaluation import robustness
 from rakuten.evaluation.robustness import NONE, Models
 from rakuten.models import late_fusion, text_ensemble
 from rakuten.models.calibration import Calibration
@@ -25,10 +26,14 @@ def text_trainings(
     groups: np.ndarray,
     *,
     copies: int,
+    max_products: int,
     seed: int,
     threads: int,
 ) -> dict[str, TextEnsemble]:
-    """Fit the text ensemble on augmented texts, for comparison with the stored one.
+    """Fit the text ensemble on augmented texts, for comparison with one on plain texts.
+
+    A fit on copies takes as many times the memory. If the train part is too large for it, both are
+    fitted on the same draw of train products.
 
     Args:
         stored: The text ensemble.
@@ -36,20 +41,31 @@ def text_trainings(
         examples: The same n products; those of the train part that have a text are fitted on.
         groups: int64 (n,), equal for duplicates.
         copies: Perturbed copies of each train product.
-        seed: Seed of the folds, the SVM's row order and the copies.
+        max_products: Maximum number of train products that are copied.
+        seed: Seed of the draw, the folds, the SVM's row order and the copies.
         threads: Number of concurrent fits.
 
     Returns:
-        Ensembles by the name of their training: "plain", the stored one, and "augmented".
+        Ensembles by the name of their training: "plain", the stored one, and "augmented"; after a
+        draw of 10,000 products, "plain", "plain, 10,000 products" and "augmented, 10,000 products".
     """
-    settings = replace(stored.settings, augmented_copies=copies)
-    train = examples.rows("train")
+    train = robustness.choose(examples, "train", max_products=max_products, seed=seed)
     labels = examples.labels[train]
-    folds = splits.folds(labels, groups[train], count=settings.folds, seed=seed)
-    augmented, _ = text_ensemble.fit(
-        texts.take(train), labels, folds, settings, seed=seed, threads=threads
+    whole = len(train) == len(examples.rows("train"))
+    fit = partial(
+        text_ensemble.fit,
+        texts.take(train),
+        labels,
+        splits.folds(labels, groups[train], count=stored.settings.folds, seed=seed),
+        seed=seed,
+        threads=threads,
     )
-    return {"plain": stored, "augmented": augmented}
+    augmented, _ = fit(replace(stored.settings, augmented_copies=copies))
+    if whole:
+        return {"plain": stored, "augmented": augmented}
+    drawn, _ = fit(stored.settings)
+    name = f"{len(train):,} products"
+    return {"plain": stored, f"plain, {name}": drawn, f"augmented, {name}": augmented}
 
 
 def text_models(

@@ -148,7 +148,7 @@ def start(
         for side, (_, bias) in zip(sides, heads, strict=True)
     ]
     fitted = calibration.fit(scores, examples.labels[train], bias_l2=bias_l2)
-    x = examples.features_of(train)  # a copy; changed in place, since it can be large
+    x = np.asarray(examples.features_of(train))  # a copy; changed in place, since it can be large
     _set_identity(model.get_layer("input_norm"), x, inputs)
     for name, norm in (("first_hidden", "first_norm"), (HIDDEN, "norm")):
         layer = model.get_layer(name)

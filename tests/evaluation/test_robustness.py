@@ -1,5 +1,6 @@
 import io
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from rakuten.data.examples import Examples
 from rakuten.evaluation import image_robustness, robustness, text_robustness
 from rakuten.image import preprocessing
 from rakuten.image.preprocessing import Preparation
-from rakuten.models import image_ensemble
+from rakuten.models import image_ensemble, text_ensemble
 from rakuten.models.calibration import Calibration
 from rakuten.models.text_ensemble import Texts
 
@@ -45,23 +46,26 @@ def image_file(seed=0, form="JPEG"):
 def test_only_test_products_with_the_modality_are_drawn():
     some = examples()
     eligible = np.flatnonzero((some.parts == "test") & some.present)
-    rows = robustness.choose(some, max_products=10, seed=1)
+    rows = robustness.choose(some, "test", max_products=10, seed=1)
     assert len(rows) == len(set(rows)) == 10
     assert set(rows) < set(eligible)
     assert (np.diff(rows) > 0).all()
-    np.testing.assert_array_equal(robustness.choose(some, max_products=10_000, seed=1), eligible)
+    np.testing.assert_array_equal(
+        robustness.choose(some, "test", max_products=10_000, seed=1), eligible
+    )
 
 
 def test_the_seed_determines_the_draw():
     draws = [
-        robustness.choose(examples(), max_products=10, seed=seed).tolist() for seed in (1, 1, 2)
+        robustness.choose(examples(), "test", max_products=10, seed=seed).tolist()
+        for seed in (1, 1, 2)
     ]
     assert draws[0] == draws[1] != draws[2]
 
 
 def test_a_draw_without_test_products_is_empty():
     none = Examples(np.arange(3), None, np.ones(3, bool), np.zeros(3, int), np.array(["train"] * 3))
-    assert robustness.choose(none, max_products=5, seed=0).shape == (0,)
+    assert robustness.choose(none, "test", max_products=5, seed=0).shape == (0,)
 
 
 @pytest.mark.parametrize("name", image_robustness.PERTURBATIONS[1:])
@@ -227,6 +231,47 @@ def test_images_are_prepared_like_those_of_the_ensemble():
         means = expected.pixels.reshape(2, -1).mean(axis=1)
         np.testing.assert_allclose(found["average"][:, row, 0], means, rtol=1e-6)
         np.testing.assert_array_equal(found["facts"][:, row], expected.facts)
+
+
+def test_both_trainings_on_texts_use_the_same_draw_of_a_large_train_part():
+    labels = np.arange(48) % 3
+    titles = [f"mot{label} autre{row % 5}" for row, label in enumerate(labels)]
+    texts = Texts(np.arange(48), titles, [""] * 48, {})
+    settings = text_ensemble.Settings(
+        word_ngrams=1,
+        character_ngrams=3,
+        min_df=1,
+        max_terms=100,
+        linear_svm_c=1.0,
+        vector_scale=1.0,
+        naive_bayes_alpha=0.1,
+        bias_l2=1.0,
+        correction_l2=1.0,
+        folds=2,
+        augmented_copies=0,
+    )
+    train = Examples(np.arange(48), None, np.ones(48, bool), labels, np.array(["train"] * 48))
+
+    def fit(rows):
+        folds = splits.folds(labels[rows], rows, count=2, seed=1)
+        one = texts.take(rows), labels[rows], folds, settings
+        return text_ensemble.fit(*one, seed=1, threads=1)[0]
+
+    stored = fit(np.arange(48))
+    trainings = partial(
+        text_robustness.text_trainings, stored, texts, train, np.arange(48), copies=1, seed=1,
+        threads=1,
+    )  # fmt: skip
+    assert list(trainings(max_products=48)) == ["plain", "augmented"]
+    found = trainings(max_products=30)
+    assert list(found) == ["plain", "plain, 30 products", "augmented, 30 products"]
+    assert found["plain"] is stored
+    drawn = fit(robustness.choose(train, "train", max_products=30, seed=1))
+    np.testing.assert_array_equal(
+        found["plain, 30 products"].probabilities(texts), drawn.probabilities(texts)
+    )
+    augmented = found["augmented, 30 products"].probabilities(texts)
+    assert np.abs(augmented - drawn.probabilities(texts)).max() > 0
 
 
 def test_the_image_ensemble_is_compared_with_one_fitted_without_perturbed_views():

@@ -46,6 +46,17 @@ def test_each_baseline_learns_and_scores_all_27_categories(estimators, as_sparse
         assert timings[f"{name}_items_per_second"] > 0
 
 
+def test_a_forest_is_fitted_in_parts_with_other_trees_in_each():
+    forests = baselines.image_baselines(**IMAGE | {"trees": 2 * baselines.TREES + 10})
+    parts = forests["random_forest"]
+    assert [part.n_estimators for part in parts] == [baselines.TREES, baselines.TREES, 10]
+    assert len({part.random_state for part in parts}) == 3
+    scores = baselines.score({"forest": parts}, separable())[0]["forest"]
+    each = [baselines.score({"forest": [part]}, separable())[0]["forest"] for part in parts]
+    np.testing.assert_allclose(scores, np.mean(each, axis=0), rtol=1e-6)
+    assert (each[0] != each[1]).any()
+
+
 def test_the_same_seed_gives_the_same_scores():
     runs = [baselines.score(baselines.image_baselines(**IMAGE), separable())[0] for _ in range(2)]
     for name in runs[0]:
