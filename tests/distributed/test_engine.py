@@ -351,7 +351,13 @@ def test_the_training_example_of_the_documentation_runs(cluster, tmp_path, monke
         table = pa.table({"index": ids[part], "tokens": tokens[part]})
         output.write(Partition(first, len(table), 0, first), table, [], 0)
     names = {}
-    exec(code, names)
+    import ray
+
+    ray.init(address=cluster.address, log_to_driver=False, logging_level="ERROR")
+    try:
+        exec(code, names)
+    finally:
+        ray.shutdown()
     found = names["model"].predict(
         tfidf.transform(tokens, vocabulary, idf, ngram_max=1, sublinear_tf=False)
     )
