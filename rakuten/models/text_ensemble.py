@@ -253,7 +253,7 @@ def fit(
     fold_ids = np.unique(folds)
     row_sets = [np.arange(len(rows)), *(np.flatnonzero(folds[rows] != fold) for fold in fold_ids)]
     full_fit, *fold_fits = _fit_classifiers(
-        features, labels[rows], row_sets, settings, seed=seed, threads=threads
+        dict(features), labels[rows], row_sets, settings, seed=seed, threads=threads
     )
     scores = [np.zeros((len(labels), NUM_CATEGORIES), np.float32) for _ in full_fit]
     for fold, classifiers in zip(fold_ids, fold_fits, strict=True):
@@ -326,7 +326,7 @@ def _features(
 
 
 def _fit_classifiers(
-    features: Blocks,
+    features: dict[str, np.ndarray | sparse.csr_array],
     labels: np.ndarray,
     kept: Sequence[np.ndarray],
     settings: Settings,
@@ -334,28 +334,30 @@ def _fit_classifiers(
     seed: int,
     threads: int,
 ) -> list[dict[str, Linear]]:
-    """Fit all classifiers on each selection of rows."""
+    """Fit all classifiers on each selection of rows; empty `features`, to have their memory."""
     from sklearn.naive_bayes import MultinomialNB  # lazy: two seconds that prediction saves
 
-    blocks = map(sparse.csr_array, features.values())
-    stacked = sparse.csr_array(sparse.hstack([*blocks], "csr", np.float64))  # liblinear's type
+    bayes: list[dict[str, Linear]] = [{} for _ in kept]
+    for rows, classifiers in zip(kept, bayes, strict=True):
+        for name, block in NAIVE_BAYES.items():
+            estimator = MultinomialNB(alpha=settings.naive_bayes_alpha)
+            slopes, intercept = _fit_linear(estimator, features[block][rows], labels[rows])
+            classifiers[name] = Linear({block: slopes}, intercept)
+    names = list(features)
     ends = np.cumsum([values.shape[1] for values in features.values()])[:-1]
+    blocks = [sparse.csr_array(features.pop(name)) for name in names]
+    stacked = sparse.csr_array(sparse.hstack(blocks, "csr", np.float64))  # liblinear's type
+    del blocks
     # Processes, because liblinear's shuffle has one state per process.
     processes = max(1, min(threads, FIT_MEMORY // (FIT_BYTES * max(1, stacked.nnz))))
     fitted = joblib.Parallel(processes, max_nbytes="1M")(
         joblib.delayed(_fit_svm)(stacked, labels, rows, settings.linear_svm_c, seed)
         for rows in kept
     )
-    found = []
-    for rows, (slopes, intercept) in zip(kept, fitted, strict=True):
-        parts = zip(features, np.split(slopes, ends), strict=True)
-        classifiers = {"svm": Linear(dict(parts), intercept)}
-        for name, block in NAIVE_BAYES.items():
-            bayes = MultinomialNB(alpha=settings.naive_bayes_alpha)
-            slopes, intercept = _fit_linear(bayes, features[block][rows], labels[rows])
-            classifiers[name] = Linear({block: slopes}, intercept)
-        found.append(classifiers)
-    return found
+    return [
+        {"svm": Linear(dict(zip(names, np.split(slopes, ends), strict=True)), intercept)} | others
+        for (slopes, intercept), others in zip(fitted, bayes, strict=True)
+    ]
 
 
 def _fit_svm(
