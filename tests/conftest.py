@@ -24,14 +24,13 @@ CHROMIUM_FLAGS = [
 def pytest_collection_modifyitems(items):
     """Run the longest tests first, so that no process waits long for another at the end.
 
-    One process builds `built_repository` for its first test. The others begin with the tests that
-    do not need it.
+    The first test builds `built_repository`. The next ones do not need it, so that the other
+    processes need not wait.
     """
     items.sort(key=lambda item: -_minutes(item))
     waiting = [item for item in items if "repro_log" in item.fixturenames]
     others = [item for item in items if "repro_log" not in item.fixturenames]
-    # A process gets two tests at the start: beside the longest, the shortest of the others.
-    items[:] = [*waiting[:1], *others[-1:], *others[:-1], *waiting[1:]] if waiting else others
+    items[:] = [*waiting[:1], *others, *waiting[1:]]
 
 
 def _minutes(item):

@@ -32,8 +32,8 @@ def text_trainings(
 ) -> dict[str, TextEnsemble]:
     """Fit the text ensemble on augmented texts, for comparison with one on plain texts.
 
-    A fit on copies takes as many times the memory. If the train part is too large for it, both are
-    fitted on the same draw of train products.
+    Copies multiply the memory of a fit. If the train part has more than `max_products`, both are
+    fitted on the same draw of them.
 
     Args:
         stored: The text ensemble.

@@ -1,8 +1,9 @@
 """Classical baselines on the features of the nets."""
 
 import logging
+import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from sklearn.base import ClassifierMixin, clone
@@ -55,19 +56,18 @@ def image_baselines(
     Args:
         logistic_regression_c: Inverse regularization strength C of the logistic regression on
             standardized features.
-        trees: Number of trees of the random forest.
+        trees: Number of trees of the random forest, rounded up to a multiple of `TREES` above it.
         seed: Seed of the forest.
         threads: Trees fitted concurrently.
 
     Returns:
-        logistic_regression, random_forest: forests that are as many trees together.
+        logistic_regression, and random_forest: forests of equal size.
     """
     regression = LogisticRegression(C=logistic_regression_c, max_iter=1000)
-    counts = [min(TREES, trees - first) for first in range(0, trees, TREES)]
-    seeds = np.random.SeedSequence(seed).generate_state(len(counts))
+    seeds = np.random.SeedSequence(seed).generate_state(math.ceil(trees / TREES))
     forests = [
-        RandomForestClassifier(count, random_state=int(one), n_jobs=threads)
-        for count, one in zip(counts, seeds, strict=True)
+        RandomForestClassifier(min(trees, TREES), random_state=int(one), n_jobs=threads)
+        for one in seeds
     ]
     return {
         "logistic_regression": [make_pipeline(StandardScaler(), regression)],
@@ -76,7 +76,7 @@ def image_baselines(
 
 
 def score(
-    baselines: Mapping[str, Sequence[ClassifierMixin]], examples: Examples
+    baselines: Baselines, examples: Examples
 ) -> tuple[dict[str, np.ndarray], dict[str, float]]:
     """Fit each baseline on the train part and score every product.
 
@@ -97,20 +97,21 @@ def score(
     if np.unique(examples.labels[train]).size < 2:
         logger.warning("baselines skipped: the train part has fewer than two categories")
         return arrays, timings
+    fitted_on, scored = examples.features_of(train), examples.features_of(rows)
     for name, estimators in baselines.items():
         probabilistic = hasattr(estimators[0], "predict_proba")
-        values, seconds = np.zeros(()), np.zeros(2)  # of fitting and scoring
+        parts, seconds = [], np.zeros(2)  # of fitting and scoring
         for estimator in estimators:
             start = time.perf_counter()
             with threadpool_limits(1):  # the order of sums depends on the threads
-                # Each copy is freed before the next is fitted.
-                fitted = clone(estimator).fit(examples.features_of(train), examples.labels[train])
+                fitted = clone(estimator).fit(fitted_on, examples.labels[train])
                 between = time.perf_counter()
                 decide = fitted.predict_proba if probabilistic else fitted.decision_function
-                values = values + decide(examples.features_of(rows)) / len(estimators)
+                parts.append(decide(scored))
             seconds += [between - start, time.perf_counter() - between]
             classes = fitted.classes_
-            del fitted, decide
+            del fitted, decide  # before the next one needs the memory
+        values = np.mean(parts, axis=0)
         if values.ndim == 1:  # two categories: decision values of the second
             values = np.stack([-values, values], axis=1)
         timings[f"{name}_fit_seconds"] = float(seconds[0])

@@ -168,7 +168,10 @@ def start(
 
 
 def _set_identity(layer: keras.Layer, x: np.ndarray, columns: int) -> None:
-    """Set a batch normalization to the statistics of x, identity in the first columns; apply it."""
+    """Set a batch normalization to the statistics of x, with identity in the first columns.
+
+    x becomes the output of the layer.
+    """
     mean, variance = x.mean(axis=0), x.var(axis=0)
     deviation = np.sqrt(variance + layer.epsilon)
     passed_on = np.arange(x.shape[1]) < columns
