@@ -51,7 +51,7 @@ ROWS = 32 * CHUNK
 """Rows of a file without images, and of a partition of it."""
 
 TURNS = 3
-WORKERS = (2, 4, 8, 16, 32, 64)
+WORKERS = (2, 8, 16, 64)
 TOP = 5
 """Categories per product, the default of the command."""
 
@@ -143,7 +143,7 @@ def images(short: bool) -> list[measure.Row]:
     count = (2 if short else 8) * CHUNK
     with measure.scratch("scale") as folder:
         table, archive = with_images(folder, count)
-        rows = compare("text and image", table.parent, archive, 1 if short else TURNS)
+        rows = compare("text and image", table.parent, archive, 1 if short else 2)
         path, spec = encoder.read(measure.ROOT / encoder.USED)
         section = storage.read_params("encode_image", path=PARAMS)
         del section["encoder"], section["precision"]
