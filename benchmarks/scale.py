@@ -109,7 +109,7 @@ def compare(what: str, products: Path, images: Path | None, turns: int) -> list[
         measure.Row(
             f"prediction from {what} by Ray", measure.median(many), "products/s",
             measure.median(one), float(f"{statistics.median(many) / statistics.median(one):.3g}"),
-            f"{note}; naive: `python -m rakuten predict`, loaded",
+            f"{note}; loaded classifier to end of run; naive: `python -m rakuten predict`",
         ),
         measure.Row(
             f"overhead of Ray, {what}", round(100 * statistics.median(shares), 1), "%",
