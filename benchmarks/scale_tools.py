@@ -67,9 +67,9 @@ class Recorded:
     def __init__(self, transform: Transform, folder: Path):
         folder.mkdir(parents=True)
         self._transform, self._folder = transform, folder
-        self.name, self.threads, self.takes_gpu = "", 1, False
-        for name in ("name", "threads", "takes_gpu", "chunk", "partition", "identity"):
-            setattr(self, name, getattr(transform, name))
+        self.name, self.identity = transform.name, transform.identity
+        self.threads, self.takes_gpu = transform.threads, transform.takes_gpu
+        self.chunk, self.partition = transform.chunk, transform.partition
 
     def load(self) -> Steps:
         """Load the transform."""
@@ -95,14 +95,13 @@ class Recorded:
             for text in (path.read_text() for path in self._folder.iterdir())
         ]
 
-    def rate(self) -> float:
-        """Return products per second from the first loading to the last chunk."""
+    def rate(self, end: float) -> float:
+        """Return products per second from the first loading to an end in seconds since 1970."""
         every = [mark for marks in self.marks() for mark in marks]
-        seconds = max(mark.when for mark in every) - min(mark.when for mark in every)
-        return sum(mark.products for mark in every) / seconds
+        return sum(mark.products for mark in every) / (end - min(mark.when for mark in every))
 
     def cpu(self) -> float:
-        """Return the CPU seconds of the processes since they were loaded."""
+        """Return the CPU seconds of the processes from loading to their last chunks."""
         return sum(marks[-1].spent - marks[0].spent for marks in self.marks())
 
     def between(self) -> tuple[float, int]:
@@ -115,7 +114,7 @@ class Recorded:
 
 @dataclass(frozen=True)
 class Simulated(Prediction):
-    """A prediction, or features, that sleeps instead of computing.
+    """Sleep for a fixed time per chunk, then return constant predictions or features.
 
     Attributes:
         cost: Seconds per chunk.
@@ -200,15 +199,16 @@ def repeat(table: Path, count: int) -> Path:
 
 
 def with_images(folder: Path, count: int) -> tuple[Path, Path]:
-    """Generate products, each with another image; return the table and the archive."""
-    write_sample(folder, products=count * 5 // 4, processes=available_cpus())
-    source, images = folder / "X_train_update.csv", folder / "images.zip"
+    """Generate products, each with another image; return the only table and the archive."""
+    write_sample(folder / "sample", products=count * 5 // 4, processes=available_cpus())
+    source, images = folder / "sample/X_train_update.csv", folder / "sample/images.zip"
     table = products.join(storage.read_csv(source, **products.CSV_FORMAT))
     names = [f"images/image_train/{name}" for name in products.image_names(table)]
     with storage.ImageArchive(images) as archive:
         found = extraction.find_images(names, archive)
     rows = np.unique(found.rows, return_index=True)[1][:count]
-    path = folder / "products.csv"
+    (folder / "products").mkdir()
+    path = folder / "products/00000.csv"
     pd.read_csv(source, dtype=str, index_col=0).iloc[rows].to_csv(path)
     return path, images
 
