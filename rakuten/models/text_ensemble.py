@@ -37,6 +37,9 @@ TOLERANCE = 0.1
 FIT_BYTES = 28
 """Memory that fitting an SVM takes per nonzero feature: a float64 matrix and liblinear's copy."""
 
+STACKED = 16_384
+"""Rows of the features that are concatenated together."""
+
 FIT_MEMORY = 2 << 30
 """Bytes that concurrent fits may take together; one fit may take more."""
 
@@ -334,7 +337,7 @@ def _fit_classifiers(
     seed: int,
     threads: int,
 ) -> list[dict[str, Linear]]:
-    """Fit all classifiers on each selection of rows; empty `features`, to have their memory."""
+    """Fit all classifiers on each selection of rows; empty `features`, to free their memory."""
     from sklearn.naive_bayes import MultinomialNB  # lazy: two seconds that prediction saves
 
     bayes: list[dict[str, Linear]] = [{} for _ in kept]
@@ -345,9 +348,7 @@ def _fit_classifiers(
             classifiers[name] = Linear({block: slopes}, intercept)
     names = list(features)
     ends = np.cumsum([values.shape[1] for values in features.values()])[:-1]
-    blocks = [sparse.csr_array(features.pop(name)) for name in names]
-    stacked = sparse.csr_array(sparse.hstack(blocks, "csr", np.float64))  # liblinear's type
-    del blocks
+    stacked = _stack(features)
     # Processes, because liblinear's shuffle has one state per process.
     processes = max(1, min(threads, FIT_MEMORY // (FIT_BYTES * max(1, stacked.nnz))))
     fitted = joblib.Parallel(processes, max_nbytes="1M")(
@@ -358,6 +359,17 @@ def _fit_classifiers(
         {"svm": Linear(dict(zip(names, np.split(slopes, ends), strict=True)), intercept)} | others
         for (slopes, intercept), others in zip(fitted, bayes, strict=True)
     ]
+
+
+def _stack(features: dict[str, np.ndarray | sparse.csr_array]) -> sparse.csr_array:
+    """Concatenate the blocks in float64, liblinear's type, in steps that need little memory."""
+    count = next(iter(features.values())).shape[0]
+    parts = []
+    for at in range(0, max(count, 1), STACKED):
+        blocks = [sparse.csr_array(values[at : at + STACKED]) for values in features.values()]
+        parts.append(sparse.hstack(blocks, "csr", np.float64))
+    features.clear()
+    return sparse.csr_array(sparse.vstack(parts, "csr"))
 
 
 def _fit_svm(
