@@ -96,7 +96,8 @@ class Output(NamedTuple):
             partition: The partition.
 
         Returns:
-            What it holds; None if it is missing, damaged or without its errors.
+            What it holds; None if it is missing, incomplete or without its errors. Changed bytes are
+            not noticed.
         """
         root = locate(self.address)
         file = root / self.kind / partition.name
