@@ -64,7 +64,7 @@ def run(request: Request, transform: Transform) -> Summary:
         identity = transform.identity()
     except (OSError, ValueError) as error:
         raise InputError(
-            f"the files of {transform.name} cannot be read: {one_line(error)}"
+            f"package, weights or resources cannot be read: {one_line(error)}"
         ) from error
     paths = list_tables(request.products)
     with _cluster(request.address) as ray:

@@ -9,8 +9,6 @@ from distributed_cases import catalogue
 from repository import ROOT
 
 from rakuten.distributed import command, engine
-from rakuten.serving import remote_files
-from rakuten.serving.errors import InputError
 from rakuten.serving.prediction_files import Summary
 
 
@@ -96,8 +94,3 @@ def test_wrong_arguments_end_with_2(arguments):
     with pytest.raises(SystemExit) as end:
         command.main(arguments)
     assert end.value.code == 2
-
-
-def test_unsupported_uris_are_refused():
-    with pytest.raises(InputError, match="expected a path or a URI that PyArrow supports"):
-        remote_files.locate("gopher://x/y")
