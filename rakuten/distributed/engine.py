@@ -98,7 +98,7 @@ def run(request: Request, transform: Transform) -> Summary:
 
 @contextlib.contextmanager
 def _cluster(address: str | None) -> Iterator[Ray]:
-    """Connect to a cluster, or start one on this machine. Actors end soon after the connection."""
+    """Connect to a cluster, or start one on this machine; Ray ends the actors after it."""
     ray = import_ray()
     if ray.is_initialized():
         raise InputError("this process is already connected to Ray: call ray.shutdown() first")
