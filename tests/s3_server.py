@@ -32,10 +32,12 @@ def serve(log: Path) -> Iterator[str]:
         process = subprocess.Popen(command, stdout=file, stderr=file)
     try:
         for _ in range(600):
-            with contextlib.suppress(OSError), urllib.request.urlopen(f"http://{address}"):
+            with contextlib.suppress(OSError), socket.create_connection((host, int(port))):
                 break
             assert process.poll() is None, log.read_text()
-            time.sleep(0.1)
+            time.sleep(1)
+        else:
+            raise AssertionError(f"no server after 10 minutes: {log.read_text()}")
         yield address
     finally:
         process.kill()
@@ -57,4 +59,4 @@ def _count_unchecked_requests(address: str, count: str) -> None:
     request = urllib.request.Request(
         f"{address}/moto-api/reset-auth", count.encode(), {"Content-Type": "text/plain"}
     )
-    urllib.request.urlopen(request).close()
+    urllib.request.urlopen(request, timeout=600).close()

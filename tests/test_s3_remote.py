@@ -58,7 +58,7 @@ def call(folder, *words, status=0, credentials=s3_server.CREDENTIALS):
     environment = clean | home | identity | credentials
     done = subprocess.run(
         [*command, *words[1:]], cwd=folder, env=environment, text=True, check=False,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=600,
     )  # fmt: skip
     assert done.returncode == status, f"{words}:\n{done.stdout[-4000:]}"
     return done.stdout
@@ -77,7 +77,7 @@ def names(folder):
 @pytest.fixture(scope="module")
 def origin(bucket, tmp_path_factory):
     """A clone whose default remote is the bucket, the sample pushed to it as imported data are."""
-    address, _ = bucket
+    address, objects = bucket
     folder = clone(tmp_path_factory.mktemp("origin") / "rakuten")
     call(folder, "dvc", "pull", "--quiet", "data.dvc")
     (folder / "data.dvc").unlink()  # it names the embedded remote
@@ -85,6 +85,7 @@ def origin(bucket, tmp_path_factory):
     call(folder, "dvc", "remote", "add", "--default", "storage", f"s3://{BUCKET}/products")
     call(folder, "dvc", "remote", "modify", "storage", "endpointurl", address)
     call(folder, "dvc", "push", "--quiet", "data.dvc")
+    assert len(objects()) == len(FILES) + 1  # and their list
     call(folder, "git", "commit", "--quiet", "-m", "Keep the data in S3", ".dvc/config", "data.dvc")
     return folder
 
@@ -95,7 +96,6 @@ def test_pushed_data_are_pulled_in_whole_or_in_part(bucket, origin, tmp_path):
     tracked = storage.read_yaml(origin / "data.dvc")["outs"][0]["md5"]
     key = f"products/files/md5/{tracked[:2]}/{tracked[2:]}"
     assert key in objects()
-    assert len(objects()) == len(FILES) + 1
 
     other = copy_of(origin, tmp_path / "other")
     call(other, "dvc", "pull", "--quiet", "data/Y_train.csv")

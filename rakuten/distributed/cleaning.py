@@ -19,6 +19,9 @@ from rakuten.text import cleaning
 class Cleaning:
     """Extract language and tokens of every product's text, as the stage `clean` does.
 
+    The columns of a result are int64 `index`, bool `has_text`, string `language` and `tokens`, and
+    int64 `num_tokens`.
+
     Attributes:
         resources: Folder of NLTK's data, on every machine.
         settings: The section `clean` of params.yaml.
@@ -36,7 +39,7 @@ class Cleaning:
     takes_gpu = False
 
     def identity(self) -> dict:
-        """Identify everything that the results depend on, except the products."""
+        """Identify what the results depend on, see `Transform.identity`."""
         nltk = (locate(self.resources) / "nltk").digests()
         software = versions("beautifulsoup4", "langid", "nltk")
         return {"resources": {"nltk": nltk}, "settings": self.settings, "software": software}

@@ -32,7 +32,11 @@ def main(arguments: list[str] | None = None) -> int:
     """
     given = _parser().parse_args(arguments)
     request = engine.Request(
-        given.products, given.out, given.images, restart=given.restart, address=given.address
+        _absolute(given.products),
+        _absolute(given.out),
+        given.images and _absolute(given.images),
+        restart=given.restart,
+        address=given.address,
     )
     try:
         summary = engine.run(request, given.transform(given))
@@ -68,8 +72,8 @@ def _extract(given: argparse.Namespace) -> Transform:
 
 
 def _absolute(path: str | Path) -> str:
-    """Make a path that the processes of Ray understand: their working directory differs."""
-    return str(Path(path).absolute())
+    """Make a path absolute, because workers run in another folder; URIs stay."""
+    return str(path) if "://" in str(path) else str(Path(path).absolute())
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -1,8 +1,8 @@
 """Run a transform over a catalogue with Ray Data.
 
 Each item of the dataset is a partition. Actors read it, compute it in chunks and write it; this
-process sees their counts alone. Ray repeats what is lost when a process or a machine dies; it would
-repeat a partition that ends every process without end, so such a partition is left out.
+process sees their counts alone. Ray repeats what is lost when a process or a machine dies, without
+limit: a partition that has crashed several processes is therefore left out.
 """
 
 import contextlib
@@ -57,12 +57,15 @@ def run(request: Request, transform: Transform) -> Summary:
         Counts of the whole output, earlier runs of the same command included.
 
     Raises:
-        InputError: If an argument cannot be used, Ray is not installed, or the run failed.
+        InputError: If an argument cannot be used, Ray is not installed or cannot be connected to,
+            or the run failed.
     """
     try:
         identity = transform.identity()
     except (OSError, ValueError) as error:
-        raise InputError(f"what is computed cannot be loaded: {one_line(error)}") from error
+        raise InputError(
+            f"package, weights or resources cannot be read: {one_line(error)}"
+        ) from error
     paths = list_tables(request.products)
     with _cluster(request.address) as ray:
         try:
@@ -95,8 +98,10 @@ def run(request: Request, transform: Transform) -> Summary:
 
 @contextlib.contextmanager
 def _cluster(address: str | None) -> Iterator[Ray]:
-    """Connect to a cluster, or start one on this machine; the end of it ends all actors."""
+    """Connect to a cluster, or start one on this machine; Ray ends the actors after it."""
     ray = import_ray()
+    if ray.is_initialized():
+        raise InputError("this process is already connected to Ray: call ray.shutdown() first")
     # None would mean RAY_ADDRESS or any cluster that runs on this machine.
     try:
         ray.init(
@@ -105,12 +110,18 @@ def _cluster(address: str | None) -> Iterator[Ray]:
             log_to_driver=False,
             logging_level="ERROR",
         )
-    except ValueError as error:
-        if "AF_UNIX" not in str(error):
-            raise
+    except (ValueError, RuntimeError, OSError, ray.exceptions.RayError) as error:
+        if "AF_UNIX" in str(error):
+            raise InputError(
+                f"the path of the temporary folder, {tempfile.gettempdir()}, is too long for Ray's "
+                "sockets, whose paths may have 107 bytes: set RAY_TMPDIR to a short one, e.g. /tmp"
+            ) from error
+        remedy = "check RAY_AUTH_MODE and the token, see docs/scale.md"
+        if address:
+            remedy = f"pass HOST:PORT of a running head node as --address, and {remedy}"
         raise InputError(
-            f"the path of the temporary folder, {tempfile.gettempdir()}, is too long for Ray's "
-            "sockets, whose paths may have 107 bytes: set RAY_TMPDIR to a short one, such as /tmp"
+            f"cannot connect to Ray{(address and f' at {address}') or ''} ({one_line(error)}): "
+            f"{remedy}"
         ) from error
     logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # errors are raised by `run`
     try:
@@ -165,7 +176,7 @@ def _run(ray: Ray, transform: Transform, inputs: Inputs, output: Output) -> dict
             f"{len(lost)} of {len(partitions)} partitions could not be computed, the first is "
             f"{first.name}: rows {first.start + 1} to {first.start + first.rows} of "
             f"{inputs.paths[first.file]}. Every process that tried died, {ATTEMPTS} times. The "
-            "others are written: run the same command to try again, or remove the rows that end "
+            "others are written: run the same command to try again, or remove the rows that crash "
             "the process and name another folder"
         )
     return {partition: done[partition] for partition in partitions}

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from rakuten import storage
-from rakuten.distributed.transform import Steps, indices, versions
+from rakuten.distributed.transform import ONNX_LIBRARIES, Steps, indices, versions
 from rakuten.image import encoder, extraction, preprocessing
 from rakuten.image.preprocessing import Preparation
 from rakuten.serving import batch_prediction
@@ -19,12 +19,16 @@ from rakuten.serving.product_images import ImageReader
 from rakuten.serving.product_tables import Row
 from rakuten.serving.remote_files import locate
 
-ENCODER_LIBRARIES = ("onnxruntime", "onnxruntime-extensions", "pillow", "numpy")
 BACKBONE_LIBRARIES = ("tensorflow", "keras", "onnxruntime", "pillow", "numpy")
 
 
 class ImageFeatures(ABC):
-    """Compute the features of every product's image."""
+    """Compute the features of every product's image.
+
+    The columns of a result are int64 `index`, bool `has_image`, a list per kind of feature in the
+    network's dtype (views concatenated), and float64 `preprocessing.Facts`, those of the second
+    view on with its name as suffix. Without an image, features and facts are null.
+    """
 
     name = "features"
 
@@ -120,12 +124,12 @@ class Encoding(ImageFeatures):
         return self.spec.preparation(**self.section)
 
     def identity(self) -> dict:
-        """Identify everything that the results depend on, except products and images."""
+        """Identify what the results depend on, see `Transform.identity`."""
         return {
             "weights": locate(self.path).digest(),
             "encoder": self.spec.to_json(),
             "settings": self.section,
-            "software": versions(*ENCODER_LIBRARIES),
+            "software": versions(*ONNX_LIBRARIES),
         }
 
     def network(self) -> extraction.Extractor:
@@ -167,7 +171,7 @@ class Extraction(ImageFeatures):
         return self.settings.batch_size
 
     def identity(self) -> dict:
-        """Identify everything that the results depend on, except products and images."""
+        """Identify what the results depend on, see `Transform.identity`."""
         return {
             "weights": locate(self.weights).digest(),
             "settings": asdict(self.settings),

@@ -4,7 +4,8 @@
     OUT/<predictions|features|texts>/part-<first row>.parquet
     OUT/errors/part-<first row>.parquet             only for partitions with faulty rows
 
-The errors of a partition are written before it: a partition that exists is finished.
+Before the columns of the transform, a partition has int64 `row`, the position in the catalogue. Its
+errors are written before it: a partition that exists is finished.
 """
 
 import hashlib
@@ -96,7 +97,8 @@ class Output(NamedTuple):
             partition: The partition.
 
         Returns:
-            What it holds; None if it is missing, damaged or without its errors.
+            What it holds; None if it is missing, incomplete or without its errors. Its values are
+            not verified.
         """
         root = locate(self.address)
         file = root / self.kind / partition.name

@@ -1,7 +1,7 @@
 """Divide a catalogue into partitions and read them.
 
-The values of a network depend on which products are computed together, in the last bits. A
-partition is therefore a whole number of the chunks of `rakuten.serving.batch_prediction`.
+Predictions depend on which products are classified together, in the last bits. A partition is
+therefore a whole number of the chunks of `rakuten.serving.batch_prediction`.
 
 Ray Data's readers of CSV and Parquet are not used: they give neither the position nor the line of a
 row, and refuse a file for a row with a field too many or bytes that are not UTF-8.

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from rakuten.distributed.transform import Steps, versions
+from rakuten.distributed.transform import ONNX_LIBRARIES, Steps, versions
 from rakuten.serving import batch_prediction, prediction_files
 from rakuten.serving.batch_prediction import CHUNK, PreparedRow
 from rakuten.serving.classifier import Product, ProductClassifier
@@ -13,12 +13,13 @@ from rakuten.serving.product_images import ImageReader
 from rakuten.serving.product_tables import Row
 from rakuten.serving.remote_files import locate
 
-LIBRARIES = ("onnxruntime", "onnxruntime-extensions", "pillow", "numpy")
-
 
 @dataclass(frozen=True)
 class Prediction:
     """Predict every product with a packaged classifier.
+
+    The columns of a result are `batch_prediction.columns_of(top)`: int64 `index` and codes, string
+    `name`, all others float64.
 
     Attributes:
         package: Folder of the classifier, on every machine.
@@ -37,12 +38,12 @@ class Prediction:
     takes_gpu = False
 
     def identity(self) -> dict:
-        """Identify everything that the results depend on, except products and images."""
+        """Identify what the results depend on, see `Transform.identity`."""
         return {
             "package": locate(self.package).digests(),
             "top": self.top,
             "chunk": self.chunk,
-            "software": versions(*LIBRARIES),
+            "software": versions(*ONNX_LIBRARIES),
         }
 
     def classifier(self) -> ProductClassifier:

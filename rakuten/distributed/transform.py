@@ -10,6 +10,9 @@ from rakuten.serving.batch_prediction import PreparedRow
 from rakuten.serving.product_images import ImageReader
 from rakuten.serving.product_tables import Row
 
+ONNX_LIBRARIES = ("onnxruntime", "onnxruntime-extensions", "pillow", "numpy")
+"""Libraries whose versions decide the last bits of what ONNX Runtime computes."""
+
 
 class Steps(NamedTuple):
     """The two steps of a computation, in the process that has loaded it.
@@ -17,7 +20,9 @@ class Steps(NamedTuple):
     Attributes:
         prepare: Reads what a row names, independently of other rows; thread-safe. Takes a row and
             the images, None for text alone.
-        compute: Computes a table, a row per product, from a chunk of prepared rows.
+        compute: Computes a table from a chunk of prepared rows: a row per product, in their order,
+            the first column the int64 `index`, null where it is no number. It raises nothing for
+            an invalid product; what it raises ends the run.
     """
 
     prepare: Callable[[Row, ImageReader | None], PreparedRow]
@@ -25,7 +30,7 @@ class Steps(NamedTuple):
 
 
 class Transform(Protocol):
-    """A computation; it is sent to the processes that run it, and so are the paths it names."""
+    """A computation. It is pickled and sent to workers, where its paths must exist too."""
 
     @property
     def name(self) -> str:
@@ -48,10 +53,26 @@ class Transform(Protocol):
         """Rows of a partition, a multiple of `chunk`."""
 
     def identity(self) -> dict:
-        """Identify everything that the results depend on, except products and images."""
+        """Identify what the results depend on, except products, images and this project's code.
+
+        Returns:
+            Digests of files, settings and versions of libraries, for JSON.
+
+        Raises:
+            OSError: If a file cannot be read.
+            PackageNotFoundError: If a library is not installed.
+        """
 
     def load(self) -> Steps:
-        """Load the networks."""
+        """Load what the computation needs, in the process of a worker.
+
+        Returns:
+            Its steps.
+
+        Raises:
+            OSError: If a file cannot be read.
+            ValueError: If a file is not as expected.
+        """
 
 
 def indices(prepared_rows: Sequence[PreparedRow]) -> pa.Array:

@@ -20,7 +20,7 @@ from rakuten.serving.image_index import ImageIndex
 from rakuten.serving.product_images import ProductImages
 from rakuten.serving.product_tables import Row, Table
 
-ATTEMPTS = 3  # processes that a partition may end
+ATTEMPTS = 3  # crashes allowed per partition
 
 Ray = Any  # the module: it has no usable types, and may be missing
 
@@ -124,6 +124,8 @@ class Worker:
                     if r.faults
                 ]
                 missing += sum(r.image_missing for r in chunk)
+        if not tables:  # the file has fewer rows than when it was opened
+            tables.append(pa.table({}))
         return self._output.write(partition, pa.concat_tables(tables), errors, missing)
 
     def _prepare(self, partition: Partition) -> Generator[PreparedRow, None, None]:

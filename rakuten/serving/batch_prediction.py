@@ -150,6 +150,9 @@ def find_image(row: Row, images: ImageReader | None) -> tuple[bytes | None, str 
 
     Returns:
         The content of the file, None if there is none, and the reason if it cannot be read.
+
+    Raises:
+        RemoteReadError: If a remote store fails: that is no fault of the row.
     """
     if images is None or not row.image:
         return None, None

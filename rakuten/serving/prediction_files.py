@@ -95,7 +95,7 @@ class Summary:
         if self.bad_rows:
             rows, their = ("row", "its") if self.bad_rows == 1 else ("rows", "their")
             text += (
-                f"\n{errors}: {self.bad_rows} {rows} that could not be read in full, predicted "
+                f"\n{errors}: {self.bad_rows} {rows} that could not be read in full, computed "
                 f"from part of {their} data or from none"
             )
         return f"{text}\n"

@@ -1,5 +1,6 @@
 """Read the images of products by their names, from a folder or archives that are indexed."""
 
+import gzip
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable
@@ -7,13 +8,17 @@ from functools import partial
 from typing import IO, Protocol
 
 from rakuten.data.archives import MAX_IMAGE, Archive, Entry
-from rakuten.serving.errors import InputError, printable
+from rakuten.serving.errors import InputError, one_line, printable
 from rakuten.serving.image_index import ImageIndex, open_entry
 from rakuten.serving.product_tables import Table, read_rows
 from rakuten.serving.remote_files import RemotePath, locate
 
 OPEN_ARCHIVES = 8
 """Archives that a process keeps open, besides those that it had to unpack."""
+
+
+class RemoteReadError(Exception):
+    """A remote store failed to deliver an image or an archive; the file itself may be intact."""
 
 
 class ImageReader(Protocol):
@@ -27,7 +32,8 @@ class ProductImages:
     """Reads the images of an index; threads may share one."""
 
     def __init__(self, address: str, index: ImageIndex):
-        self._filesystem, self._index = locate(address).filesystem, index
+        root = locate(address)
+        self._filesystem, self._is_local, self._index = root.filesystem, root.is_local, index
         self._lock = threading.Lock()
         self._archives: OrderedDict[str, Archive] = OrderedDict()
         self._unpacked: dict[tuple[str, ...], Archive] = {}
@@ -49,6 +55,7 @@ class ProductImages:
         Raises:
             InputError: If the file is larger than any image. A damaged archive raises one of
                 `rakuten.data.archives.READ_FAULTS`.
+            RemoteReadError: If a remote store fails.
         """
         for (container, folder), stored in self._index.find(name):
             path = f"{folder}/{stored}" if folder else stored
@@ -56,6 +63,10 @@ class ProductImages:
                 return self._read(container, path)
             except (KeyError, FileNotFoundError):  # another name with the same hash
                 continue
+            except OSError as error:
+                if self._is_local or isinstance(error, gzip.BadGzipFile):
+                    raise
+                raise RemoteReadError(f"{path} cannot be read: {one_line(error)}") from error
         return None
 
     def _read(self, container: tuple[str, ...], path: str) -> bytes:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
@@ -47,6 +48,24 @@ SPEC = encoder.EncoderSpec(
     std=(128,),
     average=("average",),
 )
+
+
+def wait(reached, message=lambda: ""):
+    """Wait for an event; the limit only ends a test that would never end."""
+    end = time.monotonic() + 600
+    while not reached():
+        assert time.monotonic() < end, f"waited for 10 minutes: {message()}"
+        time.sleep(0.1)
+
+
+def actors(process):
+    """Find the processes that compute partitions among a process and those that it has started."""
+    found = []
+    with contextlib.suppress(psutil.NoSuchProcess):
+        for one in [process, *process.children(recursive=True)]:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                found += [one] if "MapWorker" in " ".join(one.cmdline()) else []
+    return found
 
 
 def section(*views):
@@ -116,12 +135,15 @@ def digest(pixels):
 
 
 class ToyClassifier:
-    """Draws predictions from a hash of text and pixels, and can be slow or fail."""
+    """Draws predictions from a hash of text and pixels, and can fail or wait.
+
+    While the file `hold` exists, it waits before its fourth chunk.
+    """
 
     model_name = "late_fusion"
 
-    def __init__(self, folder, pause=0.0):
-        self.folder, self.pause = Path(folder), pause
+    def __init__(self, folder):
+        self.folder, self.chunks = Path(folder), 0
 
     def prepare(self, product):
         preparation = SPEC.preparation(**section("original"))
@@ -134,8 +156,10 @@ class ToyClassifier:
         return prepared
 
     def classify(self, prepared, *, top):
-        time.sleep(self.pause)
         (self.folder / f"{os.getpid()}.actor").touch()
+        self.chunks += 1
+        while self.chunks > 3 and (self.folder / "hold").exists():
+            time.sleep(0.1)
         if (self.folder / "fail").exists() and prepared[0].title.startswith("Piscine 20,"):
             raise ValueError("a bug")
         if any(one.title == "Crash" for one in prepared):
@@ -158,13 +182,11 @@ class ToyClassifier:
 class ToyPrediction(RayPrediction):
     """Predicts with the small classifier; a title ends the process while it is prepared."""
 
-    pause: float = 0.0
-
     def identity(self):
         return {"toy": True}
 
     def classifier(self):
-        return ToyClassifier(self.package, self.pause)
+        return ToyClassifier(self.package)
 
     def load(self):
         prepare, compute = super().load()
@@ -226,8 +248,6 @@ class ToyNetwork:
         with contextlib.suppress(FileNotFoundError):
             (self.folder / "crash").unlink()
             os.kill(os.getpid(), signal.SIGKILL)
-        if (self.folder / "fail").exists():
-            time.sleep(0.3)  # until earlier partitions are written
         if (self.folder / "fail").exists() and (abs(pixels[:, 0, 0, 0] - 7.0 * 30) < 4).any():
             raise ValueError("a bug")
         flat = pixels.reshape(len(pixels), -1).astype(np.float32)

@@ -4,14 +4,14 @@ import json
 import os
 import re
 import signal
-import threading
-import time
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import distributed_cases
 import numpy as np
 import pandas as pd
+import psutil
 import pyarrow as pa
 import pytest
 from distributed_cases import (
@@ -21,11 +21,13 @@ from distributed_cases import (
     ToyClassifier,
     ToyEncoding,
     ToyPrediction,
+    actors,
     append_faulty_rows,
     as_faulty_parquet,
     catalogue,
     digest,
     section,
+    wait,
 )
 from repository import ROOT
 
@@ -62,8 +64,16 @@ def cluster():
 
 
 def run(cluster, request, transform):
-    """Run a transform; the connection, and with it every actor, ends with the run."""
+    """Run a transform on the cluster of the tests.
+
+    Its actors end some time later: those of a failed run may finish another partition until then.
+    """
     return engine.run(replace(request, address=cluster.address), transform)
+
+
+def parts(out, kind="predictions"):
+    """List the written partitions; an actor that was killed may leave hidden files."""
+    return sorted((out / kind).glob("part-*.parquet"))
 
 
 def local(source, folder, monkeypatch, *, images=None):
@@ -170,12 +180,12 @@ def test_the_next_run_computes_only_the_missing_partitions(cluster, tmp_path, mo
     source = catalogue(tmp_path, 24)
     expected = local(source, tmp_path, monkeypatch)
     out = tmp_path / "out"
-    transform = ToyPrediction(str(tmp_path), 3, chunk=4, partition=4, pause=0.1)
+    transform = ToyPrediction(str(tmp_path), 3, chunk=4, partition=4)
     request = engine.Request(str(source), str(out), None)
     (tmp_path / "fail").touch()
     with pytest.raises(InputError, match=r"a bug.*the same command continues"):
         run(cluster, request, transform)
-    before = {path: path.stat().st_mtime_ns for path in (out / "predictions").iterdir()}
+    before = {path: path.stat().st_mtime_ns for path in parts(out)}
     assert 0 < len(before) < 6
     assert not json.loads((out / "manifest.json").read_text())["complete"]
     (tmp_path / "fail").unlink()
@@ -202,7 +212,7 @@ def test_features_of_a_killed_and_a_failed_run_are_those_of_one_process(cluster,
     with pytest.raises(InputError, match=r"a bug.*the same command continues"):
         run(cluster, request, transform)
     assert not (tmp_path / "crash").exists()
-    before = {path: path.stat().st_mtime_ns for path in (out / "features").iterdir()}
+    before = {path: path.stat().st_mtime_ns for path in parts(out, "features")}
     assert 0 < len(before) < 6
     (tmp_path / "fail").unlink()
     for file in tmp_path.glob("*.calls"):
@@ -218,7 +228,8 @@ def test_features_of_a_killed_and_a_failed_run_are_those_of_one_process(cluster,
         if row // 8 not in written:
             prepared = preprocessing.prepare(content, transform.preparation)
             expected_views |= {digest(view) for view in prepared.pixels}
-    assert computed == expected_views
+    assert computed
+    assert computed <= expected_views  # an actor of the failed run may have computed some
 
     found = pd.read_parquet(out / "features")
     assert found["row"].tolist() == list(range(43))
@@ -272,8 +283,7 @@ def test_rows_that_always_end_their_process_are_left_out(cluster, tmp_path):
     ) as error:
         run(cluster, engine.Request(str(source), str(out), None), transform)
     assert "part-000000000016.parquet: rows 17 to 18 of" in str(error.value)
-    names = [path.name for path in sorted((out / "predictions").iterdir())]
-    assert names == [
+    assert [path.name for path in parts(out)] == [
         f"part-{first:012d}.parquet" for first in range(0, 20, 2) if first not in (16, 18)
     ]
     assert not json.loads((out / "manifest.json").read_text())["complete"]
@@ -288,31 +298,42 @@ def test_rows_that_always_end_their_process_are_left_out(cluster, tmp_path):
 def test_no_row_is_lost_or_repeated_when_a_process_and_a_machine_die(
     cluster, tmp_path, monkeypatch
 ):
-    source = catalogue(tmp_path, 72)
+    """Each process waits in its second partition until both have died."""
+    source = catalogue(tmp_path, 96)
     images = tmp_path / "images"
     expected = local(source, tmp_path, monkeypatch, images=images)
-    node = cluster.add_node(num_cpus=2, object_store_memory=STORE)
     for file in tmp_path.glob("*.actor"):
         file.unlink()
-    out, killed = tmp_path / "out", []
+    hold, out = tmp_path / "hold", tmp_path / "out"
+    hold.touch()
+    node = cluster.add_node(num_cpus=2, object_store_memory=STORE)
+    raylet = psutil.Process(node.all_processes["raylet"][0].process.pid)
+
+    def begun():
+        return {int(path.stem) for path in tmp_path.glob("*.actor")}
 
     def kill():
-        while len(list((out / "predictions").glob("part-*.parquet"))) < 1:
-            time.sleep(0.05)
-        pid = int(next(tmp_path.glob("*.actor")).stem)
-        os.kill(pid, signal.SIGKILL)
-        killed.append(pid)
-        while len(list((out / "predictions").glob("part-*.parquet"))) < 3:
-            time.sleep(0.05)
-        cluster.remove_node(node, allow_graceful=False)
-        killed.append(node)
+        try:
+            wait(lambda: begun() and parts(out), lambda: "no partition was written")
+            os.kill(begun().pop(), signal.SIGKILL)
+            wait(
+                lambda: begun() & {actor.pid for actor in actors(raylet)},
+                lambda: "no process of the second node has begun",
+            )
+            cluster.remove_node(node, allow_graceful=False)
+        finally:
+            hold.unlink()
 
-    killer = threading.Thread(target=kill, daemon=True)
-    killer.start()
-    transform = ToyPrediction(str(tmp_path), 3, chunk=4, partition=8, pause=0.4)
-    summary = run(cluster, engine.Request(str(source), str(out), str(images)), transform)
-    killer.join()
-    assert len(killed) == 2
+    transform = ToyPrediction(str(tmp_path), 3, chunk=4, partition=8)
+    try:
+        with ThreadPoolExecutor(1) as pool:
+            killed = pool.submit(kill)
+            request = engine.Request(str(source), str(out), str(images))
+            summary = run(cluster, request, transform)
+        killed.result()
+    finally:
+        if node in cluster.worker_nodes:
+            cluster.remove_node(node)
     assert summary == expected[2]
     check(out, expected)
 

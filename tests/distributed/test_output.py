@@ -25,7 +25,7 @@ def output(tmp_path):
     return opened
 
 
-def test_a_damaged_partition_is_missing(output, tmp_path):
+def test_an_incomplete_partition_is_missing(output, tmp_path):
     written = output.write(PART, TABLE, ERRORS, 1)
     assert output.find(PART) == written
     with pytest.raises(

@@ -2,13 +2,17 @@
 
 import os
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
-from distributed_cases import append_faulty_rows, catalogue
+from distributed_cases import ToyPrediction, append_faulty_rows, catalogue
 
-from rakuten.distributed import partitions
+from rakuten.distributed import partitions, worker
+from rakuten.distributed.output import Output
+from rakuten.distributed.worker import Attempts, Inputs, Worker
 from rakuten.serving import product_tables
+from rakuten.serving.errors import InputError
 from rakuten.serving.product_tables import open_table, read_rows
 
 
@@ -38,23 +42,6 @@ def test_partitions_hold_the_rows_of_the_whole_file(tmp_path, monkeypatch, suffi
     assert read_all(some, [table]) == expected
 
 
-def test_a_csv_file_is_read_from_the_row_before_a_partition(tmp_path, monkeypatch):
-    """A byte order mark, blank lines, line ends of all kinds, also within fields, broken UTF-8."""
-    monkeypatch.setattr(product_tables, "GROUP", 2)
-    text = b'\xef\xbb\xbfid,designation\r\n1,"a\r\nb"\r\n\n2,\xe9\n3,d\r\xef\xbb\xbf4,e\r\n'
-    text += b'5,"f\rg\n"\r6,h'
-    path = tmp_path / "x.csv"
-    path.write_bytes(text)
-    table = open_table(path)
-    rows = list(read_rows(replace(table, groups=(0,))))
-    assert [(row.line, row.title) for row in rows] == [
-        (2, "a\r\nb"), (5, "\ufffd"), (6, "d"), (7, "e"), (8, "f\rg"), (11, "h"),
-    ]  # fmt: skip
-    assert table.groups == (0, 2, 4, 6)
-    for first in range(6):
-        assert list(read_rows(table, first)) == rows[first:]
-
-
 def test_rows_of_several_files_are_numbered_consecutively(tmp_path):
     for name in ("b.csv", "a.csv"):
         (tmp_path / name).write_text(f"designation\n{name} 0\n{name} 1\n{name} 2\n")
@@ -66,6 +53,40 @@ def test_rows_of_several_files_are_numbered_consecutively(tmp_path):
         (i, i, f"{name} {i % 3}") for i, name in enumerate(["a.csv"] * 3 + ["b.csv"] * 3)
     ]
     assert len({part.name for part in parts}) == 4
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+@pytest.mark.parametrize("left", [8, 4])
+def test_a_file_that_loses_rows_during_a_run_is_an_error_with_a_remedy(
+    tmp_path, monkeypatch, suffix, left
+):
+    """A partition loses all its rows or some."""
+    source = tmp_path / f"x{suffix}"
+
+    def write(count):
+        frame = pd.DataFrame({"designation": list("abcdefghijklmnop")[:count]})
+        if suffix == ".csv":
+            frame.to_csv(source, index=False)
+        else:
+            frame.to_parquet(source, row_group_size=4)
+
+    monkeypatch.setattr(product_tables, "GROUP", 4)
+    write(16)
+    inputs = Inputs([str(source)], [open_table(source)], None)
+    write(left)
+    monkeypatch.setattr(worker, "import_ray", lambda: SimpleNamespace(get=lambda value: value))
+    attempts = SimpleNamespace(begin=SimpleNamespace(remote=Attempts().begin))
+    transform = ToyPrediction(str(tmp_path), 3, chunk=2, partition=6)
+    output = Output(str(tmp_path / "out"), "predictions")
+    compute = Worker(transform, inputs, output, attempts, 1)
+    done, *lost = partitions.plan(inputs.tables, 6)
+    if left == 8:
+        assert compute(done._asdict())["digest"]
+    else:
+        lost = [done, *lost]
+    for partition in lost:
+        with pytest.raises(InputError, match=r"input changed while .*--restart"):
+            compute(partition._asdict())
 
 
 def test_a_file_is_identified_by_its_time_too(tmp_path):

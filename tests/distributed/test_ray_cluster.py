@@ -7,7 +7,6 @@ import os
 import secrets
 import subprocess
 import sys
-import time
 import zipfile
 
 import numpy as np
@@ -16,6 +15,7 @@ import psutil
 import pyarrow.fs as fs
 import pyarrow.parquet as pq
 import pytest
+from distributed_cases import actors, wait
 from s3_server import CREDENTIALS, free_port, serve
 
 from rakuten import storage
@@ -61,12 +61,40 @@ np.savez(f"{sys.argv[1]}/features.npz", **found)
 """Compute predictions of each file and features of the first file in one process."""
 
 
+HELD = """
+import os, sys, time
+from pathlib import Path
+from rakuten.distributed import command
+from rakuten.distributed.prediction import Prediction
+from rakuten.distributed.transform import Steps
+
+FOLDER = Path(sys.argv.pop(1))
+
+class HeldPrediction(Prediction):
+    def load(self):
+        prepare, compute = super().load()
+        path = FOLDER / str(os.getpid())
+
+        def held(prepared_rows):
+            while path.exists() and (FOLDER / "hold").exists():
+                time.sleep(0.1)
+            path.touch()
+            return compute(prepared_rows)
+
+        return Steps(prepare, held)
+
+command.Prediction = HeldPrediction
+sys.exit(command.main())
+"""
+"""Predict on Ray; each process waits before its second partition until the file `hold` is gone."""
+
+
 def call(folder, *words):
     """Run a Python module and return its output."""
     command = [sys.executable, "-m", *map(str, words)]
     done = subprocess.run(
         command, cwd=folder, env=ENVIRONMENT, text=True, check=False,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=600,
     )  # fmt: skip
     assert done.returncode == 0, f"{words}:\n{done.stdout[-4000:]}"
     return done.stdout
@@ -91,7 +119,7 @@ def catalogue(built_repository, tmp_path_factory):
                     if f"image_train/{name}" in archive:
                         shard.writestr(name, archive.read(f"image_train/{name}"))
     command = [sys.executable, "-c", LOCAL, str(folder), str(FILES)]
-    subprocess.run(command, cwd=built_repository, check=True)
+    subprocess.run(command, cwd=built_repository, check=True, timeout=600)
     return folder
 
 
@@ -119,35 +147,13 @@ def nodes(tmp_path_factory):
             kill(process)
 
 
-def wait(reached, message, seconds=600):
-    end = time.monotonic() + seconds
-    while not reached():
-        assert time.monotonic() < end, message()
-        time.sleep(0.1)
-
-
-def descendants(process):
-    with contextlib.suppress(psutil.NoSuchProcess):
-        return [process, *process.children(recursive=True)]
-    return []
-
-
 def kill(node):
     """Kill all processes of a node, as a power failure would."""
-    every = descendants(node)
+    every = [node, *node.children(recursive=True)] if node.is_running() else []
     for process in every:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.kill()
     psutil.wait_procs(every)
-
-
-def actors(node):
-    """Find the actor processes of a node."""
-    found = []
-    for process in descendants(node):
-        with contextlib.suppress(psutil.NoSuchProcess):
-            found += [process] if "MapWorker" in " ".join(process.cmdline()) else []
-    return found
 
 
 @pytest.mark.scale(minutes=5)
@@ -166,19 +172,14 @@ def test_the_classifier_on_s3_and_two_nodes_of_which_one_dies(
         fs.copy_files(str(catalogue / "products"), "shop/products", destination_filesystem=store)
         fs.copy_files(str(catalogue / "shards"), "shop/shards", destination_filesystem=store)
         uri = f"s3://shop/{{}}?scheme=http&endpoint_override={host}"
-        words = [
-            "rakuten",
-            "ray",
-            "predict",
-            uri.format("products"),
-            "--images",
-            uri.format("shards"),
-        ]
-        words += ["-o", uri.format("found"), "--package", "build/package"]
-        log = tmp_path / "run.log"
+        words = ["predict", uri.format("products"), "--images", uri.format("shards")]
+        words += ["-o", uri.format("found"), "--package", "build/package", "--address", address]
+        log, held = tmp_path / "run.log", tmp_path / "held"
+        held.mkdir()
+        (held / "hold").touch()
         with log.open("w") as file:
             run = subprocess.Popen(
-                [sys.executable, "-m", *words, "--address", address],
+                [sys.executable, "-c", HELD, str(held), *words],
                 cwd=built_repository, env=ENVIRONMENT, stdout=file, stderr=file,
             )  # fmt: skip
 
@@ -186,11 +187,19 @@ def test_the_classifier_on_s3_and_two_nodes_of_which_one_dies(
             selector = fs.FileSelector("shop/found/predictions", allow_not_found=True)
             return [i.path for i in store.get_file_info(selector) if i.path.endswith(".parquet")]
 
-        wait(lambda: (parts() and actors(second)) or run.poll() is not None, log.read_text)
-        assert run.poll() is None, log.read_text()
-        kill(second)
-        assert 0 < len(parts()) < FILES
-        assert run.wait() == 0, log.read_text()
+        def begun():
+            return any((held / str(actor.pid)).exists() for actor in actors(second))
+
+        try:
+            wait(lambda: (parts() and begun()) or run.poll() is not None, log.read_text)
+            assert run.poll() is None, log.read_text()
+            kill(second)
+            assert 0 < len(parts()) < FILES
+            (held / "hold").unlink()
+            wait(lambda: run.poll() is not None, log.read_text)
+        finally:
+            run.kill()
+        assert run.returncode == 0, log.read_text()
 
         manifest = json.loads(store.open_input_file("shop/found/manifest.json").read())
         assert manifest["complete"]

@@ -9,8 +9,7 @@ from distributed_cases import catalogue
 from repository import ROOT
 
 from rakuten.distributed import command, engine
-from rakuten.serving import remote_files
-from rakuten.serving.errors import InputError
+from rakuten.serving.prediction_files import Summary
 
 
 def test_without_ray_the_error_names_the_remedy(tmp_path, monkeypatch, capsys):
@@ -22,17 +21,59 @@ def test_without_ray_the_error_names_the_remedy(tmp_path, monkeypatch, capsys):
     assert "pip install -r requirements/scale.txt" in capsys.readouterr().err
 
 
-def test_a_long_temporary_folder_is_an_error_with_a_remedy(tmp_path, monkeypatch, capsys):
-    def init(**_):
-        raise ValueError("validate_socket_filename failed: AF_UNIX path length cannot exceed 107")
+class FakeRayError(Exception):
+    """Stands for `ray.exceptions.RayError`."""
 
-    fake = SimpleNamespace(init=init)
+
+@pytest.mark.parametrize(
+    ("error", "connected", "message"),
+    [
+        (
+            ValueError("validate_socket_filename failed: AF_UNIX path length cannot exceed 107"),
+            False,
+            "set RAY_TMPDIR to a short one",
+        ),
+        (ValueError("Invalid address format: x"), False, "pass HOST:PORT of a running head node"),
+        (ConnectionError("ray client connection timeout"), False, "cannot connect to Ray at x ("),
+        (FakeRayError("no token"), False, "check RAY_AUTH_MODE and the token"),
+        (None, True, "call ray.shutdown() first"),
+    ],
+)
+def test_without_a_connection_the_error_names_the_remedy(
+    tmp_path, monkeypatch, capsys, error, connected, message
+):
+    def init(**_):
+        raise error
+
+    exceptions = SimpleNamespace(RayError=FakeRayError)
+    fake = SimpleNamespace(init=init, is_initialized=lambda: connected, exceptions=exceptions)
     monkeypatch.setattr(engine, "import_ray", lambda: fake)
     source = catalogue(tmp_path, 2)
     (tmp_path / "nltk").mkdir()
-    words = ["clean", source, "-o", tmp_path / "out", "--resources", tmp_path]
+    words = ["clean", source, "-o", tmp_path / "out", "--resources", tmp_path, "--address", "x"]
     assert command.main([str(word) for word in words]) == 2
-    assert "set RAY_TMPDIR to a short one" in capsys.readouterr().err
+    assert message in capsys.readouterr().err
+
+
+def test_workers_in_another_folder_get_absolute_paths(tmp_path, monkeypatch, capsys):
+    requests = []
+
+    def run(request, transform):
+        requests.append((request, transform))
+        return Summary(products=1)
+
+    monkeypatch.setattr(engine, "run", run)
+    monkeypatch.chdir(tmp_path)
+    assert command.main(["predict", "a.csv", "--images", "b", "-o", "c", "--package", "d"]) == 0
+    assert command.main(["predict", "s3://x/a.csv", "--images", "s3://x/b", "-o", "s3://x/c"]) == 0
+    assert command.main(["predict", "a.csv", "-o", "c"]) == 0
+    (one, transform), (remote, _), (text, _) = requests
+    assert [one.products, one.images, one.out, transform.package] == [
+        str(tmp_path / name) for name in ("a.csv", "b", "c", "d")
+    ]
+    assert [remote.products, remote.images, remote.out] == ["s3://x/a.csv", "s3://x/b", "s3://x/c"]
+    assert text.images is None
+    assert capsys.readouterr().out.startswith("c: 1 product")
 
 
 def test_nothing_imports_ray_before_a_run():
@@ -53,8 +94,3 @@ def test_wrong_arguments_end_with_2(arguments):
     with pytest.raises(SystemExit) as end:
         command.main(arguments)
     assert end.value.code == 2
-
-
-def test_unsupported_uris_are_refused():
-    with pytest.raises(InputError, match="expected a path or a URI that PyArrow supports"):
-        remote_files.locate("gopher://x/y")

@@ -342,7 +342,7 @@ def test_faulty_rows_are_listed_and_the_others_are_predicted(folder, out, tmp_pa
     assert "caf\ufffd" in toy.seen
     assert "nul byte" in toy.seen
     shown = capsys.readouterr().out
-    assert "8 rows that could not be read in full, predicted from part of their data or" in shown
+    assert "8 rows that could not be read in full, computed from part of their data or" in shown
 
 
 def test_a_submission_is_complete_despite_faulty_rows(folder, out, tmp_path):
@@ -502,6 +502,6 @@ def test_a_submission_cannot_be_parquet(source, tmp_path, capsys):
 def test_one_row_is_reported_in_the_singular():
     summary = prediction_files.Summary(products=1, bad_rows=1)
     assert summary.report("y.csv", None, "y.csv.errors.csv") == (
-        "y.csv: 1 product\ny.csv.errors.csv: 1 row that could not be read in full, predicted from "
+        "y.csv: 1 product\ny.csv.errors.csv: 1 row that could not be read in full, computed from "
         "part of its data or from none\n"
     )

@@ -6,12 +6,16 @@ import tarfile
 import unicodedata
 import zipfile
 
+import pyarrow.fs as fs
 import pytest
 
 from rakuten.data import archives
-from rakuten.serving import image_index
+from rakuten.serving import image_index, product_images
+from rakuten.serving.batch_prediction import find_image
 from rakuten.serving.errors import InputError
-from rakuten.serving.product_images import ProductImages, read_image
+from rakuten.serving.product_images import ProductImages, RemoteReadError, read_image
+from rakuten.serving.product_tables import Row
+from rakuten.serving.remote_files import RemotePath
 
 CHALLENGE = "image_12_product_7.jpg"
 ACCENTED = "Été à la plage.jpg"
@@ -200,6 +204,37 @@ def test_a_damaged_archive_member_raises_one_of_the_read_faults(tmp_path):
     content = zipped({"a.jpg": b"content of an image"}).replace(b"content", b"damaged")
     with pytest.raises(archives.READ_FAULTS, match="CRC"):
         opened(write(tmp_path / "p.zip", content)).read("a.jpg")
+
+
+class FailingStore(fs.SubTreeFileSystem):
+    """A remote store whose connection breaks."""
+
+    def open_input_file(self, path):
+        raise OSError("curlCode: 28, timeout was reached")
+
+
+@pytest.mark.parametrize("archive", [False, True])
+def test_a_failure_of_a_remote_store_is_no_fault_of_the_row(tmp_path, monkeypatch, archive):
+    if archive:
+        write(tmp_path / "p.zip", zipped({"a.jpg": b"1"}))
+    else:
+        write(tmp_path / "a.jpg")
+    index = image_index.index_images(str(tmp_path))
+    store = RemotePath(FailingStore("/", fs.LocalFileSystem()), str(tmp_path))
+    monkeypatch.setattr(product_images, "locate", lambda _: store)
+    row = Row(0, 1, 0, "", "", "a.jpg", ())
+    with pytest.raises(RemoteReadError, match="cannot be read: curlCode: 28"):
+        find_image(row, ProductImages("s3://shop", index))
+
+
+def test_a_local_file_that_cannot_be_read_is_a_fault_of_the_row(tmp_path):
+    path = write(tmp_path / "a.jpg")
+    images = opened(tmp_path)
+    path.unlink()
+    path.mkdir()
+    content, fault = find_image(Row(0, 1, 0, "", "", "a.jpg", ()), images)
+    assert content is None
+    assert "image a.jpg cannot be read" in fault
 
 
 def test_an_encrypted_archive_member_raises_one_of_the_read_faults(tmp_path):

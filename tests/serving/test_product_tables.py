@@ -50,6 +50,23 @@ def test_the_index_has_several_names(table, name):
     assert (row.index, row.title) == (41, "a")
 
 
+def test_a_csv_file_is_read_from_the_row_before_the_first(tmp_path, monkeypatch):
+    """A byte order mark, blank lines, line ends of all kinds, also within fields, broken UTF-8."""
+    monkeypatch.setattr(product_tables, "GROUP", 2)
+    text = b'\xef\xbb\xbfid,designation\r\n1,"a\r\nb"\r\n\n2,\xe9\n3,d\r\xef\xbb\xbf4,e\r\n'
+    text += b'5,"f\rg\n"\r6,h'
+    path = tmp_path / "x.csv"
+    path.write_bytes(text)
+    table = open_table(path)
+    rows = list(read_rows(replace(table, groups=(0,))))
+    assert [(row.line, row.title) for row in rows] == [
+        (2, "a\r\nb"), (5, "\ufffd"), (6, "d"), (7, "e"), (8, "f\rg"), (11, "h"),
+    ]  # fmt: skip
+    assert table.groups == (0, 2, 4, 6)
+    for first in range(6):
+        assert list(read_rows(table, first)) == rows[first:]
+
+
 def test_only_a_first_column_without_name_is_the_index(table):
     (row,) = read_rows(table(b"designation,\na,41\n"))
     assert row.index == 0

@@ -84,7 +84,7 @@ def submit(code, folder):
     (folder / "job.py").write_text(code)
     return subprocess.run(
         [sys.executable, "job.py"], cwd=folder, env=environment, text=True, check=False,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=600,
     )  # fmt: skip
 
 
