@@ -174,7 +174,7 @@ def state() -> str:
 
 
 def rows(runs: dict[Size, Measured], settings: dict[str, str]) -> list[measure.Row]:
-    """Report each step, and how its time grows with the catalogue.
+    """Report each step, and how its CPU seconds grow with the catalogue.
 
     Args:
         runs: Usage by size; steps that were not measured are missing.
@@ -187,9 +187,9 @@ def rows(runs: dict[Size, Measured], settings: dict[str, str]) -> list[measure.R
         for other in others:
             if step not in runs[other]:
                 continue
-            before = runs[other][step].seconds
-            growth = usage.seconds / before / _ratio(size, other)
-            notes.append(f"{other}: {before:,.0f} s, {growth:.2f} times the catalogue's growth")
+            before = runs[other][step].cpu
+            growth = usage.cpu / before / _ratio(size, other)
+            notes.append(f"{other}: {before:,.0f} s CPU, {growth:.2f} times the catalogue's growth")
         lines.append(_seconds(step, usage.seconds, "; ".join(notes)))
     steps = [*BEFORE, *storage.read_yaml(measure.ROOT / "dvc.yaml")["stages"]]
     lacking = [step for step in steps if step not in runs[size]]
