@@ -46,12 +46,16 @@ $(VENV)/installed-scale: requirements/scale.txt $(VENV)/installed-dev
 	@$(PIP_INSTALL) -r requirements/scale.txt
 	@touch $@
 
-# Without --remote, DVC warns that there is no default remote, though data.dvc names one.
+# Without --remote, DVC warns that there is no default remote, though data.dvc names one. Imported data
+# has no remote until one is added.
 repro: install repair  ## run the whole pipeline, log it to MLflow, show the results
 	@set -- pull $$(sed -n 's/^  remote: /--remote /p' data.dvc) data.dvc; \
+		test $$# -gt 2 || dvc config core.remote > /dev/null 2>&1 || set -- checkout data.dvc; \
 		echo "dvc $$*"; dvc "$$@" || { \
 		test -z "$$(git ls-files --deleted .dvc/remote)" || echo "Files of the sample's remote" \
-		"are missing: run 'git checkout .dvc/remote', then this again."; exit 1; }
+		"are missing: run 'git checkout .dvc/remote', then this again."; \
+		test "$$1" = pull || echo "The imported data is not on this computer and no DVC remote has" \
+		"it: import it, or add a remote (docs/own_data.md)."; exit 1; }
 	dvc repro
 	-python -m rakuten sync
 	@$(MAKE) --no-print-directory results
