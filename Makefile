@@ -50,7 +50,7 @@ $(VENV)/installed-scale: requirements/scale.txt $(VENV)/installed-dev
 # has no remote until one is added.
 repro: install repair  ## run the whole pipeline, log it to MLflow, show the results
 	@set -- pull $$(sed -n 's/^  remote: /--remote /p' data.dvc) data.dvc; \
-		test $$# -gt 2 || dvc config core.remote > /dev/null 2>&1 || set -- checkout data.dvc; \
+		test $$# -gt 2 || dvc remote default > /dev/null 2>&1 || set -- checkout data.dvc; \
 		echo "dvc $$*"; dvc "$$@" || { \
 		test -z "$$(git ls-files --deleted .dvc/remote)" || echo "Files of the sample's remote" \
 		"are missing: run 'git checkout .dvc/remote', then this again."; \
