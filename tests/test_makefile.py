@@ -62,6 +62,25 @@ def test_a_failed_pull_says_how_missing_files_of_the_remote_are_restored(tmp_pat
     assert done.stderr.count("ERROR") == 1  # `dvc repro` is not run
 
 
+def test_imported_data_without_its_files_and_without_a_remote_is_explained(tmp_path):
+    for name in (".venv/bin/dvc", ".venv/bin/python"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text('#!/bin/sh\necho "ERROR: $0 $*" >&2\nexit 255\n')
+        (tmp_path / name).chmod(0o755)
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    (tmp_path / "data.dvc").write_text("outs:\n- md5: ab.dir\n  path: data\n")
+    done = subprocess.run(
+        ["make", "-o", "install", "-o", "repair", "repro"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode != 0
+    assert "dvc checkout data.dvc" in done.stderr
+    assert "import it, or add a remote (docs/own_data.md)" in done.stdout
+
+
 def test_a_folder_that_mlflow_cannot_be_used_from_is_refused_before_the_installation(tmp_path):
     """Alembic, which creates its tables, takes % in the path of the package for a reference."""
     folder = tmp_path / "rakuten 100%"
