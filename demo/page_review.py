@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-import pandas as pd
 import streamlit as st
 
 from demo import components
@@ -73,9 +72,9 @@ def _suspects(products: Catalogue) -> Sequence[dict]:
 def _corrected(product: int, given: int) -> int:
     """Look up the code that an import would give to a product that has the code `given`."""
     rows = corrections.read(CORRECTIONS)
-    codes = pd.DataFrame({"id": [product], "prdtypecode": [given]})
-    corrected, _ = corrections.apply(codes, rows[rows["id"] == product])
-    return int(corrected["prdtypecode"].iloc[0])
+    own = rows[rows["id"] == product]
+    known = (own[["given", "corrected"]] == given).to_numpy().any()
+    return int(own["corrected"].iloc[-1]) if known else given
 
 
 def _card(suspect: dict, products: Catalogue) -> components.Card:

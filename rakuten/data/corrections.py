@@ -1,13 +1,14 @@
 """Labels corrected by reviewers: the files that hold them, and their effect on the labels of Y.
 
 A file `corrections*.csv` has a row for each reviewed product: its id, the code given to it and the
-corrected code, empty if it was not reviewed. A product may be corrected again later: its rows form
-a chain, in which each row starts from the code that the row before corrected to.
+corrected code, empty if it was not reviewed. A product may be corrected again later, in the same or
+in another file: its rows form a chain, in which each row starts from the code that the row before
+corrected to.
 """
 
 import io
 import itertools
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -72,14 +73,15 @@ def parse(content: bytes, source: str) -> tuple[pd.DataFrame, list[Problem]]:
     return fields[reviewed & readable & known.all(axis=1)].astype("int64"), problems
 
 
-def apply(codes: pd.DataFrame, rows: pd.DataFrame) -> tuple[pd.DataFrame, list[Problem]]:
+def apply(codes: pd.DataFrame, files: Sequence[pd.DataFrame]) -> tuple[pd.DataFrame, list[Problem]]:
     """Correct labels.
 
     Corrections that were applied before are accepted: a file can be applied twice.
 
     Args:
         codes: int64 columns id and prdtypecode, unique ids, in any order.
-        rows: As `parse` returns them, in the order in which they were made.
+        files: As `parse` returns them, one or more, in any order. The order of rows matters only
+            for corrections that return to the first code, which must be in one file.
 
     Returns:
         The corrected codes, in the order of `codes`; and the problems: unknown ids, and corrections
@@ -88,20 +90,19 @@ def apply(codes: pd.DataFrame, rows: pd.DataFrame) -> tuple[pd.DataFrame, list[P
     current = dict(zip(codes["id"].tolist(), codes["prdtypecode"].tolist(), strict=True))
     unknown, outdated, conflicts = [], [], []
     corrected = {}
+    rows = pd.concat(files, keys=range(len(files))).drop_duplicates()
     for id_, own in rows.groupby("id", sort=False):
-        pairs = list(dict.fromkeys(own[["given", "corrected"]].itertuples(index=False, name=None)))
-        starts = {given for given, _ in pairs}
-        known = starts | {right for _, right in pairs}
-        chained = all(before[1] == pair[0] for before, pair in itertools.pairwise(pairs))
-        if not chained or len(starts) < len(pairs):
+        pairs = list(own[["given", "corrected"]].itertuples(index=False, name=None))
+        chain = _chain(pairs, one_file=own.index.get_level_values(0).nunique() == 1)
+        if chain is None:
             shown = ", ".join(f"{given} to {right}" for given, right in pairs)
             conflicts.append(f"{id_} ({shown})")
         elif id_ not in current:
             unknown.append(str(id_))
-        elif current[id_] not in known:
-            outdated.append(f"{id_} (from {pairs[0][0]}, but it has {current[id_]})")
+        elif current[id_] not in chain:
+            outdated.append(f"{id_} (from {chain[0]}, but it has {current[id_]})")
         else:
-            corrected[id_] = pairs[-1][1]
+            corrected[id_] = chain[-1]
     problems = [
         Problem(fault, tuple(names), remedy)
         for fault, names, remedy in (
@@ -201,6 +202,22 @@ def read(path: str | Path) -> pd.DataFrame:
     if problems:
         raise ValueError(f"{path}: {problems[0]}")
     return rows
+
+
+def _chain(pairs: Sequence[tuple[int, int]], *, one_file: bool) -> list[int] | None:
+    """Order the codes of a product, from the first to the last; None if its pairs conflict."""
+    following = dict(pairs)
+    if len(following) < len(pairs):
+        return None
+    later = {right for given, right in pairs if right != given}
+    starts = [given for given in following if given not in later]
+    if not starts:  # corrected back to the first code: only the order of rows tells the last one
+        in_order = all(before[1] == pair[0] for before, pair in itertools.pairwise(pairs))
+        return [*following, pairs[-1][1]] if one_file and in_order else None
+    chain = starts[:1]
+    for _ in pairs:
+        chain.append(following.get(chain[-1], chain[-1]))
+    return chain if following.keys() <= set(chain) else None
 
 
 def _empty() -> pd.DataFrame:

@@ -114,12 +114,12 @@ def _check(files: list[str]) -> str:
         tables.append(rows)
         problems += faults
     codes = _products()[["id", "prdtypecode"]]
-    rows = pd.concat(tables)
-    changed, faults = corrections.apply(codes, rows)
+    changed, faults = corrections.apply(codes, tables)
     if problems + faults:
         raise products.InvalidProductsError(problems + faults)
     count = len(corrections.relabelled([], codes, changed))
-    return f"reviewed products: {rows['id'].nunique()}, labels that would change: {count}"
+    reviewed = pd.concat(tables)["id"].nunique()
+    return f"reviewed products: {reviewed}, labels that would change: {count}"
 
 
 def _products() -> pd.DataFrame:

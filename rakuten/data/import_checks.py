@@ -161,7 +161,7 @@ def correct(
         faults.add("corrected labels without --drops", [one.place for one in found], remedy)
     if not tables or not len(codes):
         return codes
-    codes, problems = corrections.apply(codes, pd.concat(tables))
+    codes, problems = corrections.apply(codes, tables)
     faults.extend(problems)
     return codes
 

@@ -82,8 +82,37 @@ def test_faulty_files_have_a_message(text, message):
     ],
 )
 def test_corrections_apply_in_a_chain_and_only_once(made, codes):
-    changed, problems = corrections.apply(labels(), made)
+    changed, problems = corrections.apply(labels(), [made])
     assert (changed["prdtypecode"].tolist(), problems) == (codes, [])
+
+
+@pytest.mark.parametrize(
+    ("files", "code"),
+    [
+        ([rows((1, 40, 60)), rows((1, 10, 40))], 60),  # read in the order of the files' names
+        ([rows((1, 40, 50), (1, 60, 10)), rows((1, 10, 40))], 50),
+        ([rows((1, 40, 40)), rows((1, 10, 40))], 40),  # confirmed by a second reviewer
+        ([rows((1, 40, 60), (1, 60, 40)), rows((1, 10, 40))], 40),
+        ([rows((1, 10, 40), (1, 40, 10)), rows((1, 10, 40))], 10),
+    ],
+)
+def test_a_chain_may_be_spread_over_files(files, code):
+    changed, problems = corrections.apply(labels(), files)
+    assert (changed["prdtypecode"].tolist(), problems) == ([code, 40, 50], [])
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        [rows((1, 40, 10)), rows((1, 10, 40))],  # corrected back, or twice: nobody knows
+        [rows((1, 10, 40), (1, 50, 60), (1, 60, 50))],
+        [rows((1, 10, 40), (1, 50, 10), (1, 40, 50))],
+    ],
+)
+def test_corrections_without_a_clear_last_one_are_a_conflict(files):
+    changed, (problem,) = corrections.apply(labels(), files)
+    assert changed.equals(labels())
+    assert "conflicting corrections (1): 1 (" in str(problem)
 
 
 @pytest.mark.parametrize(
@@ -97,7 +126,7 @@ def test_corrections_apply_in_a_chain_and_only_once(made, codes):
     ],
 )
 def test_corrections_that_do_not_fit_are_problems(made, message):
-    changed, (problem,) = corrections.apply(labels(), made)
+    changed, (problem,) = corrections.apply(labels(), [made])
     assert changed.equals(labels())
     assert message in str(problem)
 
@@ -144,7 +173,7 @@ def test_a_corrected_label_moves_no_product_to_another_part():
     }  # fmt: skip
     before = catalogue()
     made = rows(*((id_, code, 60) for id_, code in before["prdtypecode"][:200:4].items()))
-    after, _ = corrections.apply(before, made)
+    after, _ = corrections.apply(before, [made])
     dataset = {"name": "n", "relabelled": corrections.relabelled([], before, after)}
     first = corrections.first_codes(after, dataset)
     assert first.tolist() == before["prdtypecode"].tolist()
@@ -210,6 +239,16 @@ def test_earlier_data_keep_their_name_and_first_codes(root, load):
     back = [root / "data", write(root.parent / "back", file(f"0,60,{FIRST[0]}"))]
     importing.import_data(back, root, drops=True, track=track)
     assert read(root)[1]["relabelled"] == {"6": FIRST[6]}
+
+
+def test_a_label_is_corrected_again_in_a_file_that_is_read_first(root, load):
+    load(
+        {
+            "corrections_demo.csv": file("0,2905,60")["corrections.csv"],
+            "corrections_suspects.csv": file(f"0,{FIRST[0]},2905")["corrections.csv"],
+        }
+    )
+    assert read(root)[0] == FIRST | {0: 60}
 
 
 @pytest.mark.parametrize(

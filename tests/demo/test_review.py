@@ -105,6 +105,14 @@ def test_a_label_that_was_corrected_back_is_shown_as_the_import_leaves_it(folder
     assert "Corrigée" not in text(page)
 
 
+def test_a_label_that_changed_elsewhere_is_corrected_again(folder):
+    corrections.record(CORRECTIONS, 0, 40, 50)  # then another file: 50 to 10
+    page = correct(open_page(), 0, 60)
+    assert held() == [[0, 40, 50], [0, 10, 60]]
+    assert page.selectbox(key="right-0-10").value == 60
+    assert open_page().selectbox(key="right-0-10").value == 60
+
+
 def test_a_damaged_file_is_a_message_and_stays(folder):
     storage.write_text(CORRECTIONS, "id,given\n")
     page = open_page()
