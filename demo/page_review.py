@@ -38,23 +38,28 @@ def show() -> None:
 def form(product: int, products: Catalogue) -> None:
     """Draw the choice of a product's right category; store it when it is saved.
 
+    If another reviewer has saved since it was drawn, their choice is shown and nothing is stored.
+
     Args:
         product: The product's id.
         products: The catalogue.
     """
     given = products.code(product)
+    key, seen = f"right-{product}-{given}", f"seen-{product}-{given}"
+    state = st.session_state
     with failures_shown("error_review"):
         right = _corrected(product, given)
-        chosen = st.selectbox(
-            t("right_category"),
-            CODES,
-            index=CODES.index(right),
-            format_func=_name,
-            key=f"right-{product}-{given}",
-        )
+        changed = state.setdefault(seen, right) != right  # by another reviewer
+        if changed or key not in state:
+            state[key] = right
+        chosen = st.selectbox(t("right_category"), CODES, format_func=_name, key=key)
         if st.button(t("save"), key=f"save-{product}"):
-            corrections.record(CORRECTIONS, product, given, chosen)
-            right = chosen
+            if changed:
+                st.html(components.note(t("review_stale"), kind="notice"))
+            else:
+                corrections.record(CORRECTIONS, product, given, chosen)
+                right = chosen
+        state[seen] = right
         if right != given:
             text = t("corrected", given=_name(given), right=_name(right))
             st.html(components.note(text, kind="right"))

@@ -371,8 +371,7 @@ TEXTS: dict[str, dict[str, str]] = {
     "review_note": {
         "fr": "Produits d'entraînement que des modèles qui ne les ont pas vus classent dans une "
         "autre catégorie : {count}.",
-        "en": "Training products that models which have not seen them put into another category: "
-        "{count}.",
+        "en": "Train products that models trained without them put into another category: {count}.",
     },
     "review_page": {"fr": "Page, sur {last}", "en": "Page, of {last}"},
     "given_is": {"fr": "Donnée : {category}", "en": "Given: {category}"},
@@ -382,6 +381,7 @@ TEXTS: dict[str, dict[str, str]] = {
     },
     "right_category": {"fr": "Bonne catégorie", "en": "Right category"},
     "save": {"fr": "Enregistrer", "en": "Save"},
+    "review_stale": {"fr": "Corrigée entre-temps, à revoir.", "en": "Changed since: look again."},
     "corrected": {
         "fr": "Corrigée : {right} au lieu de {given}.",
         "en": "Corrected: {right} instead of {given}.",

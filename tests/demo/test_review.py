@@ -89,12 +89,24 @@ def test_two_sessions_correct_withdraw_and_download(folder):
     correct(second, 1, 60)
     assert held() == [[0, 10, 2905], [1, 40, 60]]
     assert "Corrigée" in text(second)
-    assert first.run().selectbox(key="right-1-40").value == 40  # of a widget that was drawn before
-    assert open_page().selectbox(key="right-1-40").value == 60
+    assert first.run().selectbox(key="right-1-40").value == 60
     correct(first, 0, 10)
     assert held() == [[1, 40, 60]]
     (download,) = first.get("download_button")
     assert download.proto.label == "Télécharger les corrections"
+
+
+@pytest.mark.parametrize("chosen", [40, 50])
+def test_a_choice_made_before_another_reviewer_saved_replaces_nothing(folder, chosen):
+    first, second = open_page(), open_page()
+    correct(second, 1, 60)
+    correct(first, 1, chosen)
+    assert held() == [[1, 40, 60]]
+    assert first.selectbox(key="right-1-40").value == 60
+    assert "Corrigée entre-temps" in text(first)
+    correct(first, 1, chosen)  # now they have seen it
+    assert held() == ([[1, 40, 50]] if chosen == 50 else [])
+    assert "entre-temps" not in text(first)
 
 
 def test_a_label_that_was_corrected_back_is_shown_as_the_import_leaves_it(folder):
