@@ -176,12 +176,18 @@ def record(path: str | Path, id_: int, given: int, corrected: int) -> None:
         corrected: Its corrected code.
 
     Raises:
-        ValueError: If the file is not one of corrections.
+        ValueError: If the file is not one of corrections, or has more than what `record` keeps:
+            other columns, or rows that are not reviewed.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(path.with_name(f".{path.name}.lock")):
         rows = read(path)
+        if path.exists():
+            header, *lines = storage.read_text(path).removeprefix("\ufeff").split()
+            if header not in (",".join(COLUMNS), ";".join(COLUMNS)) or len(lines) != len(rows):
+                remedy = f"expected only reviewed rows with {','.join(COLUMNS)}: rename the file"
+                raise ValueError(f"{path} has other columns, or rows without correction; {remedy}")
         own = rows["id"] == id_
         rows = rows[~(own & (own & (rows["given"] == given)).cummax())]
         if corrected != given:

@@ -101,8 +101,8 @@ def _export(path: Path) -> str:
     if path.exists():
         raise FileExistsError(f"{path} exists: name another file, or move it elsewhere")
     rows = review(storage.read_csv(SUSPECTS), _products())
-    path.parent.mkdir(parents=True, exist_ok=True)
-    rows.to_csv(path, index=False, encoding="utf-8-sig", lineterminator="\r\n")  # for spreadsheets
+    text = rows.to_csv(index=False, lineterminator="\r\n")
+    storage.write_bytes(path, text.encode("utf-8-sig"))  # as spreadsheets expect it
     return f"{len(rows)} suspect labels written to {path}: fill the column 'corrected'"
 
 

@@ -146,6 +146,13 @@ def test_a_correction_is_replaced_removed_or_continued(tmp_path):
         assert corrections.read(path).to_numpy().tolist() == held
 
 
+def test_a_file_that_a_spreadsheet_has_saved_is_continued(tmp_path):
+    content = "\ufeffid;given;corrected\r\n7;10;40\r\n".encode()
+    path = write(tmp_path, {"corrections.csv": content}) / "corrections.csv"
+    corrections.record(path, 1, 10, 40)
+    assert corrections.read(path).to_numpy().tolist() == [[7, 10, 40], [1, 10, 40]]
+
+
 def test_sessions_that_write_at_once_lose_no_correction(tmp_path):
     path = tmp_path / "corrections.csv"
     with ThreadPoolExecutor(8) as sessions:
@@ -158,6 +165,17 @@ def test_a_damaged_file_is_not_overwritten(tmp_path):
     with pytest.raises(ValueError, match=r"corrections.csv: columns missing from corrections.csv"):
         corrections.record(path, 1, 10, 40)
     assert path.read_bytes() == b"id;corrected\n"
+
+
+@pytest.mark.parametrize(
+    "text", ["id,given,corrected,designation\n7,10,40,Titre\n", f"{HEADER}7,10,40\n8,50,\n"]
+)
+def test_the_file_of_a_reviewer_keeps_its_columns_and_rows(tmp_path, text):
+    content = text.encode()
+    path = write(tmp_path, {"corrections.csv": content}) / "corrections.csv"
+    with pytest.raises(ValueError, match=r"other columns, or rows without correction; .* rename"):
+        corrections.record(path, 1, 10, 40)
+    assert path.read_bytes() == content
 
 
 def catalogue():

@@ -54,6 +54,16 @@ def test_suspects_are_exported_reviewed_and_checked(folder, capsys):
     assert "exists: name another file, or move it elsewhere" in capsys.readouterr().err
 
 
+def test_an_interrupted_export_leaves_no_file(folder, monkeypatch):
+    def interrupt(descriptor):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("os.fsync", interrupt)  # the file is written, but not yet complete
+    with pytest.raises(KeyboardInterrupt):
+        corrections_command.main(["export"])
+    assert not list((folder / "corrections").iterdir())
+
+
 def test_every_fault_of_the_files_is_listed(folder, capsys):
     (folder / "a.csv").write_text("id,given,corrected\n0,10,1\n9,100,40\n")
     (folder / "b.csv").write_text("id,given,corrected\n7,10,40\n")
