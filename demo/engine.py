@@ -22,7 +22,7 @@ from rakuten.serving.classifier import (
 )
 
 MAX_ANSWERS = 64
-"""Answers in the cache, the latest ones; each takes some 200 KB."""
+"""Answers in the cache, the latest ones; each takes up to 1 MB, the pixels of its image."""
 
 NUM_SIMILAR = 4
 """Similar products to find for each kind."""
@@ -36,6 +36,7 @@ class Answer:
         prediction: Categories and contributions of text and image.
         prepared: The prepared product.
         probabilities: The output of each model: one row.
+        encoded: The prepared product with the features of its image in place of pixels.
         words: Effects of words, None until computed.
         regions: Effects of regions of the image (grid, grid), None until computed.
         similar: By "text" and "image": ids of similar train products and their similarities.
@@ -45,6 +46,7 @@ class Answer:
     prediction: Prediction
     prepared: Prepared
     probabilities: Probabilities
+    encoded: Prepared
     words: list[explanation.WordEffect] | None = None
     regions: np.ndarray | None = None
     similar: dict[str, list[tuple[int, float]]] = field(default_factory=dict)
@@ -63,6 +65,11 @@ class LockedClassifier:
         """Prepare a product; this needs no lock."""
         return self._classifier.prepare(product)
 
+    def encode_image(self, product: Prepared) -> Prepared:
+        """Replace the pixels of a product by their features."""
+        with self._lock:
+            return self._classifier.encode_image(product)
+
     def classify(self, products: Sequence[Prepared], *, top: int) -> list[Prediction]:
         """Classify prepared products."""
         with self._lock:
@@ -80,7 +87,7 @@ class LockedClassifier:
         return {kind: rows[0] for kind, rows in vectors.items()}
 
     def image_features(self, product: Prepared) -> np.ndarray:
-        """Encode the first view of a product's image, (width,)."""
+        """Return the features of the first view of a product's image, (width,)."""
         with self._lock:
             return self._classifier.model.image_features([product])["average"][0, 0]
 
@@ -134,8 +141,9 @@ class Engine:
 
     def _classify(self, prepared: Prepared) -> Answer:
         """Classify a product, with the probabilities of each model."""
-        (prediction,) = self._classifier.classify([prepared], top=5)
-        return Answer(prediction, prepared, self._classifier.probabilities([prepared]))
+        encoded = self._classifier.encode_image(prepared)
+        (prediction,) = self._classifier.classify([encoded], top=5)
+        return Answer(prediction, prepared, self._classifier.probabilities([encoded]), encoded)
 
     def answer(self, title: str, description: str, image: bytes | None) -> Answer:
         """Classify a product, or take the answer from the cache.
@@ -192,23 +200,22 @@ class Engine:
         """Find similar train products by "text" or by "image"; none if the product lacks it."""
         if kind not in answer.similar:
             find = {"text": self._similar_texts, "image": self._similar_images}[kind]
-            with self._lock:
-                answer.similar[kind] = find(answer.prepared)
+            answer.similar[kind] = find(answer.encoded)
         return answer.similar[kind]
 
-    def _similar_texts(self, prepared: Prepared) -> list[tuple[int, float]]:
+    def _similar_texts(self, encoded: Prepared) -> list[tuple[int, float]]:
         """Find products by their sentence vectors."""
-        if not (prepared.title or prepared.description) or not self._text_vectors:
+        if not (encoded.title or encoded.description) or not self._text_vectors:
             return []
-        query = self._classifier.text_vectors(prepared)
+        query = self._classifier.text_vectors(encoded)
         found = neighbours.nearest(query, self._text_vectors, count=NUM_SIMILAR)
         return _pairs(self._text_ids, *found)
 
-    def _similar_images(self, prepared: Prepared) -> list[tuple[int, float]]:
+    def _similar_images(self, encoded: Prepared) -> list[tuple[int, float]]:
         """Find products by their image features."""
-        if prepared.image is None or not len(self._image_vectors):
+        if encoded.features is None or not len(self._image_vectors):
             return []
-        query = {"image": self._classifier.image_features(prepared)}
+        query = {"image": self._classifier.image_features(encoded)}
         found = neighbours.nearest(query, {"image": self._image_vectors}, count=NUM_SIMILAR)
         return _pairs(self._image_ids, *found)
 

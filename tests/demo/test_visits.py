@@ -53,7 +53,8 @@ class Engine:
 
     def answer(self, title, description, image):
         self.used.append("answer")
-        return Answer(PREDICTION, Prepared(title, description, None), Probabilities(*[None] * 3))
+        product = Prepared(title, description, None)
+        return Answer(PREDICTION, product, Probabilities(*[None] * 3), product)
 
     def other(self, name, answer, product):
         self.used.append(name)
