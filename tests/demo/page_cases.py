@@ -110,8 +110,8 @@ def pick(page, label, option):
 def verdict(page):
     """Wait for the next answer and read its category."""
     page.locator(".rk-subject:not([data-old])").wait_for()
-    page.wait_for_timeout(700)  # the category is drawn after the name of the product
-    return page.locator(".rk-name").inner_text()
+    # Streamlit marks what it has not drawn again, such as the category of the last product.
+    return page.locator("[data-testid=stElementContainer][data-stale=false] .rk-name").inner_text()
 
 
 def file(name, content, kind="image/jpeg"):
