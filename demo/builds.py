@@ -4,6 +4,7 @@ import logging
 import os
 import shutil
 import threading
+import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -26,6 +27,9 @@ KEPT = Path(".dvc/tmp/demo")
 
 UNREADABLE = (OSError, ValueError, KeyError, EOFError, BadZipFile)
 """What opening files raises that are incomplete, or that another version of this library wrote."""
+
+RETRY = 30.0
+"""Seconds until new files that could not be opened are tried again, unless they change before."""
 
 logger = logging.getLogger(__name__)
 
@@ -95,6 +99,8 @@ class Latest(Generic[T]):
         self._kept = KEPT / name
         self._opened: T | None = None
         self._stamp: rebuilds.Stamp = {}
+        self._refused: rebuilds.Stamp = {}
+        self._retry_at = 0.0
         self._lock = threading.Lock()
 
     def current(self) -> T:
@@ -110,28 +116,45 @@ class Latest(Generic[T]):
     def refresh(self) -> bool:
         """Open the files on disk if they are new, complete and not being rebuilt.
 
+        While another thread opens them, older files that are open stay in use.
+
         Returns:
             Whether these or older files are open.
 
         Raises:
             Exception: One of `UNREADABLE`, if nothing is open and no stage runs.
         """
-        with self._lock:
-            stamp = _stamp(self.needs)
-            if stamp != self._stamp and not missing(self.needs) and self._are_finished():
-                try:
-                    self._opened, self._stamp = self._create(Path()), stamp
-                    _link((*self._folders, *self.needs), self._kept)
-                except UNREADABLE as error:
-                    if self._opened is None and rebuilds.writer() is None:
-                        raise
-                    logger.warning("new files cannot be opened yet", exc_info=error)
-            if self._opened is None and self._are_kept():
-                try:
-                    self._opened = self._create(self._kept)
-                except UNREADABLE as error:
-                    logger.warning("the files opened before cannot be opened", exc_info=error)
-            return self._opened is not None
+        if not self._lock.acquire(blocking=self._opened is None):
+            return True
+        try:
+            self._open_latest()
+        finally:
+            self._lock.release()
+        return self._opened is not None
+
+    def _open_latest(self) -> None:
+        """Open the files on disk; if nothing is open and a stage runs, those opened last."""
+        stamp = _stamp(self.needs)
+        if self._is_new(stamp) and not missing(self.needs) and self._are_finished():
+            try:
+                self._opened, self._stamp = self._create(Path()), stamp
+                _link((*self._folders, *self.needs), self._kept)
+            except UNREADABLE as error:
+                if self._opened is not None:
+                    self._refused, self._retry_at = stamp, time.monotonic() + RETRY
+                elif rebuilds.writer() is None:
+                    raise
+                logger.warning("new files cannot be opened yet", exc_info=error)
+        if self._opened is None and self._are_kept():
+            try:
+                self._opened = self._create(self._kept)
+            except UNREADABLE as error:
+                logger.warning("the files opened before cannot be opened", exc_info=error)
+
+    def _is_new(self, stamp: rebuilds.Stamp) -> bool:
+        """Return whether files are not open and may be tried."""
+        refused = stamp == self._refused and time.monotonic() < self._retry_at
+        return stamp != self._stamp and not refused
 
     def _are_kept(self) -> bool:
         """Return whether there are links to use while a stage runs."""

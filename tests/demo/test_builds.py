@@ -1,10 +1,12 @@
 """What the page shows while DVC replaces the files on disk."""
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from demo import builds
 from demo.builds import Latest
 from rakuten import storage
 from rakuten.serving.package import OutdatedError
@@ -85,6 +87,48 @@ def test_new_files_that_cannot_be_opened_leave_the_old_state():
     assert latest.current() is first
     storage.write_text(NEEDS[1], "new")
     assert latest.refresh()
+    assert latest.current().contents == ["old", "new"]
+
+
+def test_new_files_that_cannot_be_opened_are_not_tried_by_every_visitor(monkeypatch):
+    tried = []
+
+    def create(root):
+        tried.append(root)
+        return Opened(root)
+
+    latest = Latest(create, NEEDS, name="x")
+    latest.refresh()
+    NEEDS[1].write_bytes(b"\xff")
+    for _ in range(3):
+        assert latest.refresh()
+    assert len(tried) == 2
+    storage.write_text(NEEDS[1], "new")
+    latest.refresh()
+    assert latest.current().contents == ["old", "new"]
+
+    monkeypatch.setattr(builds, "RETRY", 0.0)  # the time is over
+    NEEDS[1].write_bytes(b"\xff")
+    for _ in range(3):
+        assert latest.refresh()
+    assert len(tried) == 6
+
+
+def test_visitors_use_what_is_open_while_one_opens_the_next():
+    def create(root):
+        if visitors:
+            assert visitors[0].submit(latest.refresh).result(timeout=60)
+            assert latest.current() is first
+        return Opened(root)
+
+    visitors = []
+    latest = Latest(create, NEEDS, name="x")
+    latest.refresh()
+    first = latest.current()
+    storage.write_text(NEEDS[1], "new")
+    with ThreadPoolExecutor(1) as visitor:
+        visitors.append(visitor)
+        assert latest.refresh()
     assert latest.current().contents == ["old", "new"]
 
 
