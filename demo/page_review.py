@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import pandas as pd
 import streamlit as st
 
 from demo import components
@@ -27,11 +28,13 @@ def show() -> None:
     if suspects:
         last = (len(suspects) - 1) // PER_PAGE + 1
         page = st.number_input(t("review_page", last=last), 1, last, key="review_page")
-        for suspect in suspects[(page - 1) * PER_PAGE : page * PER_PAGE]:
-            left, right = st.columns([1, 1], gap="large", vertical_alignment="center")
-            left.html(components.cards([_card(suspect, products)]))
-            with right:
-                form(suspect["id"], products)
+        with failures_shown("error_review"):
+            rows = corrections.read(CORRECTIONS)
+            for suspect in suspects[(page - 1) * PER_PAGE : page * PER_PAGE]:
+                left, right = st.columns([1, 1], gap="large", vertical_alignment="center")
+                left.html(components.cards([_card(suspect, products)]))
+                with right:
+                    _form(suspect["id"], products, rows)
     _show_file()
 
 
@@ -44,11 +47,17 @@ def form(product: int, products: Catalogue) -> None:
         product: The product's id.
         products: The catalogue.
     """
+    with failures_shown("error_review"):
+        _form(product, products, corrections.read(CORRECTIONS))
+
+
+def _form(product: int, products: Catalogue, rows: pd.DataFrame) -> None:
+    """Draw the choice for a product, with the corrections that are stored."""
     given = products.code(product)
     key, seen = f"right-{product}-{given}", f"seen-{product}-{given}"
     state = st.session_state
     with failures_shown("error_review"):
-        right = _corrected(product, given)
+        right = _corrected(rows, product, given)
         changed = state.setdefault(seen, right) != right  # by another reviewer
         if changed or key not in state:
             state[key] = right
@@ -74,9 +83,8 @@ def _suspects(products: Catalogue) -> Sequence[dict]:
     return table[codes == table["given"]].to_dict("records")
 
 
-def _corrected(product: int, given: int) -> int:
+def _corrected(rows: pd.DataFrame, product: int, given: int) -> int:
     """Look up the code that an import would give to a product that has the code `given`."""
-    rows = corrections.read(CORRECTIONS)
     own = rows[rows["id"] == product]
     known = (own[["given", "corrected"]] == given).to_numpy().any()
     return int(own["corrected"].iloc[-1]) if known else given

@@ -82,6 +82,13 @@ def test_suspects_are_listed_page_by_page(folder):
     assert "Titre 10" in text(page)
 
 
+def test_the_corrections_are_read_once(folder, monkeypatch):
+    reads, read = [], corrections.read
+    monkeypatch.setattr(corrections, "read", lambda path: reads.append(path) or read(path))
+    open_page()
+    assert reads == [CORRECTIONS]
+
+
 @pytest.mark.slow
 def test_two_sessions_correct_withdraw_and_download(folder):
     first, second = open_page(), open_page()
