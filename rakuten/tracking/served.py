@@ -223,7 +223,10 @@ def parse_csv(csv_input: IO[str], schema: Schema | None = None) -> pd.DataFrame:
         MlflowException: If it is not CSV.
     """
     try:
-        return pd.read_csv(csv_input, dtype=object, keep_default_na=False, na_values=[""])
+        table = pd.read_csv(csv_input, dtype=object, keep_default_na=False, na_values=[""])
+        if not isinstance(table.index, pd.RangeIndex):  # pandas took the first fields as the index
+            raise ValueError("a row has more fields than the header")
+        return table
     except ValueError as error:  # no columns, a field too many, an unclosed quote
         reason = f"expected CSV with a header, {error}: correct the request"
         raise MlflowException(reason, error_code=INVALID_PARAMETER_VALUE) from error

@@ -171,7 +171,8 @@ def test_titles_of_text_csv_are_read_as_they_are_written(model, title):
 
 
 def test_a_malformed_text_csv_is_a_problem_of_the_request(model):
-    for body in (b"", b'title\n"a\n'):
+    more = (b"title\na,b\n", b"title,description\na,b,\n", b"title,description\na,b,c,d\nx,y\n")
+    for body in (b"", b'title\n"a\n', b"title\na\na,b\n", *more):
         with pytest.raises(MlflowException, match="expected CSV with a header") as caught:
             scoring_server.invocations(body, "text/csv", model, served.SIGNATURE.inputs)
         assert caught.value.get_http_status_code() == 400
