@@ -47,17 +47,17 @@ def main(arguments: list[str] | None = None) -> int:
         The exit status.
     """
     options = _parser().parse_args(arguments)
+    page, values = options.out / "index.html", options.out / "drift.json"
     try:
         report = _compare(options)
+        storage.write_text(page, drift_page.render(report))
+        storage.write_json(values, report)
     except (InputError, OSError, package.OutdatedError, pa.ArrowException) as error:
         sys.stderr.write(f"error: {printable(str(error))}\n")
         return 2
     except KeyboardInterrupt:
         sys.stderr.write("error: interrupted: run the same command again to continue\n")
         return 130  # the status of a shell after Ctrl+C
-    page, values = options.out / "index.html", options.out / "drift.json"
-    storage.write_text(page, drift_page.render(report))
-    storage.write_json(values, report)
     console.show(drift_page.lines(report))
     try:
         drift_runs.log(report, [page, values])

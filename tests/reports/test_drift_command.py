@@ -143,6 +143,7 @@ def test_a_store_that_cannot_be_used_costs_one_warning(workplace, monkeypatch, c
         (lambda: storage.write_text("params.yaml", "seed: 1\n"), "no entry 'drift'"),
         (lambda: storage.write_text("params.yaml", LIMITS.replace("0.2", "-1")), "drift.psi is -1"),
         (lambda: storage.write_text("new.csv", "title\na\n"), "no column designation"),
+        (lambda: (drift_command.FOLDER / "index.html").mkdir(parents=True), "index.html"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_compared_ends_with_status_2(workplace, break_it, message, capsys):

@@ -114,6 +114,13 @@ def test_predictions_in_parquet_are_read(folder, source, predicted, tmp_path):
         (lambda p: p.head(2), "2 predictions of 5 products: pass the file that"),
         (lambda p: p.assign(index=p["index"] + 1), "expected index 84916 in row 1, received 84917"),
         (lambda p: p.assign(text_contribution=np.nan), "default model.* without --model"),
+        (lambda p: p.assign(probability=["0,9", *"0000"]), "row 1: .* received 10 and 0,9;"),
+        (lambda p: p.assign(probability=[0.9, 80, 0, 0, 0]), "row 2: .* a probability from 0 to 1"),
+        (lambda p: p.assign(prdtypecode=7), "row 1: expected a category code .* received 7"),
+        (
+            lambda p: p.assign(prdtypecode=["10", "40", "", "", ""]),
+            "row 3: .* received nan and 0.7",
+        ),
     ],
 )
 def test_predictions_of_something_else_are_refused(folder, source, predicted, wrong, message):
