@@ -111,7 +111,7 @@ def _compare(options: argparse.Namespace) -> dict[str, Any]:
     opened = rebuilds.read(options.package, partial(_open, options.package))
     measured, text_alone = drift_input.measure(
         options.products,
-        options.predictions or _predict(options),
+        options.predictions or _predict(options, opened.pin.folder),
         options.images,
         opened.pin.folder,
         progress=partial(stage_log.progress, delay=PROGRESS_AFTER),
@@ -145,8 +145,8 @@ def _open(folder: Path) -> _Package:
     return _Package(rebuilds.Pin(folder), reference)
 
 
-def _predict(options: argparse.Namespace) -> Path:
-    """Predict the products; an interrupted run continues."""
+def _predict(options: argparse.Namespace, folder: Path) -> Path:
+    """Predict the products with the package in a folder; an interrupted run continues."""
     path = options.out / "predictions.csv"
     is_interrupted = path.with_name(f"{path.name}.partial").exists() and not path.exists()
     batch_prediction.predict_file(
@@ -161,6 +161,6 @@ def _predict(options: argparse.Namespace) -> Path:
             # Finished predictions are those of an earlier comparison.
             restart=options.restart or not is_interrupted,
         ),
-        ProductClassifier.load,
+        lambda _: ProductClassifier.load(folder),  # the one whose reference was read
     )
     return path

@@ -10,7 +10,7 @@ from prediction_cases import write_csv
 
 from rakuten import storage
 from rakuten.reports import drift_command
-from rakuten.serving import batch_prediction, drift_input, drift_reference
+from rakuten.serving import batch_prediction, drift_input, drift_reference, rebuilds
 from rakuten.tracking.sync import sync
 
 COUNT = 100
@@ -122,6 +122,23 @@ def test_an_interrupted_prediction_continues(workplace, monkeypatch, capsys):
     assert run("other.csv") == 2
     assert "pass --restart" in capsys.readouterr().err
     assert run("other.csv", "--restart") == 0
+
+
+def test_products_are_predicted_with_the_package_whose_reference_is_compared(
+    workplace, monkeypatch
+):
+    """DVC deletes a package before it writes another one."""
+    (workplace / ".dvc/tmp").mkdir(parents=True, exist_ok=True)
+    write_csv(workplace / "new.csv", rows(40))
+    read = rebuilds.read
+
+    def read_and_delete(folder, load):
+        found = read(folder, load)
+        shutil.rmtree("build/package", ignore_errors=True)
+        return found
+
+    monkeypatch.setattr(rebuilds, "read", read_and_delete)
+    assert run("new.csv") == 0
 
 
 def test_a_store_that_cannot_be_used_costs_one_warning(workplace, monkeypatch, capsys):
