@@ -111,7 +111,8 @@ def _read_predictions(
     table = table.iloc[[row.position for row in rows]].reset_index(drop=True)
     indices = pd.to_numeric(table["index"], errors="coerce").tolist()
     for row, index in zip(rows, indices, strict=True):
-        if isinstance(row.index, int) and index != row.index:
+        # pandas reads integers as floats if another index is missing or not a number.
+        if isinstance(row.index, int) and float(index) != float(row.index):
             raise InputError(
                 f"{path} is of other products: expected index {row.index} in row "
                 f"{row.position + 1}, received {index}; {remedy}"
