@@ -13,6 +13,7 @@ Exit status: 0 no drift; 1 drift; 2 failed; 130 interrupted.
 
 import argparse
 import sys
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -52,18 +53,14 @@ def main(arguments: list[str] | None = None) -> int:
         report = _compare(options)
         storage.write_text(page, drift_page.render(report))
         storage.write_json(values, report)
+        console.show(drift_page.lines(report))
+        _log(report, [page, values])
     except (InputError, OSError, package.OutdatedError, pa.ArrowException) as error:
         sys.stderr.write(f"error: {printable(str(error))}\n")
         return 2
     except KeyboardInterrupt:
         sys.stderr.write("error: interrupted: run the same command again to continue\n")
         return 130  # the status of a shell after Ctrl+C
-    console.show(drift_page.lines(report))
-    try:
-        drift_runs.log(report, [page, values])
-    except store_errors() as error:
-        reason = addresses.mask(one_line(error))[:200]
-        sys.stderr.write(f"warning: not logged to MLflow, which cannot be used ({reason})\n")
     console.show(f"{'drift' if report['drift'] else 'no drift'}: see {page}\n")
     return int(report["drift"])
 
@@ -143,6 +140,15 @@ def _open(folder: Path) -> _Package:
     package.read_summary(folder)
     reference = drift_reference.read(folder)
     return _Package(rebuilds.Pin(folder), reference)
+
+
+def _log(report: Mapping[str, Any], files: list[Path]) -> None:
+    """Log the comparison to MLflow; without its store, only warn."""
+    try:
+        drift_runs.log(report, files)
+    except store_errors() as error:
+        reason = addresses.mask(one_line(error))[:200]
+        sys.stderr.write(f"warning: not logged to MLflow, which cannot be used ({reason})\n")
 
 
 def _predict(options: argparse.Namespace, folder: Path) -> Path:

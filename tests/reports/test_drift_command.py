@@ -11,6 +11,7 @@ from prediction_cases import write_csv
 from rakuten import storage
 from rakuten.reports import drift_command
 from rakuten.serving import batch_prediction, drift_input, drift_reference, rebuilds
+from rakuten.tracking.mirror import Mirror
 from rakuten.tracking.sync import sync
 
 COUNT = 100
@@ -148,6 +149,24 @@ def test_a_store_that_cannot_be_used_costs_one_warning(workplace, monkeypatch, c
     error = capsys.readouterr().err
     assert "warning: not logged to MLflow" in error
     assert "secret" not in error
+
+
+@pytest.mark.parametrize(("error", "status"), [(OSError("no space"), 0), (KeyboardInterrupt, 130)])
+def test_a_run_that_cannot_be_completed_has_failed(
+    workplace, mirror, monkeypatch, capsys, error, status
+):
+    write_csv(workplace / "new.csv", rows())
+    call = Mirror.call
+
+    def fail(self, method, *arguments, **options):
+        if method == "log_artifact":
+            raise error
+        return call(self, method, *arguments, **options)
+
+    monkeypatch.setattr(Mirror, "call", fail)
+    assert run("new.csv") == status
+    assert capsys.readouterr().err.count("no space" if status == 0 else "interrupted") == 1
+    assert [one.info.status for one in drift_runs(mirror)] == ["FAILED"]
 
 
 @pytest.mark.parametrize(
