@@ -28,9 +28,10 @@ from rakuten.serving import package
 from rakuten.serving.classifier import Prediction, Prepared, Product, ProductClassifier
 
 MAX_ROWS = 256
-"""Products in a request. MLflow cancels a request after 60 seconds. The ensembles stay well below:
-they take a tenth of a second per image. The study's nets that use images take a third of a second
-of CPU time: docs/serving.md advises a hundred images at most. Spark, which waits, may send more."""
+"""Products in a request. MLflow answers with status 504 after 60 seconds; the work goes on. The
+ensembles stay well below: they take a tenth of a second per image. The study's nets that use images
+take a third of a second of CPU time: docs/serving.md advises a hundred images at most. Spark, which
+waits, may send more."""
 
 MAX_IMAGE_BYTES = 8 << 20
 """Bytes of an image file: 300 times the challenge's average, enough for photos of a camera."""
