@@ -13,6 +13,7 @@ Exit status: 0 no drift; 1 drift; 2 failed; 130 interrupted.
 
 import argparse
 import sys
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -47,23 +48,19 @@ def main(arguments: list[str] | None = None) -> int:
         The exit status.
     """
     options = _parser().parse_args(arguments)
+    page, values = options.out / "index.html", options.out / "drift.json"
     try:
         report = _compare(options)
+        storage.write_text(page, drift_page.render(report))
+        storage.write_json(values, report)
+        console.show(drift_page.lines(report))
+        _log(report, [page, values])
     except (InputError, OSError, package.OutdatedError, pa.ArrowException) as error:
         sys.stderr.write(f"error: {printable(str(error))}\n")
         return 2
     except KeyboardInterrupt:
         sys.stderr.write("error: interrupted: run the same command again to continue\n")
         return 130  # the status of a shell after Ctrl+C
-    page, values = options.out / "index.html", options.out / "drift.json"
-    storage.write_text(page, drift_page.render(report))
-    storage.write_json(values, report)
-    console.show(drift_page.lines(report))
-    try:
-        drift_runs.log(report, [page, values])
-    except store_errors() as error:
-        reason = addresses.mask(one_line(error))[:200]
-        sys.stderr.write(f"warning: not logged to MLflow, which cannot be used ({reason})\n")
     console.show(f"{'drift' if report['drift'] else 'no drift'}: see {page}\n")
     return int(report["drift"])
 
@@ -111,7 +108,7 @@ def _compare(options: argparse.Namespace) -> dict[str, Any]:
     opened = rebuilds.read(options.package, partial(_open, options.package))
     measured, text_alone = drift_input.measure(
         options.products,
-        options.predictions or _predict(options),
+        options.predictions or _predict(options, opened.pin.folder),
         options.images,
         opened.pin.folder,
         progress=partial(stage_log.progress, delay=PROGRESS_AFTER),
@@ -145,8 +142,17 @@ def _open(folder: Path) -> _Package:
     return _Package(rebuilds.Pin(folder), reference)
 
 
-def _predict(options: argparse.Namespace) -> Path:
-    """Predict the products; an interrupted run continues."""
+def _log(report: Mapping[str, Any], files: list[Path]) -> None:
+    """Log the comparison to MLflow; without its store, only warn."""
+    try:
+        drift_runs.log(report, files)
+    except store_errors() as error:
+        reason = addresses.mask(one_line(error))[:200]
+        sys.stderr.write(f"warning: not logged to MLflow, which cannot be used ({reason})\n")
+
+
+def _predict(options: argparse.Namespace, folder: Path) -> Path:
+    """Predict the products with the package in a folder; an interrupted run continues."""
     path = options.out / "predictions.csv"
     is_interrupted = path.with_name(f"{path.name}.partial").exists() and not path.exists()
     batch_prediction.predict_file(
@@ -161,6 +167,6 @@ def _predict(options: argparse.Namespace) -> Path:
             # Finished predictions are those of an earlier comparison.
             restart=options.restart or not is_interrupted,
         ),
-        ProductClassifier.load,
+        lambda _: ProductClassifier.load(folder),  # the one whose reference was read
     )
     return path

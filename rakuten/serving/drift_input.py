@@ -11,6 +11,7 @@ import pandas as pd
 import pyarrow as pa
 
 from rakuten import storage
+from rakuten.categories import CODES
 from rakuten.evaluation import product_measures
 from rakuten.image import extraction, preprocessing
 from rakuten.prefetch import available_cpus, map_in_order
@@ -57,7 +58,7 @@ def measure(
         predicted from text alone.
 
     Raises:
-        InputError: If a file cannot be used, or the predictions are of other products.
+        InputError: If a file cannot be used, or the predictions have other indices.
     """
     summary, study = package.read_summary(folder), folder / package.STUDY
     table = open_table(source)
@@ -110,7 +111,8 @@ def _read_predictions(
     table = table.iloc[[row.position for row in rows]].reset_index(drop=True)
     indices = pd.to_numeric(table["index"], errors="coerce").tolist()
     for row, index in zip(rows, indices, strict=True):
-        if isinstance(row.index, int) and index != row.index:
+        # pandas reads integers as floats if another index is missing or not a number.
+        if isinstance(row.index, int) and float(index) != float(row.index):
             raise InputError(
                 f"{path} is of other products: expected index {row.index} in row "
                 f"{row.position + 1}, received {index}; {remedy}"
@@ -122,7 +124,16 @@ def _read_predictions(
             "again without --model"
         )
     columns = {"prdtypecode": "category", "probability": "confidence"}
-    predicted = table[list(columns)].rename(columns=columns).astype(np.float32)
+    predicted = table[list(columns)].rename(columns=columns)
+    predicted = predicted.apply(pd.to_numeric, errors="coerce").astype(np.float32)
+    valid = predicted["category"].isin(CODES) & predicted["confidence"].between(0, 1)
+    if not valid.all():
+        wrong = int(valid.argmin())
+        code, probability = table.loc[wrong, list(columns)]
+        raise InputError(
+            f"{path}, row {rows[wrong].position + 1}: expected a category code and a probability "
+            f"from 0 to 1, received {code} and {probability}; {remedy}"
+        )
     empty = table[["text_contribution", "image_contribution"]].isna().all(axis="columns")
     predicted[empty] = np.nan  # as in the reference: nothing was there to predict from
     return predicted, bool(table["image_contribution"].isna().all())

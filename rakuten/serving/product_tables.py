@@ -113,9 +113,10 @@ def open_table(path: Path, filesystem: fs.FileSystem | None = None) -> Table:
                 columns = tuple(n for n in _normalized(header) if n in ("index", *KNOWN))
             else:
                 text = _open_text(file)
-                reader = csv.reader(iter(text.readline, ""))
-                records, count = _csv_records(reader, path), 0
-                header = tuple(next(records, (0, []))[1])
+                lines = _Lines(text)
+                reader = csv.reader(lines)
+                records, count = _csv_records(reader, lines, path), 0
+                header = tuple(next(records, (0, [], ""))[1])
                 for count, _ in enumerate(records, 1):
                     if count % GROUP == 0:
                         marks.append((text.tell(), reader.line_num))
@@ -147,7 +148,7 @@ def read_rows(table: Table, first: int = 0, count: int | None = None) -> Generat
         if _is_parquet(table.path):
             records = _parquet_records(file, table, first)
         else:
-            records = ((line, fields, "") for line, fields in _csv_rows(file, table, first))
+            records = _csv_rows(file, table, first)
         for position, (line, fields, fault) in enumerate(itertools.islice(records, count), first):
             row = _parse(position, line, fields, fault, table.columns)
             if "index" not in table.columns and position < table.rows:
@@ -239,20 +240,39 @@ def _open_text(file: BinaryIO) -> io.TextIOWrapper:
     return io.TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape", newline="")
 
 
-def _csv_rows(file: BinaryIO, table: Table, first: int) -> Iterator[tuple[int, list[str]]]:
-    """Yield first line and fields of each row from `first` on."""
+class _Lines:
+    """The lines of a text; `ended` is set when one more is asked for."""
+
+    def __init__(self, text: io.TextIOWrapper):
+        self._text, self.ended = text, False
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        if line := self._text.readline():
+            return line
+        self.ended = True
+        raise StopIteration
+
+
+def _csv_rows(file: BinaryIO, table: Table, first: int) -> Iterator[tuple[int, list[str], str]]:
+    """Yield first line, fields and fault of each row from `first` on."""
     text, group = _open_text(file), bisect_right(table.groups, first) - 1
-    place, lines = table.marks[group - 1] if group else (0, 0)
+    place, before = table.marks[group - 1] if group else (0, 0)
     text.seek(place)
-    records = _csv_records(csv.reader(iter(text.readline, "")), table.path, lines)
+    lines = _Lines(text)
+    records = _csv_records(csv.reader(lines), lines, table.path, before)
     return itertools.islice(records, first - table.groups[group] + (not group), None)
 
 
-def _csv_records(reader: Any, path: Path, lines: int = 0) -> Iterator[tuple[int, list[str]]]:
-    """Yield first line and fields of each record, the header included; blank lines are skipped."""
+def _csv_records(
+    reader: Any, lines: _Lines, path: Path, before: int = 0
+) -> Iterator[tuple[int, list[str], str]]:
+    """Yield first line, fields and fault of each record, the header too; skip blank lines."""
     csv.field_size_limit(MAX_FIELD)  # for the whole process: the csv module has no other setting
     while True:
-        line = lines + reader.line_num + 1
+        line = before + reader.line_num + 1
         try:
             fields = next(reader)
         except StopIteration:
@@ -262,8 +282,8 @@ def _csv_records(reader: Any, path: Path, lines: int = 0) -> Iterator[tuple[int,
                 f"{path}, line {line}: {error}: expected at most {MAX_FIELD} characters in a "
                 "field; shorten the text of that row, or close the quote that is left open there"
             ) from error
-        if fields:
-            yield line, fields
+        if fields:  # only within quotes, the reader asks for another line at the end of the file
+            yield line, fields, "a quote is left open" if lines.ended else ""
 
 
 def _row_groups(parquet: pq.ParquetFile) -> tuple[int, ...]:

@@ -1,10 +1,11 @@
 """Log a comparison of new products with the training data as a run in MLflow."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from rakuten.tracking.mirror import NOTE, Mirror
+from rakuten.tracking.mirror import NOTE, Mirror, store_errors
 
 TIME_LIMIT = 30.0
 """Seconds to spend in all on a tracking server."""
@@ -14,7 +15,7 @@ SOURCE = "drift"
 
 
 def log(report: Mapping[str, Any], files: list[Path]) -> None:
-    """Log a run with the indices, the limits and the files.
+    """Log a run with the indices, the limits and the files; it fails if it cannot be completed.
 
     Args:
         report: As `rakuten.reports.drift_page.render` takes it.
@@ -32,7 +33,12 @@ def log(report: Mapping[str, Any], files: list[Path]) -> None:
     metrics = {f"drift/psi_{one['name']}": one["psi"] for one in report["measurements"]}
     metrics |= {"drift/measurements": len(drifted), "drift/products": report["products"]}
     params = report["limits"] | {"package": report["package"]}
-    mirror.log(run_id, metrics=metrics, params=params)
-    for path in files:
-        mirror.call("log_artifact", run_id, str(path))
+    try:
+        mirror.log(run_id, metrics=metrics, params=params)
+        for path in files:
+            mirror.call("log_artifact", run_id, str(path))
+    except BaseException:  # also Ctrl-C
+        with suppress(*store_errors()):
+            mirror.call("set_terminated", run_id, "FAILED")
+        raise
     mirror.call("set_terminated", run_id, "FINISHED")

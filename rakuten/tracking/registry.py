@@ -288,7 +288,7 @@ def _predictions(mirror: Mirror, version: ModelVersion) -> dict:
 def _move(
     repository: Path, mirror: Mirror, version: ModelVersion, reason: str, compared: dict | None
 ) -> None:
-    """Make a version the champion: first in git, from which the alias can be restored."""
+    """Make a version the champion: first in git; if the alias fails, `promote` sets it again."""
     _record(repository, mirror, version, reason, compared)
     _set_alias(mirror, version)
 

@@ -134,7 +134,12 @@ def serve(given: argparse.Namespace, key: str | None) -> None:
         package.OutdatedError: If another version of the library wrote its package.
         KeyboardInterrupt: After Ctrl-C.
     """
-    identity = identify(given.model)
+    try:
+        identity = identify(given.model)
+    except FileNotFoundError as error:
+        raise ServeError(
+            f"the model in {given.model} is incomplete ({error}): download it again"
+        ) from error
     import uvicorn  # here, because MLflow is slow and the options are checked before
     from mlflow.exceptions import MlflowException
     from mlflow.pyfunc import load_model
@@ -154,7 +159,8 @@ def serve(given: argparse.Namespace, key: str | None) -> None:
     running = uvicorn.Server(settings)
 
     def stop_without_model(loading: Future) -> None:
-        running.should_exit = loading.exception() is not None
+        if loading.exception() is not None:  # keep True after Ctrl-C
+            running.should_exit = True
 
     with ThreadPoolExecutor(1) as threads:
         loading = threads.submit(

@@ -8,7 +8,7 @@ import base64
 import binascii
 import functools
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextvars import ContextVar
 from itertools import chain
 from threading import Lock, Semaphore
@@ -25,12 +25,13 @@ from rakuten import prefetch
 from rakuten.categories import NUM_CATEGORIES
 from rakuten.image.preprocessing import ImageError
 from rakuten.serving import package
-from rakuten.serving.classifier import Prediction, Product, ProductClassifier
+from rakuten.serving.classifier import Prediction, Prepared, Product, ProductClassifier
 
 MAX_ROWS = 256
-"""Products in a request. MLflow cancels a request after 60 seconds. The ensembles stay well below:
-they take a tenth of a second per image. The study's nets that use images take a third of a second
-of CPU time: docs/serving.md advises a hundred images at most. Spark, which waits, may send more."""
+"""Products in a request. MLflow answers with status 504 after 60 seconds; the work goes on. The
+ensembles stay well below: they take a tenth of a second per image. The study's nets that use images
+take a third of a second of CPU time: docs/serving.md advises a hundred images at most. Spark, which
+waits, may send more."""
 
 MAX_IMAGE_BYTES = 8 << 20
 """Bytes of an image file: 300 times the challenge's average, enough for photos of a camera."""
@@ -174,24 +175,19 @@ class ServedClassifier(PythonModel):
         if refuse and problems:
             _refuse(chain.from_iterable(problems.values()))
         with self._slots:
-            prepared = {}
-            for number, (product, found) in enumerate(rows):
-                if not found:
-                    try:
-                        ready = classifier.prepare(product)
-                    except ImageError as error:
-                        problems[number] = [Problem(number, "image", str(error))]
-                        continue
-                    if ready.is_empty:
-                        reason = f"nothing that {classifier.model_name} uses (text that is only "
-                        reason += "markup does not count): pass it, or choose another model"
-                        problems[number] = [Problem(number, "", reason)]
-                    else:
-                        prepared[number] = ready
+            ready = _prepare(classifier, rows, problems, refuse=refuse)
+            threads = classifier.summary["threads"]
+            encoded = prefetch.map_in_order(  # few images are in memory as pixels at a time
+                lambda one: (one[0], classifier.encode_image(one[1])),
+                ready,
+                threads=threads,
+                buffer_size=threads,
+            )
+            products = dict(encoded)
             if refuse and problems:
                 _refuse(chain.from_iterable(problems.values()))
-            predictions = classifier.classify(list(prepared.values()), top=top)
-        return _table(dict(zip(prepared, predictions, strict=True)), problems, model_input.index)
+            predictions = classifier.classify(list(products.values()), top=top)
+        return _table(dict(zip(products, predictions, strict=True)), problems, model_input.index)
 
     def _classifier(self, model: str | None) -> ProductClassifier:
         """Find a model's classifier; open it at its first request."""
@@ -223,7 +219,10 @@ def parse_csv(csv_input: IO[str], schema: Schema | None = None) -> pd.DataFrame:
         MlflowException: If it is not CSV.
     """
     try:
-        return pd.read_csv(csv_input, dtype=object, keep_default_na=False, na_values=[""])
+        table = pd.read_csv(csv_input, dtype=object, keep_default_na=False, na_values=[""])
+        if not isinstance(table.index, pd.RangeIndex):  # pandas took the first fields as the index
+            raise ValueError("a row has more fields than the header")
+        return table
     except ValueError as error:  # no columns, a field too many, an unclosed quote
         reason = f"expected CSV with a header, {error}: correct the request"
         raise MlflowException(reason, error_code=INVALID_PARAMETER_VALUE) from error
@@ -287,6 +286,30 @@ def _read(number: int, row: dict) -> tuple[Product, list[Problem]]:
         reason = "title, description and image are all missing: pass at least one"
         problems.append(Problem(number, "", reason))
     return Product(**texts, image=image) if not problems else Product(), problems
+
+
+def _prepare(
+    classifier: ProductClassifier,
+    rows: Sequence[tuple[Product, list[Problem]]],
+    problems: dict[int, list[Problem]],
+    *,
+    refuse: bool,
+) -> Iterator[tuple[int, Prepared]]:
+    """Prepare products one by one and add to their problems; yield no more if those refuse all."""
+    for number, (product, _) in enumerate(rows):
+        if number in problems:
+            continue
+        try:
+            ready = classifier.prepare(product)
+        except ImageError as error:
+            problems[number] = [Problem(number, "image", str(error))]
+            continue
+        if ready.is_empty:
+            reason = f"nothing that {classifier.model_name} uses (text that is only markup does "
+            reason += "not count): pass it, or choose another model"
+            problems[number] = [Problem(number, "", reason)]
+        elif not (refuse and problems):
+            yield number, ready
 
 
 def _or_empty(value: Any) -> Any:

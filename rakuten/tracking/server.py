@@ -2,7 +2,8 @@
 
 `/invocations`, `/ping`, `/health` and `/version` are MLflow's. `/metrics` is for Prometheus,
 `/info` identifies the model, `/livez` and `/readyz` are health checks as in Kubernetes. A refusal
-is JSON in the form of MLflow's errors, see `rakuten.tracking.served`.
+is JSON in the form of MLflow's errors, see `rakuten.tracking.served`; MLflow itself answers with
+text to unknown content types (415) and after 60 seconds (504).
 """
 
 import asyncio
@@ -39,7 +40,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from rakuten.categories import CODES
 
 BODIES = 2
-"""All bodies in memory may together have as many bytes as this number of the largest ones."""
+"""All bodies in memory may together have as many bytes as this number of the largest ones.
+
+A request that MLflow answered after its time limit no longer counts, though its work goes on."""
 
 SMALL = 64 << 10
 """Bytes of a body that does not count: uvicorn buffers as many before the request is handled."""

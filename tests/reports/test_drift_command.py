@@ -10,7 +10,8 @@ from prediction_cases import write_csv
 
 from rakuten import storage
 from rakuten.reports import drift_command
-from rakuten.serving import batch_prediction, drift_input, drift_reference
+from rakuten.serving import batch_prediction, drift_input, drift_reference, rebuilds
+from rakuten.tracking.mirror import Mirror
 from rakuten.tracking.sync import sync
 
 COUNT = 100
@@ -124,6 +125,23 @@ def test_an_interrupted_prediction_continues(workplace, monkeypatch, capsys):
     assert run("other.csv", "--restart") == 0
 
 
+def test_products_are_predicted_with_the_package_whose_reference_is_compared(
+    workplace, monkeypatch
+):
+    """DVC deletes a package before it writes another one."""
+    (workplace / ".dvc/tmp").mkdir(parents=True, exist_ok=True)
+    write_csv(workplace / "new.csv", rows(40))
+    read = rebuilds.read
+
+    def read_and_delete(folder, load):
+        found = read(folder, load)
+        shutil.rmtree("build/package", ignore_errors=True)
+        return found
+
+    monkeypatch.setattr(rebuilds, "read", read_and_delete)
+    assert run("new.csv") == 0
+
+
 def test_a_store_that_cannot_be_used_costs_one_warning(workplace, monkeypatch, capsys):
     write_csv(workplace / "new.csv", rows())
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://user:secret@127.0.0.1:9")
@@ -131,6 +149,24 @@ def test_a_store_that_cannot_be_used_costs_one_warning(workplace, monkeypatch, c
     error = capsys.readouterr().err
     assert "warning: not logged to MLflow" in error
     assert "secret" not in error
+
+
+@pytest.mark.parametrize(("error", "status"), [(OSError("no space"), 0), (KeyboardInterrupt, 130)])
+def test_a_run_that_cannot_be_completed_has_failed(
+    workplace, mirror, monkeypatch, capsys, error, status
+):
+    write_csv(workplace / "new.csv", rows())
+    call = Mirror.call
+
+    def fail(self, method, *arguments, **options):
+        if method == "log_artifact":
+            raise error
+        return call(self, method, *arguments, **options)
+
+    monkeypatch.setattr(Mirror, "call", fail)
+    assert run("new.csv") == status
+    assert capsys.readouterr().err.count("no space" if status == 0 else "interrupted") == 1
+    assert [one.info.status for one in drift_runs(mirror)] == ["FAILED"]
 
 
 @pytest.mark.parametrize(
@@ -143,6 +179,7 @@ def test_a_store_that_cannot_be_used_costs_one_warning(workplace, monkeypatch, c
         (lambda: storage.write_text("params.yaml", "seed: 1\n"), "no entry 'drift'"),
         (lambda: storage.write_text("params.yaml", LIMITS.replace("0.2", "-1")), "drift.psi is -1"),
         (lambda: storage.write_text("new.csv", "title\na\n"), "no column designation"),
+        (lambda: (drift_command.FOLDER / "index.html").mkdir(parents=True), "index.html"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_compared_ends_with_status_2(workplace, break_it, message, capsys):

@@ -7,12 +7,12 @@ import pandas as pd
 import pytest
 from package_cases import jpeg, write_package
 from PIL import Image
-from prediction_cases import challenge_rows, write_csv
+from prediction_cases import ToyClassifier, challenge_rows, write_csv
 
 from rakuten import stage_log
 from rakuten.data.products import image_name
 from rakuten.evaluation import drift, product_measures
-from rakuten.serving import drift_input
+from rakuten.serving import batch_prediction, drift_input
 from rakuten.serving.errors import InputError
 
 COUNT = 5
@@ -114,11 +114,32 @@ def test_predictions_in_parquet_are_read(folder, source, predicted, tmp_path):
         (lambda p: p.head(2), "2 predictions of 5 products: pass the file that"),
         (lambda p: p.assign(index=p["index"] + 1), "expected index 84916 in row 1, received 84917"),
         (lambda p: p.assign(text_contribution=np.nan), "default model.* without --model"),
+        (lambda p: p.assign(probability=["0,9", *"0000"]), "row 1: .* received 10 and 0,9;"),
+        (lambda p: p.assign(probability=[0.9, 80, 0, 0, 0]), "row 2: .* a probability from 0 to 1"),
+        (lambda p: p.assign(prdtypecode=7), "row 1: expected a category code .* received 7"),
+        (
+            lambda p: p.assign(prdtypecode=["10", "40", "", "", ""]),
+            "row 3: .* received nan and",
+        ),
     ],
 )
 def test_predictions_of_something_else_are_refused(folder, source, predicted, wrong, message):
     with pytest.raises(InputError, match=message):
         measure(folder, source, wrong(predicted))
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_predictions_of_products_of_which_one_has_no_number_are_read(folder, tmp_path, suffix):
+    rows = challenge_rows(3)
+    rows[0][0], rows[1][0] = "A-1", 123456789012345678
+    source, out = write_csv(tmp_path / "new.csv", rows), tmp_path / f"p{suffix}"
+    options = {"images": None, "model": "late_fusion", "top": 1, "submission": False}
+    batch_prediction.predict_file(
+        batch_prediction.Options(source, out, package=folder, restart=False, **options),
+        ToyClassifier(),
+    )
+    found, _ = drift_input.measure(source, out, None, folder, progress=stage_log.progress)
+    assert len(found) == 3
 
 
 def test_a_file_that_is_no_table_is_refused(folder, source, tmp_path):

@@ -75,7 +75,21 @@ def test_only_a_first_column_without_name_is_the_index(table):
 def test_an_open_quote_is_reported(table):
     *good, last = read_rows(table(HEADER + b'1,a,,,\n2,"b,,,\n3,c,,,\n'))
     assert [row.title for row in good] == ["a"]
-    assert last.faults == ("expected 5 fields, received 2, over 3 lines: a quote may be left open",)
+    assert last.faults == (
+        "a quote is left open",
+        "expected 5 fields, received 2, over 3 lines: a quote may be left open",
+    )
+
+
+@pytest.mark.parametrize("end", [b"", b"\n"])
+def test_an_open_quote_in_the_last_column_is_reported(table, end):
+    found = table(b'id,designation\n1,a\n2,"b\n3,c' + end)
+    assert [(row.title, row.faults) for row in read_rows(found)] == [
+        ("a", ()),
+        ("b\n3,c", ("a quote is left open",)),
+    ]
+    for closed in (b'id,designation\n1,"a"', b'id,designation\n1,"a\nb"\n\n'):
+        assert [row.faults for row in read_rows(table(closed + end))] == [()]
 
 
 @pytest.mark.parametrize("opening", [b"2,b,", b'2,b,"\n'])

@@ -363,6 +363,26 @@ def test_a_champion_that_another_clone_promoted_stays(packaged, mirror, capsys):
     assert champion(mirror) == 1
 
 
+@pytest.mark.slow
+def test_a_promotion_that_could_not_set_the_alias_can_be_repeated(packaged, mirror, monkeypatch):
+    assert registry.promote(mirror, packaged).is_champion
+    write_package(packaged, wrong=1)
+    call = Mirror.call
+
+    def fail(self, method, *arguments, **options):
+        if method == "set_registered_model_alias":
+            raise OSError("no connection")
+        return call(self, method, *arguments, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Mirror, "call", fail)
+        with pytest.raises(OSError, match="no connection"):
+            registry.promote(mirror, packaged, accept=True)
+    assert champion(mirror) == 1
+    assert registry.promote(mirror, packaged).is_champion
+    assert champion(mirror) == 2
+
+
 def test_a_champion_named_in_mlflow_alone_counts(packaged, mirror):
     registry.register(mirror, packaged)
     mirror.call("set_registered_model_alias", registry.NAME, registry.CHAMPION, "1")

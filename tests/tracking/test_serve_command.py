@@ -4,8 +4,12 @@ import os
 import socket
 import subprocess
 import sys
+import time
+from types import SimpleNamespace
 
+import mlflow.pyfunc
 import pytest
+import uvicorn
 from repository import ROOT
 
 from rakuten import storage
@@ -95,3 +99,29 @@ def test_a_package_of_another_version_is_an_error(model, capsys):
     storage.write_json(path, storage.read_json(path) | {"categories": []})
     assert serve_command.main(["--model", str(model), "--port", free_port()]) == 2
     assert "has 0 categories: expected the 27" in capsys.readouterr().err
+
+
+def test_an_incomplete_model_is_an_error(model, capsys):
+    (model / "artifacts/package/package.json").unlink()
+    assert serve_command.main(["--model", str(model), "--port", free_port()]) == 2
+    error = capsys.readouterr().err
+    assert f"error: the model in {model} is incomplete" in error
+    assert "download it again" in error
+
+
+def test_a_server_that_is_stopped_while_it_loads_ends(model, monkeypatch):
+    servers, run = [], uvicorn.Server.run
+
+    def run_and_stop(self):
+        servers.append(self)
+        run(self)
+
+    def load(path):
+        while not servers or not servers[0].started:
+            time.sleep(0.01)
+        servers[0].should_exit = True  # as Ctrl-C does
+        return SimpleNamespace(metadata=SimpleNamespace(get_input_schema=lambda: None))
+
+    monkeypatch.setattr(uvicorn.Server, "run", run_and_stop)
+    monkeypatch.setattr(mlflow.pyfunc, "load_model", load)
+    assert serve_command.main(["--model", str(model), "--port", free_port()]) == 0

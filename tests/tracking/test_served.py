@@ -16,6 +16,7 @@ import urllib.error
 import urllib.request
 import zlib
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from types import MappingProxyType
 
 import numpy as np
@@ -60,7 +61,7 @@ def bomb():
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows)
 
 
-SUMMARY = {"models": dict.fromkeys(MAIN, True), "backbone": None}
+SUMMARY = {"models": dict.fromkeys(MAIN, True), "backbone": None, "threads": 2}
 
 
 class Echo:
@@ -68,6 +69,7 @@ class Echo:
 
     warm, offset, summary = False, 0, MappingProxyType(SUMMARY)
     model_name, wait = "late_fusion", staticmethod(lambda: None)
+    decoded, most = [], 0  # images in memory as pixels
 
     def warm_up(self):
         self.warm = True
@@ -78,7 +80,16 @@ class Echo:
         title = product.title.replace("<b></b>", "")
         if self.model_name == "text":
             return Prepared(title, product.description, None)
+        if product.image is not None:
+            self.decoded.append(1)
+            Echo.most = max(Echo.most, len(self.decoded))
         return Prepared(title, product.description, product.image)
+
+    def encode_image(self, product):
+        if product.image is None:
+            return product
+        self.decoded.pop()
+        return replace(product, image=None, features={"average": np.zeros(1)})
 
     def classify(self, products, *, top):
         assert self.warm, "a model is loaded before its first request"
@@ -87,7 +98,7 @@ class Echo:
         for product in products:
             labels = [(len(product.title) + k + self.offset) % 27 for k in range(top)]
             choices = [Choice(CODES[k], category(CODES[k], "fr"), 0.5) for k in labels]
-            image = None if product.image is None else -0.25
+            image = None if product.features is None else -0.25
             found.append(Prediction(tuple(choices), 1.5 if product.title else None, image))
         return found
 
@@ -171,7 +182,8 @@ def test_titles_of_text_csv_are_read_as_they_are_written(model, title):
 
 
 def test_a_malformed_text_csv_is_a_problem_of_the_request(model):
-    for body in (b"", b'title\n"a\n'):
+    more = (b"title\na,b\n", b"title,description\na,b,\n", b"title,description\na,b,c,d\nx,y\n")
+    for body in (b"", b'title\n"a\n', b"title\na\na,b\n", *more):
         with pytest.raises(MlflowException, match="expected CSV with a header") as caught:
             scoring_server.invocations(body, "text/csv", model, served.SIGNATURE.inputs)
         assert caught.value.get_http_status_code() == 400
@@ -355,6 +367,17 @@ def test_images_that_cannot_be_decoded_are_listed_in_one_answer(model):
     found = problems(model, {"title": ["a"] * 30, "image": [None, *[bad] * 29]})
     assert len(found) == served.MAX_PROBLEMS
     assert found[0] == (1, "image", "cannot decode 12 bytes")
+
+
+def test_few_images_of_a_request_are_in_memory_as_pixels(model):
+    Echo.decoded.clear()
+    Echo.most = 0
+    found = model.predict(
+        None, pd.DataFrame({"title": ["a"] * 50, "image": [base64_of(b"x")] * 50})
+    )
+    assert found["image_contribution"].eq(-0.25).all()
+    assert 1 <= Echo.most <= 4
+    assert not Echo.decoded
 
 
 def test_two_requests_are_classified_at_the_same_time_on_two_cpus(model, monkeypatch):
