@@ -228,7 +228,10 @@ def test_every_one_of_a_few_choices_is_measured(repository):
 
 @pytest.mark.slow(minutes=1)
 def test_a_search_ends_if_every_setting_fails(repository):
-    declare(repository, ranges=DROPOUT | {"text.hidden_units": {"choices": [13]}}, trials=20)
+    ranges = DROPOUT | {"text.hidden_units": {"choices": [13]}}
+    declare(repository, ranges=ranges, trials=1)
+    assert "no setting was measured" in search(repository, status=2)[0]
+    declare(repository, ranges=ranges, trials=20)
     _, errors = search(repository, status=2)
     assert "3 settings failed in a row" in errors
     assert experiments(repository) == {}
@@ -251,6 +254,8 @@ def test_what_is_not_comparable_is_refused(repository):
 def test_a_corrected_file_is_not_compared_with_the_refused_one(repository):
     declare(repository, metric="text.validation.loss", direction="maximize")
     assert "no entry 'text.validation.loss': it has log_loss" in search(repository, status=2)[1]
+    declare(repository, metric="text.validation")
+    assert "is a section with log_loss: expected a number" in search(repository, status=2)[1]
     declare(repository, trials=1)
     run("dvc exp run --temp -n s-000 -S text.dropout=0.2 text", repository)
     assert "s-000 exists and has other parameters" in search(repository, status=2)[1]
