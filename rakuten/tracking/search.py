@@ -187,14 +187,17 @@ def _within(search: Search, name: str) -> bool:
 
 
 def _check_metric(search: Search, root: Path) -> None:
-    """Refuse a metric that the project does not have."""
+    """Refuse a metric that the project does not have, or that is not a number."""
     try:
         metrics = dvc.api.metrics_show(repo=str(root))
-        storage.entry(metrics, search.metric, "dvc metrics show")
+        value = storage.entry(metrics, search.metric, "dvc metrics show")
     except KeyError as error:
         raise SearchError(error.args[0]) from error
     except FileNotFoundError as error:
         raise SearchError(f"{error.filename} does not exist: run 'dvc repro' first") from error
+    if not isinstance(value, int | float):
+        shown = f"a section with {', '.join(value)}" if isinstance(value, dict) else repr(value)
+        raise SearchError(f"the metric {search.metric} is {shown}: expected a number")
 
 
 def _declared(search: Search) -> dict[str, Any]:

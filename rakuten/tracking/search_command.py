@@ -3,7 +3,7 @@
 Each setting that Optuna proposes is run as a DVC experiment: `dvc exp show` and MLflow list it. An
 interrupted search continues when the same command is run again.
 
-Exit status: 0 success; 2 the search cannot run; 130 interrupted.
+Exit status: 0 success; 2 the search cannot run, or no setting was measured; 130 interrupted.
 """
 
 import argparse
@@ -46,7 +46,7 @@ def main(arguments: list[str] | None = None) -> int:
     if is_new:  # stages log their runs; results from the run cache are added here
         command.main(["sync"])
     print(report(declared, measured, params["seed"]))
-    return 0
+    return 0 if measured[0].values else 2
 
 
 def report(declared: Search, measured: list[search.Measured], seed: int) -> str:
@@ -91,7 +91,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Vary parameters within ranges, run each setting as a DVC experiment and rank "
         "them by a validation metric. Run the command again to continue an interrupted search.",
         epilog="docs/search.yaml is an example of a file. Exit status: 0 success, 2 the search "
-        "cannot run, 130 interrupted.",
+        "cannot run or no setting was measured, 130 interrupted.",
         allow_abbrev=False,
     )
     parser.add_argument("file", type=Path, help="YAML: metric, direction, trials, ranges, seeds")

@@ -3,6 +3,7 @@
 docs/search.yaml is an example. Every mistake is reported before anything runs.
 """
 
+import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,8 @@ Range = CategoricalDistribution | FloatDistribution | IntDistribution
 DIRECTIONS = ("minimize", "maximize")
 REQUIRED = {"metric", "direction", "trials", "ranges"}
 OPTIONAL = {"seeds"}
+
+NUMBER = parameters.Interval(-math.inf, brackets="()")
 
 NOT_SEARCHED = {
     "seed": "the best seed is only the luckiest one; list seeds under 'seeds' to average over them",
@@ -130,11 +133,13 @@ def _distribution(name: str, limits: Any, present: Any, path: str) -> Range:
     if "choices" in given:
         return CategoricalDistribution(values)
     numbers = [present, *(limits[key] for key in given - {"log"})]
-    if not all(isinstance(number, int | float) for number in numbers):
+    if not all(number in NUMBER for number in numbers):
         raise ValueError("expected numbers; list other values as choices")
     if not isinstance(limits.get("log", False), bool):
         raise ValueError("expected log: true or false")
     if all(isinstance(value, int) for value in (present, *values)):
+        if not isinstance(limits.get("step", 1), int):
+            raise ValueError("expected an integer as step, because the parameter is one")
         return IntDistribution(**limits)
     return FloatDistribution(**limits)
 

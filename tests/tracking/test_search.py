@@ -28,7 +28,7 @@ import json, os, time
 from pathlib import Path
 from ruamel.yaml import YAML
 params = YAML(typ="safe").load(Path("params.yaml").read_text())
-while Path(os.environ.get("HOLD", "absent")).exists():
+while Path(os.environ.get("HOLD", "absent"), os.environ.get("DVC_EXP_NAME", "")).exists():
     time.sleep(0.1)
 text = params["text"]
 assert text["hidden_units"] != 13 or "FIXED" in os.environ, "13 units"
@@ -88,7 +88,10 @@ def declare(folder, **changes):
 
 
 def start(folder, **environment):
-    """Start a search; standard output and errors are read by `communicate`."""
+    """Start a search; standard output and errors are read by `communicate`.
+
+    An experiment waits while the folder HOLD has a file of its name.
+    """
     path = f"{ROOT / '.venv' / 'bin'}{os.pathsep}{os.environ['PATH']}"
     return subprocess.Popen(
         [sys.executable, "-m", "rakuten", "search", "../s.yaml"],
@@ -170,10 +173,9 @@ def test_settings_are_ranked_by_the_mean_over_seeds_and_the_best_is_applied(repo
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
 def test_a_stopped_search_continues_as_if_it_had_not_been(repository, tmp_path, number, expected):
     declare(repository)
-    hold = tmp_path / "hold"
-    process = start(repository, HOLD=str(hold))
-    wait_for(lambda: "s-000" in experiments(repository))
-    hold.touch()
+    hold = tmp_path / "hold" / "s-001"
+    storage.write_text(hold, "")
+    process = start(repository, HOLD=str(hold.parent))
     log = repository / ".dvc/tmp/search/s-001.log"
     wait_for(lambda: log.exists() and "Running stage" in log.read_text())
     process.send_signal(number)
@@ -228,7 +230,10 @@ def test_every_one_of_a_few_choices_is_measured(repository):
 
 @pytest.mark.slow(minutes=1)
 def test_a_search_ends_if_every_setting_fails(repository):
-    declare(repository, ranges=DROPOUT | {"text.hidden_units": {"choices": [13]}}, trials=20)
+    ranges = DROPOUT | {"text.hidden_units": {"choices": [13]}}
+    declare(repository, ranges=ranges, trials=1)
+    assert "no setting was measured" in search(repository, status=2)[0]
+    declare(repository, ranges=ranges, trials=20)
     _, errors = search(repository, status=2)
     assert "3 settings failed in a row" in errors
     assert experiments(repository) == {}
@@ -251,6 +256,8 @@ def test_what_is_not_comparable_is_refused(repository):
 def test_a_corrected_file_is_not_compared_with_the_refused_one(repository):
     declare(repository, metric="text.validation.loss", direction="maximize")
     assert "no entry 'text.validation.loss': it has log_loss" in search(repository, status=2)[1]
+    declare(repository, metric="text.validation")
+    assert "is a section with log_loss: expected a number" in search(repository, status=2)[1]
     declare(repository, trials=1)
     run("dvc exp run --temp -n s-000 -S text.dropout=0.2 text", repository)
     assert "s-000 exists and has other parameters" in search(repository, status=2)[1]
