@@ -15,6 +15,7 @@ def main() -> None:
         parts = storage.read_table("build/split/parts.parquet")
         vectors = storage.read_arrays("build/encode_text/vectors.npz")
         examples, texts = text_ensemble.join(products, parts, vectors)
+        del products  # the fit takes gigabytes with 84,916 products
         train, fields = examples.rows("train"), ", ".join(texts.vectors) or "none"
         log.received(f"{len(train):,} train rows, sentence vectors: {fields}")
         labels, groups = examples.labels[train], parts["group"].to_numpy()[train]
