@@ -92,13 +92,12 @@ def run(search: Search, root: Path) -> bool:
     """
     with _exclusive(search, root) as lock, Repository(root) as repository:
         _check_metric(search, root)
-        declared, state = _declared(search), _state(repository)
         study = _open(search, root)
-        _check_same(study, search, declared)
+        _check_same(study, search, _declared(search))
         measured = study.get_trials(states=(TrialState.COMPLETE,))
         if len(measured) >= search.trials:
             return False
-        _check_same(study, search, state)
+        _check_same(study, search, _state(repository))
         seeds: list[int | None] = list(search.seeds) or [None]
         failures = 0
         with stage_log.progress(
@@ -112,6 +111,8 @@ def run(search: Search, root: Path) -> bool:
                 name, values = _name(search, number), []
                 try:
                     for seed in seeds:
+                        # DVC copies the workspace as it is now.
+                        _check_same(study, search, _state(repository))
                         values.append(_measure(search, name, setting, seed, repository, lock))
                         bar.update()
                 except ExperimentError as error:
