@@ -306,15 +306,16 @@ def declared(**changes):
     return Search(**vars(standard) | changes)
 
 
-def test_the_table_of_one_seed_has_no_deviation():
+@pytest.mark.parametrize(("seeds", "suffix"), [((), ""), ((20,), "-seed20")])
+def test_the_table_of_one_seed_has_no_deviation(seeds, suffix):
     rows = [Measured("s-001", {"text.dropout": 0.2}, [0.9]), Measured("s-000", {"d": 1}, [])]
-    assert search_command.report(declared(), rows, seed=20).splitlines() == [
+    assert search_command.report(declared(seeds=seeds), rows, seed=20).splitlines() == [
         "text.validation.accuracy; higher is better",
         "  s-001  0.9000  text.dropout=0.2",
         "  s-000  failed  d=1",
-        "small differences are chance: list seeds in the file to see the deviation",
+        "small differences are chance: list several seeds to see the deviation",
         "apply the best one:",
-        "  dvc exp apply s-001",
+        f"  dvc exp apply s-001{suffix}",
         "  dvc repro",
     ]
 
