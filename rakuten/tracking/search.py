@@ -9,7 +9,6 @@ import fcntl
 import hashlib
 import json
 import math
-import os
 import signal
 import statistics
 import subprocess
@@ -24,6 +23,7 @@ from optuna.trial import TrialState
 
 from rakuten import stage_log, storage
 from rakuten.tracking.git import Commit, Repository
+from rakuten.tracking.processes import end_session
 from rakuten.tracking.search_file import Search, SearchError
 
 FOLDER = Path(".dvc/tmp/search")
@@ -92,13 +92,12 @@ def run(search: Search, root: Path) -> bool:
     """
     with _exclusive(search, root) as lock, Repository(root) as repository:
         _check_metric(search, root)
-        declared, state = _declared(search), _state(repository)
         study = _open(search, root)
-        _check_same(study, search, declared)
+        _check_same(study, search, _declared(search))
         measured = study.get_trials(states=(TrialState.COMPLETE,))
         if len(measured) >= search.trials:
             return False
-        _check_same(study, search, state)
+        _check_same(study, search, _state(repository))
         seeds: list[int | None] = list(search.seeds) or [None]
         failures = 0
         with stage_log.progress(
@@ -112,6 +111,8 @@ def run(search: Search, root: Path) -> bool:
                 name, values = _name(search, number), []
                 try:
                     for seed in seeds:
+                        # DVC copies the workspace as it is now.
+                        _check_same(study, search, _state(repository))
                         values.append(_measure(search, name, setting, seed, repository, lock))
                         bar.update()
                 except ExperimentError as error:
@@ -314,20 +315,12 @@ def _run_dvc(name: str, expected: dict[str, Any], root: Path, lock: IO) -> None:
         try:
             status = process.wait()
         except BaseException:
-            _end(process)
+            # DVC removes the copy of the project.
+            end_session(process, signal.SIGINT, STOP_TIMEOUT)
             raise
     if status:
         last = log.read_text(errors="replace").strip().splitlines()[-3:]
         raise ExperimentError("\n  ".join([f"{name}, see {FOLDER / log.name}", *last]))
-
-
-def _end(process: subprocess.Popen) -> None:
-    """Interrupt DVC and its stage; DVC removes the copy of the project."""
-    for number in (signal.SIGINT, signal.SIGKILL):
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, number)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(STOP_TIMEOUT)
 
 
 @contextlib.contextmanager

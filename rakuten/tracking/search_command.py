@@ -61,7 +61,8 @@ def report(declared: Search, measured: list[search.Measured], seed: int) -> str:
         A table, and the commands that apply the best setting.
     """
     better = "lower" if declared.direction == "minimize" else "higher"
-    over = f", mean and deviation over {len(declared.seeds)} seeds" if declared.seeds else ""
+    several = len(declared.seeds) > 1
+    over = f", mean and deviation over {len(declared.seeds)} seeds" if several else ""
     lines = [f"{declared.metric}{over}; {better} is better"]
     width = max(len(one.name) for one in measured)
     for one in measured:
@@ -80,8 +81,8 @@ def report(declared: Search, measured: list[search.Measured], seed: int) -> str:
         return "\n".join([*lines, "the best setting is that of params.yaml"])
     chosen = (seed if seed in declared.seeds else declared.seeds[0]) if declared.seeds else None
     name = search.experiment(best.name, chosen)
-    if not declared.seeds:
-        lines.append("small differences are chance: list seeds in the file to see the deviation")
+    if not several:
+        lines.append("small differences are chance: list several seeds to see the deviation")
     return "\n".join([*lines, "apply the best one:", f"  dvc exp apply {name}", "  dvc repro"])
 
 

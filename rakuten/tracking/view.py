@@ -18,6 +18,7 @@ from urllib.parse import urlencode, urlsplit, urlunsplit
 
 from rakuten import console
 from rakuten.tracking.mirror import Mirror
+from rakuten.tracking.processes import end_session
 
 NAME = "Results"
 """The view's name in MLflow."""
@@ -131,7 +132,7 @@ def serve(store: str, port: int, ready: Callable[[str], None]) -> None:
         process.wait()
         raise ViewError(f"MLflow's server at {server} ended: see its messages above")
     finally:
-        _end(process)
+        end_session(process, signal.SIGTERM, STOP_TIMEOUT)
 
 
 def _wait(process: subprocess.Popen, server: str) -> None:
@@ -144,12 +145,3 @@ def _wait(process: subprocess.Popen, server: str) -> None:
             return
         time.sleep(0.2)
     raise ViewError(f"MLflow's server did not start at {server}: see its messages above")
-
-
-def _end(process: subprocess.Popen) -> None:
-    """End the server and its workers."""
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, number)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(STOP_TIMEOUT)

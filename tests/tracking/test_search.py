@@ -253,6 +253,26 @@ def test_what_is_not_comparable_is_refused(repository):
 
 
 @pytest.mark.slow(minutes=1)
+def test_a_change_during_a_search_ends_it_before_the_next_experiment(
+    repository, tmp_path, expected
+):
+    declare(repository)
+    hold = tmp_path / "hold" / "s-001"
+    storage.write_text(hold, "")
+    process = start(repository, HOLD=str(hold.parent))
+    log = repository / ".dvc/tmp/search/s-001.log"
+    wait_for(lambda: log.exists() and "Running stage" in log.read_text())
+    (repository / "params.yaml").write_text("seed: 1\ntext: {dropout: 0.5, hidden_units: 9}\n")
+    hold.unlink()
+    _, errors = process.communicate()
+    assert process.returncode == 2
+    assert "another value of: uncommitted changes" in errors
+    assert sorted(experiments(repository)) == ["s-000", "s-001"]
+    run("git checkout params.yaml", repository)
+    assert ranked(search(repository)[0]) == ranked(expected)
+
+
+@pytest.mark.slow(minutes=1)
 def test_a_corrected_file_is_not_compared_with_the_refused_one(repository):
     declare(repository, metric="text.validation.loss", direction="maximize")
     assert "no entry 'text.validation.loss': it has log_loss" in search(repository, status=2)[1]
@@ -286,15 +306,16 @@ def declared(**changes):
     return Search(**vars(standard) | changes)
 
 
-def test_the_table_of_one_seed_has_no_deviation():
+@pytest.mark.parametrize(("seeds", "suffix"), [((), ""), ((20,), "-seed20")])
+def test_the_table_of_one_seed_has_no_deviation(seeds, suffix):
     rows = [Measured("s-001", {"text.dropout": 0.2}, [0.9]), Measured("s-000", {"d": 1}, [])]
-    assert search_command.report(declared(), rows, seed=20).splitlines() == [
+    assert search_command.report(declared(seeds=seeds), rows, seed=20).splitlines() == [
         "text.validation.accuracy; higher is better",
         "  s-001  0.9000  text.dropout=0.2",
         "  s-000  failed  d=1",
-        "small differences are chance: list seeds in the file to see the deviation",
+        "small differences are chance: list several seeds to see the deviation",
         "apply the best one:",
-        "  dvc exp apply s-001",
+        f"  dvc exp apply s-001{suffix}",
         "  dvc repro",
     ]
 
