@@ -24,10 +24,10 @@ REPORT = ROOT / "reports" / "benchmarks.md"
 
 INTRODUCTION = """\
 Written by `make bench`, `python -m benchmarks.pipeline` and, with Ray, `make bench-scale`. Figures
-are medians of several runs. Measurements that take minutes ran once: `pipeline`, `training`,
-archives of 2.2 GB, Ray. Seconds depend on the machine and its load; ratios to the naive
-implementation, run in alternation with ours, depend less on it. Catalogues are generated
-(`python -m rakuten sample`) in the challenge's size; nothing here was measured on real rows."""
+are medians of several runs. Measurements that take minutes ran once: `pipeline`, archives of
+2.2 GB, Ray. Seconds depend on the machine and its load; ratios to the naive implementation, run in
+alternation with ours, depend less on it. Products are generated (`python -m rakuten sample`);
+nothing here was measured on real rows."""
 
 
 @dataclass(frozen=True)
