@@ -162,10 +162,15 @@ def write_report() -> None:
 def study_table() -> list[str]:
     """Write the times and rates that the study published beside ours, as lines of Markdown."""
 
-    def ours(subject: str, what: str) -> str:
+    def find(subject: str, what: str) -> dict:
         rows = storage.read_json(KEPT / f"{subject}.json")["rows"]
-        row = next(row for row in rows if row["what"] == what)
+        return next(row for row in rows if row["what"] == what)
+
+    def ours(subject: str, what: str) -> str:
+        row = find(subject, what)
         return f"{_number(row['value'])} {row['unit']} (`{subject}`)"
+
+    size = find("pipeline", "all")["note"].partition(";")[0]
 
     return [
         "Its times and rates, on another machine and on real rows; ours are from the tables above.",
@@ -176,7 +181,7 @@ def study_table() -> list[str]:
         "| epoch of the image net, features extracted once | 3 s "
         f"| {ours('nets', 'epoch of the image net')} |",
         "| training of the image net | 14 min "
-        f"| {ours('pipeline', 'image')}, with the nets out of fold and the baselines |",
+        f"| {ours('pipeline', 'image')}, of {size}, with the nets out of fold and the baselines |",
         "| image net, prediction of 16,984 products | 2 s | not measured |",
         "| fusion net, prediction from features | 6,300 products/s "
         f"| {ours('predict', 'fusion from features')} |",
