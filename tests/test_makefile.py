@@ -36,26 +36,35 @@ def test_a_refusal_of_git_is_shown_in_its_own_words(tmp_path):
     assert "git init" not in done.stdout
 
 
+def repro_with_failing_dvc(folder):
+    """Run `make repro` where every command of DVC fails."""
+    for name in ("dvc", "python"):
+        program = folder / ".venv/bin" / name
+        program.parent.mkdir(parents=True, exist_ok=True)
+        program.write_text('#!/bin/sh\necho "ERROR: $0 $*" >&2\nexit 255\n')
+        program.chmod(0o755)
+    shutil.copy(ROOT / "Makefile", folder)
+    return subprocess.run(
+        ["make", "-o", "install", "-o", "repair", "repro"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
 @pytest.mark.parametrize("deleted", [True, False])
 def test_a_failed_pull_says_how_missing_files_of_the_remote_are_restored(tmp_path, deleted):
     """A lock of DVC, for example, makes it fail as well: then DVC's own words are enough."""
-    for name in (".dvc/remote/files/md5/ab/cd", ".venv/bin/dvc", ".venv/bin/python"):
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text('#!/bin/sh\necho "ERROR: $0 $*" >&2\nexit 255\n')
-        (tmp_path / name).chmod(0o755)
-    shutil.copy(ROOT / "Makefile", tmp_path)
+    file = tmp_path / ".dvc/remote/files/md5/ab/cd"
+    file.parent.mkdir(parents=True)
+    file.touch()
     shutil.copy(ROOT / "data.dvc", tmp_path)
     subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
     subprocess.run(["git", "add", ".dvc"], cwd=tmp_path, check=True)
     if deleted:
         shutil.rmtree(tmp_path / ".dvc" / "remote")
-    done = subprocess.run(
-        ["make", "-o", "install", "-o", "repair", "repro"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = repro_with_failing_dvc(tmp_path)
     assert done.returncode != 0
     assert "pull --remote embedded data.dvc" in done.stderr
     assert ("git checkout .dvc/remote" in done.stdout) is deleted
@@ -63,19 +72,8 @@ def test_a_failed_pull_says_how_missing_files_of_the_remote_are_restored(tmp_pat
 
 
 def test_imported_data_without_its_files_and_without_a_remote_is_explained(tmp_path):
-    for name in (".venv/bin/dvc", ".venv/bin/python"):
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text('#!/bin/sh\necho "ERROR: $0 $*" >&2\nexit 255\n')
-        (tmp_path / name).chmod(0o755)
-    shutil.copy(ROOT / "Makefile", tmp_path)
     (tmp_path / "data.dvc").write_text("outs:\n- md5: ab.dir\n  path: data\n")
-    done = subprocess.run(
-        ["make", "-o", "install", "-o", "repair", "repro"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = repro_with_failing_dvc(tmp_path)
     assert done.returncode != 0
     assert "dvc checkout data.dvc" in done.stderr
     assert "import it, or add a remote (docs/own_data.md)" in done.stdout
