@@ -26,6 +26,9 @@ NGRAM_COLUMNS = 2**21
 TEXT_BLOCK = 64
 """Texts compared at once: a block's products with 60,000 others take some 30 MB."""
 
+MARGIN = 0.1
+"""A smaller margin leaves more pairs to compare in full, a larger one slows the first comparison."""
+
 HASH_BLOCK = 16
 """Hashes compared at once."""
 
@@ -85,7 +88,11 @@ def near_duplicate_texts(
 def most_similar(
     rows: sparse.csr_array, others: sparse.csr_array, *, min_cosine: float, threads: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Find the other row with the largest cosine for each row, by blocks of dot products.
+    """Find the other row with the largest cosine for each row.
+
+    First, the other rows are compared without their most frequent columns, which cost most. What is
+    left out is shorter than `min_cosine` - `MARGIN` and adds less than that to a cosine, so pairs
+    below `MARGIN` cannot reach `min_cosine`. The remaining pairs are compared in full.
 
     Args:
         rows: float32 (n, d), rows of length 1 or without an entry.
@@ -98,18 +105,21 @@ def most_similar(
         `min_cosine`;
         float64 (n,), the rounded cosine, at most 1, and 0 if there is none.
     """
-    columns = sparse.csr_array(others.T)
+    left_out = max(min_cosine - MARGIN, 0.0)
+    columns = sparse.csr_array(_rare_columns(others, left_out).T)
+    least = min_cosine - left_out - 10.0**-DIGITS  # rounding may raise a cosine
 
     def compare(start: int) -> tuple[np.ndarray, np.ndarray]:
-        block = rows[start : start + TEXT_BLOCK] @ columns  # (block, m)
-        cosines = np.minimum(block.data.astype(np.float64).round(DIGITS), 1.0)
-        best = np.full(block.shape[0], -1, np.int64)
-        values = np.zeros(block.shape[0])
-        for row, entries in enumerate(map(slice, block.indptr[:-1], block.indptr[1:])):
-            values[row] = cosines[entries].max(initial=0.0)
-            if values[row] >= min_cosine:
-                best[row] = block.indices[entries][cosines[entries] == values[row]].min()
-        return best, np.where(best >= 0, values, 0.0)
+        block = rows[start : start + TEXT_BLOCK]
+        partial = (block @ columns).tocoo()
+        row, other = (positions[partial.data >= least] for positions in partial.coords)
+        sums = block[row].multiply(others[other]).sum(axis=1, dtype=np.float64)
+        cosines = np.minimum(sums.round(DIGITS), 1.0)
+        ranked = np.lexsort((-other, cosines))  # the best pair of a row is its last
+        ranked = ranked[cosines[ranked] >= min_cosine]
+        best, values = np.full(block.shape[0], -1), np.zeros(block.shape[0])
+        best[row[ranked]], values[row[ranked]] = other[ranked], cosines[ranked]
+        return best, values
 
     starts = range(0, rows.shape[0], TEXT_BLOCK)
     with ThreadPoolExecutor(threads) as workers:  # SciPy's sparse product releases the GIL
@@ -191,6 +201,18 @@ def _weigh_ngrams(
     train_grams = weigher.fit_transform(counter.transform(train))
     other_grams = weigher.transform(counter.transform(others))
     return sparse.csr_array(other_grams), sparse.csr_array(train_grams)
+
+
+def _rare_columns(matrix: sparse.csr_array, length: float) -> sparse.csr_array:
+    """Remove the most frequent columns of each row, as many as are shorter than `length`."""
+    counts = np.bincount(matrix.indices, minlength=matrix.shape[1])
+    order = np.argsort(counts, kind="stable")
+    ranked = matrix[:, order].sorted_indices()  # the rarest first
+    sums = np.concatenate([[0.0], np.cumsum(np.square(ranked.data, dtype=np.float64))])
+    rest = np.repeat(sums[ranked.indptr[1:]], np.diff(ranked.indptr)) - sums[:-1]
+    ranked.data[rest < length**2] = 0.0
+    ranked.eliminate_zeros()
+    return ranked[:, np.argsort(order)]
 
 
 def _pairs(
