@@ -208,7 +208,7 @@ def _compute(
                 min_size=1,
                 max_size=actors,
                 initial_size=min(actors, len(partitions)),
-                max_tasks_in_flight_per_actor=2,  # one is computed, the other waits
+                max_tasks_in_flight_per_actor=1,  # none waits for one actor while another starts
             ),
             num_cpus=threads,
             num_gpus=min(gpus, 1),

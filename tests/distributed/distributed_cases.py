@@ -180,13 +180,20 @@ class ToyClassifier:
 
 @dataclass(frozen=True)
 class ToyPrediction(RayPrediction):
-    """Predicts with the small classifier; a title ends the process while it is prepared."""
+    """Predicts with the small classifier; a title ends the process while it is prepared.
+
+    While the file `meet` exists, processes wait for a second one when they load the classifier.
+    """
 
     def identity(self):
         return {"toy": True}
 
     def classifier(self):
-        return ToyClassifier(self.package)
+        folder = Path(self.package)
+        if (folder / "meet").exists():
+            (folder / f"{os.getpid()}.loading").touch()
+            wait(lambda: len(list(folder.glob("*.loading"))) == 2)
+        return ToyClassifier(folder)
 
     def load(self):
         prepare, compute = super().load()

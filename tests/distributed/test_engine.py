@@ -176,6 +176,16 @@ def test_images_are_found_by_the_rule_of_one_process(cluster, tmp_path, monkeypa
 
 
 @pytest.mark.scale
+def test_two_partitions_are_computed_at_the_same_time(cluster, tmp_path):
+    """The process that starts first does not get both."""
+    source = catalogue(tmp_path, 8)
+    (tmp_path / "meet").touch()
+    transform = ToyPrediction(str(tmp_path), 3, chunk=4, partition=4)
+    run(cluster, engine.Request(str(source), str(tmp_path / "out"), None), transform)
+    assert len(list(tmp_path.glob("*.actor"))) == 2
+
+
+@pytest.mark.scale
 def test_the_next_run_computes_only_the_missing_partitions(cluster, tmp_path, monkeypatch):
     source = catalogue(tmp_path, 24)
     expected = local(source, tmp_path, monkeypatch)
