@@ -26,8 +26,11 @@ NGRAM_COLUMNS = 2**21
 TEXT_BLOCK = 64
 """Texts compared at once: a block's products with 60,000 others take some 30 MB."""
 
+PAIRS = 4096
+"""Pairs compared in full at once: long descriptions have thousands of n-grams."""
+
 MARGIN = 0.1
-"""A smaller margin leaves more pairs to compare in full, a larger one slows the first comparison."""
+"""Smaller: more pairs to compare in full. Larger: a slower first comparison."""
 
 HASH_BLOCK = 16
 """Hashes compared at once."""
@@ -78,7 +81,7 @@ def near_duplicate_texts(
         best, cosines = np.full(others.size, -1), np.zeros(others.size)
     else:
         given = np.asarray(texts, dtype=object)
-        grams = _weigh_ngrams(given[others], given[train])
+        grams = _tfidf_ngrams(given[others], given[train])
         best, cosines = most_similar(*grams, min_cosine=text_similarity, threads=threads)
     found = best >= 0
     table = _pairs(ids, labels, parts, others[found], train[best[found]])
@@ -90,12 +93,12 @@ def most_similar(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Find the other row with the largest cosine for each row.
 
-    First, the other rows are compared without their most frequent columns, which cost most. What is
-    left out is shorter than `min_cosine` - `MARGIN` and adds less than that to a cosine, so pairs
-    below `MARGIN` cannot reach `min_cosine`. The remaining pairs are compared in full.
+    First, the other rows are compared without their most frequent columns, which cost most. The
+    norm of the removed part is below `min_cosine` - `MARGIN`, so it adds less than that to a
+    cosine, and pairs below `MARGIN` cannot reach `min_cosine`. The others are compared in full.
 
     Args:
-        rows: float32 (n, d), rows of length 1 or without an entry.
+        rows: float32 (n, d), rows of unit norm or without an entry.
         others: float32 (m, d), likewise.
         min_cosine: Minimum cosine, above 0, compared after rounding to `DIGITS` decimals.
         threads: Blocks compared concurrently; does not change the result.
@@ -105,15 +108,18 @@ def most_similar(
         `min_cosine`;
         float64 (n,), the rounded cosine, at most 1, and 0 if there is none.
     """
-    left_out = max(min_cosine - MARGIN, 0.0)
-    columns = sparse.csr_array(_rare_columns(others, left_out).T)
-    least = min_cosine - left_out - 10.0**-DIGITS  # rounding may raise a cosine
+    max_norm = max(min_cosine - MARGIN, 0.0)
+    columns = sparse.csr_array(_remove_frequent_columns(others, max_norm).T)
+    least = min_cosine - max_norm - 10.0**-DIGITS  # rounding may raise a cosine
 
     def compare(start: int) -> tuple[np.ndarray, np.ndarray]:
         block = rows[start : start + TEXT_BLOCK]
         partial = (block @ columns).tocoo()
         row, other = (positions[partial.data >= least] for positions in partial.coords)
-        sums = block[row].multiply(others[other]).sum(axis=1, dtype=np.float64)
+        sums = np.zeros(len(row))
+        for pairs in (slice(at, at + PAIRS) for at in range(0, len(row), PAIRS)):
+            products = block[row[pairs]].multiply(others[other[pairs]])
+            sums[pairs] = products.sum(axis=1, dtype=np.float64)
         cosines = np.minimum(sums.round(DIGITS), 1.0)
         ranked = np.lexsort((-other, cosines))  # the best pair of a row is its last
         ranked = ranked[cosines[ranked] >= min_cosine]
@@ -185,11 +191,11 @@ def _train_and_others(order: np.ndarray, parts: np.ndarray) -> tuple[np.ndarray,
     return order[in_train], order[~in_train]
 
 
-def _weigh_ngrams(
+def _tfidf_ngrams(
     others: np.ndarray, train: np.ndarray
 ) -> tuple[sparse.csr_array, sparse.csr_array]:
-    """Convert texts to float32 rows of length 1, zeros for a text without an n-gram."""
-    counter = HashingVectorizer(
+    """Convert texts to float32 rows of unit norm, zeros for a text without an n-gram."""
+    vectorizer = HashingVectorizer(
         analyzer="char_wb",
         ngram_range=(NGRAM, NGRAM),
         n_features=NGRAM_COLUMNS,
@@ -197,20 +203,20 @@ def _weigh_ngrams(
         norm=None,
         dtype=np.float32,
     )
-    weigher = TfidfTransformer(sublinear_tf=True)
-    train_grams = weigher.fit_transform(counter.transform(train))
-    other_grams = weigher.transform(counter.transform(others))
+    tfidf = TfidfTransformer(sublinear_tf=True)
+    train_grams = tfidf.fit_transform(vectorizer.transform(train))
+    other_grams = tfidf.transform(vectorizer.transform(others))
     return sparse.csr_array(other_grams), sparse.csr_array(train_grams)
 
 
-def _rare_columns(matrix: sparse.csr_array, length: float) -> sparse.csr_array:
-    """Remove the most frequent columns of each row, as many as are shorter than `length`."""
+def _remove_frequent_columns(matrix: sparse.csr_array, max_norm: float) -> sparse.csr_array:
+    """Remove each row's most frequent columns, as long as their norm stays below `max_norm`."""
     counts = np.bincount(matrix.indices, minlength=matrix.shape[1])
     order = np.argsort(counts, kind="stable")
     ranked = matrix[:, order].sorted_indices()  # the rarest first
     sums = np.concatenate([[0.0], np.cumsum(np.square(ranked.data, dtype=np.float64))])
     rest = np.repeat(sums[ranked.indptr[1:]], np.diff(ranked.indptr)) - sums[:-1]
-    ranked.data[rest < length**2] = 0.0
+    ranked.data[rest < max_norm**2] = 0.0
     ranked.eliminate_zeros()
     return ranked[:, np.argsort(order)]
 

@@ -140,6 +140,7 @@ def test_blocks_and_threads_do_not_change_text_pairs(monkeypatch):
     ids, texts, labels, parts = texts_of_products()
     expected = find_texts(ids, texts, labels, parts, threads=1)
     monkeypatch.setattr(near_duplicates, "TEXT_BLOCK", 7)
+    monkeypatch.setattr(near_duplicates, "PAIRS", 3)
     pd.testing.assert_frame_equal(find_texts(ids, texts, labels, parts, threads=3), expected)
 
 
