@@ -2,5 +2,5 @@
 
 import os
 
-# TensorFlow reports its own housekeeping at every level; what fails raises an exception anyway.
+# TensorFlow logs internal messages at every level; real failures raise exceptions.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")

@@ -1,4 +1,4 @@
-"""Measure every model on every part, and on test in detail."""
+"""Evaluate every model on every part, and on test in detail."""
 
 from rakuten import stage_log, storage
 from rakuten.evaluation import inputs, tables

@@ -1,4 +1,4 @@
-"""Measure the image ensemble and late fusion on perturbed test images: blurred, rotated, grey."""
+"""Evaluate the image ensemble and late fusion on perturbed test images: blurred, rotated, grey."""
 
 from rakuten import prefetch, stage_log, storage
 from rakuten.data import products

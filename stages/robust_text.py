@@ -1,4 +1,4 @@
-"""Measure the text ensemble and late fusion on perturbed test texts: typos, capitals, cuts."""
+"""Evaluate the text ensemble and late fusion on perturbed test texts: typos, capitals, cuts."""
 
 from functools import partial
 

@@ -7,6 +7,7 @@ import pytest
 from repository import ROOT
 
 PAGES = sorted((ROOT / "docs").glob("*.md"))
+NOTES = sorted((ROOT / "benchmarks").glob("*.md"))
 
 LINK = re.compile(r"\]\((?!https?:)([^)#\s]*)(?:#([^)\s]+))?\)")
 """A link to a file of the repository, with the anchor of a heading."""
@@ -31,9 +32,11 @@ def test_readme_links_every_page_once():
 
 
 @pytest.mark.parametrize(
-    "name", ["README.md", "CONTRIBUTING.md", *(f"docs/{p.name}" for p in PAGES)]
+    "page",
+    [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *PAGES, *NOTES],
+    ids=lambda page: page.relative_to(ROOT).as_posix(),
 )
-def test_every_link_leads_somewhere(name):
-    for file, anchor in links(ROOT / name):
+def test_every_link_leads_somewhere(page):
+    for file, anchor in links(page):
         assert file.exists(), file
         assert not anchor or anchor in anchors(file), f"{file}#{anchor}"

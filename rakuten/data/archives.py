@@ -86,7 +86,7 @@ class Entry(NamedTuple):
         open: Opens it for reading.
         path: Its path in the container.
         container: The archives around it: the path of the outermost, the members within it.
-        names: How its file name may read, most likely first: archives do not state the encoding.
+        names: Possible decodings of its file name, the likeliest first: archives state no encoding.
     """
 
     place: str
@@ -166,8 +166,8 @@ class Member(NamedTuple):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """How its file name may read, most likely first."""
-        return _readings(self.info, self.path)
+        """Possible decodings of its file name, the likeliest first."""
+        return _decodings(self.info, self.path)
 
 
 class Archive:
@@ -250,7 +250,7 @@ def files_in(
         stack: Keeps the archives open that the files are read from.
         faults: Collects what cannot be read or must not be trusted.
         scratch: A folder for temporary files, None for that of the system.
-        wanted: Tells by its name whether a file is looked for; the others are passed over.
+        wanted: Tells by its name whether a file is looked for; the others are skipped.
 
     Yields:
         The files, without hidden ones.
@@ -302,34 +302,34 @@ def is_junk(name: str) -> bool:
     return name == "__MACOSX" or (name.startswith(".") and name != ".")
 
 
-def read_name(raw: bytes) -> tuple[str, ...]:
+def decode_name(raw: bytes) -> tuple[str, ...]:
     """Decode a file name whose encoding is not known.
 
     Args:
         raw: Its bytes.
 
     Returns:
-        The name if it is UTF-8, otherwise how it reads in each of `CODE_PAGES`.
+        The name if it is UTF-8, otherwise one decoding for each of `CODE_PAGES`.
     """
     try:
         return (raw.decode("utf-8"),)
     except UnicodeDecodeError:
-        readings = [raw.decode(page, "replace") for page in CODE_PAGES]
-        return tuple(dict.fromkeys(readings))
+        decodings = [raw.decode(page, "replace") for page in CODE_PAGES]
+        return tuple(dict.fromkeys(decodings))
 
 
-def _readings(info: zipfile.ZipInfo | tarfile.TarInfo, path: str) -> tuple[str, ...]:
+def _decodings(info: zipfile.ZipInfo | tarfile.TarInfo, path: str) -> tuple[str, ...]:
     """Decode the file name of a member, most likely first."""
     name = path.rsplit("/", 1)[-1]
     if name.isascii():
         return (name,)
     if isinstance(info, tarfile.TarInfo):
-        return read_name(name.encode("utf-8", "surrogateescape"))
+        return decode_name(name.encode("utf-8", "surrogateescape"))
     if info.flag_bits & UTF_8:
         return (name,)
     stated = re.split(r"[/\\]", info.filename)[-1]  # from the record of Info-ZIP, if it has one
-    readings = read_name(name.encode("cp437"))
-    return readings if stated == name else tuple(dict.fromkeys((stated, *readings)))
+    decodings = decode_name(name.encode("cp437"))
+    return decodings if stated == name else tuple(dict.fromkeys((stated, *decodings)))
 
 
 def _unpack(file: BinaryIO, entry: Entry, limit: int, scratch: Path | None) -> BinaryIO:

@@ -29,6 +29,9 @@ CSV_FORMAT: dict[str, Any] = {
 }
 """Options of `pandas.read_csv` for X and Y: every field is text, only empty ones are missing."""
 
+X_FILE, Y_FILE = "X_train.csv", "Y_train.csv"
+"""The files of labelled products."""
+
 X_COLUMNS = ("", "designation", "description", "productid", "imageid")
 """Columns of X_train.csv and X_test.csv; the unnamed one is the challenge's index, the id."""
 
@@ -173,7 +176,7 @@ def has_text(table: pd.DataFrame) -> np.ndarray:
     return (table["designation"].notna() | table["description"].notna()).to_numpy(dtype=bool)
 
 
-def parse_x(x: pd.DataFrame, source: str = "X_train.csv") -> tuple[pd.DataFrame, list[Problem]]:
+def parse_x(x: pd.DataFrame, source: str = X_FILE) -> tuple[pd.DataFrame, list[Problem]]:
     """Convert a frame of X to typed rows, and list every fault it has.
 
     Args:
@@ -194,28 +197,27 @@ def parse_x(x: pd.DataFrame, source: str = "X_train.csv") -> tuple[pd.DataFrame,
     return table, problems + faults + _check_ids(table, source)
 
 
-def parse_y(y: pd.DataFrame, source: str = "Y_train.csv") -> tuple[pd.DataFrame, list[Problem]]:
+def parse_y(y: pd.DataFrame) -> tuple[pd.DataFrame, list[Problem]]:
     """Convert a frame of Y to typed rows, and list every fault it has.
 
     Args:
         y: A frame with `Y_COLUMNS`, read with `CSV_FORMAT`; rows in any order.
-        source: The file's name, for messages.
 
     Returns:
         The table with the int64 columns id and prdtypecode, in ascending id. And the problems, none
         if y follows the schema. Otherwise rows without a readable id are left out and an unreadable
         prdtypecode is -1.
     """
-    y, problems = _select_columns(y, Y_COLUMNS, source)
-    numbers, faults = _parse_integers(y, ("id", "prdtypecode"), source)
+    y, problems = _select_columns(y, Y_COLUMNS, Y_FILE)
+    numbers, faults = _parse_integers(y, ("id", "prdtypecode"), Y_FILE)
     table = _in_order(y.assign(**numbers))
-    problems += faults + _check_ids(table, source)
+    problems += faults + _check_ids(table, Y_FILE)
     unknown = table[~table["prdtypecode"].isin((-1, *categories.CODES))]
     if len(unknown):
         pairs = zip(unknown["id"], unknown["prdtypecode"], strict=True)
         problems.append(
             Problem(
-                f"rows of {source} with an unknown prdtypecode",
+                f"rows of {Y_FILE} with an unknown prdtypecode",
                 tuple(f"{number} has {code}" for number, code in pairs),
                 f"expected one of the {categories.NUM_CATEGORIES} codes of rakuten.categories",
             )
@@ -223,42 +225,28 @@ def parse_y(y: pd.DataFrame, source: str = "Y_train.csv") -> tuple[pd.DataFrame,
     return table, problems
 
 
-def check_pair(
-    x: pd.DataFrame,
-    y: pd.DataFrame,
-    x_source: str = "X_train.csv",
-    y_source: str = "Y_train.csv",
-) -> list[Problem]:
+def check_pair(x: pd.DataFrame, y: pd.DataFrame) -> list[Problem]:
     """Check that X and Y describe the same rows.
 
     Args:
         x: Typed rows of X, as `parse_x` returns them.
         y: Typed rows of Y, as `parse_y` returns them.
-        x_source: The name of X, for messages.
-        y_source: The name of Y, for messages.
 
     Returns:
         The problems, none if both hold the same ids. A table without rows is not compared: the
         parsers report it.
     """
     problems = []
-    for rows, others, here, there in ((x, y, x_source, y_source), (y, x, y_source, x_source)):
+    for rows, others, here, there in ((x, y, X_FILE, Y_FILE), (y, x, Y_FILE, X_FILE)):
         unpaired = rows.loc[~rows["id"].isin(others["id"]), "id"]
         if len(unpaired) and len(others):
             names = tuple(unpaired.astype("str"))
-            remedy = (
-                f"{x_source} and {y_source} must hold the same ids, pass files of one catalogue"
-            )
+            remedy = f"{X_FILE} and {Y_FILE} must hold the same ids, pass files of one catalogue"
             problems.append(Problem(f"rows of {here} without a row in {there}", names, remedy))
     return problems
 
 
-def join(
-    x: pd.DataFrame,
-    y: pd.DataFrame | None = None,
-    x_source: str = "X_train.csv",
-    y_source: str = "Y_train.csv",
-) -> pd.DataFrame:
+def join(x: pd.DataFrame, y: pd.DataFrame | None = None) -> pd.DataFrame:
     """Join X and Y into the product table, by id.
 
     Products without a title or a description are accepted: `has_text` finds them.
@@ -266,8 +254,6 @@ def join(
     Args:
         x: A frame with `X_COLUMNS`, read with `CSV_FORMAT`; rows in any order.
         y: A frame with `Y_COLUMNS`, read in the same way; None if the categories are unknown.
-        x_source: The name of X, for messages.
-        y_source: The name of Y, for messages.
 
     Returns:
         The product table with the columns and dtypes of `DTYPES` (without y, those before
@@ -276,10 +262,10 @@ def join(
     Raises:
         InvalidProductsError: If a file does not follow the schema; the message lists every fault.
     """
-    table, problems = parse_x(x, x_source)
+    table, problems = parse_x(x)
     if y is not None:
-        codes, faults = parse_y(y, y_source)
-        problems += faults + check_pair(table, codes, x_source, y_source)
+        codes, faults = parse_y(y)
+        problems += faults + check_pair(table, codes)
     if problems:
         raise InvalidProductsError(problems)
     if y is None:

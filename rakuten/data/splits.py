@@ -120,15 +120,15 @@ def assign_parts(
 
     Products are visited in ascending id. A group's first product determines its part, the other
     products of the group follow. The first product is assigned at random (by a hash of seed and
-    id), with probabilities proportional to what each part lacks of its share of the category so
-    far. A part that lacks a whole product takes precedence, and train if it has no product of the
-    category yet. So a product's part depends on products with smaller ids only.
+    id), with probabilities proportional to each part's deficit: its share of the category so far,
+    minus what it has. A part whose deficit is a whole product takes precedence, and train if it has
+    no product of the category yet. So a product's part depends on products with smaller ids only.
 
     If every group is one product, each category's row count in each part differs from its share by
-    less than one, whatever the number of products. (A part receives a product only if it lacks
-    some, so it exceeds its share by less than one; the three lacks sum to one product, so at most
-    one reaches a whole product.) Groups of several products make the counts differ by up to their
-    size; the groups after them make up for it.
+    less than one, whatever the number of products. (A part receives a product only if it has a
+    deficit, so it exceeds its share by less than one; the three deficits sum to one product, so at
+    most one reaches a whole product.) Groups of several products make the counts differ by up to
+    their size; the groups after them make up for it.
 
     Args:
         ids: int64 (n,), unique, in any order; a product's part does not depend on its position.
@@ -219,10 +219,10 @@ def _choose_part(counts: Sequence[int], shares: Sequence[float], uniform: float)
     if not counts[0]:
         return 0
     size = sum(counts) + 1
-    lacking = [share * size - count for share, count in zip(shares, counts, strict=True)]
-    if max(lacking) >= 1 - TOLERANCE:
-        return lacking.index(max(lacking))
-    cumulative = list(itertools.accumulate(max(lack, 0.0) for lack in lacking))
+    deficits = [share * size - count for share, count in zip(shares, counts, strict=True)]
+    if max(deficits) >= 1 - TOLERANCE:
+        return deficits.index(max(deficits))
+    cumulative = list(itertools.accumulate(max(deficit, 0.0) for deficit in deficits))
     return bisect.bisect_right(cumulative, uniform * cumulative[-1])
 
 

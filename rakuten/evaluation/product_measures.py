@@ -36,7 +36,7 @@ def measure_texts(
     Args:
         titles: n raw titles, "" where missing.
         descriptions: n raw descriptions, "" where missing.
-        languages: n codes, "" without text, as of `rakuten.text.cleaning.clean`.
+        languages: n codes, "" without text, as returned by `rakuten.text.cleaning.clean`.
         tokens: n texts as tokens joined by a space, likewise.
         vocabulary: The terms that the study's text net knows.
 

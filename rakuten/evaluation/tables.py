@@ -31,7 +31,7 @@ from rakuten.storage import DIGITS
 def measure_parts(
     rows: pd.DataFrame, scores: Mapping[str, np.ndarray]
 ) -> dict[str, dict[str, dict[str, float | int | None]]]:
-    """Measure every model on every part.
+    """Evaluate every model on every part.
 
     Args:
         rows: Table of `describe`, n products.
@@ -234,7 +234,7 @@ def group_table(labels: np.ndarray, scores: Mapping[str, np.ndarray]) -> pd.Data
 
 
 def slice_table(rows: pd.DataFrame, scores: Mapping[str, np.ndarray]) -> pd.DataFrame:
-    """Measure every model on the slices of `SLICES`.
+    """Evaluate every model on the slices of `SLICES`.
 
     Args:
         rows: Table of `describe`, n products, e.g. those of one part.

@@ -139,7 +139,7 @@ def views(features: Mapping[str, np.ndarray], rows: np.ndarray) -> list[dict[str
     """
     names = [name for name in features if name == "average" or name.startswith(MIDDLE)]
     return [
-        {name: kernel_ridge.normalize(features[name][view][rows], root=True) for name in names}
+        {name: kernel_ridge.normalize(features[name][view][rows]) for name in names}
         | {"frame": frame(features["facts"][view][rows])}
         for view in range(len(features["facts"]))
     ]

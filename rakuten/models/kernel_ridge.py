@@ -106,20 +106,19 @@ def restore(arrays: Mapping[str, np.ndarray], prefix: str = "") -> KernelRidge |
     )
 
 
-def normalize(features: np.ndarray, *, root: bool = False) -> np.ndarray:
-    """Scale every row to length 1; rows of zeros are kept.
+def normalize(features: np.ndarray) -> np.ndarray:
+    """Take square roots, then scale every row to length 1; rows of zeros are kept.
+
+    The roots keep the signs, and reduce the influence of a few strong channels.
 
     Args:
         features: float (n, d).
-        root: Take square roots of the magnitudes first and keep the signs: reduces the influence of
-            a few strong channels.
 
     Returns:
         float32 (n, d).
     """
     rows = features.astype(np.float32)
-    if root:
-        rows = np.copysign(np.sqrt(np.abs(rows)), rows)
+    rows = np.copysign(np.sqrt(np.abs(rows)), rows)
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)
     return np.divide(rows, lengths, out=rows, where=lengths > 0)
 

@@ -82,8 +82,8 @@ class Net:
         """Compute the last hidden layer, the input of the fusion net.
 
         Args:
-            features: As of `probabilities`.
-            threads: As of `probabilities`.
+            features: See `probabilities`.
+            threads: See `probabilities`.
             out: Array to write to, float32 (n, h), e.g. columns of the fusion net's features.
 
         Returns:
@@ -165,10 +165,10 @@ def read(folder: str | Path) -> Net:
         folder: Folder of model.json and weights.npz.
 
     Returns:
-        As of `restore`.
+        See `restore`.
 
     Raises:
-        ValueError: As of `restore`.
+        ValueError: See `restore`.
     """
     folder = Path(folder)
     return restore(

@@ -93,14 +93,14 @@ def fit(
     """
     from scipy.optimize import minimize  # lazy: a third of a second that prediction saves
 
-    pool = calibration.fit(scores, labels, bias_l2=bias_l2)
+    combined = calibration.fit(scores, labels, bias_l2=bias_l2)
     alone = [calibration.fit([values], labels, bias_l2=bias_l2) for values in scores]
     scales = np.concatenate([one.weights for one in alone])
     shape = len(scores) * NUM_CATEGORIES, NUM_CATEGORIES
     rows = len(labels)
     if not rows:
-        return Stacking(pool.weights, pool.biases, scales, np.zeros(shape))
-    inputs, totals = _inputs(scores, scales), _totals(scores, pool.weights, pool.biases)
+        return Stacking(combined.weights, combined.biases, scales, np.zeros(shape))
+    inputs, totals = _inputs(scores, scales), _totals(scores, combined.weights, combined.biases)
     targets = np.zeros((rows, NUM_CATEGORIES))
     targets[np.arange(rows), labels] = 1.0
 
@@ -116,7 +116,7 @@ def fit(
             loss, np.zeros(shape).ravel(), jac=True, method="L-BFGS-B",
             options={"maxiter": ITERATIONS},
         ).x  # fmt: skip
-    return Stacking(pool.weights, pool.biases, scales, found.reshape(shape))
+    return Stacking(combined.weights, combined.biases, scales, found.reshape(shape))
 
 
 def _totals(scores: Sequence[np.ndarray], weights: np.ndarray, biases: np.ndarray) -> np.ndarray:

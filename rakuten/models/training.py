@@ -113,7 +113,7 @@ def fit(
 
 
 class Refits:
-    """Trains one net again and again, each time from its initial weights, on other products.
+    """Trains one net repeatedly, each time from its initial weights, on other products.
 
     The training function is compiled once: on a few thousand products that takes longer than the
     training. The result equals that of a new net with the same seed.

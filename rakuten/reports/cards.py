@@ -91,8 +91,8 @@ class Reports:
         values: `VALUES` by name.
         tables: `TABLES` by name.
         params: `params.yaml`.
-        stages: By model with a stage of its own: `name` and `desc` of the stage, and `parameters`,
-            the number of trained parameters or None.
+        stages: By model with a stage of its own: its `name`, and `parameters`, the number of
+            trained parameters or None.
         resources: Licence and output of the downloads that these parameters use, by name.
         tracked: The entry of `data.dvc`: md5, size in bytes, nfiles.
     """
@@ -110,7 +110,6 @@ def read(root: str | Path = ".") -> Reports:
     root = Path(root)
     params = storage.read_yaml(root / "params.yaml")
     pinned = resources.read_table(root / resources.TABLE)
-    declared = storage.read_yaml(root / "dvc.yaml")["stages"]
     used = resources.choose(
         pinned,
         backbone=params["extract"]["backbone"],
@@ -124,7 +123,6 @@ def read(root: str | Path = ".") -> Reports:
         stages={
             model: {
                 "name": stage,
-                "desc": declared[stage]["desc"],
                 "parameters": _num_parameters(root / f"reports/{stage}/metrics.json"),
             }
             for stage, model in BY_STAGE.items()

@@ -13,8 +13,8 @@ def render(report: Mapping[str, Any]) -> str:
     Args:
         report: file (its name), products (their number), data (name of the training data), package
             (its digest), predicted_from, limits (the section `drift` of params.yaml), drift (bool),
-            measurements (each as of `rakuten.evaluation.drift.Comparison.to_json`), not_measured
-            (titles).
+            measurements (each as returned by `rakuten.evaluation.drift.Comparison.to_json`),
+            not_measured (titles).
 
     Returns:
         HTML; measurements that drift come first.

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import MaxNLocator
+from scipy.stats import binomtest
 
 from rakuten.categories import GROUPS, NUM_CATEGORIES
 from rakuten.model_names import BY_NAME, ENSEMBLES, MAIN
@@ -301,7 +302,10 @@ def calibration(bins: pd.DataFrame, comparison: pd.DataFrame, data: str) -> Figu
 def _reliability(axes: Axes, bins: pd.DataFrame, model: str) -> None:
     """Draw the bins of one model with their intervals."""
     colour = BY_NAME[model].colour
-    low, high = _wilson(bins["accuracy"].to_numpy(), bins["rows"].to_numpy())
+    correct = (bins["accuracy"] * bins["rows"]).round().astype(int)
+    counts = zip(correct, bins["rows"], strict=True)
+    intervals = [binomtest(*count).proportion_ci(method="wilson") for count in counts]
+    low, high = np.transpose([(one.low, one.high) for one in intervals])
     axes.plot([0, 1], [0, 1], color=GREY, linestyle=REFERENCE, linewidth=1.2)
     axes.vlines(bins["confidence"], low, high, color=tint(colour, 0.4), linewidth=2)
     axes.plot(
@@ -316,14 +320,6 @@ def _reliability(axes: Axes, bins: pd.DataFrame, model: str) -> None:
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_ticks([0, 0.25, 0.5, 0.75, 1])
         axis.set_major_formatter(percent_axis())
-
-
-def _wilson(share: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Compute the 95 % Wilson interval of a share of so many rows."""
-    z = 1.96
-    middle = (share + z**2 / (2 * rows)) / (1 + z**2 / rows)
-    half = z * np.sqrt(share * (1 - share) / rows + z**2 / (4 * rows**2)) / (1 + z**2 / rows)
-    return middle - half, middle + half
 
 
 @styled

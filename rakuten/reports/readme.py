@@ -7,11 +7,13 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+import networkx
 import pandas as pd
 
 from rakuten import storage
 from rakuten.evaluation.tables import comparison_table
 from rakuten.reports.formats import decimal, percent
+from rakuten.reports.report_tables import read_table
 
 README, PIPELINE = "README.md", "docs/pipeline.md"
 MODELS = "reports/evaluate/models.json"
@@ -89,11 +91,6 @@ def results_table(metrics: Mapping[str, Mapping[str, Mapping]]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def read_intervals() -> pd.DataFrame:
-    """Read the interval table, in which `minus` is "" for a single model."""
-    return storage.read_csv(INTERVALS, keep_default_na=False)
-
-
 def differences(intervals: pd.DataFrame) -> str:
     """List the differences between models below their explanation, in Markdown.
 
@@ -145,31 +142,14 @@ def pipeline_graph() -> str:
         (names[start], names[end])
         for start, end in re.findall(r"^\s*(node\d+)-->(node\d+)$", shown, re.MULTILINE)
     }
-    lines = [f"    {_node(start)} --> {_node(end)}" for start, end in sorted(reduced(edges))]
+    reduced = networkx.transitive_reduction(networkx.DiGraph(edges)).edges
+    lines = [f"    {_node(start)} --> {_node(end)}" for start, end in sorted(reduced)]
     return "\n".join(["```mermaid", "flowchart TD", *lines, "```"]) + "\n"
 
 
 def _node(name: str) -> str:
     """Write a Mermaid node; only an identifier can be its own label."""
     return name if name.isidentifier() else f'{re.sub(r"[^A-Za-z0-9]", "_", name)}["{name}"]'
-
-
-def reduced(edges: set[tuple[str, str]]) -> set[tuple[str, str]]:
-    """Leave out every edge of an acyclic graph that a longer path implies."""
-    following: dict[str, set[str]] = {}
-    for start, end in edges:
-        following.setdefault(start, set()).add(end)
-
-    def reachable(node: str) -> set[str]:
-        nexts = following.get(node, set())
-        return nexts.union(*(reachable(other) for other in nexts))
-
-    implied = {
-        (start, end)
-        for start, ends in following.items()
-        for end in set().union(*(reachable(other) for other in ends))
-    }
-    return edges - implied
 
 
 def fill(text: str, filled: Mapping[str, str]) -> str:
@@ -255,7 +235,11 @@ def main(arguments: list[str]) -> int:
     action = parser.parse_args(arguments).action
     if action == "show":
         clean, split = (storage.read_json(f"reports/{name}.json") for name in ("clean", "split"))
-        shown = [terminal_table(), differences(read_intervals()), data_line(clean, split).strip()]
+        shown = [
+            terminal_table(),
+            differences(read_table(INTERVALS)),
+            data_line(clean, split).strip(),
+        ]
         print("\n\n".join(shown))
         return 0
     files = {path: fill(storage.read_text(path), filled) for path, filled in sections().items()}

@@ -32,7 +32,7 @@ CHUNK = 256
 """Products that are classified together; a kill loses at most one chunk."""
 
 BUFFER = 64
-"""Images that are encoded before the chunk before them is classified."""
+"""Number of images to encode ahead of classification."""
 
 
 class PreparedRow(NamedTuple):
@@ -152,7 +152,7 @@ def find_image(row: Row, images: ImageReader | None) -> tuple[bytes | None, str 
         The content of the file, None if there is none, and the reason if it cannot be read.
 
     Raises:
-        RemoteReadError: If a remote store fails: that is no fault of the row.
+        RemoteReadError: If a remote store fails: that is not an error of the row.
     """
     if images is None or not row.image:
         return None, None

@@ -244,7 +244,7 @@ def _check_keys(folder: str | Path, summary: Mapping) -> None:
     if missing := sorted(KEYS - summary.keys()):
         raise package.OutdatedError(folder, f"has other keys than expected (no {missing[0]})")
     for section, create in SECTIONS.items():
-        if summary[section] is None:  # a network that the package does without
+        if summary[section] is None:  # a network that is not in the package
             continue
         values = {k: v for k, v in summary[section].items() if (section, k) not in UNUSED}
         try:

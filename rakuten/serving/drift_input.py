@@ -32,7 +32,7 @@ COLUMNS = ("index", "prdtypecode", "probability", "text_contribution", "image_co
 """Columns of predictions that are read."""
 
 BUFFER = 64
-"""Images that are measured before the product before them is."""
+"""Number of images to measure ahead."""
 
 
 def measure(

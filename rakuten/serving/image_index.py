@@ -23,7 +23,7 @@ from rakuten.serving.errors import InputError, printable
 from rakuten.serving.remote_files import RemotePath, locate
 
 NO_IMAGES = (".csv", ".parquet", ".json")
-"""Suffixes of files that are passed over: tables, and what a prediction writes beside images."""
+"""Suffixes of files that are skipped: tables, and what a prediction writes beside images."""
 
 EXPECTED = f"expected a folder or an archive ({' '.join(archives.ARCHIVES)}) of images"
 
@@ -34,7 +34,7 @@ class File(NamedTuple):
     Attributes:
         path: Its path in the filesystem, or in the archive.
         version: Its size and modification time, or as much of it as is known.
-        names: How its name may read, see `rakuten.data.archives.Entry`.
+        names: Possible decodings of its name, see `rakuten.data.archives.Entry`.
     """
 
     path: str
@@ -216,7 +216,7 @@ def _list_local(root: str) -> list[File]:
             if not archives.is_junk(name) and path.is_file():
                 status = path.stat()
                 version = f"{status.st_size} {status.st_mtime_ns}"
-                files.append(File(str(path), version, archives.read_name(os.fsencode(name))))
+                files.append(File(str(path), version, archives.decode_name(os.fsencode(name))))
     return files
 
 

@@ -74,7 +74,7 @@ class Prediction:
     A contribution is the log probability that a modality gives the first category, minus its mean
     over all categories, times the weight of the modality in the fusion if there are both. Above 0
     the modality is evidence for the category, below 0 against it. See `late_fusion.contributions`.
-    Only the ensembles have contributions: a net's answer is no sum over text and image.
+    Only the ensembles have contributions: a net's answer is not a sum over text and image.
 
     Attributes:
         top: Categories, the most probable first.

@@ -5,8 +5,8 @@ Rows that cannot be read in full are predicted from part of their data or from n
 OUT.errors.csv. Category names are in French; docs/predicting.md describes the output's columns.
 
 The packaged ensembles are refitted on all labelled products (refit.rows in params.yaml): do not
-measure them on these. The reported figures are of ensembles fitted on the train part. The study's
-nets (--model text, image or fusion) are packaged as they were measured.
+evaluate them on those products. The reported figures are of ensembles fitted on the train part.
+The study's nets (--model text, image or fusion) are packaged exactly as evaluated.
 
 Exit status: 0 success; 1 finished, and some rows are in the errors file; 2 failed, without a
 complete output; 130 interrupted.

@@ -59,14 +59,14 @@ class RemotePath(NamedTuple):
         """Write the file; it appears when it is complete."""
         path = PurePosixPath(self.path)
         self.filesystem.create_dir(str(path.parent), recursive=True)
-        # Readers of a folder pass over hidden files; two processes may write the same file.
+        # Readers of a folder skip hidden files; two processes may write the same file.
         unfinished = str(path.with_name(f".{path.name}.{uuid.uuid4().hex}"))
         with self.filesystem.open_output_stream(unfinished) as file:
             file.write(content)
         self.filesystem.move(unfinished, self.path)
 
     def delete(self) -> None:
-        """Delete the file, or the folder with all its files; a missing one is no error."""
+        """Delete the file, or the folder with all its files; a missing one is not an error."""
         kind = self.info().type
         if kind == fs.FileType.Directory:
             self.filesystem.delete_dir(self.path)

@@ -96,7 +96,7 @@ class StudyNets:
         return Probabilities(scores["text"], scores["image"], fused)
 
     def contributions(self, found: Probabilities, labels: np.ndarray) -> np.ndarray:
-        """Return NaN (n, 2): a net's log-odds are no sum over text and image."""
+        """Return NaN (n, 2): a net's log-odds are not a sum over text and image."""
         return np.full((len(labels), 2), np.nan)
 
     def from_features(

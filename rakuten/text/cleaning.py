@@ -74,7 +74,7 @@ BATCH = 1024
 """Products that a process cleans before it reports progress."""
 
 PRODUCTS_PER_PROCESS = 4096
-"""Fewer products are cleaned sooner than another process starts and loads NLTK's data."""
+"""Products per process: with fewer, starting a process takes longer than cleaning them."""
 
 CACHED_LEMMAS = 1 << 20
 """Distinct words whose lemmas stay in memory."""
@@ -153,7 +153,7 @@ class Cleaner:
                 are missing.
 
         Returns:
-            As of `clean`.
+            See `clean`.
         """
         languages = [detect_language(text) if text else "" for text in texts]
         sentences = list(map(self._split_sentences, texts, languages))

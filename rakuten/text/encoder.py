@@ -38,7 +38,7 @@ BATCH = 256
 """Texts that a thread or process takes at once, and texts in one part of the store."""
 
 TEXTS_PER_PROCESS = 4000
-"""Fewer texts are encoded sooner than another process starts, which takes two seconds."""
+"""Texts per process: with fewer, starting a process takes longer than encoding them."""
 
 
 @dataclass(frozen=True, kw_only=True)

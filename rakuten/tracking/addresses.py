@@ -80,14 +80,10 @@ def _secrets(address: str) -> list[str]:
     """List the forms in which a password can be written, the longest first."""
     given = [found[2] for found in _CREDENTIALS.finditer(address)]
     query = address.partition("?")[2]
-    given += [value for name in _OPTIONS for value in _values(query, name)]
+    given += [value for name in _OPTIONS for value in parse_qs(query).get(name, [])]
     given += [os.environ.get(f"MLFLOW_TRACKING_{name}", "") for name in ("PASSWORD", "TOKEN")]
     forms = {form for one in given for form in (one, unquote(one), quote_plus(unquote(one)))}
     forms |= {quote(form, safe="") for form in forms}
     # A driver that splits the address at the first @ takes the rest of the password for a host.
     parts = {part for form in forms for part in re.split("[@:/?#]", form) if len(part) > 3}
     return sorted((forms | parts) - {""}, key=len, reverse=True)
-
-
-def _values(query: str, name: str) -> list[str]:
-    return parse_qs(query).get(name, [])

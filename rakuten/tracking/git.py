@@ -90,7 +90,7 @@ class Repository:
 
         Args:
             arguments: The command and its arguments.
-            accepted: Exit statuses that are no failure.
+            accepted: Exit statuses that count as success.
 
         Returns:
             Its standard output.

@@ -33,7 +33,7 @@ SIGNIFICANT = 4
 """Digits of a searched number: params.yaml stays readable."""
 
 MAX_FAILURES = 3
-"""Experiments that may fail in a row: more, and the fault is not in the setting."""
+"""Consecutive failures after which the search stops: the settings are probably not the cause."""
 
 MAX_REPEATS = 100
 """Proposals in a row that were measured before: then the search ends early."""

@@ -40,7 +40,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from rakuten.categories import CODES
 
 BODIES = 2
-"""All bodies in memory may together have as many bytes as this number of the largest ones.
+"""Memory limit for request bodies, as a multiple of the maximum body size.
 
 A request that MLflow answered after its time limit no longer counts, though its work goes on."""
 

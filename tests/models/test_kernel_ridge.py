@@ -202,16 +202,11 @@ def test_a_category_of_one_fold_is_unknown_to_the_other_folds():
     np.testing.assert_allclose(out_of_fold[folds == 2, 8], -1, atol=1e-4)
 
 
-def test_rows_are_scaled_to_length_one_and_zeros_are_kept():
-    features = np.array([[3, 4], [0, 0], [0, -2]], np.float16)
+def test_roots_are_scaled_to_length_one_and_keep_their_signs():
+    features = np.array([[9, 16], [4, -4], [0, 0]], np.float16)
     rows = kernel_ridge.normalize(features)
-    np.testing.assert_allclose(rows, [[0.6, 0.8], [0, 0], [0, -1]], rtol=1e-6)
-    assert rows.dtype == np.float32
-    assert features[0].tolist() == [3, 4], "the argument is unchanged"
-    assert kernel_ridge.normalize(np.zeros((0, 3))).shape == (0, 3)
-
-
-def test_roots_are_taken_before_scaling_and_keep_the_signs():
-    rows = kernel_ridge.normalize(np.array([[9.0, 16.0], [4.0, -4.0], [0.0, 0.0]]), root=True)
     half = np.sqrt(0.5)
     np.testing.assert_allclose(rows, [[0.6, 0.8], [half, -half], [0, 0]], rtol=1e-6)
+    assert rows.dtype == np.float32
+    assert features[0].tolist() == [9, 16], "the argument is unchanged"
+    assert kernel_ridge.normalize(np.zeros((0, 3))).shape == (0, 3)

@@ -34,11 +34,6 @@ def test_the_terminal_table_shows_every_model_and_the_reference(monkeypatch, cap
     assert "points weighted F1" in shown
 
 
-def test_the_graph_leaves_out_edges_that_a_longer_path_implies():
-    edges = {("a", "b"), ("b", "c"), ("c", "d"), ("a", "c"), ("a", "d"), ("x", "d")}
-    assert readme.reduced(edges) == {("a", "b"), ("b", "c"), ("c", "d"), ("x", "d")}
-
-
 def test_the_differences_are_a_section_with_a_line_each():
     row = {"model": "fusion", "minus": "text", "rows_of": "both modalities"}
     row |= {"metric": "weighted_f1", "value": 0.021, "low": 0.008, "high": 0.034, "rows": 16}
