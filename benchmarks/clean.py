@@ -38,10 +38,11 @@ def main() -> None:
     if not same:
         raise AssertionError("the columns differ from those of the naive loop: nothing is stored")
     note = f"{PRODUCTS:,} products; naive loop on the first {NAIVE_PRODUCTS:,}; same columns"
-    naive_seconds = {"naive": seconds["naive"], "naive_items": NAIVE_PRODUCTS}
-    measure.keep("clean", [
-        measure.rate("clean", "products", seconds["ours"], PRODUCTS, note, **naive_seconds)
-    ])  # fmt: skip
+    row = measure.rate(
+        "clean", "products", seconds["ours"], PRODUCTS, note,
+        naive=seconds["naive"], naive_items=NAIVE_PRODUCTS,
+    )  # fmt: skip
+    measure.save("clean", [row])
 
 
 if __name__ == "__main__":

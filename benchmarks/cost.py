@@ -19,7 +19,7 @@ IMAGE = 2.2e9 / 84_916
 DOCUMENT = measure.ROOT / "docs/scale_cost.md"
 
 
-class Work(NamedTuple):
+class Task(NamedTuple):
     """What is computed once for every product.
 
     Attributes:
@@ -37,21 +37,21 @@ class Work(NamedTuple):
     image: bool
 
 
-WORKS = (
-    Work("clean texts", "clean", "clean by Ray", "clean, written", False),
-    Work(
+TASKS = (
+    Task("clean texts", "clean", "clean by Ray", "clean, written", False),
+    Task(
         "predict from text", "text", "prediction from text by Ray", "predictions written, text",
         False,
     ),
-    Work(
+    Task(
         "predict from text and image", "images", "prediction from text and image by Ray",
         "predictions written, text and image", True,
     ),
-    Work(
+    Task(
         "encode images for the image ensemble", "images", "encode_image by Ray",
         "encode_image, written", True,
     ),
-    Work(
+    Task(
         "extract features for the study's nets", "images", "extract by Ray", "extract, written",
         True,
     ),
@@ -72,11 +72,11 @@ def measured(subject: str, what: str) -> tuple[float, int]:
     Raises:
         KeyError: If it has not been measured.
     """
-    path = measure.KEPT / f"scale_{subject}.json"
-    kept = storage.read_json(path) if path.exists() else {"rows": []}
-    for row in kept["rows"]:
+    path = measure.RESULTS / f"scale_{subject}.json"
+    result = storage.read_json(path) if path.exists() else {"rows": []}
+    for row in result["rows"]:
         if row["what"] == what:
-            return row["value"], int(kept["machine"].split()[0])
+            return row["value"], int(result["machine"].split()[0])
     raise KeyError(
         f"reports/benchmarks/scale_{subject}.json has no row {what!r}: run 'python -m "
         f"benchmarks.scale {subject}'"
@@ -87,26 +87,26 @@ def table() -> str:
     """Format the estimates as a Markdown table; some may not be measured."""
     header = f"|  | core-hours | hours on {CORES} cores | read | written |"
     lines = [header, "| --- | ---: | ---: | ---: | ---: |"]
-    for work in WORKS:
+    for task in TASKS:
         try:
-            cells = estimate(work)
+            cells = estimate(task)
         except KeyError:
             cells = ["not measured", "", "", ""]
-        lines.append(f"| {' | '.join([work.what, *cells])} |")
+        lines.append(f"| {' | '.join([task.what, *cells])} |")
     return "\n".join(lines) + "\n"
 
 
-def estimate(work: Work) -> list[str]:
-    """Format the core-hours of a work, its hours on `CORES`, and what it reads and writes.
+def estimate(task: Task) -> list[str]:
+    """Format the core-hours of a task, its hours on `CORES`, and what it reads and writes.
 
     Raises:
         KeyError: If it has not been measured.
     """
-    rate, cores = measured(work.subject, work.rate)
+    rate, cores = measured(task.subject, task.rate)
     hours = PRODUCTS * cores / rate / 3600
     # Each table is read twice: to count its rows, and to compute.
-    read = 2 * measured("text", "text read")[0] + IMAGE * work.image
-    written = measured(work.subject, work.size)[0]
+    read = 2 * measured("text", "text read")[0] + IMAGE * task.image
+    written = measured(task.subject, task.size)[0]
     times = [format_hours(hours), format_hours(hours / CORES)]
     return times + [size(PRODUCTS * each) for each in (read, written)]
 

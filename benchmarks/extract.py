@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 from benchmarks import measure
 from rakuten import determinism, storage
-from rakuten.determinism import keras
+from rakuten.determinism import keras, tf
 from rakuten.image import backbones, encoder, encoder_precision, extraction, preprocessing
 
 IMAGES, DECODED = 128, 64
@@ -17,7 +17,7 @@ IMAGES, DECODED = 128, 64
 
 def naive(folder, base: keras.Model) -> np.ndarray:
     """Extract as tutorials do: a generator of the folder, `predict` for every batch."""
-    generator = keras.src.legacy.preprocessing.image.ImageDataGenerator(
+    generator = tf.keras.preprocessing.image.ImageDataGenerator(
         preprocessing_function=keras.applications.vgg16.preprocess_input
     )
     flow = generator.flow_from_directory(
@@ -58,12 +58,15 @@ def main() -> None:
     rows = []
     for name in of_networks:
         times = reference / statistics.median(seconds[name])
-        note = f"{times:.2g} times VGG16, float32; {count} distinct of {IMAGES} images"
-        given = {"naive": seconds["naive"], "naive_items": IMAGES}
-        note += "; naive: one generator with VGG16"
-        rows.append(measure.rate(name, "images", seconds[name], count, note, **given))
+        note = f"{times:.2g} times VGG16, float32; {count} distinct of {IMAGES} images; "
+        note += "naive: one generator with VGG16"
+        row = measure.rate(
+            name, "images", seconds[name], count, note,
+            naive=seconds["naive"], naive_items=IMAGES,
+        )  # fmt: skip
+        rows.append(row)
     rows.append(measure.rate("decoding in one thread", "images", decode["decode"], DECODED))
-    measure.keep("extract", rows)
+    measure.save("extract", rows)
 
 
 def networks(

@@ -16,17 +16,19 @@ import psutil
 from benchmarks import processes
 from rakuten import prefetch, storage
 from rakuten.data import products
+from rakuten.image import processor
 from rakuten.sample.catalogue import write_sample
 
 ROOT = Path(__file__).parents[1]
-KEPT = ROOT / "reports" / "benchmarks"
+RESULTS = ROOT / "reports" / "benchmarks"
 REPORT = ROOT / "reports" / "benchmarks.md"
 
 INTRODUCTION = """\
-Written by `make bench`, `python -m benchmarks.pipeline` and, with Ray, `make bench-scale`. Figures
-are medians of several runs. Measurements that take minutes ran once: `pipeline`, archives of
-2.2 GB, Ray. Seconds depend on the machine and its load; ratios to the naive implementation, run in
-alternation with ours, depend less on it. Products are generated (`python -m rakuten sample`);
+Written by `make bench`, `python -m benchmarks.pipeline` and, with Ray, `make bench-scale`. A row is
+the median of several runs, except `pipeline`, `parity`, `repro`, the archive of 2.2 GB, the first
+served image, the server's peak memory and most rows of Ray, which ran once. Seconds depend on the
+machine and its load; ratios to the naive implementation, run in alternation with ours, depend less
+on it. Products are generated (`python -m rakuten sample`);
 nothing here was measured on real rows."""
 
 
@@ -75,7 +77,16 @@ def median(values: Sequence[float]) -> float:
     return float(f"{statistics.median(values):.3g}")
 
 
-def rate(what: str, unit: str, ours: list[float], items: int, note: str = "", **naive) -> Row:
+def rate(
+    what: str,
+    unit: str,
+    ours: list[float],
+    items: int,
+    note: str = "",
+    *,
+    naive: list[float] | None = None,
+    naive_items: int | None = None,
+) -> Row:
     """Make a row of rates.
 
     Args:
@@ -84,13 +95,13 @@ def rate(what: str, unit: str, ours: list[float], items: int, note: str = "", **
         ours: Seconds of each run.
         items: Items of one run.
         note: Remarks.
-        **naive: Seconds of each run of the naive implementation as `naive`, its number of items as
-            `naive_items` where it differs.
+        naive: Seconds of each run of the naive implementation.
+        naive_items: Items of one of its runs, where they differ.
     """
     value = items / statistics.median(ours)
-    if not naive:
+    if naive is None:
         return Row(what, float(f"{value:.3g}"), f"{unit}/s", note=note)
-    other = naive.get("naive_items", items) / statistics.median(naive["naive"])
+    other = (naive_items or items) / statistics.median(naive)
     return Row(
         what, float(f"{value:.3g}"), f"{unit}/s", float(f"{other:.3g}"),
         float(f"{value / other:.3g}"), note,
@@ -120,10 +131,10 @@ def watch(command: Sequence[str], folder: Path, **environment: str) -> tuple[flo
     return usage.seconds, usage.peak
 
 
-def keep(subject: str, rows: Sequence[Row]) -> None:
-    """Keep a subject's rows, write the report and print the rows."""
+def save(subject: str, rows: Sequence[Row]) -> None:
+    """Save a subject's rows, write the report and print the rows."""
     values = {"machine": machine(), "rows": [asdict(row) for row in rows]}
-    storage.write_json(KEPT / f"{subject}.json", values)
+    storage.write_json(RESULTS / f"{subject}.json", values)
     write_report()
     print(table(values["rows"]))
 
@@ -135,9 +146,8 @@ def machine() -> str:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
         found = dict(line.split(":", 1) for line in lines if ":" in line)
         found = {name.strip(): value.strip() for name, value in found.items()}
-        flags = [
-            f for f in ("avx2", "avx512f", "avx512_vnni", "amx_bf16") if f in found.get("flags", "")
-        ]
+        sets = processor.instruction_sets()
+        flags = [f for f in ("avx2", "avx512f", "avx512_vnni", "amx_bf16") if f in sets]
         family = f"family {found.get('cpu family')} model {found.get('model')}"
         model = f"{found.get('model name', model)} ({family}; {', '.join(flags)})"
     memory = round(psutil.virtual_memory().total / 2**30)
@@ -147,14 +157,14 @@ def machine() -> str:
 def write_report() -> None:
     """Write `reports/benchmarks.md` from the results of all subjects."""
     parts = ["# Benchmarks", "", INTRODUCTION, ""]
-    for path in sorted(KEPT.glob("*.json")):
-        kept = storage.read_json(path)
+    for path in sorted(RESULTS.glob("*.json")):
+        result = storage.read_json(path)
         parts += [
             f"## {path.stem}",
             "",
-            f"`python -m benchmarks.{path.stem.replace('_', ' ')}` on {kept['machine']}.",
+            f"`python -m benchmarks.{path.stem.replace('_', ' ')}` on {result['machine']}.",
         ]
-        parts += ["", table(kept["rows"]), ""]
+        parts += ["", table(result["rows"]), ""]
     parts += ["## The original study", "", *study_table(), ""]
     storage.write_text(REPORT, "\n".join(parts))
 
@@ -163,7 +173,7 @@ def study_table() -> list[str]:
     """Write the times and rates that the study published beside ours, as lines of Markdown."""
 
     def find(subject: str, what: str) -> dict:
-        rows = storage.read_json(KEPT / f"{subject}.json")["rows"]
+        rows = storage.read_json(RESULTS / f"{subject}.json")["rows"]
         return next(row for row in rows if row["what"] == what)
 
     def ours(subject: str, what: str) -> str:

@@ -110,7 +110,7 @@ def main() -> None:
             note = f"{TRAIN:,} train and {VALIDATION:,} validation rows, batches of {batch}; "
             note += f"fastest of {len(epochs)} epochs {min(epochs):.3g} s"
             rows.append(measure.Row(f"epoch of the {name} net", fast, "s", slow, slow / fast, note))
-    measure.keep("nets", rows)
+    measure.save("nets", rows)
 
 
 if __name__ == "__main__":

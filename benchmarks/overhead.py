@@ -7,7 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks import measure
-from rakuten import storage
 
 REPEATS = 3
 ARCHIVE = 2_200_000_000
@@ -37,18 +36,18 @@ def main() -> None:
         rows.append(measure.Row(f"imports of stage {stage}", measure.median(starts), "s"))
     with measure.scratch("overhead") as folder:
         rows += archive_rows(folder, seconds)
-    measure.keep("overhead", rows)
+    measure.save("overhead", rows)
 
 
 def archive_rows(folder: Path, seconds: Callable[..., float]) -> list[measure.Row]:
     """Track an archive of the challenge's size; run an experiment in a temporary workspace."""
     for command in (["git", "init", "-q"], ["dvc", "init", "-q"]):
         subprocess.run(command, cwd=folder, check=True)
-    config = storage.read_text(measure.ROOT / ".dvc/config")
-    links = config.partition('type = "')[2].partition('"')[0]
+    command = ["dvc", "config", "cache.type"]
+    links = subprocess.check_output(command, cwd=measure.ROOT, text=True).strip()
     for name in ("user.name", "user.email"):
         subprocess.run(["git", "config", name, "bench@example.org"], cwd=folder, check=True)
-    subprocess.run(["dvc", "config", "cache.type", links], cwd=folder, check=True)
+    subprocess.run([*command, links], cwd=folder, check=True)
     with (folder / "images.zip").open("wb") as file:
         for _ in range(ARCHIVE // 10_000_000):
             file.write(os.urandom(10_000_000))

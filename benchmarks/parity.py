@@ -3,7 +3,7 @@
 The net is trained on float32 features and tested on all kinds, so that precision is the only
 difference. Cross-validation is repeated with several seeds, because one run is too noisy to show a
 tenth of a point. `--repository` names a built clone with other data; its figures are printed, not
-kept: `python -m benchmarks.parity --repository ../rakuten-real`.
+saved: `python -m benchmarks.parity --repository ../rakuten-real`.
 """
 
 import argparse
@@ -140,7 +140,7 @@ def main() -> None:
         compared = right[[0, number]][..., present]
         rows.append(accuracy(precision, compared, groups[present], name))
     if root == measure.ROOT:
-        measure.keep("parity", rows)
+        measure.save("parity", rows)
     else:
         print(measure.table([vars(row) for row in rows]))
 

@@ -243,7 +243,7 @@ def main() -> None:
         else:
             runs[size] = measure_size(size, settings, folder, keep=options.keep)
         if not options.no_report:
-            measure.keep("pipeline", rows(runs, settings))
+            measure.save("pipeline", rows(runs, settings))
     if options.no_report:
         print(measure.table([vars(row) for row in rows(runs, settings)]))
 

@@ -156,7 +156,7 @@ def main() -> None:
     rows += measure_titles(classifier)
     with measure.scratch("predict") as folder:
         rows += [measure_images(classifier, folder), *measure_starts(folder)]
-    measure.keep("predict", rows)
+    measure.save("predict", rows)
 
 
 if __name__ == "__main__":

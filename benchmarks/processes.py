@@ -59,7 +59,7 @@ def run(
     peak, cpu = 0, 0.0
     try:
         while True:
-            memory, spent = _read(process.pid)
+            memory, spent = usage_of(process.pid)
             peak, cpu = max(peak, memory), max(cpu, spent)
             if report:
                 report(process.pid, Usage(time.perf_counter() - start, peak, cpu))
@@ -84,8 +84,13 @@ def stop(pid: int) -> None:
             family = psutil.wait_procs(family, timeout=STOP)[1]
 
 
-def _read(pid: int) -> tuple[int, float]:
-    """Read the memory and the processor seconds of a process and its children, dead ones too."""
+def usage_of(pid: int) -> tuple[int, float]:
+    """Read what a process and its children use.
+
+    Returns:
+        Bytes in use, memory that processes share counted once; processor seconds, those of dead
+        children included.
+    """
     memory, cpu = 0, 0.0
     with suppress(psutil.Error):
         for process in (parent := psutil.Process(pid), *parent.children(recursive=True)):

@@ -26,7 +26,7 @@ def main() -> None:
         steps = {"pull": pipeline.run_step("pull", pull, clone)} | run_stages(clone)
         again = ["dvc", "exp", "run", "-q", "--set-param", EXPERIMENT]
         experiment = pipeline.run_step("experiment", again, clone)
-    measure.keep("repro", rows(steps, experiment))
+    measure.save("repro", rows(steps, experiment))
 
 
 def run_stages(clone: Path) -> dict[str, Usage]:

@@ -22,7 +22,7 @@ def main() -> None:
             repeats=3,
         )
     note = f"{processes} processes, streamed into the archive"
-    measure.keep("sample", [
+    measure.save("sample", [
         measure.rate("text and image", "products", seconds["images"], WITH_IMAGES, note),
         measure.rate("text alone", "products", seconds["text"], TEXT_ONLY, note),
     ])  # fmt: skip

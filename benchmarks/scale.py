@@ -4,7 +4,7 @@
 requirements/scale.txt and the outputs of the last `dvc repro`. The time of one process starts with
 its networks loaded and includes opening the table, indexing images and writing; Ray's starts when
 its first worker is loaded, thus after opening and indexing, and ends when all is written.
-`--short` measures less, prints it and keeps nothing.
+`--short` measures less, prints it and saves nothing.
 """
 
 import argparse
@@ -218,9 +218,10 @@ def scheduled(table: Path, count: int, width: int = 0) -> measure.Row:
     rate, ideal = computed / seconds, count / COST * CHUNK
     total = len(list(table.parent.glob("*.csv"))) * ROWS
     per = 1e6 / total
+    cores = (driver + busy + head) / total * ideal
     note = f"naive: {COST} s a chunk; {found} started; CPU seconds per million products: "
     note += f"driver {driver * per:.1f}, workers {busy * per:.1f}, "
-    note += f"raylet and GCS {head * per:.1f}"
+    note += f"raylet and GCS {head * per:.1f}; the naive rate needs {cores:.1f} of {CPUS} cores"
     what = f", {4 * width / 1000:.0f} kB a product" if width else ""
     return measure.Row(
         f"{count} simulated workers{what}", float(f"{rate:.3g}"), "products/s",
@@ -248,16 +249,16 @@ def memory(short: bool) -> list[measure.Row]:
     rows = []
     for share in (0.25, 0.5, 1.0):
         lines = [line for line in seen if abs(line[0] / files - share) <= 0.1]
-        if not lines:  # a short run passes between two samples
+        if not lines:  # a short run may end between two samples
             continue
         for what, column in (("driver", 1), ("workers and Ray's own", 2)):
             value = statistics.median(line[column] for line in lines)
-            rows.append(measure.Row(f"{what} after {share:.0%}", round(value), "MiB",
-                                    note=f"of {files * ROWS:,} products"))  # fmt: skip
+            note = f"of {files * ROWS:,} products, simulated workers"
+            rows.append(measure.Row(f"{what} after {share:.0%}", round(value), "MiB", note=note))
     return rows
 
 
-PIECES: dict[str, Callable[[bool], list[measure.Row]]] = {
+MEASUREMENTS: dict[str, Callable[[bool], list[measure.Row]]] = {
     "text": text,
     "images": images,
     "clean": clean,
@@ -269,19 +270,19 @@ PIECES: dict[str, Callable[[bool], list[measure.Row]]] = {
 def main() -> None:
     """Run one measurement, or all, each in a new process."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.scale", description=__doc__)
-    parser.add_argument("piece", nargs="?", choices=PIECES)
-    parser.add_argument("--short", action="store_true", help="measure less and keep nothing")
+    parser.add_argument("measurement", nargs="?", choices=MEASUREMENTS)
+    parser.add_argument("--short", action="store_true", help="measure less and save nothing")
     given = parser.parse_args()
-    if not given.piece:
-        for name in PIECES:
+    if not given.measurement:
+        for name in MEASUREMENTS:
             command = measure.python("-m", "benchmarks.scale", name, *["--short"] * given.short)
             subprocess.run(command, cwd=measure.ROOT, check=True)
         return
-    rows = PIECES[given.piece](given.short)
+    rows = MEASUREMENTS[given.measurement](given.short)
     if given.short:
         print(measure.table([vars(row) for row in rows]))
     else:
-        measure.keep(f"scale_{given.piece}", rows)
+        measure.save(f"scale_{given.measurement}", rows)
 
 
 if __name__ == "__main__":

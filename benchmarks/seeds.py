@@ -10,28 +10,22 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
 from benchmarks import measure
 from rakuten import feature_store, model_names, stage_log, storage
 from rakuten.data.examples import check_ids
+from rakuten.evaluation.intervals import INTERVAL_METRICS, PAIRS
 from rakuten.evaluation.metrics import measure as metrics_of
 
 SEEDED = ("split", "vectorize", "text", "image", "fusion", "text_ensemble", "image_ensemble",
           "late_fusion")  # fmt: skip
 """The stages that depend on the seed, in the order of the pipeline."""
-
-METRICS = ("accuracy", "weighted_f1", "macro_f1", "log_loss")
-
-PAIRS = (
-    ("fusion", "text"), ("fusion", "image"), ("text_ensemble", "text"),
-    ("image_ensemble", "image"), ("late_fusion", "text_ensemble"), ("late_fusion", "fusion"),
-)  # fmt: skip
-"""Models whose accuracies are compared on the same rows: the first minus the second."""
 
 RESAMPLES = 2000
 
@@ -53,7 +47,10 @@ def main() -> None:
     ):
         train(measure.ROOT, arguments.folder / str(seed), seed, stage)
     rows = pd.concat(
-        [test_rows(measure.ROOT, arguments.folder / str(seed), seed) for seed in arguments.seeds],
+        [
+            rows_of_test_part(measure.ROOT, arguments.folder / str(seed), seed)
+            for seed in arguments.seeds
+        ],
         ignore_index=True,
     )
     print(metric_table(rows).to_string(index=False), end="\n\n")
@@ -102,7 +99,7 @@ def train(root: Path, folder: Path, seed: int, stage: str) -> None:
     (folder / f"{stage}.done").touch()
 
 
-def test_rows(root: Path, folder: Path, seed: int) -> pd.DataFrame:
+def rows_of_test_part(root: Path, folder: Path, seed: int) -> pd.DataFrame:
     """Collect all models' probabilities of the test part of one split.
 
     Returns:
@@ -132,7 +129,7 @@ def metric_table(rows: pd.DataFrame) -> pd.DataFrame:
     """Measure each model on each kind of product: mean and standard deviation over the seeds.
 
     Args:
-        rows: See `test_rows`, several seeds.
+        rows: See `rows_of_test_part`, several seeds.
     """
     records = []
     for kind, model, some in _cases(rows):
@@ -144,7 +141,7 @@ def metric_table(rows: pd.DataFrame) -> pd.DataFrame:
         )
         values = {
             name: f"{measured[name].mean():.3f} ± {measured[name].std(ddof=1):.3f}"
-            for name in METRICS
+            for name in INTERVAL_METRICS
         }
         records.append(
             {"products": kind, "model": model} | values | {"distinct rows": some["id"].nunique()}
@@ -153,27 +150,34 @@ def metric_table(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def difference_table(rows: pd.DataFrame) -> pd.DataFrame:
-    """Compare the accuracies of pairs of models, with 95 % intervals.
+    """Compare the accuracies of the models in `PAIRS`, with 95 % intervals.
 
-    A product that several splits test counts once, with its mean difference. The basic bootstrap
-    interval resamples products.
+    A product that several splits test counts once, with its mean difference. The interval is that
+    of the basic bootstrap of products, which also exists if two models agree on all of them.
 
     Args:
-        rows: See `test_rows`.
+        rows: See `rows_of_test_part`.
+
+    Returns:
+        One row per pair and kind of product, for all kinds with at least two products that both
+        models score.
     """
-    generator = np.random.default_rng(0)
     records = []
     for first, second in PAIRS:
         common = rows[rows[first].notna() & rows[second].notna()]
         for kind in ["all", *sorted(common["products"].unique())]:
             some = common if kind == "all" else common[common["products"].eq(kind)]
+            if some["id"].nunique() < 2:  # no interval
+                continue
             correct = [
                 np.stack(some[model].to_list()).argmax(axis=1) == some["label"]
                 for model in (first, second)
             ]
             difference = (correct[0].astype(float) - correct[1]).groupby(some["id"]).mean()
-            draws = generator.choice(difference.to_numpy(), (RESAMPLES, len(difference)))
-            low, high = 2 * difference.mean() - np.quantile(draws.mean(axis=1), [0.975, 0.025])
+            low, high = stats.bootstrap(
+                (difference.to_numpy(),), np.mean, n_resamples=RESAMPLES, batch=100,
+                method="basic", rng=0,
+            ).confidence_interval  # fmt: skip
             records.append(
                 {"models": f"{first} minus {second}", "products": kind,
                  "accuracy": difference.mean(), "low": low, "high": high,
@@ -184,8 +188,7 @@ def difference_table(rows: pd.DataFrame) -> pd.DataFrame:
 
 def _cases(rows: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
     """Pair each kind of product with each model that scores it."""
-    kinds: Iterable[str] = ("all", "both", "text only", "image only")
-    for kind in kinds:
+    for kind in ("all", "both", "text only", "image only"):
         some = rows if kind == "all" else rows[rows["products"].eq(kind)]
         for model in model_names.MAIN:
             scored = some[some[model].notna()]

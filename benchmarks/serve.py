@@ -20,7 +20,7 @@ from pathlib import Path
 import mlflow
 import psutil
 
-from benchmarks import measure
+from benchmarks import measure, processes
 from rakuten import prefetch, storage
 from rakuten.tracking import registry, serve_command, served
 
@@ -82,18 +82,6 @@ def post(address: str, image: bytes) -> None:
         answer.read()
 
 
-def cpu_seconds(process: psutil.Process) -> float:
-    """CPU time of a process and its children."""
-    times = [one.cpu_times() for one in (process, *process.children(recursive=True))]
-    return sum(one.user + one.system for one in times)
-
-
-def memory(process: psutil.Process) -> float:
-    """MiB in use by a process and its children."""
-    both = (process, *process.children(recursive=True))
-    return sum(one.memory_info().rss for one in both) / 2**20
-
-
 def flood(address: str, process: psutil.Process, body: bytes) -> tuple[float, Counter]:
     """Send a body from all clients at the same time; return the peak in MiB, and the statuses."""
     peak = 0.0
@@ -106,7 +94,7 @@ def flood(address: str, process: psutil.Process, body: bytes) -> tuple[float, Co
     with ThreadPoolExecutor(CLIENTS) as clients:
         answers = [clients.submit(send, number) for number in range(CLIENTS)]
         while not all(answer.done() for answer in answers):
-            peak = max(peak, memory(process))
+            peak = max(peak, processes.usage_of(process.pid)[0] / 2**20)
             time.sleep(0.02)
     return peak, Counter(answer.result() for answer in answers)
 
@@ -127,7 +115,7 @@ def measure_flood(model: Path) -> list[measure.Row]:
         notes = [f"{CLIENTS} parallel requests of {len(body) / 2**20:.0f} MiB"]
         for who, command in commands.items():
             with server(model, command, "/ping") as (address, process):
-                idle = memory(process)
+                idle = processes.usage_of(process.pid)[0] / 2**20
                 peaks[who], statuses = flood(address, process, body)
             answers = ", ".join(f"{count} x {status}" for status, count in statuses.items())
             notes.append(f"{who}: idle {idle:.0f} MiB, answers {answers}")
@@ -155,10 +143,11 @@ def measure_latency(model: Path) -> list[measure.Row]:
                 post(address, image)
 
         def in_parallel() -> None:
-            begun, used = time.perf_counter(), cpu_seconds(process)
+            begun, used = time.perf_counter(), processes.usage_of(process.pid)[1]
             with ThreadPoolExecutor(clients) as pool:
                 list(pool.map(lambda image: post(address, image), images))
-            cpus.append((cpu_seconds(process) - used) / (time.perf_counter() - begun))
+            spent = processes.usage_of(process.pid)[1] - used
+            cpus.append(spent / (time.perf_counter() - begun))
 
         ways = {"ours": in_parallel, "naive": one_by_one}
         turns = measure.in_turns(ways, repeats=REPEATS)
@@ -180,7 +169,7 @@ def main() -> None:
         if sys.argv[1:] == ["flood"]:
             print(measure.table([asdict(row) for row in measure_flood(model)]))
         else:
-            measure.keep("serve", [*measure_latency(model), *measure_flood(model)])
+            measure.save("serve", [*measure_latency(model), *measure_flood(model)])
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ def main() -> None:
     seconds = measure.median([seconds for seconds, _ in runs])
     peak = max(peak for _, peak in runs) / 2**30
     note = f"{PRODUCTS:,} products, with the start of the process"
-    measure.keep("vectorize", [
+    measure.save("vectorize", [
         measure.Row("vectorize", seconds, "s", note=note),
         measure.Row("its peak memory", float(f"{peak:.3g}"), "GiB", note=note),
     ])  # fmt: skip

@@ -127,8 +127,8 @@ def compare(
         if name in reference and name in new
     }
     pairs = {name: pair for name, pair in pairs.items() if all(map(len, pair))}
-    level, loss_level = alpha / (2 * max(len(pairs), 1)), alpha / (2 * NUM_CATEGORIES)
-    limits = _Limits(psi=psi, missing=missing, level=level, loss_level=loss_level)
+    level, missing_level = alpha / (2 * max(len(pairs), 1)), alpha / (2 * NUM_CATEGORIES)
+    limits = _Limits(psi=psi, missing=missing, level=level, missing_level=missing_level)
     return [_compare(name, *pair, limits) for name, pair in pairs.items()]
 
 
@@ -140,8 +140,9 @@ def stability_index(reference: np.ndarray, new: np.ndarray) -> float:
         new: int64 (b,), counts of the new data by bin.
 
     Returns:
-        The sum of (q - p) * ln(q / p) over the bins that are not empty in both, minus its mean for
-        two samples of the same distribution; at least 0. Half a product is added to each count.
+        The sum of (q - p) * ln(q / p) over the bins with products in at least one of the two, minus
+        its mean for two samples of the same distribution; at least 0. Half a product is added to
+        each count.
     """
     used = (reference > 0) | (new > 0)
     p, q = ((counts[used] + 0.5) / (counts[used] + 0.5).sum() for counts in (reference, new))
@@ -155,7 +156,7 @@ class _Limits(NamedTuple):
     psi: float
     missing: float
     level: float
-    loss_level: float
+    missing_level: float
 
 
 def _compare(name: str, reference: np.ndarray, new: np.ndarray, limits: _Limits) -> Comparison:
@@ -169,11 +170,12 @@ def _compare(name: str, reference: np.ndarray, new: np.ndarray, limits: _Limits)
     elif kind == "flag":
         p_value = stats.fisher_exact(counts).pvalue
     else:
-        p_value = stats.chi2_contingency(_pool_rare(counts)).pvalue
-    lost: list[str] = []
+        p_value = stats.chi2_contingency(_merge_rare(counts)).pvalue
+    missing: list[str] = []
     if name == "category":
-        fewer = np.flatnonzero(shares[1] < limits.missing * shares[0]).tolist()
-        lost = [bins[column] for column in fewer if _loss(counts, column) < limits.loss_level]
+        for column in np.flatnonzero(shares[1] < limits.missing * shares[0]).tolist():
+            if _fewer_p_value(counts, column) < limits.missing_level:
+                missing.append(bins[column])
     return Comparison(
         name=name,
         rows=(len(reference), len(new)),
@@ -182,20 +184,20 @@ def _compare(name: str, reference: np.ndarray, new: np.ndarray, limits: _Limits)
         typical=(_typical(kind, reference), _typical(kind, new)),
         bins=bins,
         shares=shares,
-        missing=tuple(lost),
-        drift=bool((index > limits.psi and p_value < limits.level) or lost),
+        missing=tuple(missing),
+        drift=bool((index > limits.psi and p_value < limits.level) or missing),
     )
 
 
-def _pool_rare(counts: np.ndarray) -> np.ndarray:
-    """Pool bins with less than one expected new product: the chi-squared test would alarm often."""
+def _merge_rare(counts: np.ndarray) -> np.ndarray:
+    """Merge bins with less than one expected new product, for which the test alarms too often."""
     rare = counts.sum(axis=0) * (counts[1].sum() / counts.sum()) < 1
-    pooled = np.column_stack([counts[:, ~rare], counts[:, rare].sum(axis=1)])
-    return pooled[:, pooled.any(axis=0)]
+    merged = np.column_stack([counts[:, ~rare], counts[:, rare].sum(axis=1)])
+    return merged[:, merged.any(axis=0)]
 
 
-def _loss(counts: np.ndarray, column: int) -> float:
-    """Test whether a bin has fewer of the new products; the p-value of Fisher's exact test."""
+def _fewer_p_value(counts: np.ndarray, column: int) -> float:
+    """Test whether a bin has fewer of the new products, with Fisher's exact test."""
     here = counts[:, column]
     table = np.stack([here, counts.sum(axis=1) - here], axis=1)
     return float(stats.fisher_exact(table, alternative="greater").pvalue)

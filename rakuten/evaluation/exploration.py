@@ -327,8 +327,9 @@ def projection_table(
         rows = rows[:0]
     else:
         components = PCA(n_components=2, svd_solver="covariance_eigh")
-        places = components.fit_transform(features[rows].astype(np.float64))  # (m, 2)
-        variance = components.explained_variance_ratio_
+        with np.errstate(invalid="ignore"):  # no variance to explain: 0 / 0
+            places = components.fit_transform(features[rows].astype(np.float64))  # (m, 2)
+        variance = np.nan_to_num(components.explained_variance_ratio_)
     if rows.size > points:
         drawn = np.random.default_rng(seed).choice(rows.size, points, replace=False)
         drawn = np.sort(drawn)

@@ -67,8 +67,8 @@ def hash_images(
     return hashes
 
 
-def has_structure(hashes: np.ndarray, *, min_structure: int) -> np.ndarray:
-    """Select hashes of images that are not plain.
+def are_plain(hashes: np.ndarray, *, min_structure: int) -> np.ndarray:
+    """Find the hashes of plain images.
 
     Args:
         hashes: uint64 (n,) of `perceptual_hash`.
@@ -79,4 +79,4 @@ def has_structure(hashes: np.ndarray, *, min_structure: int) -> np.ndarray:
         bool (n,).
     """
     ones = np.bitwise_count(np.asarray(hashes, dtype=np.uint64)).astype(np.int64)
-    return np.minimum(ones, HASH_BITS - ones) >= min_structure
+    return np.minimum(ones, HASH_BITS - ones) < min_structure

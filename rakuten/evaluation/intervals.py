@@ -3,7 +3,7 @@
 `scores` are explained in `rakuten.evaluation.inputs`.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -41,18 +41,20 @@ class Resampled:
 
     Attributes:
         value: The metric on all products.
-        draws: float64 (b,), on groups drawn with replacement.
-        without: float64 (g,), on all groups but one.
+        replicates: float64 (b,), on groups drawn with replacement.
+        jackknife: float64 (g,), on all groups but one.
     """
 
     value: float
-    draws: np.ndarray
-    without: np.ndarray
+    replicates: np.ndarray
+    jackknife: np.ndarray
 
     def __sub__(self, other: "Resampled") -> "Resampled":
         """Compute the paired difference: both must have the same groups and seed."""
         return Resampled(
-            self.value - other.value, self.draws - other.draws, self.without - other.without
+            self.value - other.value,
+            self.replicates - other.replicates,
+            self.jackknife - other.jackknife,
         )
 
     def interval(self, confidence: float) -> tuple[float, float]:
@@ -60,32 +62,32 @@ class Resampled:
 
         The percentile interval of macro F1 lies too low on small test parts: a draw misses some
         products of a small category, which lowers its F1. BCa takes other percentiles: those that
-        are right if the draws are as much lower than the value as the value is than the truth.
+        are right if the replicates are as much lower than the value as the value is than the truth.
 
         Source: Efron, "Better Bootstrap Confidence Intervals", 1987. `scipy.stats.bootstrap` gives
         the same interval, but recomputes the metric from all rows for each left-out group.
 
         Args:
-            confidence: Share of the draws inside the interval, in 0..1.
+            confidence: Share of the replicates inside the interval, in 0..1.
 
         Returns:
             The lower and upper bound.
         """
-        below = (self.draws < self.value).mean() + (self.draws == self.value).mean() / 2
-        smallest = 1 / (len(self.draws) + 1)
+        below = (self.replicates < self.value).mean() + (self.replicates == self.value).mean() / 2
+        smallest = 1 / (len(self.replicates) + 1)
         bias = ndtri(np.clip(below, smallest, 1 - smallest))
-        influence = self.without.mean() - self.without
+        influence = self.jackknife.mean() - self.jackknife
         spread = (influence**2).sum() ** 1.5
         acceleration = (influence**3).sum() / (6 * spread) if spread else 0.0
         shifted = bias + ndtri([(1 - confidence) / 2, (1 + confidence) / 2])
-        low, high = np.quantile(self.draws, ndtr(bias + shifted / (1 - acceleration * shifted)))
+        shares = ndtr(bias + shifted / (1 - acceleration * shifted))
+        low, high = np.quantile(self.replicates, shares)
         return float(low), float(high)
 
 
 def interval_table(
     rows: pd.DataFrame,
     scores: Mapping[str, np.ndarray],
-    pairs: Iterable[tuple[str, str]] = PAIRS,
     *,
     resamples: int,
     confidence: float,
@@ -103,9 +105,8 @@ def interval_table(
     Args:
         rows: Table of `inputs.describe`, n products, e.g. those of one part.
         scores: Scores (n, 27) by model name, in the order of `rows`.
-        pairs: Names of two models each; pairs with a model that is not in `scores` are left out.
         resamples: Number of draws.
-        confidence: Share of the draws inside the interval, in 0..1.
+        confidence: Share of the replicates inside the interval, in 0..1.
         seed: Seed of the draws.
 
     Returns:
@@ -116,7 +117,7 @@ def interval_table(
     labels, groups = rows["label"].to_numpy(), rows["group"].to_numpy()
     both = rows["modality"].eq("both").to_numpy()
     compared = [(model, "", "scored", scored(values)) for model, values in scores.items()]
-    for model, other in pairs:
+    for model, other in PAIRS:
         if {model, other} <= set(scores):
             common = scored(scores[model]) & scored(scores[other])
             compared.append((model, other, "scored by both", common))
@@ -171,9 +172,13 @@ def bootstrap(
     step = max(1, CHUNK // count)
     times = _draw(count, resamples, seed)  # (b, g)
     drawn = [times[start : start + step] * 1.0 @ counts for start in range(0, resamples, step)]
-    value, draws, without = map(_metrics, (total[None], np.concatenate(drawn), total - counts))
+    value, replicates, jackknife = map(
+        _metrics, (total[None], np.concatenate(drawn), total - counts)
+    )
     names = INTERVAL_METRICS if are_probabilities(scores) else INTERVAL_METRICS[:-1]
-    return {name: Resampled(float(value[name][0]), draws[name], without[name]) for name in names}
+    return {
+        name: Resampled(float(value[name][0]), replicates[name], jackknife[name]) for name in names
+    }
 
 
 @lru_cache(maxsize=2)  # models with the same rows have the same draws

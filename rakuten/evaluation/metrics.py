@@ -79,14 +79,12 @@ def are_probabilities(scores: np.ndarray) -> bool:
     return bool((scores >= 0).all() and np.allclose(scores.sum(axis=1), 1, atol=1e-3))
 
 
-def expected_calibration_error(
-    labels: np.ndarray, probabilities: np.ndarray, bins: int = CALIBRATION_BINS
-) -> float:
+def expected_calibration_error(labels: np.ndarray, probabilities: np.ndarray) -> float:
     """Measure how far confidence is from accuracy: the mean gap over bins, weighted by rows.
 
     The confidence of a row is the probability of its predicted class. Bins have equal mass, see
-    `calibration_bins`. The error is biased upwards for few rows: chance alone opens a gap of about
-    0.4 / sqrt(rows of a bin), so slices of a few hundred products are not informative.
+    `calibration_bins`. The error is biased upwards for few rows: random variation alone gives a gap
+    of about 0.4 / sqrt(rows of a bin), so slices of a few hundred products are not informative.
 
     Source: Guo et al., On Calibration of Modern Neural Networks, 2017; bins of equal mass as in
     Nixon et al., Measuring Calibration in Deep Learning, 2019.
@@ -94,20 +92,17 @@ def expected_calibration_error(
     Args:
         labels: int64 (n,), the true class indices, n > 0.
         probabilities: float (n, 27) without NaN.
-        bins: Number of bins.
 
     Returns:
         The error, in 0..1.
     """
-    table = calibration_bins(labels, probabilities, bins)
+    table = calibration_bins(labels, probabilities)
     gaps = (table["confidence"] - table["accuracy"]).abs()
     return float((gaps * table["rows"]).sum() / table["rows"].sum())
 
 
-def calibration_bins(
-    labels: np.ndarray, probabilities: np.ndarray, bins: int = CALIBRATION_BINS
-) -> pd.DataFrame:
-    """Sort rows by confidence and cut them into bins with equal numbers of rows.
+def calibration_bins(labels: np.ndarray, probabilities: np.ndarray) -> pd.DataFrame:
+    """Sort rows by confidence and cut them into `CALIBRATION_BINS` bins of equal size.
 
     Rows with the same confidence stay in one bin, whatever their order, so there may be fewer
     bins, of unequal size.
@@ -115,7 +110,6 @@ def calibration_bins(
     Args:
         labels: int64 (n,), the true class indices, n > 0.
         probabilities: float (n, 27) without NaN.
-        bins: Number of bins.
 
     Returns:
         One row per non-empty bin, ascending: `bin` from 1, `rows`, `confidence` (mean) and
@@ -123,7 +117,8 @@ def calibration_bins(
     """
     confidence = probabilities.max(axis=1).astype(np.float64)
     correct = probabilities.argmax(axis=1) == labels
-    cuts = np.sort(confidence)[np.arange(1, bins) * len(confidence) // bins]
+    starts = np.arange(1, CALIBRATION_BINS) * len(confidence) // CALIBRATION_BINS
+    cuts = np.sort(confidence)[starts]
     _, place = np.unique(np.searchsorted(cuts, confidence, side="right"), return_inverse=True)
     rows = np.bincount(place)
     return pd.DataFrame(

@@ -14,7 +14,7 @@ from scipy import sparse
 from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer
 
 from rakuten import stage_log
-from rakuten.evaluation.image_hash import HASH_BITS, has_structure
+from rakuten.evaluation.image_hash import HASH_BITS, are_plain
 from rakuten.storage import DIGITS
 
 NGRAM = 4
@@ -155,13 +155,13 @@ def near_duplicate_images(
         parts: str (n,), each one of `rakuten.data.examples.PARTS`.
         present: bool (n,), whether the product has an image.
         hash_distance: Maximum distance of near-duplicates, 0 to 64 bits.
-        min_structure: As for `image_hash.has_structure`; plain images match nothing.
+        min_structure: As for `image_hash.are_plain`; plain images match nothing.
 
     Returns:
         `id`, `part`, `train_id`, `distance` (int64, bits), `same_label` (bool): one row for each
         product outside train whose nearest train product is within `hash_distance`; of equally
         near ones, that with the smallest id. And the numbers of `images` and of plain images
-        (`flat`, see `min_structure`).
+        (`plain`, see `min_structure`).
 
     Raises:
         ValueError: If `hash_distance` is outside its range.
@@ -169,8 +169,8 @@ def near_duplicate_images(
     if not 0 <= hash_distance <= HASH_BITS:
         raise ValueError(f"hash_distance is {hash_distance}: expected 0 to {HASH_BITS} bits")
     hashes = np.asarray(hashes, dtype=np.uint64)
-    usable = present & has_structure(hashes, min_structure=min_structure)
-    counts = {"images": int(present.sum()), "flat": int((present & ~usable).sum())}
+    usable = present & ~are_plain(hashes, min_structure=min_structure)
+    counts = {"images": int(present.sum()), "plain": int((present & ~usable).sum())}
     order = np.argsort(ids, kind="stable")
     train, others = _train_and_others(order[usable[order]], parts)
     best = np.zeros(others.size, np.int64)

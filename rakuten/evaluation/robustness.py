@@ -73,7 +73,8 @@ def summary_line(table: pd.DataFrame) -> str:
     """Report each model's worst perturbation: `worst: text_ensemble (plain) typos -12.3 points`."""
     if table.empty:
         return "no test product has the modality"
-    worst = table.sort_values(["change", "perturbation"]).groupby("model").head(1)
+    perturbed = table[table["perturbation"].ne(NONE)]
+    worst = perturbed.sort_values(["change", "perturbation"]).groupby("model").head(1)
     columns = worst.sort_values("model")[["model", "training", "perturbation", "change"]]
     parts = [
         f"{model} ({training}) {perturbation} {100 * change:+.1f} points"

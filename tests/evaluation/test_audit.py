@@ -218,7 +218,7 @@ def test_leakage_finds_near_duplicates_and_measures_the_models_without_them():
     tables, summary = audit.leakage(rows, texts, hashes, {"net": scores}, settings, threads=1)
     assert tables["near_texts"]["id"].tolist() == [3]
     assert tables["near_images"]["id"].tolist() == [4]
-    assert summary["hashes"] == {"images": 4, "flat": 0}
+    assert summary["hashes"] == {"images": 4, "plain": 0}
     assert summary["parts"]["test"]["either"] == 2
     either = tables["leakage"].set_index("near_duplicate").loc["either"]
     assert either[["rows", "rows_with", "rows_without"]].tolist() == [2, 1, 1]

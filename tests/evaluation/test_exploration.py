@@ -167,6 +167,14 @@ def test_projection_is_the_plane_of_largest_variance():
     assert table["x_variance"].iloc[0] >= table["y_variance"].iloc[0]
 
 
+@pytest.mark.filterwarnings("error")
+def test_projection_of_equal_images_explains_no_variance():
+    known = catalogue()
+    features = features_of(known) | {"features": np.ones((8, 12), np.float32)}
+    table = exploration.projection_table(known, **features, points=100, seed=0)
+    assert table[["x", "y", "x_variance", "y_variance"]].eq(0).all(axis=None)
+
+
 def test_projection_is_the_same_for_every_sample_size():
     known = catalogue()
     features = features_of(known)

@@ -40,18 +40,18 @@ def test_only_the_box_is_hashed():
 
 
 @pytest.mark.parametrize("shade", [0, 127, 255])
-def test_blank_images_have_no_structure(shade):
+def test_blank_images_are_plain(shade):
     blank = image_hash.perceptual_hash(np.full((50, 70, 3), shade, np.uint8))
     assert blank in (0, 1 << 63)
-    assert not image_hash.has_structure(np.array([blank]), min_structure=2)[0]
+    assert image_hash.are_plain(np.array([blank]), min_structure=2)[0]
 
 
 def test_structure_counts_ones_and_zeros():
     hashes = np.array([0, 0b111, 2**64 - 1, 2**64 - 8, 0xFF00FF00], dtype=np.uint64)
-    structured = {m: image_hash.has_structure(hashes, min_structure=m).tolist() for m in (0, 3, 4)}
-    assert structured[0] == [True] * 5
-    assert structured[3] == [False, True, False, True, True]
-    assert structured[4] == [False, False, False, False, True]
+    plain = {m: image_hash.are_plain(hashes, min_structure=m).tolist() for m in (0, 3, 4)}
+    assert plain[0] == [False] * 5
+    assert plain[3] == [True, False, True, False, False]
+    assert plain[4] == [True, True, True, True, False]
 
 
 def test_images_are_hashed_without_their_border_for_any_number_of_threads(tmp_path):

@@ -28,17 +28,17 @@ def test_bootstrap_equals_measuring_the_drawn_groups(monkeypatch):
     assert list(found) == list(intervals.INTERVAL_METRICS)
     assert [one.value for one in found.values()] == measured(range(14))
     for number, chosen in enumerate(drawn):
-        assert [one.draws[number] for one in found.values()] == measured(chosen)
+        assert [one.replicates[number] for one in found.values()] == measured(chosen)
     for left_out in range(14):
         others = np.delete(np.arange(14), left_out)
-        assert [one.without[left_out] for one in found.values()] == measured(others)
+        assert [one.jackknife[left_out] for one in found.values()] == measured(others)
 
 
 def test_bootstrap_repeats_itself_for_the_same_seed_only():
     labels, scores = random_problem()
     groups = np.arange(len(labels))
     first, again, other = (
-        intervals.bootstrap(labels, scores, groups, resamples=20, seed=seed)["accuracy"].draws
+        intervals.bootstrap(labels, scores, groups, resamples=20, seed=seed)["accuracy"].replicates
         for seed in (1, 1, 2)
     )
     np.testing.assert_array_equal(first, again)
@@ -52,8 +52,8 @@ def test_the_interval_equals_that_of_scipy(confidence):
         (sample,), np.var, confidence_level=confidence, n_resamples=999, method="BCa",
         rng=np.random.default_rng(1),
     )  # fmt: skip
-    without = np.array([np.var(np.delete(sample, row)) for row in range(40)])
-    ours = intervals.Resampled(np.var(sample), scipys.bootstrap_distribution, without)
+    jackknife = np.array([np.var(np.delete(sample, row)) for row in range(40)])
+    ours = intervals.Resampled(np.var(sample), scipys.bootstrap_distribution, jackknife)
     assert ours.interval(confidence) == pytest.approx(scipys.confidence_interval, abs=1e-9)
 
 
@@ -73,7 +73,7 @@ def test_the_interval_of_macro_f1_covers_the_true_value():
         found = intervals.bootstrap(labels, scores, np.arange(270), resamples=300, seed=seed)
         low, high = found["macro_f1"].interval(0.95)
         covered.append(low <= truth <= high)
-        low, high = np.quantile(found["macro_f1"].draws, [0.025, 0.975])
+        low, high = np.quantile(found["macro_f1"].replicates, [0.025, 0.975])
         by_percentiles.append(low <= truth <= high)
     assert np.mean(covered) > 0.9
     assert np.mean(covered) > np.mean(by_percentiles) + 0.02

@@ -158,7 +158,7 @@ def test_no_products_have_no_pairs():
     assert find_texts(nothing, [], nothing, parts).empty
     found, counts = find_images(nothing, nothing.astype(np.uint64), nothing, parts, nothing > 0)
     assert found.empty
-    assert counts == {"images": 0, "flat": 0}
+    assert counts == {"images": 0, "plain": 0}
 
 
 def test_empty_texts_match_nothing():
@@ -225,7 +225,7 @@ def test_images_equal_a_naive_search(distance):
     assert found.columns.tolist() == ["id", "part", "train_id", "distance", "same_label"]
     assert len(found) > 0
     present, blank = products[4], np.isin(products[1], np.array([0, 2**64 - 1], np.uint64))
-    assert counts == {"images": present.sum(), "flat": (present & blank).sum()}
+    assert counts == {"images": present.sum(), "plain": (present & blank).sum()}
 
 
 def test_blank_images_match_nothing():
@@ -233,7 +233,7 @@ def test_blank_images_match_nothing():
     parts = np.array(["train", "test"] * 25)
     found, counts = find_images(np.arange(50), hashes, np.zeros(50, int), parts, np.ones(50, bool))
     assert found.empty
-    assert counts == {"images": 50, "flat": 50}
+    assert counts == {"images": 50, "plain": 50}
 
 
 def test_permuting_products_does_not_change_image_pairs(monkeypatch):

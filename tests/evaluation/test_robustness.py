@@ -149,7 +149,7 @@ def test_without_products_the_table_is_empty_and_no_model_is_called():
 def test_the_summary_line_names_the_worst_perturbation_of_each_model():
     table = robustness.table("text", LABELS, models(), ["as it is", "typos", "capitals"])
     assert robustness.summary_line(table) == (
-        "worst: late_fusion (typos) as it is +0.0 points, text_ensemble (plain) typos -50.0 points"
+        "worst: late_fusion (typos) typos +0.0 points, text_ensemble (plain) typos -50.0 points"
     )
 
 
