@@ -29,7 +29,7 @@ $(VENV)/bin/python:
 
 $(VENV)/installed: requirements.txt | $(VENV)/bin/python
 	@echo "Installing $$(grep -c == requirements.txt) locked packages into $(VENV)" \
-		"(about 2 GB; some minutes the first time)"
+		"(about 3 GB; some minutes the first time)"
 	@$(PIP_INSTALL) --quiet 'pip>=25.1'  # shows the progress of the installation
 	@$(PIP_INSTALL) -r requirements.txt
 	@touch $@
