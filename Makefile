@@ -145,7 +145,7 @@ kill: install  ## kill a small pipeline 20 times; check that it finishes with th
 sample: install  ## generate the synthetic sample again and import it
 	rm -rf build/sample
 	python -m rakuten sample --products 1350 --seed 1 --quality 36 build/sample
-	python -m rakuten import --name "synthetic sample" build/sample
+	python -m rakuten import build/sample
 	dvc push --remote embedded data.dvc
 	printf '  remote: embedded\n  push: false\n' >> data.dvc
 
