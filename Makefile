@@ -53,7 +53,7 @@ repro: install repair  ## run the whole pipeline, log it to MLflow, show the res
 		test $$# -gt 2 || dvc remote default > /dev/null 2>&1 || set -- checkout data.dvc; \
 		echo "dvc $$*"; dvc "$$@" || { \
 		test -z "$$(git ls-files --deleted .dvc/remote)" || echo "Files of the sample's remote" \
-		"are missing: run 'git checkout .dvc/remote', then this again."; \
+		"are missing: run 'git checkout .dvc/remote', then run this command again."; \
 		test "$$1" = pull || echo "The imported data is not on this computer and no DVC remote has" \
 		"it: import it, or add a remote (docs/own_data.md)."; exit 1; }
 	dvc repro
@@ -145,7 +145,7 @@ kill: install  ## kill a small pipeline 20 times; check that it finishes with th
 sample: install  ## generate the synthetic sample again and import it
 	rm -rf build/sample
 	python -m rakuten sample --products 1350 --seed 1 --quality 36 build/sample
-	python -m rakuten import --name "synthetic sample" build/sample
+	python -m rakuten import build/sample
 	dvc push --remote embedded data.dvc
 	printf '  remote: embedded\n  push: false\n' >> data.dvc
 

@@ -8,7 +8,7 @@ from demo import catalogue, components, page_classify, page_compare, page_confus
 from demo.paths import DATASET
 from demo.shared import language, reviews, t
 from demo.translations import LANGUAGES
-from rakuten.reports.readme import SAMPLE
+from rakuten.sample.dataset import is_sample
 
 HERE = Path(__file__).parent
 PAGES = {
@@ -57,7 +57,7 @@ def _show_header() -> None:
     _set_language()
     if DATASET.exists():
         name = catalogue.dataset_name()
-        if name == SAMPLE:
+        if is_sample(name):
             st.html(components.note(t("synthetic"), kind="notice"))
         else:
             st.html(components.note(t("dataset", name=name)))

@@ -9,7 +9,7 @@ from rakuten.category_names import GROUPS
 from rakuten.evaluation.published import TEST_ROWS
 from rakuten.model_names import ENSEMBLES, named
 from rakuten.model_names import title as model
-from rakuten.reports.readme import SAMPLE
+from rakuten.sample.dataset import SAMPLE, is_sample
 
 DEFAULT = named("ensemble", "fusion")
 """The model shown first."""
@@ -47,13 +47,13 @@ def _show_metrics(comparison) -> None:
 def _data() -> str:
     """Name the data in the language of this visit."""
     name = catalogue.dataset_name()
-    return t("data_sample") if name == SAMPLE else name
+    return name.replace(SAMPLE, t("data_sample")) if is_sample(name) else name
 
 
 def _show_published(intervals) -> None:
     """Show the published accuracies and ours, each with the products that it was measured on."""
-    is_sample = catalogue.dataset_name() == SAMPLE
-    heading("gauge", t("gauge_sample" if is_sample else "gauge_data"))
+    on_sample = is_sample(catalogue.dataset_name())
+    heading("gauge", t("gauge_sample" if on_sample else "gauge_data"))
     left, right = st.columns(2, gap="large")
     labels = [percent(share, language()) for share in (0.0, 0.5, 1.0)]
     title = t("gauge_published", rows=count(TEST_ROWS, language()))

@@ -103,7 +103,7 @@ def progress(
     Args:
         items: What to iterate over.
         total: Number of items in all, None if unknown.
-        unit: The name of one item, e.g. "image".
+        unit: The name of one item, e.g. "image"; "B" for bytes, shown as kB, MB and so on.
         description: What is being done.
         initial: Items done in an earlier run that was interrupted.
         delay: Seconds before the bar appears: shorter work shows none.
@@ -116,7 +116,7 @@ def progress(
         items,
         total=total,
         unit=unit,
-        unit_scale=False,
+        unit_scale=unit == "B",
         desc=description,
         initial=initial,
         delay=delay,

@@ -55,3 +55,11 @@ def test_progress_yields_the_items_and_counts_those_done_before(monkeypatch):
     assert bar.n == 5
     assert "resize" in printed.getvalue()
     assert "5/5" in printed.getvalue()
+
+
+def test_bytes_are_shown_in_larger_units(monkeypatch):
+    printed = io.StringIO()
+    monkeypatch.setattr("sys.stderr", printed)
+    with stage_log.progress([], total=58_889_256, unit="B", description="weights") as bar:
+        bar.update(58_889_256)
+    assert "58.9M/58.9M" in printed.getvalue()

@@ -22,6 +22,7 @@ from rakuten.evaluation.robustness import NONE
 from rakuten.model_names import BY_NAME, BY_STAGE, ENSEMBLES, MAIN, named, title
 from rakuten.reports import formats, readme, rendering
 from rakuten.reports.report_tables import read_table
+from rakuten.sample.dataset import is_sample
 
 MODEL_CARD, DATA_CARD = "docs/model_card.md", "docs/data_card.md"
 
@@ -233,7 +234,7 @@ def _render(name: str, reports: Reports, **figures: object) -> str:
     data = reports.values["clean"]["dataset"]["name"]
     return environment.get_template(name).render(
         data=data,
-        is_sample=data == readme.SAMPLE,
+        is_sample=is_sample(data),
         caveat=readme.caveat(data),
         data_line=readme.data_line(reports.values["clean"], reports.values["split"]).strip(),
         **figures,

@@ -1,12 +1,12 @@
-"""Compare a file of new products with the training data: is this catalogue still like it?
+"""Check whether new products still resemble the training data.
 
 It compares predicted categories, confidence, language, lengths, missing texts and images, unknown
 terms, white border, brightness and colour. The package carries these measurements of the training
 data, without texts. Of a file with more than 20,000 products, 20,000 are compared, evenly spaced.
 
-It writes index.html, drift.json and, unless predictions are given, predictions.csv, and logs a run
-to MLflow. The limits are in the section drift of params.yaml. Do not compare products that the
-model was fitted on: it is too confident about them.
+It writes index.html, drift.json and, unless predictions are given, drift_predictions.csv, and logs
+a run to MLflow. The limits are in the section drift of params.yaml. Do not compare products that
+the model was fitted on: it is too confident about them.
 
 Exit status: 0 no drift; 1 drift; 2 failed; 130 interrupted.
 """
@@ -34,6 +34,9 @@ from rakuten.tracking.mirror import store_errors
 FOLDER = Path("build/drift")
 """The default folder of the results."""
 
+PREDICTIONS = "drift_predictions.csv"
+"""The file of the predictions. Only this command uses the name: the file is overwritten."""
+
 PROGRESS_AFTER = 1.0
 """Seconds after which progress is shown."""
 
@@ -55,7 +58,7 @@ def main(arguments: list[str] | None = None) -> int:
         storage.write_json(values, report)
         console.show(drift_page.lines(report))
         _log(report, [page, values])
-    except (InputError, OSError, package.OutdatedError, pa.ArrowException) as error:
+    except (InputError, OSError, pa.ArrowException) as error:
         sys.stderr.write(f"error: {printable(str(error))}\n")
         return 2
     except KeyboardInterrupt:
@@ -105,7 +108,10 @@ def _compare(options: argparse.Namespace) -> dict[str, Any]:
         limits = storage.read_params("drift")
     except (KeyError, ValueError) as error:
         raise InputError(str(error.args[0])) from error
-    opened = rebuilds.read(options.package, partial(_open, options.package))
+    try:
+        opened = rebuilds.read(options.package, partial(_open, options.package))
+    except (OSError, ValueError) as error:
+        raise InputError(f"the package cannot be read: {one_line(error)}") from error
     measured, text_alone = drift_input.measure(
         options.products,
         options.predictions or _predict(options, opened.pin.folder),
@@ -153,7 +159,7 @@ def _log(report: Mapping[str, Any], files: list[Path]) -> None:
 
 def _predict(options: argparse.Namespace, folder: Path) -> Path:
     """Predict the products with the package in a folder; an interrupted run continues."""
-    path = options.out / "predictions.csv"
+    path = options.out / PREDICTIONS
     is_interrupted = path.with_name(f"{path.name}.partial").exists() and not path.exists()
     batch_prediction.predict_file(
         Options(

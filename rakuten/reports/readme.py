@@ -14,13 +14,11 @@ from rakuten import storage
 from rakuten.evaluation.tables import comparison_table
 from rakuten.reports.formats import decimal, percent
 from rakuten.reports.report_tables import read_table
+from rakuten.sample.dataset import is_sample
 
 README, PIPELINE = "README.md", "docs/pipeline.md"
 MODELS = "reports/evaluate/models.json"
 INTERVALS = "reports/evaluate/tables/intervals.csv"
-
-SAMPLE = "synthetic sample"
-"""The name that `make sample` gives the embedded data."""
 
 SAMPLE_CAVEAT = "These are **sample figures, not Rakuten's**, measured on the test part."
 
@@ -49,7 +47,7 @@ def sections() -> dict[str, dict[str, str]]:
 
 def caveat(name: str) -> str:
     """State on which data the figures were measured, by the name of the data."""
-    return SAMPLE_CAVEAT if name == SAMPLE else f"Figures on {name}, measured here."
+    return SAMPLE_CAVEAT if is_sample(name) else f"Figures on {name}, measured here."
 
 
 def data_line(clean: Mapping, split: Mapping) -> str:

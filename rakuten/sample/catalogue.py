@@ -27,6 +27,8 @@ import numpy as np
 from rakuten import stage_log, storage
 from rakuten.categories import CODES, NUM_CATEGORIES, SIZES
 from rakuten.data.products import X_COLUMNS, Y_COLUMNS, image_name
+from rakuten.data.sources import DATASET
+from rakuten.sample.dataset import SAMPLE
 from rakuten.sample.images import draw_image
 from rakuten.sample.random_stream import RandomStream
 from rakuten.sample.text import confusable, write_text
@@ -185,8 +187,9 @@ def write_sample(
 
     Args:
         out: The folder to write: `X_train_update.csv`, `Y_train_CVw08PX.csv`, `images.zip`
-            (not compressed, members `images/image_train/...`), and with `test_products`
-            `X_test_update.csv`. It must be new or empty, and appears once everything is written.
+            (not compressed, members `images/image_train/...`), `dataset.json` with the name that
+            the import gives the data, and with `test_products` `X_test_update.csv`. It must be new
+            or empty, and appears once everything is written.
         products: Number of labelled products, indices from 0.
         test_products: Number of unlabelled products, indices following.
         seed: Seed of all random choices.
@@ -225,6 +228,7 @@ def write_sample(
             made, total=products + test_products, unit="product", description="sample"
         )
         _write_files(partial, recipes, recipes_test, iter(bar), quality is not None)
+        storage.write_json(partial / DATASET, {"name": SAMPLE})
         partial.replace(out)
     finally:
         shutil.rmtree(partial, ignore_errors=True)

@@ -81,6 +81,8 @@ def main(arguments: list[str]) -> int:
         )
     except (ValueError, FileExistsError) as error:
         parser.error(str(error))
+    except OSError as error:
+        parser.error(f"{options.out} cannot be written: {error}")
     written = options.products + options.test_products
     lacking = options.no_images or (options.images is not None and options.images < written)
     console.show(

@@ -33,8 +33,8 @@ def main(arguments: list[str]) -> int:
     """
     parser = argparse.ArgumentParser(
         prog="python -m rakuten import",
-        description="Check the challenge's files and fill data/. Nothing changes unless all of "
-        "them are good.",
+        description="Check the challenge's files and fill data/. data/ is not changed if any "
+        "file has an error.",
     )
     parser.add_argument("paths", nargs="+", metavar="PATH", help="folder or archive, any depth")
     parser.add_argument(
@@ -56,8 +56,8 @@ def main(arguments: list[str]) -> int:
     parser.add_argument(
         "--drops",
         action="store_true",
-        help="join several deliveries of one catalogue, in the given order (docs/scale.md), and "
-        "apply their corrections*.csv (docs/extending.md)",
+        help="join several deliveries of one catalogue, in the given order, and apply their "
+        "corrections*.csv (docs/own_data.md)",
     )
     options = vars(parser.parse_args(arguments))
     size = options.pop("share")

@@ -120,8 +120,8 @@ def _read_predictions(
     with_text = any(row.title or row.description for row in rows)
     if with_text and table["text_contribution"].isna().all():
         raise InputError(
-            f"{path} was not predicted by the default model, which the reference is of: predict "
-            "again without --model"
+            f"{path} was not predicted by the default model, on which the reference is based: "
+            "predict again without --model"
         )
     columns = {"prdtypecode": "category", "probability": "confidence"}
     predicted = table[list(columns)].rename(columns=columns)

@@ -38,7 +38,7 @@ _WORD = re.compile(r"\w+(?:['\u2019.,-]\w+)*")
 
 
 class Classifier(Protocol):
-    """What is explained: `rakuten.serving.classifier.ProductClassifier` with the late fusion."""
+    """A late-fusion classifier: its probabilities and its fusion weights."""
 
     @property
     def fusion(self) -> calibration.Calibration:
@@ -80,19 +80,14 @@ def find_words(text: str) -> list[tuple[int, int]]:
 
 
 def word_effects(
-    classifier: Classifier,
-    product: Prepared,
-    probabilities: Probabilities,
-    *,
-    max_words: int = MAX_WORDS,
+    classifier: Classifier, product: Prepared, probabilities: Probabilities
 ) -> list[WordEffect]:
-    """Leave out each word in turn.
+    """Leave out each of the first `MAX_WORDS` words in turn, the title's before the description's.
 
     Args:
         classifier: The classifier.
         product: The product.
         probabilities: The classifier's output for the product: one row.
-        max_words: How many words to leave out, first of the title, then of the description.
 
     Returns:
         The effect of each word, in the order of the text; empty without words.
@@ -101,7 +96,7 @@ def word_effects(
         (field, start, end)
         for field in FIELDS
         for start, end in find_words(getattr(product, field))
-    ][:max_words]
+    ][:MAX_WORDS]
     if not found:
         return []
     changed = classifier.probabilities([_without_word(product, *word) for word in found])
@@ -121,7 +116,6 @@ def region_effects(
     product: Prepared,
     probabilities: Probabilities,
     *,
-    grid: int = GRID,
     advance: Callable[[int, int], object] = lambda done, total: None,
 ) -> np.ndarray:
     """Cover each region of the image in turn with the mean colour of the image.
@@ -130,18 +124,17 @@ def region_effects(
         classifier: The classifier.
         product: The product, with an image.
         probabilities: The classifier's output for the product: one row.
-        grid: Regions along each side, at least 1.
         advance: Called after each batch with the number of finished regions and of all regions.
 
     Returns:
-        Log-odds float64 (grid, grid); rows from the top, columns from the left, of the first crop
-        of the first view. They are relative to the prediction from the text and that view.
+        Log-odds float64 (`GRID`, `GRID`); rows from the top, columns from the left, of the first
+        crop of the first view. They are relative to the prediction from the text and that view.
 
     Raises:
         ValueError: If the product has no image.
     """
-    total = grid * grid
-    covered = _covered(product, grid)
+    total = GRID * GRID
+    covered = _covered(product)
     images: list[np.ndarray] = []
     while batch := list(itertools.islice(covered, BATCH)):
         images.append(classifier.probabilities(batch).image)
@@ -149,7 +142,7 @@ def region_effects(
     text = np.repeat(probabilities.text, total, axis=0)
     fused = late_fusion.fuse(classifier.fusion, text, np.concatenate(images))
     before = _first_view_fused(classifier, product, probabilities)
-    return _effects(probabilities, before, fused).reshape(grid, grid)
+    return _effects(probabilities, before, fused).reshape(GRID, GRID)
 
 
 def _without_word(product: Prepared, field: str, start: int, end: int) -> Prepared:
@@ -161,11 +154,11 @@ def _without_word(product: Prepared, field: str, start: int, end: int) -> Prepar
     return Prepared(product.title, shorter, None)
 
 
-def _covered(product: Prepared, grid: int) -> Iterator[Prepared]:
+def _covered(product: Prepared) -> Iterator[Prepared]:
     """Cover the regions one after another; leave out the text, whose probabilities are known."""
     if product.image is None:
         raise ValueError("the product has no image: use word_effects instead")
-    edges = np.linspace(0, 1, grid + 1).tolist()
+    edges = np.linspace(0, 1, GRID + 1).tolist()
     spans = list(itertools.pairwise(edges))
     for rows, columns in itertools.product(spans, spans):
         image = product.image.cover(rows, columns)

@@ -121,7 +121,7 @@ class Mirror:
         if not given and experiment.artifact_location != local:
             logger.warning(
                 "mlflow.db keeps its artifacts in %s: the repository was moved; delete mlflow.db "
-                "and mlartifacts, then run 'python -m rakuten sync'",
+                "and mlartifacts, then run 'python -m rakuten sync --history'",
                 experiment.artifact_location,
             )
 

@@ -225,7 +225,7 @@ def restore(mirror: Mirror, repository: Path) -> str | None:
             return (
                 f"champion: package {digest[:7]} of {RECORD} is neither in MLflow nor in "
                 f"{package.FOLDER}: check out its commit, run 'dvc checkout build/package', then "
-                "this again"
+                "run this command again"
             )
         number, _ = register(mirror, repository)
         version, state = mirror.call("get_model_version", NAME, str(number)), "rebuilt"

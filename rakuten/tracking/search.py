@@ -19,7 +19,8 @@ from typing import IO, Any, NamedTuple
 
 import dvc.api
 import optuna
-from optuna.trial import TrialState
+from optuna.distributions import CategoricalDistribution, FloatDistribution
+from optuna.trial import BaseTrial, TrialState
 
 from rakuten import stage_log, storage
 from rakuten.tracking.git import Commit, Repository
@@ -30,7 +31,10 @@ FOLDER = Path(".dvc/tmp/search")
 """The studies and the experiments' logs: beside DVC's queue, ignored by git."""
 
 SIGNIFICANT = 4
-"""Digits of a searched number: params.yaml stays readable."""
+"""Digits of a number from a continuous range: params.yaml stays readable."""
+
+STEP_DIGITS = 12
+"""Digits of a number from a range with a step: later ones are rounding errors, 0.1 + 2 * 0.1."""
 
 MAX_FAILURES = 3
 """Consecutive failures after which the search stops: the settings are probably not the cause."""
@@ -158,7 +162,7 @@ def _tried(study: optuna.Study, search: Search) -> list[Measured]:
     """List the settings that were measured; those that failed or were interrupted stay running."""
     values = study.user_attrs
     return [
-        Measured(_name(search, one.number), _setting(one.params), values.get(str(one.number), []))
+        Measured(_name(search, one.number), _setting(one), values.get(str(one.number), []))
         for one in study.get_trials(states=(TrialState.COMPLETE, TrialState.RUNNING))
     ]
 
@@ -181,7 +185,7 @@ def _open(search: Search, root: Path) -> optuna.Study:
 def _within(search: Search, name: str) -> bool:
     """Whether the value of params.yaml is one that could be proposed."""
     limits, value = search.ranges[name], search.present[name]
-    if isinstance(limits, optuna.distributions.CategoricalDistribution):
+    if isinstance(limits, CategoricalDistribution):
         return value in limits.choices
     steps = (value - limits.low) / limits.step if limits.step else 0
     return limits.low <= value <= limits.high and math.isclose(steps, round(steps), abs_tol=1e-6)
@@ -236,7 +240,7 @@ def _proposals(study: optuna.Study, search: Search) -> Iterator[tuple[int, dict[
     """Yield the numbers and settings of trials until enough settings were tried."""
     for trial in study.get_trials(states=(TrialState.RUNNING,)):
         if trial.params.keys() == search.ranges.keys():
-            yield trial.number, _setting(trial.params)  # failed or was interrupted
+            yield trial.number, _setting(trial)  # failed or was interrupted
         else:
             study.tell(trial.number, state=TrialState.FAIL)  # killed while it was proposed
     repeats = 0
@@ -246,7 +250,7 @@ def _proposals(study: optuna.Study, search: Search) -> Iterator[tuple[int, dict[
         sampler = optuna.samplers.RandomSampler if repeats else optuna.samplers.TPESampler
         study.sampler = sampler(seed=len(study.trials))
         proposed = study.ask(dict(search.ranges))
-        setting = _setting(proposed.params)
+        setting = _setting(proposed)
         if setting in [one.setting for one in tried]:
             study.tell(proposed, state=TrialState.FAIL)
             repeats += 1
@@ -338,12 +342,15 @@ def _exclusive(search: Search, root: Path) -> Iterator[IO]:
         yield lock
 
 
-def _setting(params: dict[str, Any]) -> dict[str, Any]:
-    """Round the numbers of a proposal."""
-    return {
-        name: float(f"{value:.{SIGNIFICANT}g}") if isinstance(value, float) else value
-        for name, value in params.items()
-    }
+def _setting(trial: BaseTrial) -> dict[str, Any]:
+    """Read the values of a trial, rounded within their ranges; choices stay as declared."""
+    setting = dict(trial.params)
+    for name, limits in trial.distributions.items():
+        if isinstance(limits, FloatDistribution):
+            digits = STEP_DIGITS if limits.step else SIGNIFICANT
+            rounded = float(f"{setting[name]:.{digits}g}")
+            setting[name] = min(max(rounded, limits.low), limits.high)
+    return setting
 
 
 def _name(search: Search, number: int) -> str:

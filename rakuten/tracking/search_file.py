@@ -149,8 +149,8 @@ def _metric(metric: Any, path: str) -> str:
     if "test" in str(metric).lower():
         raise SearchError(
             f"{path}: metric is {metric}: expected a validation metric, such as "
-            "fusion.validation.log_loss; figures of the test part are no longer honest once "
-            "parameters are chosen by them"
+            "fusion.validation.log_loss; test metrics are biased once they are used to "
+            "choose parameters"
         )
     return str(metric)
 

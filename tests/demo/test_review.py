@@ -12,6 +12,7 @@ from demo import page_review, shared
 from demo.paths import CORRECTIONS, SUSPECTS
 from rakuten import storage
 from rakuten.data import corrections
+from rakuten.sample.dataset import SAMPLE
 
 CODES = dict(enumerate([10, 40, 50, *[60] * 10]))
 
@@ -153,3 +154,15 @@ def test_only_reviewers_have_the_tab(tmp_path, monkeypatch, options):
     page = AppTest.from_file(str(ROOT / "demo/app.py"), default_timeout=60).run()
     assert not page.exception
     assert ("Vérifier les étiquettes" in [tab.label for tab in page.tabs]) == bool(options)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [(SAMPLE, True), (f"{SAMPLE} (5 % of the products)", True), ("mine", False)],
+)
+def test_the_page_says_that_results_are_of_the_sample(tmp_path, monkeypatch, name, expected):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["app.py"])
+    storage.write_json("data/dataset.json", {"name": name})
+    page = AppTest.from_file(str(ROOT / "demo/app.py"), default_timeout=60).run()
+    assert any("produits synthétiques" in one.body for one in page.get("html")) == expected

@@ -11,19 +11,21 @@ from repository import ROOT
 from rakuten.category_names import category
 from rakuten.data import products
 from rakuten.reports import cards, readme
+from rakuten.sample.dataset import SAMPLE
 
 
 @pytest.fixture
 def reports():
-    return renamed(cards.read(ROOT), readme.SAMPLE)
+    return renamed(cards.read(ROOT), SAMPLE)
 
 
 def test_every_column_of_the_table_is_described():
     assert list(cards.COLUMNS) == list(products.DTYPES)
 
 
-def test_only_the_sample_is_called_synthetic(reports):
-    sample, mine = cards.data_card(reports), cards.data_card(renamed(reports, "mine"))
+@pytest.mark.parametrize("name", [SAMPLE, f"{SAMPLE} (5 % of the products)"])
+def test_only_the_sample_is_called_synthetic(reports, name):
+    sample, mine = (cards.data_card(renamed(reports, one)) for one in (name, "mine"))
     for words in ("**synthetic**", "sample figures", "Synthetic texts"):
         assert words in sample
         assert words not in mine

@@ -74,7 +74,7 @@ def test_products_like_the_training_data_and_others(workplace, mirror, capsys):
     assert "other.csv: drift" in (workplace / "found/index.html").read_text()
 
     # The predictions that it wrote may be passed, and MLflow has a run of each comparison.
-    assert run("like.csv", "build/drift/predictions.csv") == 0
+    assert run("like.csv", "build/drift/drift_predictions.csv") == 0
     first, second, third = sorted(drift_runs(mirror), key=lambda one: one.info.start_time)
     assert [one.info.run_name for one in (first, second)] == [
         "Drift of like.csv",
@@ -97,7 +97,15 @@ def test_a_comparison_can_be_repeated_after_the_file_has_changed(workplace):
     assert run("new.csv") == 0
     write_csv(workplace / "new.csv", rows(54))
     assert run("new.csv") == 0
-    assert len(pd.read_csv("build/drift/predictions.csv")) == 54
+    assert len(pd.read_csv("build/drift/drift_predictions.csv")) == 54
+
+
+def test_predictions_of_the_user_are_not_overwritten(workplace):
+    write_csv(workplace / "new.csv", rows(40))
+    kept = workplace / "found/predictions.csv"
+    storage.write_text(kept, "mine")
+    assert run("new.csv", "-o", "found") == 0
+    assert kept.read_text() == "mine"
 
 
 def test_an_interrupted_prediction_continues(workplace, monkeypatch, capsys):
@@ -175,7 +183,10 @@ def test_a_run_that_cannot_be_completed_has_failed(
         (lambda: (drift_command.FOLDER.parent / "package/reference.parquet").unlink(),
          "comes without reference.parquet, another version"),
         (lambda: (drift_command.FOLDER.parent / "package/package.json").unlink(),
-         "does not exist: run 'make repro'"),
+         "the package cannot be read: build/package/package.json does not exist: run 'make repro'"),
+        (lambda: storage.write_text("build/package/package.json", '{"categories": [10'),
+         "the package cannot be read: "),
+        (lambda: storage.write_text("build/package/package.json", "{}"), "has 0 categories"),
         (lambda: storage.write_text("params.yaml", "seed: 1\n"), "no entry 'drift'"),
         (lambda: storage.write_text("params.yaml", LIMITS.replace("0.2", "-1")), "drift.psi is -1"),
         (lambda: storage.write_text("new.csv", "title\na\n"), "no column designation"),

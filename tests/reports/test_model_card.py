@@ -12,12 +12,13 @@ from repository import ROOT
 from rakuten.evaluation import metrics, published
 from rakuten.evaluation.tables import comparison_table
 from rakuten.model_names import TABLE
-from rakuten.reports import cards, readme
+from rakuten.reports import cards
+from rakuten.sample.dataset import SAMPLE
 
 
 @pytest.fixture
 def reports():
-    return renamed(cards.read(ROOT), readme.SAMPLE)
+    return renamed(cards.read(ROOT), SAMPLE)
 
 
 def without_images(reports):
@@ -65,8 +66,9 @@ def test_published_figures_are_in_their_own_section_only(reports):
     assert not re.search(r"Fusion net.*81\.9 %", others)
 
 
-def test_only_the_sample_is_called_a_sample(reports):
-    sample = cards.model_card(reports)
+@pytest.mark.parametrize("name", [SAMPLE, f"{SAMPLE} (5 % of the products)"])
+def test_only_the_sample_is_called_a_sample(reports, name):
+    sample = cards.model_card(renamed(reports, name))
     mine = cards.model_card(renamed(reports, "Rakuten, mine"))
     for words in ("sample figures", "synthetic", "Not for real products"):
         assert words in sample

@@ -12,6 +12,7 @@ from rakuten import storage
 from rakuten.data import importing, products, shares, splits
 from rakuten.sample import import_command
 from rakuten.sample.catalogue import write_sample
+from rakuten.sample.dataset import SAMPLE
 
 
 @pytest.fixture(scope="module")
@@ -83,11 +84,11 @@ def test_the_share_is_named_and_x_test_is_left_out(root, given):
     described = storage.read_json(root / "data/dataset.json")
     percent = f"{summary.products / 4:.3g} % of the products, by import --share 0.6"
     assert described == {
-        "name": f"imported data ({percent})", "share": 0.6, "of_products": 400
+        "name": f"{SAMPLE} ({percent})", "share": 0.6, "of_products": 400
     }  # fmt: skip
     assert f"{summary.products} of 400 products in 27 categories, " in str(summary)
     load(root, given)
-    assert storage.read_json(root / "data/dataset.json") == {"name": "imported data"}
+    assert storage.read_json(root / "data/dataset.json") == {"name": SAMPLE}
 
 
 def test_a_fault_outside_the_share_is_still_a_fault(root, given, tmp_path):

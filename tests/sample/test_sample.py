@@ -19,6 +19,7 @@ from rakuten.sample import programs
 from rakuten.sample import text as sample_text
 from rakuten.sample.canvas import BLACK, WHITE, Canvas
 from rakuten.sample.command import main
+from rakuten.sample.dataset import SAMPLE, is_sample
 from rakuten.sample.images import compose, light
 from rakuten.sample.random_stream import RandomStream
 
@@ -68,7 +69,8 @@ def test_class_sizes_refuse_too_few_products(products, floor):
 
 def test_files_have_the_challenge_formats(small):
     assert sorted(path.name for path in small.iterdir()) == [
-        "X_test_update.csv", "X_train_update.csv", "Y_train_CVw08PX.csv", "images.zip",
+        "X_test_update.csv", "X_train_update.csv", "Y_train_CVw08PX.csv", "dataset.json",
+        "images.zip",
     ]  # fmt: skip
     x = pd.read_csv(small / "X_train_update.csv", index_col=0)
     y = pd.read_csv(small / "Y_train_CVw08PX.csv", index_col=0)
@@ -117,7 +119,7 @@ def test_an_empty_folder_is_filled(tmp_path):
     out.mkdir()
     sample.write_sample(out, products=27, floor=1, quality=None)
     assert sorted(path.name for path in out.iterdir()) == [
-        "X_train_update.csv", "Y_train_CVw08PX.csv",
+        "X_train_update.csv", "Y_train_CVw08PX.csv", "dataset.json",
     ]  # fmt: skip
 
 
@@ -144,6 +146,28 @@ def test_command_line_reports_wrong_arguments(tmp_path, capsys):
         main([str(tmp_path / "out"), "--quality", "0"])
     assert "JPEG quality 0: expected 1 to 95" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_command_line_names_a_folder_that_cannot_be_written(tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    out = tmp_path / "file" / "folder" / "out"
+    with pytest.raises(SystemExit, match="2"):
+        main([str(out), "--products", "27", "--floor", "1", "--no-images", "--processes", "1"])
+    assert f"{out} cannot be written: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        (SAMPLE, True),
+        (f"{SAMPLE} (5 % of the products, by import --share 0.05)", True),
+        ("imported data", False),
+        (f"{SAMPLE}s", False),
+        (f"not {SAMPLE}", False),
+    ],
+)
+def test_the_sample_and_its_shares_are_recognized_by_name(name, expected):
+    assert is_sample(name) is expected
 
 
 def test_command_line_writes(tmp_path, capsys):

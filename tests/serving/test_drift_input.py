@@ -154,5 +154,5 @@ def test_images_of_other_products_are_refused_at_once(folder, source, predicted,
     other = tmp_path / "other"
     other.mkdir()
     (other / "image_1_product_2.jpg").write_bytes(jpeg())
-    with pytest.raises(InputError, match="holds none of the images"):
+    with pytest.raises(InputError, match="contains none of the images named in the table"):
         measure(folder, source, predicted, other)

@@ -99,20 +99,28 @@ def test_without_its_only_word_a_product_has_its_image_or_the_prior():
         assert word.effect == pytest.approx(expected, abs=1e-5)
 
 
-def test_only_the_first_words_are_left_out():
+def test_only_the_first_words_are_left_out(monkeypatch):
+    monkeypatch.setattr(explanation, "MAX_WORDS", 3)
     classifier, product = StandIn(), Prepared("pool a", "b c", None)
     before = output(classifier, product)
-    effects = explanation.word_effects(classifier, product, before, max_words=3)
+    effects = explanation.word_effects(classifier, product, before)
     assert [e.word for e in effects] == ["pool", "a", "b"]
     assert explanation.word_effects(classifier, Prepared("", "", red_corner()), before) == []
 
 
+@pytest.fixture
+def grid_of_four(monkeypatch):
+    """Four regions along each side: edges of pixels."""
+    monkeypatch.setattr(explanation, "GRID", 4)
+
+
+@pytest.mark.usefixtures("grid_of_four")
 def test_the_region_that_is_evidence_for_the_category_is_found():
     classifier, product = StandIn(), Prepared("round", "", red_corner())
     before = output(classifier, product)
     steps = []
     effects = explanation.region_effects(
-        classifier, product, before, grid=4, advance=lambda *step: steps.append(step)
+        classifier, product, before, advance=lambda *step: steps.append(step)
     )
     expected = np.zeros((4, 4))
     expected[0, 0] = 2 * 3.0
@@ -121,6 +129,7 @@ def test_the_region_that_is_evidence_for_the_category_is_found():
     assert all(not one.title for call in classifier.calls for one in call)
 
 
+@pytest.mark.usefixtures("grid_of_four")
 def test_rows_run_from_the_top_and_the_image_is_not_changed():
     pixels, facts = red_corner()
     flipped = np.ascontiguousarray(pixels[:, ::-1])
@@ -134,11 +143,12 @@ def test_rows_run_from_the_top_and_the_image_is_not_changed():
             return super().probabilities(turned)
 
     classifier, product = Bottom(), Prepared("", "", PreparedImage(flipped, facts))
-    effects = explanation.region_effects(classifier, product, output(classifier, product), grid=2)
-    assert np.unravel_index(effects.argmax(), effects.shape) == (1, 0)
+    effects = explanation.region_effects(classifier, product, output(classifier, product))
+    assert np.unravel_index(effects.argmax(), effects.shape) == (3, 0)
     np.testing.assert_array_equal(flipped, pixels[:, ::-1])
 
 
+@pytest.mark.usefixtures("grid_of_four")
 def test_regions_are_those_of_the_first_view():
     """The flipped view has the corner at the right; the mean of both views would halve it."""
 
@@ -152,17 +162,18 @@ def test_regions_are_those_of_the_first_view():
     both = PreparedImage(np.concatenate([pixels, pixels[:, :, ::-1]]), facts.repeat(2, axis=0))
     classifier, product = MeanOfViews(), Prepared("round", "", both)
     before = output(classifier, product)
-    effects = explanation.region_effects(classifier, product, before, grid=4)
+    effects = explanation.region_effects(classifier, product, before)
     expected = np.zeros((4, 4))
     expected[0, 0] = 2 * 3.0
     np.testing.assert_allclose(effects, expected, atol=1e-5)
 
 
+@pytest.mark.usefixtures("grid_of_four")
 def test_a_single_view_is_not_classified_again():
     classifier, product = StandIn(), Prepared("round", "", red_corner())
     before = output(classifier, product)
-    explanation.region_effects(classifier, product, before, grid=2)
-    assert [len(call) for call in classifier.calls] == [4]
+    explanation.region_effects(classifier, product, before)
+    assert [len(call) for call in classifier.calls] == [7, 7, 2]
 
 
 def test_regions_need_an_image():

@@ -57,6 +57,13 @@ def test_predictions_are_those_of_test_products_with_the_models_inputs():
     assert storage.pack_arrays(**found) == storage.pack_arrays(**found)
 
 
+@pytest.mark.parametrize(("summary", "count"), [({}, 0), ({"categories": [10, 40]}, 2)])
+def test_a_package_for_other_categories_is_refused(tmp_path, summary, count):
+    storage.write_json(tmp_path / "package.json", summary)
+    with pytest.raises(package.OutdatedError, match=f"has {count} categories: expected the 27"):
+        package.read_summary(tmp_path)
+
+
 def test_an_outdated_package_names_the_remedies_for_folder_and_registry(tmp_path):
     storage.write_json(tmp_path / "package.json", {"categories": list(CODES)})
     message = "no backbone.*: run 'make repro'; if .* registry.*'python -m rakuten promo"

@@ -253,6 +253,17 @@ def test_a_new_experiment_describes_itself_and_keeps_edits(project, mirror):
     assert tags()["mlflow.note.content"] == "ours"
 
 
+def test_a_store_of_a_moved_repository_is_rebuilt_from_the_history(
+    project, mirror, tmp_path_factory, monkeypatch, caplog
+):
+    moved = tmp_path_factory.mktemp("moved") / "project"
+    shutil.copytree(project, moved)
+    monkeypatch.setenv("DVC_ROOT", str(moved))
+    Mirror(SYNC_TIME_LIMIT)
+    (warning,) = [one for one in caplog.messages if "the repository was moved" in one]
+    assert "then run 'python -m rakuten sync --history'" in warning
+
+
 def test_a_locked_database_does_not_delay_a_training(project, mirror, monkeypatch, caplog):
     monkeypatch.setattr(mirrors, "LOCK_TIMEOUT", 0.5)
     with mirror.exclusive():

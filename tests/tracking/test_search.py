@@ -11,14 +11,15 @@ import sys
 import time
 from functools import partial
 
+import optuna
 import pytest
 from mlflow_store import runs
-from optuna.distributions import FloatDistribution
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from repository import ROOT, run
 
 from rakuten import storage
 from rakuten.tracking import search_command
-from rakuten.tracking.search import Measured
+from rakuten.tracking.search import Measured, results
 from rakuten.tracking.search_file import Search
 
 pytestmark = pytest.mark.xdist_group("search")  # its tests share fixtures that take long
@@ -304,6 +305,27 @@ def declared(**changes):
     ranges = {"text.dropout": FloatDistribution(0.1, 0.7)}
     standard = Search("s", "text.validation.accuracy", "maximize", 2, ranges, {"text.dropout": 0.5})
     return Search(**vars(standard) | changes)
+
+
+@pytest.mark.parametrize(
+    ("limits", "proposed", "expected"),
+    [
+        (CategoricalDistribution([0.12345, "b"]), 0.12345, 0.12345),
+        (IntDistribution(1, 99999), 12345, 12345),
+        (FloatDistribution(0.0, 1.0), 0.123456, 0.1235),
+        (FloatDistribution(0.0, 0.99996), 0.99996, 0.99996),
+        (FloatDistribution(0.00012344, 1.0, log=True), 0.00012344, 0.00012344),
+        (FloatDistribution(0.0, 1.0, step=0.00125), 0.12125, 0.12125),
+        (FloatDistribution(0.1, 0.7, step=0.1), 0.1 + 2 * 0.1, 0.3),
+    ],
+)
+def test_numbers_of_continuous_ranges_are_rounded_within_them(tmp_path, limits, proposed, expected):
+    ranges = {"text.dropout": limits}
+    known = declared(ranges=ranges, present={"text.dropout": proposed})
+    assert results(known, tmp_path) == []
+    study = optuna.load_study(study_name="s", storage=f"sqlite:///{tmp_path}/.dvc/tmp/search/s.db")
+    study.ask(ranges)
+    assert [one.setting for one in results(known, tmp_path)] == [{"text.dropout": expected}]
 
 
 @pytest.mark.parametrize(("seeds", "suffix"), [((), ""), ((20,), "-seed20")])
