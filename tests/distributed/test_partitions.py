@@ -43,6 +43,9 @@ def test_partitions_hold_the_rows_of_the_whole_file(tmp_path, monkeypatch, suffi
 
 
 def test_rows_of_several_files_are_numbered_consecutively(tmp_path):
+    for hidden in (".ipynb_checkpoints/a-checkpoint.csv", "_temporary/0/part.csv", "._a.csv"):
+        (tmp_path / hidden).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / hidden).write_text("designation\nhidden\n")
     for name in ("b.csv", "a.csv"):
         (tmp_path / name).write_text(f"designation\n{name} 0\n{name} 1\n{name} 2\n")
     paths = partitions.list_tables(str(tmp_path))
