@@ -62,6 +62,8 @@ class EncoderSpec:
     middle: Sequence[str] = ()
 
     def __post_init__(self) -> None:
+        if not isinstance(self.size, int) or self.size < 1:
+            raise EncoderError(self.name, f"has size {self.size!r}, expected a number of pixels")
         for key, value, known in (
             ("resize", self.resize, preprocessing.RESIZE),
             ("layout", self.layout, LAYOUTS),
@@ -72,6 +74,8 @@ class EncoderSpec:
         for key, values in (("mean", self.mean), ("std", self.std)):
             if len(values) not in (1, 3):
                 raise EncoderError(self.name, f"has {len(values)} values of {key}, expected 1 or 3")
+        if 0 in self.std:
+            raise EncoderError(self.name, "has 0 in std, expected numbers above 0")
         if not self.average:
             raise EncoderError(self.name, "has no output 'average'")
 
