@@ -241,6 +241,19 @@ def network_input(pixels: np.ndarray, spec: EncoderSpec) -> np.ndarray:
     return np.ascontiguousarray(normalized.transpose(LAYOUTS[spec.layout]))
 
 
+def preparation_options(section: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out the options that are fixed when the network is written.
+
+    Args:
+        section: The section `encode_image` of params.yaml.
+
+    Returns:
+        The keyword arguments of `EncoderSpec.preparation`.
+    """
+    fixed = ("encoder", "precision")
+    return {name: value for name, value in section.items() if name not in fixed}
+
+
 def find(name: str, folder: str | Path = FOLDER) -> tuple[Path, EncoderSpec]:
     """Find the encoder that the stage `resources` fetched.
 
