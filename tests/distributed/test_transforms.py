@@ -26,7 +26,7 @@ def test_other_files_or_threads_change_the_identity(tmp_path):
         "w.npz": lambda: Extraction(weights, BACKBONE, 2),
         "o.onnx": lambda: Encoding(str(tmp_path / "o.onnx"), SPEC, section("original")),
         "nltk/x": lambda: Cleaning(str(tmp_path), {}),
-        "nltk/a/x": lambda: Prediction(str(tmp_path), 3),
+        "nltk/a/x": lambda: Prediction(str(tmp_path), 3, 256),
     }
     for name, make in makers.items():
         before = make().identity()
