@@ -144,7 +144,7 @@ def _open_inputs(ray: Ray, request: Request, paths: list[str]) -> tuple[Inputs, 
         matches = ray.get([looking.remote(table, shared) for table in tables])
         product_images.check_matches(matches, index, request.images)
         images = request.images, index
-    return Inputs(paths, tables, images), [identity for _, identity in opened]
+    return Inputs(tables, images), [identity for _, identity in opened]
 
 
 def _index_images(ray: Ray, address: str) -> ImageIndex:
@@ -175,7 +175,7 @@ def _run(ray: Ray, transform: Transform, inputs: Inputs, output: Output) -> dict
         raise InputError(
             f"{len(lost)} of {len(partitions)} partitions could not be computed, the first is "
             f"{first.name}: rows {first.start + 1} to {first.start + first.rows} of "
-            f"{inputs.paths[first.file]}. Every process that tried died, {ATTEMPTS} times. The "
+            f"{inputs.tables[first.file].path}. Each crashed its process {ATTEMPTS} times. The "
             "others are written: run the same command to try again, or remove the rows that crash "
             "the process and name another folder"
         )

@@ -75,7 +75,7 @@ def test_a_file_that_loses_rows_during_a_run_is_an_error_with_a_remedy(
 
     monkeypatch.setattr(product_tables, "GROUP", 4)
     write(16)
-    inputs = Inputs([str(source)], [open_table(source)], None)
+    inputs = Inputs([open_table(source)], None)
     write(left)
     monkeypatch.setattr(worker, "import_ray", lambda: SimpleNamespace(get=lambda value: value))
     attempts = SimpleNamespace(begin=SimpleNamespace(remote=Attempts().begin))
