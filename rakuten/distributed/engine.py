@@ -10,6 +10,7 @@ import logging
 import tempfile
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError
 from typing import Any
 
 from rakuten import stage_log
@@ -62,9 +63,14 @@ def run(request: Request, transform: Transform) -> Summary:
     """
     try:
         identity = transform.identity()
+    except PackageNotFoundError as error:
+        raise InputError(
+            f"{error.name} is not installed: run 'pip install -r requirements.txt'"
+        ) from error
     except (OSError, ValueError) as error:
         raise InputError(
-            f"package, weights or resources cannot be read: {one_line(error)}"
+            f"package, weights or resources cannot be read ({one_line(error)}): run 'make repro', "
+            "or pass their path"
         ) from error
     paths = list_tables(request.products)
     with _cluster(request.address) as ray:

@@ -44,6 +44,13 @@ def test_other_files_or_threads_change_the_identity(tmp_path):
     assert not replace(one, settings=replace(BACKBONE, precision="int8")).takes_gpu
 
 
+@pytest.mark.parametrize("transform", [Prediction("gone", 3, 256), Cleaning("gone", {})])
+def test_a_missing_folder_has_no_identity(tmp_path, monkeypatch, transform):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(FileNotFoundError, match=r"gone.* does not exist or contains no files"):
+        transform.identity()
+
+
 @pytest.mark.parametrize("has", [[True, False, True], [False, False], [True]])
 def test_features_are_null_without_an_image_and_can_be_read(tmp_path, has):
     """PyArrow cannot read lists of fixed size from Parquet if some are null."""
