@@ -25,7 +25,7 @@ from rakuten.serving.prediction_files import Summary
 from rakuten.serving.product_images import check_image_columns
 
 READERS = 4
-"""Minimum number of threads of an actor that read images, so that it computes while they wait."""
+"""Minimum number of reader threads per actor, so that computation continues while images load."""
 
 
 @dataclass(frozen=True)
@@ -191,7 +191,7 @@ def _run(ray: Ray, transform: Transform, inputs: Inputs, output: Output) -> dict
 def _compute(
     ray: Ray, transform: Transform, inputs: Inputs, output: Output, partitions: Sequence[Partition]
 ) -> Generator[dict, None, None]:
-    """Compute and write partitions; what `Worker` returns of them arrives in any order."""
+    """Compute and write partitions; yield what `Worker` returns, in any order."""
     context = ray.data.DataContext.get_current().copy()
     context.enable_progress_bars = False
     context.print_on_execution_start = False
