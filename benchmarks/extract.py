@@ -85,15 +85,15 @@ def networks(
             network,
             {"preparation": settings.preparation, "batch_size": settings.batch_size},
         )
-    section = dict(params["encode_image"])
-    del section["precision"]
-    path, spec = encoder.find(section.pop("encoder"), measure.ROOT / encoder.FOLDER)
+    section = params["encode_image"]
+    options = encoder.preparation_options(section)
+    path, spec = encoder.find(section["encoder"], measure.ROOT / encoder.FOLDER)
     for precision in encoder_precision.PRECISIONS:
         encoder_precision.write(folder / precision, path, spec, precision=precision)
         network = encoder.ImageEncoder(*encoder.read(folder / precision), threads=params["threads"])
         found[f"{spec.name}, {precision}, {len(section['crops'])} crops"] = (
             network,
-            {"preparation": spec.preparation(**section), "batch_size": encoder.BATCH},
+            {"preparation": spec.preparation(**options), "batch_size": encoder.BATCH},
         )
     return found
 

@@ -37,7 +37,7 @@ from rakuten.distributed import engine
 from rakuten.distributed.cleaning import Cleaning
 from rakuten.distributed.features import Encoding, Extraction
 from rakuten.distributed.prediction import Prediction
-from rakuten.distributed.transform import Transform
+from rakuten.distributed.transform import IMAGE_PARTITION, TEXT_PARTITION, Transform
 from rakuten.image import encoder, extraction
 from rakuten.prefetch import available_cpus
 from rakuten.serving import batch_prediction, package
@@ -47,7 +47,7 @@ from rakuten.serving.prediction_files import Options
 
 BUILD, PARAMS = measure.ROOT / "build", measure.ROOT / "params.yaml"
 CPUS = available_cpus()
-ROWS = 32 * CHUNK
+ROWS = TEXT_PARTITION
 """Rows of a file without images, and of a partition of it."""
 
 TURNS = 3
@@ -80,7 +80,8 @@ def compare(what: str, products: Path, images: Path | None, turns: int) -> list[
     folder = products.parent
     classifier = ProductClassifier.load(BUILD / "package")
     classifier.warm_up()
-    transform = Prediction(str(BUILD / "package"), TOP, partition=(4 if images else 32) * CHUNK)
+    partition = IMAGE_PARTITION if images else TEXT_PARTITION
+    transform = Prediction(str(BUILD / "package"), TOP, partition)
     one, many, busy, starts, loads = [], [], [], [], []
     for turn in range(turns):
         begun, spent = time.perf_counter(), cpu_seconds()
@@ -146,11 +147,10 @@ def images(short: bool) -> list[measure.Row]:
         rows = compare("text and image", table.parent, archive, 1 if short else 2)
         path, spec = encoder.read(measure.ROOT / encoder.USED)
         section = storage.read_params("encode_image", path=PARAMS)
-        del section["encoder"], section["precision"]
         threads, options = storage.read_params("threads", "extract", path=PARAMS)
         settings = extraction.Settings(**options)
         weights = str(BUILD / "resources" / settings.weights)
-        encode = Encoding(str(path.absolute()), spec, section)
+        encode = Encoding(str(path.absolute()), spec, encoder.preparation_options(section))
         rows += rate_and_size("encode_image", encode, table, archive, folder / "encode_image")
         few = folder / "few.csv"  # float32 VGG16 processes 5 to 10 images per second
         head = pd.read_csv(table, dtype=str, index_col=0).head(64 if short else 2 * CHUNK)
@@ -200,7 +200,7 @@ def scheduled(table: Path, count: int, width: int = 0) -> measure.Row:
     for path in table.parent.glob("*.csv"):
         if path != table:
             path.unlink()
-    rows = (4 if width else 32) * CHUNK
+    rows = IMAGE_PARTITION if width else TEXT_PARTITION
     products = repeat(table, max(1, 4 * count * rows // ROWS))
     with tempfile.TemporaryDirectory(dir=table.parent.parent) as name:
         begun = Path(name, "begun")
@@ -242,7 +242,7 @@ def memory(short: bool) -> list[measure.Row]:
             watching.start()
             try:
                 engine.run(engine.Request(str(products), str(out), None, address=address),
-                           Simulated("", 1, 32 * CHUNK, cost=0))  # fmt: skip
+                           Simulated("", 1, TEXT_PARTITION, cost=0))  # fmt: skip
             finally:
                 done.set()
                 watching.join()

@@ -22,27 +22,22 @@ INDEX = "index.json"
 class ImportOrderError(RuntimeError):
     """TensorFlow was imported before ONNX Runtime: loading a model would crash the process."""
 
-    def __init__(self) -> None:
-        super().__init__(
+    def __str__(self) -> str:
+        return (
             "TensorFlow was imported before ONNX Runtime in this process, which would crash it: "
             "import rakuten.onnx_models first"
         )
-
-    def __reduce__(self) -> tuple:
-        return type(self), ()  # other processes send it back
 
 
 class EncoderError(ValueError):
     """An encoder's entry that is incomplete or does not fit its ONNX model."""
 
     def __init__(self, name: str, problem: str):
-        super().__init__(
-            f"the encoder {name!r} {problem}: correct its entry in rakuten/data/resources.yaml"
-        )
-        self._arguments = name, problem
+        super().__init__(name, problem)
 
-    def __reduce__(self) -> tuple:
-        return type(self), self._arguments  # other processes send it back
+    def __str__(self) -> str:
+        name, problem = self.args
+        return f"the encoder {name!r} {problem}: correct its entry in rakuten/data/resources.yaml"
 
 
 def find(folder: str | Path, name: str) -> tuple[Path, Mapping[str, Any]]:

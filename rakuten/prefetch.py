@@ -29,7 +29,7 @@ def map_in_order(
         items: Iterated in the caller's thread, `buffer_size` items before their results are
             needed.
         threads: Size of the thread pool.
-        buffer_size: Number of items taken before the first result is yielded.
+        buffer_size: Maximum number of items submitted ahead of the yielded result.
 
     Yields:
         The results in the order of the items. An exception of `function` is raised in its item's

@@ -16,10 +16,10 @@ def main() -> None:
         storage.ImageArchive("data/images.zip") as archive,
     ):
         section = storage.read_params("encode_image")
-        name, precision = section.pop("encoder"), section.pop("precision")
+        name, precision = section["encoder"], section["precision"]
         encoder_precision.write(encoder.USED, *encoder.find(name), precision=precision)
         path, spec = encoder.read()
-        preparation = spec.preparation(**section)
+        preparation = spec.preparation(**encoder.preparation_options(section))
         table = products.join(storage.read_csv("data/X_train.csv", **products.CSV_FORMAT))
         names = [f"image_train/{file}" for file in products.image_names(table)]
         images = extraction.find_images(names, archive)

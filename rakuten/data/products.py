@@ -93,9 +93,12 @@ class InvalidProductsError(ValueError):
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(problems)
+        super().__init__(self.problems)
+
+    def __str__(self) -> str:
         kinds = len(self.problems)
         lines = "".join(f"\n  - {problem}" for problem in self.problems)
-        super().__init__(f"{kinds} kind{'s' * (kinds > 1)} of fault in the product files:{lines}")
+        return f"{kinds} kind{'s' * (kinds > 1)} of fault in the product files:{lines}"
 
 
 def image_name(imageid: int, productid: int) -> str:

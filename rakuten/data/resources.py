@@ -57,7 +57,11 @@ class TableError(ValueError):
     """An entry of the table of resources that is incomplete or impossible."""
 
     def __init__(self, name: str, problem: str):
-        super().__init__(f"the resource {name!r} {problem}: correct its entry in {TABLE}")
+        super().__init__(name, problem)
+
+    def __str__(self) -> str:
+        name, problem = self.args
+        return f"the resource {name!r} {problem}: correct its entry in {TABLE}"
 
 
 def read_table(path: str | Path = TABLE) -> Table:

@@ -25,7 +25,11 @@ class CheckpointError(ValueError):
     """Not a checkpoint of tensors in the old format."""
 
     def __init__(self, problem: str):
-        super().__init__(
+        super().__init__(problem)
+
+    def __str__(self) -> str:
+        (problem,) = self.args
+        return (
             f"{problem}; expected a PyTorch checkpoint of float and long tensors in the format "
             "before 1.6: do not use the file, download it again"
         )

@@ -15,9 +15,9 @@ from rakuten.distributed import engine
 from rakuten.distributed.cleaning import Cleaning
 from rakuten.distributed.features import Encoding, Extraction
 from rakuten.distributed.prediction import Prediction
-from rakuten.distributed.transform import Transform
+from rakuten.distributed.transform import IMAGE_PARTITION, TEXT_PARTITION, Transform
 from rakuten.image import encoder, extraction
-from rakuten.serving import batch_prediction, package
+from rakuten.serving import package
 from rakuten.serving.errors import InputError, printable
 
 
@@ -39,17 +39,26 @@ def main(arguments: list[str] | None = None) -> int:
         address=given.address,
     )
     try:
-        summary = engine.run(request, given.transform(given))
+        transform = given.transform(given)
+    except (OSError, ValueError, KeyError) as error:
+        return _fail(error)
+    try:
+        summary = engine.run(request, transform)
     except (InputError, OSError, pa.ArrowException) as error:
-        sys.stderr.write(f"error: {printable(str(error))}\n")
-        return 2
+        return _fail(error)
     console.show(summary.report(given.out, given.images, f"{given.out}/errors"))
     return 1 if summary.bad_rows else 0
 
 
+def _fail(error: Exception) -> int:
+    """Write an error message; return the exit status."""
+    message = error.args[0] if isinstance(error, KeyError) else error  # without quotes
+    sys.stderr.write(f"error: {printable(str(message))}\n")
+    return 2
+
+
 def _predict(given: argparse.Namespace) -> Transform:
-    # A partition takes seconds per CPU from text alone, and about a minute with images.
-    rows = (4 if given.images else 32) * batch_prediction.CHUNK
+    rows = IMAGE_PARTITION if given.images else TEXT_PARTITION
     return Prediction(_absolute(given.package), given.top, partition=rows)
 
 
@@ -58,10 +67,10 @@ def _clean(given: argparse.Namespace) -> Transform:
 
 
 def _encode(given: argparse.Namespace) -> Transform:
-    section = storage.read_params("encode_image")
+    options = encoder.preparation_options(storage.read_params("encode_image"))
     path, spec = encoder.read(given.encoder)
-    del section["encoder"], section["precision"]  # chosen when the network was written
-    return Encoding(_absolute(path), spec, section)
+    spec.preparation(**options)  # invalid options are an error before Ray starts
+    return Encoding(_absolute(path), spec, options)
 
 
 def _extract(given: argparse.Namespace) -> Transform:

@@ -10,6 +10,7 @@ import logging
 import tempfile
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError
 from typing import Any
 
 from rakuten import stage_log
@@ -24,7 +25,7 @@ from rakuten.serving.prediction_files import Summary
 from rakuten.serving.product_images import check_image_columns
 
 READERS = 4
-"""Minimum number of threads of an actor that read images, so that it computes while they wait."""
+"""Minimum number of reader threads per actor, so that computation continues while images load."""
 
 
 @dataclass(frozen=True)
@@ -62,9 +63,14 @@ def run(request: Request, transform: Transform) -> Summary:
     """
     try:
         identity = transform.identity()
+    except PackageNotFoundError as error:
+        raise InputError(
+            f"{error.name} is not installed: run 'pip install -r requirements.txt'"
+        ) from error
     except (OSError, ValueError) as error:
         raise InputError(
-            f"package, weights or resources cannot be read: {one_line(error)}"
+            f"package, weights or resources cannot be read ({one_line(error)}): run 'make repro', "
+            "or pass their path"
         ) from error
     paths = list_tables(request.products)
     with _cluster(request.address) as ray:
@@ -144,7 +150,7 @@ def _open_inputs(ray: Ray, request: Request, paths: list[str]) -> tuple[Inputs, 
         matches = ray.get([looking.remote(table, shared) for table in tables])
         product_images.check_matches(matches, index, request.images)
         images = request.images, index
-    return Inputs(paths, tables, images), [identity for _, identity in opened]
+    return Inputs(tables, images), [identity for _, identity in opened]
 
 
 def _index_images(ray: Ray, address: str) -> ImageIndex:
@@ -175,7 +181,7 @@ def _run(ray: Ray, transform: Transform, inputs: Inputs, output: Output) -> dict
         raise InputError(
             f"{len(lost)} of {len(partitions)} partitions could not be computed, the first is "
             f"{first.name}: rows {first.start + 1} to {first.start + first.rows} of "
-            f"{inputs.paths[first.file]}. Every process that tried died, {ATTEMPTS} times. The "
+            f"{inputs.tables[first.file].path}. Each crashed its process {ATTEMPTS} times. The "
             "others are written: run the same command to try again, or remove the rows that crash "
             "the process and name another folder"
         )
@@ -185,7 +191,7 @@ def _run(ray: Ray, transform: Transform, inputs: Inputs, output: Output) -> dict
 def _compute(
     ray: Ray, transform: Transform, inputs: Inputs, output: Output, partitions: Sequence[Partition]
 ) -> Generator[dict, None, None]:
-    """Compute and write partitions; what `Worker` returns of them arrives in any order."""
+    """Compute and write partitions; yield what `Worker` returns, in any order."""
     context = ray.data.DataContext.get_current().copy()
     context.enable_progress_bars = False
     context.print_on_execution_start = False

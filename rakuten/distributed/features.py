@@ -8,7 +8,13 @@ import numpy as np
 import pyarrow as pa
 
 from rakuten import storage
-from rakuten.distributed.transform import ONNX_LIBRARIES, Steps, indices, versions
+from rakuten.distributed.transform import (
+    IMAGE_PARTITION,
+    ONNX_LIBRARIES,
+    Steps,
+    indices,
+    versions,
+)
 from rakuten.image import encoder, extraction, preprocessing
 from rakuten.image.preprocessing import Preparation
 from rakuten.serving import batch_prediction
@@ -112,7 +118,7 @@ class Encoding(ImageFeatures):
     spec: encoder.EncoderSpec
     section: dict
     chunk: int = batch_prediction.CHUNK
-    partition: int = 4 * batch_prediction.CHUNK
+    partition: int = IMAGE_PARTITION
 
     threads = 1
     takes_gpu = False
@@ -153,7 +159,7 @@ class Extraction(ImageFeatures):
     settings: extraction.Settings
     threads: int
     chunk: int = batch_prediction.CHUNK
-    partition: int = 4 * batch_prediction.CHUNK
+    partition: int = IMAGE_PARTITION
 
     @property
     def takes_gpu(self) -> bool:

@@ -9,7 +9,7 @@ row, and refuse a file for a row with a field too many or bytes that are not UTF
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from rakuten.serving.errors import InputError
@@ -39,7 +39,10 @@ class Partition(NamedTuple):
 
 
 def list_tables(address: str) -> list[str]:
-    """List the files of a catalogue, without hidden ones and markers such as _SUCCESS.
+    """List the files of a catalogue.
+
+    Files and folders whose names begin with "." or "_" are left out: hidden ones, markers such as
+    _SUCCESS, unfinished files of Spark in _temporary.
 
     Args:
         address: A CSV or Parquet file, or a folder of such files.
@@ -53,8 +56,12 @@ def list_tables(address: str) -> list[str]:
     root = locate(address)
     if root.info().is_file:
         return [root.path]
-    named = [(info.path, Path(info.path)) for info in root.files()]
-    found = [p for p, n in named if n.suffix.lower() in FORMATS and n.name[0] not in "._"]
+    found = []
+    for info in root.files():
+        path = PurePosixPath(info.path)
+        hidden = any(part[0] in "._" for part in path.relative_to(root.path).parts)
+        if path.suffix.lower() in FORMATS and not hidden:
+            found.append(info.path)
     if not found:
         raise InputError(
             f"{address} holds no products: pass a CSV or Parquet file, or a folder of such files"

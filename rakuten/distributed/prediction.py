@@ -30,7 +30,7 @@ class Prediction:
 
     package: str
     top: int
-    partition: int = 4 * CHUNK
+    partition: int
     chunk: int = CHUNK
 
     name = "predictions"

@@ -6,12 +6,15 @@ from typing import NamedTuple, Protocol
 
 import pyarrow as pa
 
-from rakuten.serving.batch_prediction import PreparedRow
+from rakuten.serving.batch_prediction import CHUNK, PreparedRow
 from rakuten.serving.product_images import ImageReader
 from rakuten.serving.product_tables import Row
 
 ONNX_LIBRARIES = ("onnxruntime", "onnxruntime-extensions", "pillow", "numpy")
 """Libraries whose versions decide the last bits of what ONNX Runtime computes."""
+
+TEXT_PARTITION, IMAGE_PARTITION = 32 * CHUNK, 4 * CHUNK
+"""Rows of a partition without and with images: seconds, or about a minute, of one CPU."""
 
 
 class Steps(NamedTuple):

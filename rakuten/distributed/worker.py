@@ -29,12 +29,10 @@ class Inputs(NamedTuple):
     """The opened catalogue.
 
     Attributes:
-        paths: The files of products.
-        tables: The opened files.
+        tables: The opened files of products.
         images: Address and index of the images, None for text alone.
     """
 
-    paths: list[str]
     tables: list[Table]
     images: tuple[str, ImageIndex] | None
 
@@ -72,11 +70,11 @@ class Attempts:
 
 
 class Worker:
-    """Computes partitions; the networks are loaded with the first that is not finished.
+    """Computes partitions. Networks are loaded when the first unfinished partition arrives.
 
     Args:
         transform: What to compute.
-        inputs: Reference of the `Inputs`, of which a machine holds one copy.
+        inputs: Ray object reference to `Inputs`; each node stores one copy.
         output: Where to write.
         attempts: The actor `Attempts`.
         readers: Threads that read and decode images.
@@ -114,7 +112,7 @@ class Worker:
         tables: list[pa.Table] = []
         errors: list[tuple] = []
         missing = 0
-        file = self._inputs.paths[partition.file]
+        file = self._inputs.tables[partition.file].path.as_posix()
         with closing(self._prepare(partition)) as prepared_rows:
             while chunk := list(itertools.islice(prepared_rows, self._transform.chunk)):
                 tables.append(self._steps.compute(chunk))

@@ -123,8 +123,7 @@ def open_encoder(
         FileNotFoundError: If the stage has not run.
     """
     path, spec = encoder.read()
-    written = ("encoder", "precision")  # chosen when the network was written
-    options = {name: value for name, value in section.items() if name not in written}
+    options = encoder.preparation_options(section)
     network = encoder.ImageEncoder(path, spec, threads=threads)
     return partial(encode, network=network, preparation=spec.preparation(**options))
 

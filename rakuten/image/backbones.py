@@ -93,12 +93,14 @@ PRECISIONS = BACKBONES["vgg16"].precisions
 class WeightsError(ValueError):
     """Weights of another network; the message lists every difference."""
 
-    def __init__(
-        self,
+    @classmethod
+    def differing(
+        cls,
         title: str,
         weights: Mapping[str, np.ndarray],
         expected: Mapping[str, tuple[int, ...]],
-    ):
+    ) -> "WeightsError":
+        """Compare weights with the expected names and shapes."""
         faults = [f"{name} is missing" for name in expected if name not in weights]
         faults += [f"{name} is unknown" for name in weights if name not in expected]
         faults += [
@@ -107,7 +109,7 @@ class WeightsError(ValueError):
             if name in weights
             and (weights[name].shape != shape or weights[name].dtype != np.float32)
         ]
-        super().__init__(
+        return cls(
             f"the weights are not those of {title}'s convolutions: {'; '.join(faults)}; "
             "run 'dvc repro resources'"
         )
@@ -262,4 +264,4 @@ def _check_weights(name: str, weights: Mapping[str, np.ndarray], base: keras.Mod
     expected = {key: tuple(variable.shape) for key, variable in _variables(base).items()}
     shapes = {key: array.shape for key, array in weights.items()}
     if shapes != expected or any(array.dtype != np.float32 for array in weights.values()):
-        raise WeightsError(BACKBONES[name].title, weights, expected)
+        raise WeightsError.differing(BACKBONES[name].title, weights, expected)

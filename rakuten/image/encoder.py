@@ -62,6 +62,8 @@ class EncoderSpec:
     middle: Sequence[str] = ()
 
     def __post_init__(self) -> None:
+        if not isinstance(self.size, int) or self.size < 1:
+            raise EncoderError(self.name, f"has size {self.size!r}, expected a number of pixels")
         for key, value, known in (
             ("resize", self.resize, preprocessing.RESIZE),
             ("layout", self.layout, LAYOUTS),
@@ -72,6 +74,8 @@ class EncoderSpec:
         for key, values in (("mean", self.mean), ("std", self.std)):
             if len(values) not in (1, 3):
                 raise EncoderError(self.name, f"has {len(values)} values of {key}, expected 1 or 3")
+        if 0 in self.std:
+            raise EncoderError(self.name, "has 0 in std, expected numbers above 0")
         if not self.average:
             raise EncoderError(self.name, "has no output 'average'")
 
@@ -235,6 +239,19 @@ def network_input(pixels: np.ndarray, spec: EncoderSpec) -> np.ndarray:
     mean, std = (np.array(values, np.float32) for values in (spec.mean, spec.std))
     normalized = (pixels.astype(np.float32) - mean) / std
     return np.ascontiguousarray(normalized.transpose(LAYOUTS[spec.layout]))
+
+
+def preparation_options(section: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out the options that are fixed when the network is written.
+
+    Args:
+        section: The section `encode_image` of params.yaml.
+
+    Returns:
+        The keyword arguments of `EncoderSpec.preparation`.
+    """
+    fixed = ("encoder", "precision")
+    return {name: value for name, value in section.items() if name not in fixed}
 
 
 def find(name: str, folder: str | Path = FOLDER) -> tuple[Path, EncoderSpec]:

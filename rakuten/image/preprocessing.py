@@ -66,7 +66,11 @@ class ChoiceError(ValueError):
     """A parameter that must list some of several names."""
 
     def __init__(self, parameter: str, problem: str, known: Iterable[str]):
-        super().__init__(
+        super().__init__(parameter, problem, tuple(known))
+
+    def __str__(self) -> str:
+        parameter, problem, known = self.args
+        return (
             f"{parameter} {problem}, expected a list of some of {', '.join(known)}: correct "
             f"encode_image.{parameter} in params.yaml"
         )

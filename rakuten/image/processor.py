@@ -1,4 +1,4 @@
-"""What the processor would allow: a hint at a faster precision."""
+"""Suggest a faster precision that the processor supports."""
 
 from collections.abc import Collection
 from pathlib import Path

@@ -43,16 +43,13 @@ class LoadedOnce(cached_property[Result]):
 class ProcessEndedError(RuntimeError):
     """The other process ended without an answer."""
 
-    def __init__(self) -> None:
-        super().__init__(
+    def __str__(self) -> str:
+        return (
             "the process that encodes ended without an answer. The next call starts a new one. If "
             "the system killed it for lack of memory, encode fewer products at a time. If a script "
             "classifies outside of if __name__ == '__main__', move that code there, or import "
             "rakuten.onnx_models before TensorFlow: then no other process is needed"
         )
-
-    def __reduce__(self) -> tuple:
-        return type(self), ()
 
 
 class Encoder(Protocol[Values, Features]):

@@ -42,11 +42,9 @@ class Ensembles:
         self.modality = model_names.BY_NAME[model].modality
         self.loading = RLock()
         self._folder, self._threads = folder, threads
-        section = dict(summary["encode_image"])
-        for chosen in ("encoder", "precision"):  # the spec describes the network
-            section.pop(chosen, None)
+        options = image_encoder.preparation_options(summary["encode_image"])
         self._image_spec = image_encoder.EncoderSpec.from_json(summary["image_encoder"])
-        self.preparation = self._image_spec.preparation(**section)
+        self.preparation = self._image_spec.preparation(**options)
         self._text_settings = Settings(**summary["text_ensemble"])
         used = summary["text_encoder"]
         self._text_spec = used and text_encoder.EncoderSpec.from_json(used)

@@ -28,29 +28,29 @@ class ModelError(ValueError):
     """A model that a package does not have."""
 
     def __init__(self, folder: str | Path, model: str, available: tuple[str, ...], reason: str):
-        super().__init__(
+        super().__init__(folder, model, available, reason)
+
+    def __str__(self) -> str:
+        folder, model, available, reason = self.args
+        return (
             f"the package {folder} has no model {model!r}{reason}: choose one of "
             f"{', '.join(available)}"
         )
-        self._arguments = folder, model, available, reason
-
-    def __reduce__(self) -> tuple:
-        return type(self), self._arguments  # Ray and Spark send it to another process
 
 
 class OutdatedError(ValueError):
     """A package that this version of the library cannot open."""
 
     def __init__(self, folder: str | Path, problem: str):
-        super().__init__(
+        super().__init__(folder, problem)
+
+    def __str__(self) -> str:
+        folder, problem = self.args
+        return (
             f"{Path(folder) / SUMMARY} {problem}, another version of this library wrote it: run "
             "'make repro'; if it came from the registry, then register and promote the new "
             "package ('python -m rakuten register', 'python -m rakuten promote')"
         )
-        self._arguments = folder, problem
-
-    def __reduce__(self) -> tuple:
-        return type(self), self._arguments  # Ray and Spark send it to another process
 
 
 def read_summary(folder: str | Path = FOLDER) -> dict:

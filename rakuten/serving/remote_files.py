@@ -85,8 +85,14 @@ class RemotePath(NamedTuple):
             return hashlib.file_digest(file, "sha256").hexdigest()
 
     def digests(self) -> dict[str, str]:
-        """Hash all files below this folder; keys are relative paths."""
-        paths = (PurePosixPath(info.path).relative_to(self.path) for info in self.files())
+        """Hash all files below this folder; keys are relative paths.
+
+        Raises:
+            FileNotFoundError: If there are none.
+        """
+        paths = [PurePosixPath(info.path).relative_to(self.path) for info in self.files()]
+        if not paths:
+            raise FileNotFoundError(f"{self.path} does not exist or contains no files")
         return {str(path): (self / str(path)).digest() for path in paths}
 
     def identity(self) -> dict:

@@ -354,7 +354,7 @@ def test_workers_predict_from_text_and_image_without_tensorflow(
 ):
     source, images = catalogue(tmp_path, 6), str(tmp_path / "images")
     package = str(built_repository / "build/package")
-    transform = ListingPrediction(package, 3, folder=str(tmp_path))
+    transform = ListingPrediction(package, 3, 1024, folder=str(tmp_path))
     summary = run(cluster, engine.Request(str(source), str(tmp_path / "out"), images), transform)
     assert summary.missing_images == 4
     (path,) = tmp_path.glob("*.modules")

@@ -43,6 +43,9 @@ def test_partitions_hold_the_rows_of_the_whole_file(tmp_path, monkeypatch, suffi
 
 
 def test_rows_of_several_files_are_numbered_consecutively(tmp_path):
+    for hidden in (".ipynb_checkpoints/a-checkpoint.csv", "_temporary/0/part.csv", "._a.csv"):
+        (tmp_path / hidden).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / hidden).write_text("designation\nhidden\n")
     for name in ("b.csv", "a.csv"):
         (tmp_path / name).write_text(f"designation\n{name} 0\n{name} 1\n{name} 2\n")
     paths = partitions.list_tables(str(tmp_path))
@@ -72,7 +75,7 @@ def test_a_file_that_loses_rows_during_a_run_is_an_error_with_a_remedy(
 
     monkeypatch.setattr(product_tables, "GROUP", 4)
     write(16)
-    inputs = Inputs([str(source)], [open_table(source)], None)
+    inputs = Inputs([open_table(source)], None)
     write(left)
     monkeypatch.setattr(worker, "import_ray", lambda: SimpleNamespace(get=lambda value: value))
     attempts = SimpleNamespace(begin=SimpleNamespace(remote=Attempts().begin))

@@ -43,10 +43,9 @@ for number in range(int(sys.argv[2])):
     words = [f"{sys.argv[1]}/products/{number}.csv", "--images", "data/images.zip", "-o"]
     assert predict_command.main([*words, f"{sys.argv[1]}/{number}.parquet"], load) == 0
 
-section = storage.read_params("encode_image")
 path, spec = encoder.read()
-del section["encoder"], section["precision"]
-preparation = spec.preparation(**section)
+options = encoder.preparation_options(storage.read_params("encode_image"))
+preparation = spec.preparation(**options)
 table = pd.read_csv(f"{sys.argv[1]}/products/0.csv", index_col=0)
 images = []
 with storage.ImageArchive("data/images.zip") as archive:

@@ -2,20 +2,24 @@
 
 import subprocess
 import sys
+from importlib.metadata import PackageNotFoundError
 from types import SimpleNamespace
 
 import pytest
-from distributed_cases import catalogue
+from distributed_cases import SPEC, catalogue
 from repository import ROOT
 
+from rakuten import storage
 from rakuten.distributed import command, engine
+from rakuten.distributed.cleaning import Cleaning
+from rakuten.image import encoder
 from rakuten.serving.prediction_files import Summary
 
 
 def test_without_ray_the_error_names_the_remedy(tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "ray", None)
     source = catalogue(tmp_path, 2)
-    (tmp_path / "nltk").mkdir()
+    storage.write_text(tmp_path / "nltk" / "x", "")
     words = ["clean", source, "-o", tmp_path / "out", "--resources", tmp_path]
     assert command.main([str(word) for word in words]) == 2
     assert "pip install -r requirements/scale.txt" in capsys.readouterr().err
@@ -49,9 +53,47 @@ def test_without_a_connection_the_error_names_the_remedy(
     fake = SimpleNamespace(init=init, is_initialized=lambda: connected, exceptions=exceptions)
     monkeypatch.setattr(engine, "import_ray", lambda: fake)
     source = catalogue(tmp_path, 2)
-    (tmp_path / "nltk").mkdir()
+    storage.write_text(tmp_path / "nltk" / "x", "")
     words = ["clean", source, "-o", tmp_path / "out", "--resources", tmp_path, "--address", "x"]
     assert command.main([str(word) for word in words]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_missing_library_is_an_error_with_a_remedy(monkeypatch, capsys):
+    def identity(_):
+        raise PackageNotFoundError("langid")
+
+    monkeypatch.setattr(Cleaning, "identity", identity)
+    assert command.main(["clean", "x.csv", "-o", "out"]) == 2
+    error = capsys.readouterr().err
+    assert "langid is not installed: run 'pip install -r requirements.txt'" in error
+
+
+@pytest.mark.parametrize(
+    ("words", "changes", "message"),
+    [
+        (["clean"], {"min_token_length": 0}, "clean.min_token_length is 0: expected"),
+        (["clean"], None, "error: params.yaml has no entry 'clean'"),
+        (["extract", "--images", "x"], {"backbone": "vgg19"}, "extract.backbone is 'vgg19'"),
+        (
+            ["encode_image", "--images", "x", "--encoder", "."],
+            {"views": ["mirror"]},
+            "views has no 'mirror'",
+        ),
+    ],
+)
+def test_an_invalid_parameter_is_an_error_before_ray_starts(
+    tmp_path, monkeypatch, capsys, words, changes, message
+):
+    params = storage.read_yaml(ROOT / "params.yaml")
+    section = params.pop(words[0])
+    if changes:
+        params[words[0]] = section | changes
+    storage.write_json(tmp_path / "params.yaml", params)
+    storage.write_json(tmp_path / encoder.SPEC, SPEC.to_json())
+    (tmp_path / encoder.NETWORK).touch()
+    monkeypatch.chdir(tmp_path)
+    assert command.main([*words, "x.csv", "-o", "out"]) == 2
     assert message in capsys.readouterr().err
 
 

@@ -26,7 +26,7 @@ def test_other_files_or_threads_change_the_identity(tmp_path):
         "w.npz": lambda: Extraction(weights, BACKBONE, 2),
         "o.onnx": lambda: Encoding(str(tmp_path / "o.onnx"), SPEC, section("original")),
         "nltk/x": lambda: Cleaning(str(tmp_path), {}),
-        "nltk/a/x": lambda: Prediction(str(tmp_path), 3),
+        "nltk/a/x": lambda: Prediction(str(tmp_path), 3, 256),
     }
     for name, make in makers.items():
         before = make().identity()
@@ -42,6 +42,13 @@ def test_other_files_or_threads_change_the_identity(tmp_path):
     assert not encoding.takes_gpu
     assert one.takes_gpu
     assert not replace(one, settings=replace(BACKBONE, precision="int8")).takes_gpu
+
+
+@pytest.mark.parametrize("transform", [Prediction("gone", 3, 256), Cleaning("gone", {})])
+def test_a_missing_folder_has_no_identity(tmp_path, monkeypatch, transform):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(FileNotFoundError, match=r"gone.* does not exist or contains no files"):
+        transform.identity()
 
 
 @pytest.mark.parametrize("has", [[True, False, True], [False, False], [True]])

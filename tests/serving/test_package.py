@@ -1,5 +1,3 @@
-import copy
-
 import numpy as np
 import pytest
 from dvc_data.hashfile.hash_info import HashInfo
@@ -67,13 +65,11 @@ def test_a_package_for_other_categories_is_refused(tmp_path, summary, count):
 def test_an_outdated_package_names_the_remedies_for_folder_and_registry(tmp_path):
     storage.write_json(tmp_path / "package.json", {"categories": list(CODES)})
     message = "no backbone.*: run 'make repro'; if .* registry.*'python -m rakuten promo"
-    with pytest.raises(package.OutdatedError, match=message) as caught:
+    with pytest.raises(package.OutdatedError, match=message):
         package.read_summary(tmp_path)
     storage.write_json(tmp_path / "package.json", {"categories": list(CODES), "backbone": None})
     with pytest.raises(package.OutdatedError, match="has no models"):
         package.read_summary(tmp_path)
-    again = copy.copy(caught.value)  # as in pickle, by which Ray and Spark send it
-    assert (type(again), str(again)) == (package.OutdatedError, str(caught.value))
 
 
 def test_a_folder_has_the_digest_that_dvc_gives_it(tmp_path):
@@ -109,6 +105,5 @@ def test_without_vgg16_a_package_has_no_net_that_uses_images():
 
 def test_an_unknown_model_is_refused_with_those_of_the_package():
     message = "package p has no model 'bert': choose one of text, image, fusion, text_ensemble"
-    with pytest.raises(package.ModelError, match=message) as caught:
+    with pytest.raises(package.ModelError, match=message):
         package.check_model("p", SUMMARY, "bert")
-    assert str(copy.copy(caught.value)) == str(caught.value)
