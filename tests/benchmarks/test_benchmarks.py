@@ -97,7 +97,7 @@ def test_the_documentation_shows_the_costs():
 def test_a_recorded_transform_computes_and_measures(tmp_path, monkeypatch):
     clock = iter([100.0, 120.0, 130.0, 140.0])
     monkeypatch.setattr(scale_tools.time, "time", lambda: next(clock))
-    transform = scale_tools.Simulated("", 1, cost=0)
+    transform = scale_tools.Simulated("", 1, partition=256, cost=0)
     recorded = scale_tools.Recorded(transform, tmp_path / "marks")
     copied = copy.deepcopy(recorded)  # as Ray does
     assert (copied.chunk, copied.threads, copied.identity()) == (transform.chunk, 1, {})
