@@ -21,11 +21,11 @@ install: $(VENV)/installed  ## create .venv with the locked packages
 
 $(VENV)/bin/python:
 	@case "$(CURDIR)" in *%*) echo "MLflow cannot be used from a folder with % in its path:" \
-		"rename $(CURDIR), then run this again."; exit 1;; esac
+		"rename $(CURDIR), then run this command again."; exit 1;; esac
 	@test -n "$(PYTHON)" || { echo "No Python 3.11 to 3.13 found: install one, or run" \
 		"'make PYTHON=/path/to/python $(MAKECMDGOALS)'."; exit 1; }
 	$(PYTHON) -m venv --clear $(VENV) || { rm -rf $(VENV); echo "Install Python's venv module" \
-		"(Debian: python3-venv), then run this again."; exit 1; }
+		"(Debian: python3-venv), then run this command again."; exit 1; }
 
 $(VENV)/installed: requirements.txt | $(VENV)/bin/python
 	@echo "Installing $$(grep -c == requirements.txt) locked packages into $(VENV)" \

@@ -221,7 +221,8 @@ def scheduled(table: Path, count: int, width: int = 0) -> measure.Row:
     cores = (driver + busy + head) / total * ideal
     note = f"naive: {COST} s a chunk; {found} started; CPU seconds per million products: "
     note += f"driver {driver * per:.1f}, workers {busy * per:.1f}, "
-    note += f"raylet and GCS {head * per:.1f}; the naive rate needs {cores:.1f} of {CPUS} cores"
+    note += f"raylet and GCS {head * per:.1f}; "
+    note += f"the naive rate needs {cores:.1f} cores, this machine has {CPUS}"
     what = f", {4 * width / 1000:.0f} kB a product" if width else ""
     return measure.Row(
         f"{count} simulated workers{what}", float(f"{rate:.3g}"), "products/s",

@@ -79,13 +79,13 @@ def review(suspects: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
         `COLUMNS`, in the order of the suspects; `probability` is that of the suggested code.
 
     Raises:
-        ValueError: If a suspect is no product, or has another code.
+        ValueError: If a suspect is not a product, or has another code.
     """
     known = suspects.merge(table, on="id", how="left")
     other = known[known["prdtypecode"] != known["given"]]
     if len(other):
         raise ValueError(
-            f"{SUSPECTS} was made from other data: {len(other)} of {len(known)} suspects are no "
+            f"{SUSPECTS} was made from other data: {len(other)} of {len(known)} suspects are not "
             f"products, or have another label, such as id {other['id'].iloc[0]}; run 'make repro'"
         )
     names = {

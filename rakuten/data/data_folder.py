@@ -44,8 +44,8 @@ def staging_folder(root: Path) -> Iterator[Path]:
         The folder, on the disk of data/; git and DVC ignore it. Build data/ in its folder `NEW`.
 
     Raises:
-        DataError: If this is no DVC repository, data/ holds anything that an import would destroy,
-            or another import or DVC is at work.
+        DataError: If this is not a DVC repository, data/ holds anything that an import would
+            destroy, or another import or DVC is at work.
     """
     _check_replaceable(root)
     staging = root / ".dvc" / "tmp" / "import"

@@ -110,7 +110,7 @@ def import_data(
 
     Raises:
         products.InvalidProductsError: If the files have faults; its message lists every kind.
-        DataError: If this is no DVC repository, another import runs, or DVC fails.
+        DataError: If this is not a DVC repository, another import runs, or DVC fails.
     """
     root = Path(root).resolve()
     with staging_folder(root) as staging:
@@ -153,10 +153,12 @@ def import_data(
             images, image_bytes = _write_images(jobs, staging / NEW, sources.faults)
         for table_name, content in contents.items():
             storage.write_bytes(staging / NEW / table_name, content)
-        only = len(sources.tables["X_train.csv"]) == 1  # the tables are those of earlier data
-        described = dict(earlier[0]) if only and len(earlier) == 1 else {}
+        deliveries = len(sources.tables["X_train.csv"])
+        names = {one["name"] for one in earlier} if len(earlier) == deliveries else set()
+        described = dict(earlier[0]) if len(earlier) == deliveries == 1 else {}  # imported before
         described.pop(corrections.RELABELLED, None)
-        described |= _describe(name or described.get("name", NAME), share, len(codes), whole)
+        name = name or (names.pop() if len(names) == 1 else NAME)
+        described |= _describe(name, share, len(codes), whole)
         if relabelled := corrections.relabelled(earlier, given, codes):
             described[corrections.RELABELLED] = relabelled
         storage.write_json(staging / NEW / DATASET, described)

@@ -135,7 +135,8 @@ class Output(NamedTuple):
         if len(table) != partition.rows:
             raise InputError(
                 f"the input changed while it was read: expected {partition.rows} rows from row "
-                f"{partition.first} on, received {len(table)}; run this again with --restart"
+                f"{partition.first} on, received {len(table)}; run this command again with "
+                "--restart"
             )
         root = locate(self.address)
         faulty = root / "errors" / partition.name

@@ -24,7 +24,7 @@ class Steps(NamedTuple):
         prepare: Reads what a row names, independently of other rows; thread-safe. Takes a row and
             the images, None for text alone.
         compute: Computes a table from a chunk of prepared rows: a row per product, in their order,
-            the first column the int64 `index`, null where it is no number. It raises nothing for
+            the first column the int64 `index`, null where it is not a number. It raises nothing for
             an invalid product; what it raises ends the run.
     """
 

@@ -115,7 +115,8 @@ def most_similar(
     def compare(start: int) -> tuple[np.ndarray, np.ndarray]:
         block = rows[start : start + TEXT_BLOCK]
         partial = (block @ columns).tocoo()
-        row, other = (positions[partial.data >= least] for positions in partial.coords)
+        near = partial.data >= least
+        row, other = (positions[near] for positions in partial.coords)
         sums = np.zeros(len(row))
         for pairs in (slice(at, at + PAIRS) for at in range(0, len(row), PAIRS)):
             products = block[row[pairs]].multiply(others[other[pairs]])

@@ -74,8 +74,8 @@ class EncoderSpec:
         for key, values in (("mean", self.mean), ("std", self.std)):
             if len(values) not in (1, 3):
                 raise EncoderError(self.name, f"has {len(values)} values of {key}, expected 1 or 3")
-        if 0 in self.std:
-            raise EncoderError(self.name, "has 0 in std, expected numbers above 0")
+        if min(self.std) <= 0:
+            raise EncoderError(self.name, f"has {min(self.std)} in std, expected numbers above 0")
         if not self.average:
             raise EncoderError(self.name, "has no output 'average'")
 

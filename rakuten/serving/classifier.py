@@ -48,9 +48,6 @@ SECTIONS: dict[str, Callable] = {
 }
 """Sections of a package's summary, and the functions whose arguments they hold."""
 
-UNUSED = {("encode_image", "encoder"), ("encode_image", "precision")}
-"""Keys of these sections that opening does not use: the encoder's own section describes it."""
-
 KEYS = {*SECTIONS, "clean", "vectorize", "threads", "prior"}
 """What a package's summary needs besides what `package.read_summary` checks."""
 
@@ -246,7 +243,9 @@ def _check_keys(folder: str | Path, summary: Mapping) -> None:
     for section, create in SECTIONS.items():
         if summary[section] is None:  # a network that is not in the package
             continue
-        values = {k: v for k, v in summary[section].items() if (section, k) not in UNUSED}
+        values = summary[section]
+        if section == "encode_image":
+            values = image_encoder.preparation_options(values)
         try:
             inspect.signature(create).bind(**values)
         except TypeError as error:

@@ -209,7 +209,7 @@ def assemble(options: Options, *, rows: int, columns: list[str]) -> Summary:
     if summary.products != rows:
         raise InputError(
             f"{options.source} changed while it was read: expected {rows} rows, received "
-            f"{summary.products}; run this again with --restart"
+            f"{summary.products}; run this command again with --restart"
         )
     if summary.bad_rows:
         errors = (error for chunk in _read_chunks(options) for error in chunk["errors"])

@@ -135,9 +135,9 @@ def check_matches(
     wanted = next((name for name, _ in matches if name), None)
     if wanted and not any(found for _, found in matches):
         raise InputError(
-            f"{address} contains none of the images named in the table: expected, for example, "
-            f"{wanted}, received, for example, {printable(index.example)}; pass the images of "
-            "these products, or omit --images"
+            f"{address} contains none of the images named in the table, for example {wanted}; it "
+            f"contains, for example, {printable(index.example)}: pass the images of these "
+            "products, or omit --images"
         )
 
 

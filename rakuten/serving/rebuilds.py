@@ -151,7 +151,8 @@ def wait(folder: str | Path, until: float) -> None:
     while (pid := writer(folder, patience=patience)) is not None:
         if time.monotonic() >= until:
             raise TimeoutError(
-                f"{folder} is still being rebuilt by DVC (process {pid}): run this again later"
+                f"{folder} is still being rebuilt by DVC (process {pid}): run this command again "
+                "later"
             )
         if not announced:
             logger.warning("%s is being rebuilt by DVC (process %d): waiting for it", folder, pid)

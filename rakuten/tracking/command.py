@@ -39,7 +39,7 @@ def main(arguments: list[str]) -> int:
         return 1 if given.run is _sync else 2
     except store_errors() as error:
         address = addresses.mask(addresses.configured()) or addresses.DATABASE
-        remedy = "Check the address and the server, then run this again."
+        remedy = "Check the address and the server, then run this command again."
         if not addresses.configured() and "database schema" in str(error):
             remedy = (
                 "It was written by another version of MLflow: delete mlflow.db and mlartifacts, "

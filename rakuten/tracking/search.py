@@ -126,7 +126,7 @@ def run(search: Search, root: Path) -> bool:
                     if failures == MAX_FAILURES:
                         raise SearchError(
                             f"{failures} settings failed in a row: correct what their logs show, "
-                            "then run this again"
+                            "then run this command again"
                         ) from error
                 else:
                     study.set_user_attr(str(number), values)
@@ -337,7 +337,7 @@ def _exclusive(search: Search, root: Path) -> Iterator[IO]:
         except BlockingIOError as error:
             raise SearchError(
                 f"the search {search.name} is running in another process, or a killed one has left "
-                "its last experiment running: wait until it ends, then run this again"
+                "its last experiment running: wait until it ends, then run this command again"
             ) from error
         yield lock
 

@@ -1,5 +1,6 @@
 import gzip
 import itertools
+import json
 import re
 import zipfile
 from pathlib import Path
@@ -188,6 +189,23 @@ def test_drops_are_joined_in_their_order(root, tmp_path):
     with pytest.raises(products.InvalidProductsError, match=r"or --drops if they are drops of"):
         importing.import_data(paths, root, track=track)
     assert digest(root / "data") == joined
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (["synthetic sample", "synthetic sample"], "synthetic sample"),
+        (["synthetic sample", "shop"], "imported data"),
+        (["synthetic sample", None], "imported data"),
+    ],
+)
+def test_drops_of_the_same_data_keep_its_name(root, tmp_path, names, expected):
+    paths = []
+    for name, drop in zip(names, in_drops(0, 7, 12), strict=True):
+        described = {"dataset.json": json.dumps({"name": name}).encode()} if name else {}
+        paths.append(write(tmp_path / str(len(paths)), drop | described))
+    importing.import_data(paths, root, drops=True, track=track)
+    assert storage.read_json(root / "data/dataset.json") == {"name": expected}
 
 
 def test_drops_that_do_not_fit_are_refused(root, tmp_path):

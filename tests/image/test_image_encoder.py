@@ -64,6 +64,7 @@ def test_features_depend_on_the_image_alone(load, pixels):
         ({"resize": "nearest"}, "has resize 'nearest', expected one of bilinear, bicubic"),
         ({"mean": [1, 2]}, "has 2 values of mean, expected 1 or 3"),
         ({"std": [1, 0, 1]}, "has 0 in std, expected numbers above 0"),
+        ({"std": -1}, "has -1 in std, expected numbers above 0"),
         ({"size": "224"}, "has size '224', expected a number of pixels"),
         ({"outputs": {"average": []}}, "has no output 'average'"),
         ({"outputs": {"middle": "map"}}, "has other keys than expected .*'average'"),

@@ -431,10 +431,10 @@ def write_unusable_inputs(tmp_path):
         (("ids.csv", "--images", "gone.zip"), "expected a folder or an archive"),
         (
             ("ids.csv", "--images", "others.zip"),
-            "others.zip contains none of the images named in the table: expected, for example, "
-            "image_2_product_1.jpg, received, for example, ",
+            "others.zip contains none of the images named in the table, for example "
+            "image_2_product_1.jpg; it contains, for example, ",
         ),
-        (("ids.csv", "--images", "others.zip"), "others.zip/deep/photo.jpg; pass the images of"),
+        (("ids.csv", "--images", "others.zip"), "others.zip/deep/photo.jpg: pass the images of"),
         (("ids.csv", "--images", "images.7z"), "images.7z: unpack them first"),
         (
             ("tabs.csv",),
