@@ -19,6 +19,9 @@ CHROMIUM_FLAGS = [
     "--disable-sync",
 ]
 
+BUILDING = {"repro_log", "visit"}
+"""Fixtures that need `built_repository`; `visit` asks for it when it is called."""
+
 
 @pytest.hookimpl(trylast=True)  # when other tests are deselected
 def pytest_collection_modifyitems(items):
@@ -28,8 +31,8 @@ def pytest_collection_modifyitems(items):
     processes need not wait.
     """
     items.sort(key=lambda item: -_minutes(item))
-    waiting = [item for item in items if "repro_log" in item.fixturenames]
-    others = [item for item in items if "repro_log" not in item.fixturenames]
+    waiting = [item for item in items if BUILDING.intersection(item.fixturenames)]
+    others = [item for item in items if item not in waiting]
     items[:] = [*waiting[:1], *others, *waiting[1:]]
 
 
