@@ -170,7 +170,7 @@ def test_images_are_found_by_the_rule_of_one_process(cluster, tmp_path, monkeypa
     others = tmp_path / "others"
     others.mkdir()
     (others / "photo.jpg").write_bytes(b"1")
-    message = r"none of the images that rows name: the first is image_50_product_0\.jpg, present"
+    message = r"none of the images named in the table, for example image_50_product_0\.jpg; it"
     with pytest.raises(InputError, match=message):
         run(cluster, replace(request, images=str(others), out=str(tmp_path / "b")), transform)
 
