@@ -132,6 +132,7 @@ def test_visitors_use_what_is_open_while_one_opens_the_next():
     assert latest.current().contents == ["old", "new"]
 
 
+@pytest.mark.slow
 def test_a_page_started_during_a_rebuild_shows_what_was_open_before(folder, lock):
     (folder / ".dvc/tmp").mkdir(parents=True)
     assert Latest(Opened, NEEDS, name="x", folders=[NEEDS[0].parent]).refresh()

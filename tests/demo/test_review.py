@@ -71,6 +71,7 @@ def correct(page, product, code):
     return page.button(key=f"save-{product}").click().run()
 
 
+@pytest.mark.slow
 def test_suspects_are_listed_page_by_page(folder):
     page = open_page()
     shown = text(page)
@@ -104,6 +105,7 @@ def test_two_sessions_correct_withdraw_and_download(folder):
     assert download.proto.label == "Télécharger les corrections"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("chosen", [40, 50])
 def test_a_choice_made_before_another_reviewer_saved_replaces_nothing(folder, chosen):
     first, second = open_page(), open_page()
@@ -125,6 +127,7 @@ def test_a_label_that_was_corrected_back_is_shown_as_the_import_leaves_it(folder
     assert "Corrigée" not in text(page)
 
 
+@pytest.mark.slow
 def test_a_label_that_changed_elsewhere_is_corrected_again(folder):
     corrections.record(CORRECTIONS, 0, 40, 50)  # then another file: 50 to 10
     page = correct(open_page(), 0, 60)

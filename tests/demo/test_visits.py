@@ -152,6 +152,7 @@ def test_an_example_that_a_rebuild_replaced_is_dropped(disk, clicked, after):
     assert "Un livre" in text(page)
 
 
+@pytest.mark.slow
 def test_a_reviewer_corrects_the_label_of_an_example(disk, monkeypatch):
     disk.write(build(POOL))
     assert not [one for one in open_page().selectbox if one.key == "right-1-2583"]
@@ -205,6 +206,7 @@ def test_a_model_that_a_rebuilt_package_lacks_is_not_compared(disk):
     assert page.selectbox(key="other_model").value == ""
 
 
+@pytest.mark.slow
 def test_an_error_of_the_other_model_is_shown(disk):
     disk.write(build(POOL, fault=OSError("no file with the weights")))
     page = open_page()

@@ -35,6 +35,7 @@ def test_float_features_are_those_of_the_stage(weights, pixels, features, tmp_pa
     np.testing.assert_allclose(found, features, rtol=2e-3, atol=2e-3)
 
 
+@pytest.mark.slow
 def test_quantized_features_are_those_of_the_stage(weights, pixels, tmp_path):
     found = encode(weights, pixels, tmp_path / "a.onnx", "int8")
     expected = extractor("vgg16", weights, precision="int8")(pixels)
